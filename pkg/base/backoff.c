@@ -1,0 +1,19 @@
+#include "base/backoff.h"
+
+#include "base/random.h"
+
+uint64_t backoff_next_ms(struct backoff *backoff, uint64_t floor_ms)
+{
+    uint64_t delay = backoff->max_ms;
+
+    if (backoff->attempts < 64 && backoff->base_ms <= backoff->max_ms >> backoff->attempts)
+        delay = backoff->base_ms << backoff->attempts;
+    if (backoff->attempts < 64)
+        backoff->attempts++;
+    return max_u64(random_range(delay / 2, delay), floor_ms);
+}
+
+void backoff_reset(struct backoff *backoff)
+{
+    backoff->attempts = 0;
+}

@@ -1,0 +1,54 @@
+/*
+ * The control thread's heart: objects in, catalogs out.
+ *
+ * Keeps what the sources said (store), rebuilds a touched service from all its slices (never from the event), and publishes a new catalog to
+ * every serving loop's mailbox. The first change of a service goes out at the end of the turn; one that keeps changing is coalesced:
+ * clamp(10 ms, 4 × the time of the last fan-out, 1 s).
+ *
+ * Threads: everything on the control loop.
+ * Owns:    store and current catalog. Nothing is published before controller_set_synced().
+ */
+#ifndef CONTROLLER_CONTROLLER_H
+#define CONTROLLER_CONTROLLER_H
+
+#include "base/metric.h"
+#include "kube/sink.h"
+#include "loop/loop.h"
+#include "model/catalog.h"
+
+struct controller;
+
+struct controller_options {
+    struct loop *loop;
+    /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. */
+    void (*publish)(void *ctx, const struct catalog *catalog);
+    void *ctx;
+    /* How long the last fan-out took, asked when coalescing; may be NULL. */
+    uint64_t (*fanout_us)(void *ctx);
+};
+
+struct controller_stats {
+    struct counter objects_services, objects_slices; /* gauges */
+    struct counter services, endpoints;              /* gauges: published */
+    struct counter bad_objects;
+    struct counter rebuilds, publications;
+};
+
+struct controller *controller_new(const struct controller_options *options) must_check;
+void controller_free(struct controller *controller);
+
+/* The kinds that the store takes. Every scope (a namespace, a file's directory, the whole cluster) has sinks of its own, so that a list
+ * replaces only what that scope named. */
+enum object_kind { OBJECT_SERVICE, OBJECT_SLICE, OBJECT_KINDS };
+struct controller_scope;
+struct controller_scope *controller_scope_new(struct controller *controller, enum object_kind kind, const char *label) must_check;
+void controller_scope_free(struct controller_scope *scope);
+/* The sink's ctx is the scope. */
+const struct kube_sink *controller_sink(void);
+
+/* All sources have delivered their first full view: publish, now and from now on. */
+void controller_set_synced(struct controller *controller);
+const struct catalog *controller_catalog(const struct controller *controller); /* borrowed */
+const struct controller_stats *controller_stats(const struct controller *controller);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * Where objects come from: the API server or a directory of manifests. Both speak to the store through struct kube_sink.
+ *
+ * Threads: the control loop.
+ */
+#ifndef CONTROLLER_SOURCE_H
+#define CONTROLLER_SOURCE_H
+
+#include "base/buf.h"
+#include "controller/controller.h"
+#include "kube/client.h"
+
+struct source;
+
+struct source_kube_options {
+    struct kube_client *client;
+    const char *const *namespaces; /* NULL-terminated; NULL: all */
+};
+
+/* Starts at once and feeds the controller until freed. */
+enum code source_kube_new(struct loop *loop, struct controller *controller, const struct source_kube_options *options,
+                          struct source **ret_source, struct err *err) must_check;
+/* .yaml .yml .json below `path` (not recursive), several documents a file, kind: List; watched. A file that cannot be read or parsed keeps
+ * the objects that it gave before. A folder that does not exist is an error here; one that vanishes later is waited for. */
+enum code source_directory_new(struct loop *loop, struct controller *controller, const char *path, struct source **ret_source,
+                               struct err *err) must_check;
+void source_free(struct source *source);
+
+/* True once all that is required was read completely. `ret_reason` (may be NULL) gets what is missing. */
+bool source_synced(const struct source *source, struct buf *ret_reason);
+/* Microseconds since the view was last proved current, the oldest of all collections. */
+uint64_t source_staleness_us(const struct source *source);
+/* Prometheus text of the source's own counters. */
+void source_write_metrics(const struct source *source, struct buf *out);
+
+#endif

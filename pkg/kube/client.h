@@ -1,0 +1,47 @@
+/*
+ * Requests to one API server over libcurl (HTTP/1.1, one connection per watch, one for everything else).
+ *
+ * Threads: everything on the loop given to kube_client_new().
+ * Owns:    kube_client_free() first requires every request to be freed.
+ */
+#ifndef KUBE_CLIENT_H
+#define KUBE_CLIENT_H
+
+#include "base/metric.h"
+#include "kube/config.h"
+#include "loop/loop.h"
+
+struct kube_client;
+struct kube_request;
+
+struct kube_response {
+    unsigned status;         /* HTTP; 0 when the request did not get an answer */
+    uint64_t retry_after_ms; /* from Retry-After, 0 if absent */
+    enum code code;          /* of the transfer and the status together */
+    const char *message;     /* for people, never NULL; the Status object's message where there is one */
+};
+
+struct kube_request_options {
+    const char *path;         /* "/api/v1/services?limit=500" */
+    bool watch;               /* a connection of its own; no total timeout */
+    uint64_t idle_timeout_ms; /* no byte for so long: UNAVAILABLE; 0: none */
+    uint64_t max_body;        /* decoded bytes of a body that is not a watch; 0: the default of 64 MiB */
+    /* Decoded bytes as they come, of a 2xx answer only. Return false to end the request with DATA_LOSS. */
+    bool (*on_data)(void *ctx, const char *ptr, size_t len);
+    /* Once, unless freed before. The request may be freed inside. */
+    void (*on_done)(void *ctx, const struct kube_response *response);
+    void *ctx;
+};
+
+/* `config` is borrowed and outlives the client. */
+enum code kube_client_new(struct loop *loop, const struct kube_config *config, struct kube_client **ret_client,
+                          struct err *err) must_check;
+void kube_client_free(struct kube_client *client);
+
+/* GET. Starts at once; callbacks come later from the loop. */
+enum code kube_request_start(struct kube_client *client, const struct kube_request_options *options,
+                             struct kube_request **ret_request, struct err *err) must_check;
+/* Cancels; no callback after it. NULL is fine. */
+void kube_request_free(struct kube_request *request);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * How to reach an API server: from a kubeconfig file (one context) or from inside a pod.
+ *
+ * Errors: a malformed file is refused with file, line or entry name, field and cause.
+ * Owns:   kube_config_free() frees everything and wipes secrets.
+ */
+#ifndef KUBE_CONFIG_H
+#define KUBE_CONFIG_H
+
+#include "base/err.h"
+
+struct kube_config {
+    char *server;         /* https://host:port, without a trailing slash */
+    char *namespace_name; /* of the context, or of the pod; "default" */
+    char *ca_file;        /* one of file or PEM data; both NULL: system roots */
+    char *ca_data;
+    char *cert_file;
+    char *cert_data;
+    char *key_file;
+    char *key_data;
+    char *token;
+    char *token_file; /* read again as it rotates */
+    char *tls_server_name;
+    char *proxy_url;
+    bool insecure_skip_verify;
+};
+
+/* `context` NULL: current-context. Relative file names are relative to the kubeconfig's folder. */
+enum code kube_config_load(const char *path, const char *context, struct kube_config **ret_config,
+                           struct err *err) must_check;
+/* KUBERNETES_SERVICE_HOST/PORT and /var/run/secrets/kubernetes.io/serviceaccount; CODE_NOT_FOUND outside a pod. */
+enum code kube_config_in_cluster(struct kube_config **ret_config, struct err *err) must_check;
+void kube_config_free(struct kube_config *config);
+DEFINE_CLEANUP(struct kube_config, kube_config_free)
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Keeps a sink equal to one API collection: list, then watch with bookmarks, then list again when the server says that our
+ * resource version is gone (410, also inside a 200 stream).
+ *
+ * Threads: every call and callback on the loop of the client.
+ * Owns:    its requests and timer. Borrows client and sink; both outlive it.
+ * Never:   gives up. Errors become backoff with jitter (Retry-After honoured), a counter, and a warning; state is kept.
+ */
+#ifndef KUBE_REFLECTOR_H
+#define KUBE_REFLECTOR_H
+
+#include "kube/client.h"
+#include "kube/sink.h"
+
+struct reflector;
+
+struct reflector_options {
+    const char *path;  /* "/api/v1/services", "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices" */
+    const char *label; /* for logs and metrics: "services" */
+    const struct kube_sink *sink;
+    void *sink_ctx;
+    void (*on_synced)(void *ctx); /* after the first complete list; may be NULL */
+    void *ctx;
+    uint64_t page_size; /* 0: 500 */
+};
+
+struct reflector_stats {
+    struct counter lists;        /* complete lists */
+    struct counter relists_gone; /* lists because of 410 */
+    struct counter watches;      /* watches opened */
+    struct counter events;       /* ADDED, MODIFIED, DELETED */
+    struct counter bookmarks;
+    struct counter errors; /* requests that failed, and in-stream ERRORs */
+    struct counter bad_objects;
+    struct counter last_contact_us; /* monotonic: last byte or answer that proved the view current */
+};
+
+enum code reflector_new(struct kube_client *client, const struct reflector_options *options,
+                        struct reflector **ret_reflector, struct err *err) must_check;
+void reflector_free(struct reflector *reflector);
+bool reflector_synced(const struct reflector *reflector);
+const struct reflector_stats *reflector_stats(const struct reflector *reflector);
+/* Why it is not synced, or what went wrong last; "" when all is well. */
+const char *reflector_last_error(const struct reflector *reflector);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * An endpoint of an EndpointSlice, and the same endpoint at one port (a backend).
+ *
+ * Values are immutable and live as long as the slice that holds them. Text is borrowed from the slice's arena.
+ */
+#ifndef MODEL_ENDPOINT_H
+#define MODEL_ENDPOINT_H
+
+#include "base/str.h"
+
+enum address_family { FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };
+
+/* Conditions with the defaults of the API applied: ready nil → true, serving nil → ready's value as the API documents
+ * ("nil is true"), terminating nil → false. */
+struct endpoint {
+    struct str address;      /* canonical text of the first address */
+    unsigned char bytes[16]; /* network order; IPv4 in the first four */
+    enum address_family family;
+    bool ready;
+    bool serving;
+    bool terminating;
+    struct str hostname; /* of a StatefulSet's pod */
+    struct str node;
+    struct str zone;
+    struct str pod; /* targetRef.name, where the kind is Pod */
+    struct str uid; /* targetRef.uid */
+};
+
+struct slice;
+
+struct backend {
+    const struct endpoint *endpoint;
+    const struct slice *slice;
+    uint16_t port;   /* target port; 0 in a slice without ports: the number that the client asked */
+    struct str wire; /* made once by the slice's maker: this backend as one encoded lb_endpoints field of a
+                      * LocalityLbEndpoints; empty where port is 0 */
+};
+
+/* By address family, address bytes, port. */
+int backend_cmp_address(const struct backend *a, const struct backend *b);
+/* In the list while the service has ready ones / as the kube-proxy fallback when it has none. */
+bool backend_is_ready(const struct backend *backend);
+bool backend_is_draining(const struct backend *backend); /* serving and terminating, not ready */
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * A Service with its backends: what the rules of the design's section 3 make of a Service object and all its slices.
+ * Immutable and reference-counted; refers to its slices, copies nothing of them.
+ *
+ * Rules (service_new): slices whose owner is another Service object are leftovers and ignored; backends of all other slices are
+ * merged per Service port (by port *name*, as kube-proxy does), de-duplicated by address and port (the slice with the higher
+ * resource_version counts, then the greater slice name), and listed: all ready ones; if none is ready, those that are serving and
+ * terminating; sorted by (zone, address, port), so that two replicas make the same bytes. Only TCP.
+ *
+ * Threads: after service_new() any thread; ref and unref from any thread.
+ */
+#ifndef MODEL_SERVICE_H
+#define MODEL_SERVICE_H
+
+#include "model/slice.h"
+
+/* Backends of one zone, next to each other in a list. Fixed for an endpoint's life: clients rebuild connections when it changes. */
+struct locality {
+    struct str zone; /* empty: unknown */
+    size_t first;
+    size_t len; /* > 0; also the locality's load_balancing_weight, so that every endpoint gets the same share */
+};
+
+struct backend_list {
+    size_t len;
+    const struct backend **backends;
+    size_t localities_len;
+    const struct locality *localities;
+};
+
+struct service_port {
+    struct str name; /* empty: unnamed */
+    uint16_t number; /* what clients ask; in a headless Service without ports: the slice's, 0 if it has none either */
+    enum protocol protocol;
+    struct str app_protocol;
+    struct backend_list list;
+    size_t ready, draining, total; /* backends by condition, before choosing */
+};
+
+enum service_type { SERVICE_CLUSTER_IP, SERVICE_HEADLESS, SERVICE_EXTERNAL_NAME };
+
+struct service {
+    struct str namespace_name;
+    struct str name;
+    struct str uid;
+    enum service_type type;
+    size_t ports_len;
+    const struct service_port *ports; /* sorted by number, then name; TCP only */
+    size_t slices_len;
+    const struct slice **slices; /* in force, sorted by name */
+    /* Monotonic time at which the oldest object that this version brings was received; for the convergence histogram. */
+    uint64_t received_us;
+};
+
+struct service_spec_port {
+    struct str name, app_protocol;
+    uint16_t number;
+    enum protocol protocol;
+};
+
+/* Borrowed during the call. */
+struct service_spec {
+    struct str namespace_name, name, uid;
+    enum service_type type;
+    size_t ports_len;
+    const struct service_spec_port *ports;
+    uint64_t received_us;
+};
+
+#define SERVICE_PORTS_MAX 1000
+
+/* `slices` are borrowed; the service takes its own references on those in force. One reference. */
+const struct service *service_new(const struct service_spec *spec, const struct slice *const *slices, size_t slices_len) must_check;
+const struct service *service_ref(const struct service *service);
+void service_unref(const struct service *service); /* NULL is fine */
+
+/* The same for every client: ports, lists and conditions; not received_us. */
+bool service_equal(const struct service *a, const struct service *b);
+
+/* How a client named a port. */
+enum port_kind { PORT_NONE, PORT_NUMBER, PORT_NAME };
+
+struct port_ref {
+    enum port_kind kind;
+    uint16_t number;
+    struct str name;
+};
+
+/* The port that a name means: by number, by name, or the only TCP port, else the one named "grpc", else the one with appProtocol
+ * "grpc" or "kubernetes.io/h2c". NULL and a reason (static text, for explain) when there is none. */
+const struct service_port *service_find_port(const struct service *service, const struct port_ref *ref, const char **ret_reason);
+
+#endif

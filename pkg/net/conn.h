@@ -1,0 +1,62 @@
+/*
+ * A connection as one byte pipe, whatever carries it (TCP and unix sockets; TLS joins behind the same calls).
+ *
+ * Reading: on_data gets bytes in the loop's scratch memory, valid during the call. on_data may free the connection.
+ * Writing: conn_writev() tries one sendmsg; what the kernel does not take stays behind as references and heads, never
+ *          more than what was given, and goes out when the socket is writable; then on_drained is called once.
+ *          While bytes are left behind (conn_backlog() > 0) the user gives no more.
+ * Threads: everything on the loop given at creation.
+ * Owns:    the descriptor; references to blobs of a write that is not finished.
+ * Errors:  on_closed comes once, with CODE_OK for the peer's orderly end and a reason otherwise, unless conn_free() came
+ *          first. The user then calls conn_free().
+ */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/blob.h"
+#include "loop/loop.h"
+#include "net/address.h"
+
+#define CONN_READS_PER_TURN 4        /* then the neighbours get their turn */
+#define CONN_SLICES_MAX 256          /* of one conn_writev() */
+
+struct conn;
+
+/* One piece of a write: bytes [off, off+len) of blob, or of ptr where blob is NULL (copied if the kernel does not take
+ * them at once). */
+struct conn_slice {
+    struct blob *blob; /* borrowed; a reference is taken only when the write is short */
+    const void *ptr;
+    size_t off;
+    size_t len;
+};
+
+struct conn_handler {
+    void (*on_data)(void *ctx, const void *ptr, size_t len);
+    void (*on_drained)(void *ctx);
+    void (*on_closed)(void *ctx, enum code code, const char *reason);
+};
+
+/* Owns fd from here on, also on failure. Reading starts at once. Sets TCP_NODELAY and TCP_USER_TIMEOUT. */
+enum code conn_new(struct loop *loop, int fd, const struct address *peer,
+                   const struct conn_handler *handler, void *ctx, struct conn **ret_conn,
+                   struct err *err) must_check;
+/* Connects; on_data, on_closed or on_drained (= connected) come later. `timeout_ms` bounds connecting. */
+enum code conn_connect(struct loop *loop, const struct address *to, uint64_t timeout_ms,
+                       const struct conn_handler *handler, void *ctx, struct conn **ret_conn,
+                       struct err *err) must_check;
+/* Closes at once; no callback comes after it. NULL is fine. */
+void conn_free(struct conn *conn);
+
+/* Takes all slices (count <= CONN_SLICES_MAX) or fails for good (then on_closed follows from the loop, not from inside
+ * this call). Legal only while conn_backlog() is 0. */
+void conn_writev(struct conn *conn, const struct conn_slice *slices, size_t count);
+size_t conn_backlog(const struct conn *conn);
+/* Sends FIN once the backlog is out; reading goes on until the peer ends or conn_free(). */
+void conn_shutdown(struct conn *conn);
+/* Stops and starts reading (the peer sends faster than we answer). */
+void conn_read_pause(struct conn *conn, bool pause);
+
+const struct address *conn_peer(const struct conn *conn);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the set of targets; every target gets its full list
+ * at once and again whenever its version changes.
+ *
+ * Threads: everything on one loop. Limits: NATIVE_TARGETS_MAX targets, of XDS_NAME_MAX bytes each.
+ */
+#ifndef PROTOCOL_NATIVE_H
+#define PROTOCOL_NATIVE_H
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/list.h"
+
+#define NATIVE_TARGETS_MAX 10000
+
+struct native_session;
+
+struct native_target {
+    struct list dirty;
+    struct native_session *session;
+    uint64_t sent_version; /* 0: nothing sent */
+    struct str name;       /* as the client spelled it */
+    void *host;
+};
+
+struct native_list {
+    uint64_t version;
+    struct blob *blob;   /* a WatchResponse without target; borrowed until the next call to the host */
+    const char *problem; /* why the name has no list, for people; NULL: all is well. Then blob is ignored. */
+};
+
+struct native_host {
+    void (*subscribe)(void *ctx, struct native_target *target);
+    void (*unsubscribe)(void *ctx, struct native_target *target);
+    void (*resolve)(void *ctx, const struct native_target *target, struct native_list *ret_list);
+    void (*wake)(void *ctx, bool answer);
+};
+
+struct native_session *native_session_new(const struct native_host *host, void *ctx) must_check;
+void native_session_free(struct native_session *session);
+enum code native_session_request(struct native_session *session, struct str message, struct err *err) must_check;
+void native_target_touch(struct native_target *target);
+/* One WatchResponse: the target's name into `head`, the list's blob by reference to *ret_blob (the caller's; NULL for a problem). */
+bool native_session_next(struct native_session *session, struct buf *head, struct blob **ret_blob) must_check;
+/* Namespace that the client gave for one-label targets; "" if none. */
+struct str native_session_namespace(const struct native_session *session);
+void native_session_dump(const struct native_session *session, struct json_writer *writer);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * A DiscoveryRequest, read by the bounded reader: text is borrowed from the message.
+ *
+ * Limits: XDS_NAMES_MAX names, XDS_NAME_MAX bytes each; of Node.metadata only string members at its first level are looked at, nothing recurses.
+ */
+#ifndef PROTOCOL_REQUEST_H
+#define PROTOCOL_REQUEST_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define XDS_NAMES_MAX 10000
+#define XDS_NAME_MAX 1024
+
+struct xds_node {
+    struct str id, cluster, user_agent, user_agent_version, region, zone, sub_zone;
+    struct str namespace_name; /* metadata "namespace" */
+    struct str node;           /* metadata "node" */
+};
+
+struct xds_request {
+    struct str type_url, version, nonce;
+    bool has_node;
+    struct xds_node node;
+    struct str *names; /* owned; xds_request_done() */
+    size_t names_len;
+    size_t names_cap;
+    bool has_error;
+    uint32_t error_code;
+    struct str error_message;
+};
+
+/* The request may be reused: start with {0}, memory of `names` is kept between calls. */
+enum code xds_request_parse(struct str message, struct xds_request *request, struct err *err) must_check;
+void xds_request_done(struct xds_request *request);
+
+#endif

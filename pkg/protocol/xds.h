@@ -1,0 +1,100 @@
+/*
+ * One SotW ADS stream as a pure state machine over named, versioned bytes: requests in, responses out. Knows no sockets and no Services.
+ *
+ * Rules (xDS protocol; gRFC A27, A30, A46, A53, A57, A74; and what clients were seen to do):
+ * - A request carries the full subscription of its type; it is compared with the stream's own, never with versions. New names are sent,
+ *   also when the client has them already; names that are gone are forgotten, so that a later subscription is answered again.
+ * - Listener and Cluster responses are full state of the subscription; the others carry what changed.
+ * - An empty nonce after something of the type was sent means "forget what I had": everything named is sent again. A stale nonce changes
+ *   the subscription but acknowledges nothing.
+ * - A NACK (error_detail present) is recorded, attributed by a ring of nonce → version, and never answered with the same bytes. Sending never waits for an ACK.
+ * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others, as long as nothing was ever named.
+ * - Versions are hashes of content: equal on every replica. Nonces never repeat on a stream.
+ *
+ * The host answers "what is the resource of this name now" and is told about subscriptions; it calls xds_subscription_touch() when a resource may
+ * have changed. A stream keeps what it sent last (a version per name) and dirty marks, never bytes.
+ *
+ * Threads: everything on one loop. Owns: copies of names and node.
+ * Limits:  XDS_NAMES_MAX per stream (all types together); a response stays below XDS_RESPONSE_MAX: what is not full state is split; full state that
+ *          does not fit is refused by name (counted, logged once), and the last good one stays.
+ */
+#ifndef PROTOCOL_XDS_H
+#define PROTOCOL_XDS_H
+
+#include "base/blob.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "protocol/request.h"
+
+#define XDS_RESPONSE_MAX (4 * 1024 * 1024 - 64 * 1024)
+#define XDS_NACK_TEXT_MAX 512
+#define XDS_NONCE_RING 8
+
+enum xds_type { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT, XDS_TYPES };
+
+const char *xds_type_url(enum xds_type type);
+const char *xds_type_name(enum xds_type type); /* "Listener" */
+
+struct xds_session;
+
+struct xds_subscription {
+    struct list dirty; /* session's */
+    struct xds_session *session;
+    enum xds_type type;
+    bool must_send;         /* new on this stream: send even if equal */
+    uint64_t sent_version;  /* 0: nothing sent */
+    uint64_t nacked_version;
+    struct str name;
+    void *host; /* the host's own */
+};
+
+struct xds_resource {
+    uint64_t version;  /* hash of the bytes, never 0 */
+    struct blob *blob; /* one encoded DiscoveryResponse.resources field */
+};
+
+struct xds_host {
+    /* A name is new on the stream. Set subscription->host. */
+    void (*subscribe)(void *ctx, struct xds_subscription *subscription);
+    void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);
+    /* The resource now; false: there is none (a malformed name): unanswered but remembered. The blob is borrowed until the next call to the host. */
+    bool (*resolve)(void *ctx, const struct xds_subscription *subscription, struct xds_resource *ret_resource);
+    /* Every resource of a type, for wildcard subscriptions. */
+    void (*each)(void *ctx, enum xds_type type, void (*visit)(void *visit_ctx, struct str name, const struct xds_resource *resource), void *visit_ctx);
+    /* Something is to be said: call xds_session_next() when the stream can take a message. May be called often. */
+    void (*wake)(void *ctx, bool answer);
+};
+
+/* What a response is made of: head bytes, then the blobs (references of the caller's to release). */
+struct xds_response {
+    enum xds_type type;
+    struct buf *head;
+    void (*add)(void *ctx, struct blob *blob); /* takes over one reference */
+    void *ctx;
+};
+
+struct xds_session_stats { /* of one stream, for /debug/streams and metrics */
+    uint64_t responses, acks, nacks, stale, requests;
+};
+
+struct xds_session *xds_session_new(const struct xds_host *host, void *ctx) must_check;
+/* Unsubscribes everything. */
+void xds_session_free(struct xds_session *session);
+/* An error ends the stream with that code (limits, malformed); a request of an unknown type is counted and ignored. */
+enum code xds_session_request(struct xds_session *session, const struct xds_request *request, struct err *err) must_check;
+/* The subscription's resource may have changed. O(1). */
+void xds_subscription_touch(struct xds_subscription *subscription);
+/* Wildcard subscriptions of the type may have changed. */
+void xds_session_touch_wildcard(struct xds_session *session, enum xds_type type);
+bool xds_session_has_wildcard(const struct xds_session *session, enum xds_type type);
+/* Builds the next response, Clusters before Endpoints before Listeners before Routes; false: nothing to say. */
+bool xds_session_next(struct xds_session *session, struct xds_response *response) must_check;
+
+/* The node as the first request gave it; its text lives as long as the session. */
+const struct xds_node *xds_session_node(const struct xds_session *session);
+const struct xds_session_stats *xds_session_stats(const struct xds_session *session);
+/* Members of an open object: node, and per type: names with sent and acknowledged versions, last NACK. */
+void xds_session_dump(const struct xds_session *session, struct json_writer *writer);
+
+#endif

@@ -1,0 +1,192 @@
+"""The kubelet of the test's nodes: a pod is a real greeter process on the pod's address.
+
+It follows all pods by a watch, whoever made them. A new pod gets an address and a process, and
+once that listens, the status Running and Ready. A deleted pod keeps serving for a moment, as a
+preStop hook makes it, while the news that it is terminating travels; then its process gets
+SIGTERM, and when that has drained and gone, the pod is removed.
+"""
+
+import heapq
+import itertools
+import pathlib
+import queue
+import signal
+import socket
+import threading
+import time
+
+from api import UNREACHABLE, ApiError, Watch
+from process import Process
+
+ZONES = ("a", "b", "c")
+REGION = "r"
+PORT = 8001
+PRESTOP_SECONDS = 1.0
+POLL_SECONDS = 0.005
+LISTEN_SECONDS = 20
+
+
+def node_of(zone):
+    return f"node-{zone}"
+
+
+def listens(address, port=PORT):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def pod_path(metadata):
+    return f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+
+
+class Pod:
+    """One pod as this kubelet runs it: starting, then ready, then terminating."""
+
+    def __init__(self, metadata, address, process):
+        self.path, self.name = pod_path(metadata), metadata["name"]
+        self.address, self.process = address, process
+        self.state = "starting"
+        self.deadline = time.monotonic() + LISTEN_SECONDS
+
+    def ready_status(self):
+        return {"status": {"phase": "Running", "podIP": self.address,
+                           "podIPs": [{"ip": self.address}],
+                           "conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+class Kubelet:
+    """One thread owns the pods and starts their processes; the watch only fills its queue."""
+
+    def __init__(self, api, greeter, log_folder):
+        self.api, self.greeter, self.log_folder = api, pathlib.Path(greeter), log_folder
+        self.pods = {}  # by uid
+        self.events = queue.SimpleQueue()
+        self.timers, self.order = [], itertools.count()
+        self.numbers = itertools.count(1)
+        self.watch = Watch(api, "/api/v1/pods", lambda kind, pod: self.events.put((kind, pod)))
+        self.thread = threading.Thread(target=self.run, name="kubelet", daemon=True)
+        self.problem = None
+        log_folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self):
+        for zone in ZONES:
+            labels = {"kubernetes.io/hostname": node_of(zone), "topology.kubernetes.io/zone": zone,
+                      "topology.kubernetes.io/region": REGION}
+            self.api.create("/api/v1/nodes", {"metadata": {"name": node_of(zone),
+                                                           "labels": labels}})
+        self.thread.start()
+        self.watch.start()
+
+    def stop(self):
+        self.watch.stop()
+        self.events.put(None)
+        if self.thread.is_alive():
+            self.thread.join(30)
+
+    def run(self):
+        try:
+            while self.turn():
+                pass
+        except Exception as error:  # the scenario that waits for a pod is told why
+            self.problem = error
+        for pod in self.pods.values():
+            pod.process.stop(first=signal.SIGKILL)
+
+    def turn(self):
+        try:
+            event = self.events.get(timeout=self.patience())
+        except queue.Empty:
+            event = ("TICK", None)
+        if event is None:
+            return False
+        self.handle(*event)
+        while self.timers and self.timers[0][0] <= time.monotonic():
+            heapq.heappop(self.timers)[2]()
+        for uid, pod in list(self.pods.items()):
+            self.advance(uid, pod)
+        return True
+
+    def patience(self):
+        """Until the next timer, or for a short while if a process is waited for."""
+        if any(pod.state != "ready" for pod in self.pods.values()):
+            return POLL_SECONDS
+        return max(0, self.timers[0][0] - time.monotonic()) if self.timers else None
+
+    def handle(self, kind, pod):
+        if kind == "TICK":
+            return
+        uid, metadata = pod["metadata"]["uid"], pod["metadata"]
+        mine = self.pods.get(uid)
+        if kind == "GONE":
+            if mine:  # removed by force: whoever did that wanted it gone at once
+                self.pods.pop(uid).process.stop(first=signal.SIGKILL)
+        elif metadata.get("deletionTimestamp"):
+            if mine and mine.state in ("starting", "ready"):
+                self.begin_stop(mine, metadata.get("deletionGracePeriodSeconds") or 0)
+            elif not mine:  # deleted before it was ever started
+                self.told(lambda: self.api.delete(pod_path(metadata), grace_seconds=0))
+        elif not mine and pod["spec"].get("nodeName"):
+            self.pods[uid] = self.launch(pod)
+
+    def launch(self, pod):
+        metadata = pod["metadata"]
+        node = pod["spec"]["nodeName"]
+        zone_number = ZONES.index(node.removeprefix("node-"))
+        number = next(self.numbers)
+        address = f"10.244.{zone_number * 64 + number // 250}.{number % 250 + 1}"
+        return Pod(metadata, address, self.greet(metadata["name"], address))
+
+    def greet(self, name, address):
+        """A greeter process, also for an endpoint that no pod stands behind."""
+        return Process(name, [self.greeter, "--listen", f"{address}:{PORT}", "--name", name],
+                       self.log_folder / f"{name}.log")
+
+    def begin_stop(self, pod, grace_seconds):
+        pod.state = "terminating"
+        now = time.monotonic()
+        pod.deadline = now + grace_seconds
+        self.at(now + min(PRESTOP_SECONDS, grace_seconds / 2),
+                lambda: pod.process.signal(signal.SIGTERM))
+
+    def at(self, when, action):
+        heapq.heappush(self.timers, (when, next(self.order), action))
+
+    def advance(self, uid, pod):
+        """One look at a pod that waits for its process."""
+        if pod.state == "starting":
+            self.advance_starting(pod)
+        elif pod.state == "terminating":
+            self.advance_terminating(uid, pod)
+        elif pod.process.status() is not None:
+            raise RuntimeError(f"the greeter of pod {pod.name} ended by itself with status "
+                               f"{pod.process.status()}\n{pod.process.log_tail()}")
+
+    def advance_starting(self, pod):
+        if pod.process.status() is not None or time.monotonic() > pod.deadline:
+            raise RuntimeError(f"the greeter of pod {pod.name} does not listen on {pod.address}:"
+                               f"{PORT}\n{pod.process.log_tail()}")
+        if listens(pod.address) and self.told(
+                lambda: self.api.patch(f"{pod.path}/status", pod.ready_status())):
+            pod.state = "ready"
+
+    def advance_terminating(self, uid, pod):
+        if pod.process.status() is None:
+            if time.monotonic() < pod.deadline:
+                return
+            pod.process.stop(first=signal.SIGKILL)
+        if pod.process.status() != 0:
+            raise RuntimeError(f"the greeter of pod {pod.name} did not drain: status "
+                               f"{pod.process.status()}\n{pod.process.log_tail()}")
+        if self.told(lambda: self.api.delete(pod.path, grace_seconds=0)):
+            del self.pods[uid]
+
+    @staticmethod
+    def told(request):
+        """False if the API server is away: the next look tries again."""
+        try:
+            request()
+        except UNREACHABLE:
+            return False
+        except ApiError as error:
+            return error.code == 404  # deleted by force in the meantime: the watch says so too
+        return True

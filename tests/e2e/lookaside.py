@@ -1,0 +1,79 @@
+"""The product under test, as a process, and what its admin port says."""
+
+import http.client
+import json
+
+from process import Process, wait_until
+
+LISTEN, ADMIN = "127.0.0.1:18000", "127.0.0.1:18080"
+START_SECONDS = 20
+STOP_SECONDS = 20
+
+
+class Lookaside:
+    def __init__(self, program, kubeconfig, log_path):
+        self.program, self.kubeconfig, self.log_path = program, kubeconfig, log_path
+        self.process = None
+
+    def start(self):
+        self.process = Process("lookaside", [self.program, "--kubeconfig", self.kubeconfig,
+                                             "--listen", LISTEN, "--admin", ADMIN], self.log_path)
+        wait_until(self.started, START_SECONDS, "Lookaside ready")
+
+    def started(self):
+        self.check_alive()
+        try:
+            return self.ready()
+        except OSError:
+            return False
+
+    def running(self):
+        return self.process is not None and self.process.status() is None
+
+    def check_alive(self):
+        if not self.running():
+            raise AssertionError(f"Lookaside ended by itself with status {self.process.status()}")
+
+    def get(self, path):
+        connection = http.client.HTTPConnection(ADMIN, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def ready(self):
+        return self.get("/readyz")[0] == 200
+
+    def endpoints(self, service):
+        """{(address, port, zone)} as it is published; a Service that it does not know has none."""
+        self.check_alive()
+        status, body = self.get("/debug/services")
+        assert status == 200, f"/debug/services answers {status}"
+        for found in json.loads(body)["services"]:
+            if (found["namespace"], found["name"]) == (service.namespace, service.name):
+                return {(e["address"], e["port"], e.get("zone") or "")
+                        for port in found["ports"] if port["number"] == service.port
+                        for e in port["endpoints"]}
+        return set()
+
+    def wait_equal(self, service, within=5):
+        """Until what is published is what the API holds."""
+        found = {}
+
+        def equal():
+            found["published"], found["truth"] = self.endpoints(service), service.truth()
+            return found["published"] == found["truth"].keys()
+
+        def difference():
+            published, truth = found["published"], set(found["truth"])
+            return (f"Lookaside's list of {service.namespace}/{service.name} is the API's; "
+                    f"missing {sorted(truth - published)[:5]}, "
+                    f"too many {sorted(published - truth)[:5]}")
+        wait_until(equal, within, difference)
+        return found["truth"]
+
+    def stop(self):
+        process, self.process = self.process, None
+        return process.stop(STOP_SECONDS) if process else None

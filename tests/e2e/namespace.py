@@ -1,0 +1,51 @@
+"""The network namespace of a run: only loopback, and every address of the cluster lives on it.
+
+Inside it ports and addresses are the run's own, so they are constants, and nothing that a test
+sends can leave the machine.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from programs import Missing
+
+POD_NETWORK = "10.244.0.0/16"
+# The API server refuses to advertise a loopback address.
+ADVERTISED = "10.96.255.254"
+MARK = "LOOKASIDE_E2E_NAMESPACE"
+
+
+def unshare_argv():
+    """Root needs no user namespace; anybody else becomes root inside one."""
+    for tool in ("unshare", "ip"):
+        if not shutil.which(tool):
+            raise Missing(f"the program {tool} is not on PATH (util-linux, iproute2)")
+    argv = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    tried = subprocess.run(argv + ["true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise Missing(f"no network namespace can be made here: {tried.stderr.strip()}")
+    return argv
+
+
+def enter():
+    """Runs this very command again inside a namespace. Does not return."""
+    argv = unshare_argv() + [sys.executable] + sys.argv
+    os.environ[MARK] = str(os.getpid())
+    sys.stdout.flush()
+    os.execvp(argv[0], argv)
+
+
+def entered():
+    # unshare --net only executes, so the process keeps its id; a stale variable does not match.
+    return os.environ.get(MARK) == str(os.getpid())
+
+
+def prepare():
+    for command in ("link set lo up",
+                    f"address add {ADVERTISED}/32 dev lo",
+                    # Every pod address is this machine's own, whether or not a pod has it now: a
+                    # process can listen on it, and where none does, a connection is refused.
+                    f"route add local {POD_NETWORK} dev lo"):
+        subprocess.run(["ip"] + command.split(), check=True)

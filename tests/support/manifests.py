@@ -1,0 +1,122 @@
+"""Services and EndpointSlices as YAML files in a directory, each replaced in one step."""
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One endpoint of a slice. None leaves a condition out of the manifest."""
+    address: str
+    zone: str | None = None
+    ready: bool | None = True
+    serving: bool | None = None
+    terminating: bool | None = None
+    pod: str | None = None
+
+    def draining(self):
+        """The same pod while it terminates and still serves."""
+        return Endpoint(self.address, self.zone, False, True, True, self.pod)
+
+    def manifest(self):
+        conditions = {"ready": self.ready, "serving": self.serving,
+                      "terminating": self.terminating}
+        entry = {"addresses": [self.address],
+                 "conditions": {k: v for k, v in conditions.items() if v is not None}}
+        if self.zone is not None:
+            entry["zone"] = self.zone
+        if self.pod is not None:
+            entry["targetRef"] = {"kind": "Pod", "name": self.pod, "uid": f"uid-{self.pod}"}
+        return entry
+
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
+_WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def _scalar(value):
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML:
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def to_yaml(value, indent=0):
+    """Block YAML of dicts, lists and scalars, as kubectl would print it."""
+    pad = "  " * indent
+    if isinstance(value, dict) and value:
+        return "".join(f"{pad}{key}:{_nested(item, indent)}" for key, item in value.items())
+    if isinstance(value, list) and value:
+        return "".join(f"{pad}- {to_yaml(item, indent + 1).lstrip(' ')}" for item in value)
+    return pad + ({dict: "{}", list: "[]"}.get(type(value)) or _scalar(value)) + "\n"
+
+
+def _nested(item, indent):
+    if isinstance(item, (dict, list)) and item:
+        return "\n" + to_yaml(item, indent + isinstance(item, dict))
+    return " " + to_yaml(item)
+
+
+def service(name, namespace="shop", ports=None, headless=True, **spec):
+    """A Service object. ports is a list of dicts; by default 8001, named grpc."""
+    body = {"ports": ports if ports is not None else [
+        {"name": "grpc", "port": 8001, "protocol": "TCP", "targetPort": 8001}], **spec}
+    body["clusterIP"] = "None" if headless else "10.96.0.10"
+    return {"apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}"},
+            "spec": body}
+
+
+def endpoint_slice(name, of, endpoints, namespace="shop", port=8001, port_name="grpc",
+                   family="IPv4", ports=None):
+    """An EndpointSlice object of the Service named by of."""
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+            "metadata": {"name": name, "namespace": namespace,
+                         "labels": {"kubernetes.io/service-name": of}},
+            "ports": ports if ports is not None else [
+                {"name": port_name, "port": port, "protocol": "TCP"}],
+            "endpoints": [endpoint.manifest() for endpoint in endpoints]}
+
+
+class Manifests:
+    """A directory of manifests. Every change is one rename; its time (unix, s) is returned."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name, *objects):
+        """Writes objects as the documents of name.yaml."""
+        path = self.directory / f"{name}.yaml"
+        fresh = self.directory / f".{name}.yaml.new"
+        fresh.write_text("---\n".join(to_yaml(entry) for entry in objects))
+        moment = time.time()
+        os.rename(fresh, path)
+        return moment
+
+    def remove(self, name):
+        moment = time.time()
+        os.unlink(self.directory / f"{name}.yaml")
+        return moment
+
+    def service(self, name, namespace="shop", **options):
+        return self.put(f"{namespace}-{name}-service", service(name, namespace, **options))
+
+    def slice(self, of, endpoints, namespace="shop", suffix="a", **options):
+        """Writes the slice <of>-<suffix> of a Service."""
+        name = f"{of}-{suffix}"
+        return self.put(f"{namespace}-{name}-slice",
+                        endpoint_slice(name, of, endpoints, namespace, **options))
+
+    def remove_service(self, name, namespace="shop"):
+        return self.remove(f"{namespace}-{name}-service")
+
+    def remove_slice(self, of, namespace="shop", suffix="a"):
+        return self.remove(f"{namespace}-{of}-{suffix}-slice")

@@ -29,7 +29,7 @@ lib_loop := libuv
 lib_net := openssl
 lib_kube := libcurl
 lib_wire := libprotobuf-c
-lib_grpc := libnghttp2
+lib_grpc := libnghttp2 zlib
 lib_admin := libmicrohttpd
 closure = $(sort $(1) $(foreach l,$(1),$(call closure_of,$(may_$(l)))))
 closure_of = $(if $(1),$(sort $(1) $(foreach l,$(1),$(call closure_of,$(may_$(l))))))
@@ -37,9 +37,10 @@ closure_of = $(if $(1),$(sort $(1) $(foreach l,$(1),$(call closure_of,$(may_$(l)
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
         -Wno-overlength-strings $(WERROR)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DLOOKASIDE_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(SANFLAGS) \
-        -Ipkg -I$(BUILD)/gen -I. $(shell pkg-config --cflags $(foreach l,$(LAYERS),$(lib_$(l)))) $(CFLAGS)
-LDLIBS_ALL = $(shell pkg-config --libs $(foreach l,$(LAYERS),$(lib_$(l)))) -lpthread -lm $(LDLIBS)
+PKGS := $(foreach l,$(LAYERS),$(lib_$(l)))
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE -DLOOKASIDE_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(SANFLAGS) \
+        -Ipkg -I$(BUILD)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
+LDLIBS_ALL := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm $(LDLIBS)
 
 CCACHE := $(shell command -v ccache 2>/dev/null)
 sources = $(wildcard $(1)/*.c)
@@ -102,23 +103,75 @@ $(BUILD)/unit-%: $$(call objects,tests/unit/$$*) $$(call archives,$$(call closur
 $(BUILD)/race-%: $(BUILD)/tests/race/race_%.o $(call archives,$(LAYERS))
 	$(call say,LD,$@)
 	$(link)
+$(BUILD)/explore-%: $(BUILD)/tests/fuzz/fuzz_%.o $(call archives,$(LAYERS))
+	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(LDLIBS_ALL)
+$(BUILD)/bench: $(call objects,tests/bench) $(call archives,base wire)
+	$(call say,LD,$@)
+	$(link)
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(call archives,$(LAYERS))
 	$(call say,LD,$@)
 	$(link)
 
+# ---- goals
 all: $(BUILD)/lookaside $(BUILD)/lookasidectl $(BUILD)/greeter ## build the controller, the command line and the greeter
-unit-%: $(BUILD)/unit-% ## run the unit tests of one layer
-	$(Q)$< --quiet
+run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by itself
+	$(Q)sh tests/support/deps.sh run
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)/usr/bin/python3 tests/demo/run.py $(if $(filter command% environment%,$(origin SECONDS)),--seconds $(SECONDS))
+test: ## every suite; SUITES="unit e2e" runs only those
+	$(Q)sh tests/support/deps.sh test
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
+	$(Q)python3 tests/run.py $(SUITES)
+
+JOBS ?= $(shell nproc)
+ASAN := BUILD=build-asan SAN=address,undefined OPT='-O1 -g'
+TSAN := BUILD=build-tsan SAN=thread OPT='-O1 -g'
+UNITS := $(notdir $(wildcard tests/unit/*))
+RACES := $(patsubst tests/race/race_%.c,%,$(wildcard tests/race/race_*.c))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# A leak found at exit does not fail a Criterion run: a report file does.
+SAN_ENV := ASAN_OPTIONS=log_path=build-asan/report:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+san_check = ! ls build-asan/report.* >/dev/null 2>&1 || { cat build-asan/report.*; rm -f build-asan/report.*; exit 1; }
+
+unit: ## unit tests of all layers under ASan and UBSan; unit-base: one layer, plain
+	$(Q)$(MAKE) -s -j$(JOBS) $(ASAN) $(UNITS:%=build-asan/unit-%)
+	$(Q)rm -f build-asan/report.*; for u in $(UNITS); do echo "unit $$u"; $(SAN_ENV) build-asan/unit-$$u -j$(JOBS) 2>&1 || failed=1; done; \
+	  $(san_check); [ -z "$$failed" ]
+unit-%: $(BUILD)/unit-%
+	$(Q)$< -j$(JOBS)
+race: ## programs with threads under TSan
+	$(Q)$(MAKE) -s -j$(JOBS) $(TSAN) $(RACES:%=build-tsan/race-%)
+	$(Q)failed=0; for r in $(RACES); do build-tsan/race-$$r && echo "ok race-$$r" || { echo "FAILED race-$$r"; failed=$$((failed+1)); }; done; \
+	  echo "race: $$(($(words $(RACES))-failed)) passed, $$failed failed"; [ $$failed = 0 ]
+fuzz: ## replay every fuzz target's corpus under ASan and UBSan
+	$(Q)$(MAKE) -s -j$(JOBS) $(ASAN) $(FUZZERS:%=build-asan/fuzz-%)
+	$(Q)failed=0; for f in $(FUZZERS); do build-asan/fuzz-$$f tests/data/fuzz/$$f && echo "ok fuzz-$$f" || { echo "FAILED fuzz-$$f"; failed=$$((failed+1)); }; done; \
+	  echo "fuzz: $$(($(words $(FUZZERS))-failed)) passed, $$failed failed"; [ $$failed = 0 ]
+fuzz-%: ## let libFuzzer look for new inputs: make fuzz-json SECONDS=60
+	$(Q)$(MAKE) -s -j$(JOBS) BUILD=build-fuzz CC=clang SAN=fuzzer-no-link,address,undefined build-fuzz/explore-$*
+	$(Q)mkdir -p build-fuzz/corpus-$*; build-fuzz/explore-$* -max_total_time=$(or $(SECONDS),60) build-fuzz/corpus-$* tests/data/fuzz/$*
+integration: all ## the controller against a fake API server that misbehaves
+	$(Q)python3 tests/integration/run.py
+conformance: all ## stock gRPC clients of five languages; STORY=1: the million calls
+	$(Q)python3 tests/conformance/run.py $(if $(STORY),--story)
+e2e: all ## a real API server in a network namespace
+	$(Q)python3 tests/e2e/run.py
+bench: all $(BUILD)/bench ## fan-out to 1,000 clients beside a bare epoll loop
+	$(Q)python3 tests/bench/run.py
 layers: ## every include and library stays inside its layer
 	$(Q)$(foreach l,$(LAYERS),may_$(l)='$(may_$(l))') sh tests/support/layers.sh $(LAYERS)
 headers: $(GEN_STAMP) ## every header compiles alone
-	$(Q)for h in $$(find pkg tests -name '*.h'); do \
+	$(Q)for h in $$(find pkg -name '*.h'); do \
 	  printf '#include "%s"\n' "$${h#pkg/}" | $(CC) $(CFLAGS_ALL) -fsyntax-only -xc - || { echo "headers: $$h"; exit 1; }; done
-	$(call say,HEADERS,compile alone)
+format: ## clang-format the C sources
+	$(Q)clang-format -i $$(find cmd pkg tests -name '*.[ch]')
+install: all ## PREFIX=/usr/local, DESTDIR
+	install -D -t $(DESTDIR)$(or $(PREFIX),/usr/local)/bin $(BUILD)/lookaside $(BUILD)/lookasidectl
 clean: ## remove everything built
 	rm -rf build build-*
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z%-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all layers headers clean help
+.PHONY: all run test unit race fuzz integration conformance e2e bench layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

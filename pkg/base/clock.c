@@ -100,9 +100,11 @@ static bool take_term(struct str *rest, uint64_t *total)
     for (size_t i = 0; i < fraction.len; i++) {
         unsigned digit = (unsigned)(fraction.ptr[i] - '0');
 
-        if (digit * unit % 10 != 0 || !add_scaled(total, digit * unit / 10, 1))
+        if (digit != 0 && (unit == 0 || unit % 10 != 0))
             return false;
         unit /= 10;
+        if (!add_scaled(total, digit, unit))
+            return false;
     }
     return true;
 }
@@ -119,10 +121,12 @@ enum code duration_parse(struct str text, uint64_t max_ms, uint64_t *ret_ms, str
         return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is no duration such as '1m30s'",
                     STR_ARG(str_slice(text, 0, 64)));
     if (ns % NS_PER_MS != 0)
-        return fail(err, CODE_INVALID_ARGUMENT, "duration '%" STR_FMT "' is not in whole milliseconds",
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "duration '%" STR_FMT "' is not in whole milliseconds",
                     STR_ARG(str_slice(text, 0, 64)));
     if (ns / NS_PER_MS > max_ms)
-        return fail(err, CODE_INVALID_ARGUMENT, "duration '%" STR_FMT "' is above the limit of %llu ms",
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "duration '%" STR_FMT "' is above the limit of %llu ms",
                     STR_ARG(str_slice(text, 0, 64)), (unsigned long long)max_ms);
     *ret_ms = ns / NS_PER_MS;
     return CODE_OK;

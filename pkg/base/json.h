@@ -2,7 +2,8 @@
  * JSON and YAML documents as one read-only tree, and a small JSON writer.
  *
  * Reading: the tree hides cJSON (and libyaml, base/yaml.h). Depth is at most JSON_DEPTH_MAX; text
- *          that ends early, carries garbage behind its end, is not UTF-8 or holds \u0000 is refused.
+ *          that ends early, carries garbage behind its end, is not UTF-8 or holds \u0000 is refused
+ *          with line and column. Of members with the same name, json_get() finds the first.
  * Getters: a missing or null member is "absent" (false / NULL / the default); a member of the wrong type
  *          is an error that names the path: "spec.ports[0].port: expected a number, found a string".
  * Owns:    json_free() frees the whole tree; members are borrowed from it.
@@ -14,6 +15,7 @@
 #include "base/buf.h"
 
 #define JSON_DEPTH_MAX 64
+#define JSON_VALUES_MAX 4000000 /* at about 100 bytes each */
 
 struct json;
 
@@ -23,7 +25,9 @@ enum code json_parse(struct str text, struct json **ret_json, struct err *err) m
 void json_free(struct json *json);
 DEFINE_CLEANUP(struct json, json_free)
 
+/* JSON_NULL when json is NULL. */
 enum json_type json_type(const struct json *json);
+/* With its article: "a string", "an object", "null". */
 const char *json_type_name(enum json_type type);
 
 /* NULL when json is NULL or no object, or the member is missing or null. Case-sensitive. */

@@ -50,11 +50,11 @@ static inline struct list *list_pop(struct list *list)
     return node;
 }
 
-#define list_for_each(node, list)                                                                  \
-    for (struct list *node = (list)->next; node != (list); node = node->next)
+#define list_for_each(node, head)                                                                  \
+    for (struct list *node = (head)->next; node != (head); node = node->next)
 /* `node` may be removed inside the loop. */
-#define list_for_each_safe(node, list)                                                             \
-    for (struct list *node = (list)->next, *next_ = node->next; node != (list);                    \
-         node = next_, next_ = node->next)
+#define list_for_each_safe(node, head)                                                             \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
+         node = node##_next, node##_next = node->next)
 
 #endif

@@ -36,7 +36,8 @@ bool str_starts_with(struct str text, struct str prefix)
 
 bool str_ends_with(struct str text, struct str suffix)
 {
-    return text.len >= suffix.len && str_eq(str_slice(text, text.len - suffix.len, text.len), suffix);
+    return text.len >= suffix.len &&
+           str_eq(str_slice(text, text.len - suffix.len, text.len), suffix);
 }
 
 size_t str_find(struct str text, char ch)

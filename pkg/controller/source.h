@@ -28,6 +28,8 @@ void source_free(struct source *source);
 
 /* True once all that is required was read completely. `ret_reason` (may be NULL) gets what is missing. */
 bool source_synced(const struct source *source, struct buf *ret_reason);
+/* Calls fn once, from the loop, when the source is synced for the first time (soon, if it already is). */
+void source_on_synced(struct source *source, void (*fn)(void *ctx), void *ctx);
 /* Microseconds since the view was last proved current, the oldest of all collections. */
 uint64_t source_staleness_us(const struct source *source);
 /* Prometheus text of the source's own counters. */

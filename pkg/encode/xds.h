@@ -11,11 +11,6 @@
 #include "base/buf.h"
 #include "model/service.h"
 
-#define XDS_URL_LISTENER "type.googleapis.com/envoy.config.listener.v3.Listener"
-#define XDS_URL_ROUTE "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-#define XDS_URL_CLUSTER "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-#define XDS_URL_ENDPOINT "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-
 /* An API listener `name` (as the client spelled it) with an inline route for every domain to `cluster`. */
 struct blob *encode_listener(struct str name, struct str cluster) must_check;
 /* EDS over ADS, round robin, no limit on concurrent requests (absent would mean 1024). */

@@ -1,13 +1,15 @@
 /*
  * How to reach an API server: from a kubeconfig file (one context) or from inside a pod.
  *
- * Errors: a malformed file is refused with file, line or entry name, field and cause.
+ * Errors: a malformed file is refused with file, line or entry name, field and cause; so are credential plugins (exec), and whatever else
+ *         would change who we are if it were ignored. Files that it names must exist; they are read when they are used.
  * Owns:   kube_config_free() frees everything and wipes secrets.
  */
 #ifndef KUBE_CONFIG_H
 #define KUBE_CONFIG_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct kube_config {
     char *server;         /* https://host:port, without a trailing slash */
@@ -28,8 +30,14 @@ struct kube_config {
 /* `context` NULL: current-context. Relative file names are relative to the kubeconfig's folder. */
 enum code kube_config_load(const char *path, const char *context, struct kube_config **ret_config,
                            struct err *err) must_check;
+/* The same from text in memory; `path` names it in messages and gives the folder. */
+enum code kube_config_parse(struct str text, const char *path, const char *context, struct kube_config **ret_config,
+                            struct err *err) must_check;
 /* KUBERNETES_SERVICE_HOST/PORT and /var/run/secrets/kubernetes.io/serviceaccount; CODE_NOT_FOUND outside a pod. */
 enum code kube_config_in_cluster(struct kube_config **ret_config, struct err *err) must_check;
+/* The same for another folder than the service account's. */
+enum code kube_config_in_folder(const char *folder, struct kube_config **ret_config, struct err *err) must_check;
+/* NULL is fine. */
 void kube_config_free(struct kube_config *config);
 DEFINE_CLEANUP(struct kube_config, kube_config_free)
 

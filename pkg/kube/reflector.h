@@ -4,6 +4,8 @@
  *
  * Threads: every call and callback on the loop of the client.
  * Owns:    its requests and timer. Borrows client and sink; both outlive it.
+ * Order:   a watch resumes where the last one ended, also after errors; but after a connection that was refused, one that fell silent, or
+ *          5 s without a watch it lists, because a restored etcd may meanwhile have passed our version.
  * Never:   gives up. Errors become backoff with jitter (Retry-After honoured), a counter, and a warning; state is kept.
  */
 #ifndef KUBE_REFLECTOR_H
@@ -31,12 +33,14 @@ struct reflector_stats {
     struct counter events;       /* ADDED, MODIFIED, DELETED */
     struct counter bookmarks;
     struct counter errors; /* requests that failed, and in-stream ERRORs */
-    struct counter bad_objects;
+    struct counter bad_objects; /* without metadata.name: skipped */
+    struct counter malformed;   /* watch lines and pages that are not what the API serves: listed again */
     struct counter last_contact_us; /* monotonic: last byte or answer that proved the view current */
 };
 
 enum code reflector_new(struct kube_client *client, const struct reflector_options *options,
                         struct reflector **ret_reflector, struct err *err) must_check;
+/* Not inside a call of its sink. No sink call comes after it. NULL is fine. */
 void reflector_free(struct reflector *reflector);
 bool reflector_synced(const struct reflector *reflector);
 const struct reflector_stats *reflector_stats(const struct reflector *reflector);

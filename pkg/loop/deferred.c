@@ -5,6 +5,11 @@ static void on_idle(unused_arg uv_idle_t *no_sleep)
 {
 }
 
+void deferred_stay_awake(struct loop *loop)
+{
+    uv_idle_start(&loop->no_sleep, on_idle);
+}
+
 void deferred_init(struct deferred *deferred, void (*fn)(void *ctx), void *ctx)
 {
     list_init(&deferred->link);
@@ -17,7 +22,7 @@ void deferred_schedule(struct loop *loop, struct deferred *deferred)
     if (!list_empty(&deferred->link))
         return;
     if (list_empty(&loop->deferred))
-        uv_idle_start(&loop->no_sleep, on_idle);
+        deferred_stay_awake(loop);
     list_append(&loop->deferred, &deferred->link);
 }
 
@@ -32,7 +37,8 @@ void deferred_run(struct loop *loop)
 
     list_init(&batch);
     if (!list_empty(&loop->deferred)) {
-        /* The batch takes the place of the head: what is scheduled from now on belongs to the next turn. */
+        /* The batch becomes the head of the ring: what is scheduled from now on is for the next
+         * turn. */
         list_append(&loop->deferred, &batch);
         list_remove(&loop->deferred);
     }

@@ -28,8 +28,8 @@ static void apply(struct fd_watch *watch)
 static void on_poll(uv_poll_t *uv, int status, int uv_events)
 {
     struct fd_watch *watch = container_of(uv, struct fd_watch, uv);
-    int seen = (uv_events & UV_READABLE ? FD_READABLE : 0) |
-               (uv_events & UV_WRITABLE ? FD_WRITABLE : 0);
+    int seen =
+        (uv_events & UV_READABLE ? FD_READABLE : 0) | (uv_events & UV_WRITABLE ? FD_WRITABLE : 0);
 
     /* An error on the socket: libuv has stopped the watch. The user learns which one from its next
      * system call; until then the watch is level-triggered like any other. */

@@ -29,7 +29,8 @@ struct latest *latest_new(struct loop *reader, const struct latest_options *opti
     struct latest *latest = xcalloc(1, sizeof(*latest));
     int status = uv_async_init(&reader->uv, &latest->wake, on_wake);
 
-    assert(status == 0); /* the loop has one of its own, so the descriptor behind all of them exists */
+    assert(status ==
+           0); /* the loop has one of its own, so the descriptor behind all of them exists */
     (void)status;
     latest->options = *options;
     return latest;

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-/* A signal that is on its way delays the close of its watch by a turn; more than a few is a leak. */
+/* A signal on its way delays the close of its watch by a turn; more than a few turns is a leak. */
 #define CLOSE_TURNS_MAX 16
 
 enum code loop_code(int status)
@@ -121,6 +121,12 @@ void loop_turn(struct loop *loop, uint64_t timeout_ms)
     uv_timer_start(&loop->turn_limit, on_turn_limit, timeout_ms, 0);
     uv_run(&loop->uv, UV_RUN_ONCE);
     uv_timer_stop(&loop->turn_limit);
+}
+
+void loop_note_timeout(struct loop *loop)
+{
+    if (uv_is_active((uv_handle_t *)&loop->turn_limit))
+        deferred_stay_awake(loop);
 }
 
 void loop_stop(struct loop *loop)

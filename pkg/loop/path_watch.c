@@ -22,8 +22,9 @@ static void on_close(uv_handle_t *handle)
     free(container_of((uv_fs_event_t *)handle, struct path_watch, uv));
 }
 
-enum code path_watch_new(struct loop *loop, const char *path, void (*fn)(void *ctx, const char *name),
-                         void *ctx, struct path_watch **ret_watch, struct err *err)
+enum code path_watch_new(struct loop *loop, const char *path,
+                         void (*fn)(void *ctx, const char *name), void *ctx,
+                         struct path_watch **ret_watch, struct err *err)
 {
     struct path_watch *watch = xcalloc(1, sizeof(*watch));
     struct stat info;

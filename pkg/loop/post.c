@@ -31,7 +31,7 @@ void post_queue_run(struct post_queue *posts)
 {
     struct list *link;
 
-    /* What the calls post themselves waits for the next turn, or they could hold this one for ever. */
+    /* What the calls post themselves is for the next turn, or they could hold this one for ever. */
     pthread_mutex_lock(&posts->mutex);
     move_all(&posts->waiting, &posts->running);
     pthread_mutex_unlock(&posts->mutex);

@@ -18,8 +18,8 @@ static void on_close(uv_handle_t *handle)
     free(container_of((uv_signal_t *)handle, struct signal_watch, uv));
 }
 
-enum code signal_watch_new(struct loop *loop, int signum, void (*fn)(void *ctx, int signum), void *ctx,
-                           struct signal_watch **ret_watch, struct err *err)
+enum code signal_watch_new(struct loop *loop, int signum, void (*fn)(void *ctx, int signum),
+                           void *ctx, struct signal_watch **ret_watch, struct err *err)
 {
     struct signal_watch *watch = xcalloc(1, sizeof(*watch));
     int status = uv_signal_init(&loop->uv, &watch->uv);

@@ -35,8 +35,8 @@ static int create_with_signals_blocked(struct thread *thread)
     return status;
 }
 
-enum code thread_start(const char *name, void (*fn)(void *ctx), void *ctx, struct thread **ret_thread,
-                       struct err *err)
+enum code thread_start(const char *name, void (*fn)(void *ctx), void *ctx,
+                       struct thread **ret_thread, struct err *err)
 {
     CLEANUP(freep) struct thread *thread = xcalloc(1, sizeof(*thread));
     int status;

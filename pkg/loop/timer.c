@@ -12,6 +12,7 @@ static void on_timeout(uv_timer_t *uv)
 {
     struct timer *timer = container_of(uv, struct timer, uv);
 
+    loop_note_timeout(container_of(uv->loop, struct loop, uv));
     timer->fn(timer->ctx);
 }
 

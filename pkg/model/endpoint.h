@@ -10,8 +10,7 @@
 
 enum address_family { FAMILY_IPV4 = 4, FAMILY_IPV6 = 6 };
 
-/* Conditions with the defaults of the API applied: ready nil → true, serving nil → ready's value as the API documents
- * ("nil is true"), terminating nil → false. */
+/* Conditions with the defaults of the API applied: ready nil → true, serving nil → true, terminating nil → false. */
 struct endpoint {
     struct str address;      /* canonical text of the first address */
     unsigned char bytes[16]; /* network order; IPv4 in the first four */
@@ -41,5 +40,7 @@ int backend_cmp_address(const struct backend *a, const struct backend *b);
 /* In the list while the service has ready ones / as the kube-proxy fallback when it has none. */
 bool backend_is_ready(const struct backend *backend);
 bool backend_is_draining(const struct backend *backend); /* serving and terminating, not ready */
+/* Every field. */
+bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
 #endif

@@ -33,6 +33,7 @@ struct service_port {
     uint16_t number; /* what clients ask; in a headless Service without ports: the slice's, 0 if it has none either */
     enum protocol protocol;
     struct str app_protocol;
+    uint16_t target; /* the slices' number for it, where all have the same; else 0 */
     struct backend_list list;
     size_t ready, draining, total; /* backends by condition, before choosing */
 };
@@ -86,8 +87,9 @@ struct port_ref {
     struct str name;
 };
 
-/* The port that a name means: by number, by name, or the only TCP port, else the one named "grpc", else the one with appProtocol
- * "grpc" or "kubernetes.io/h2c". NULL and a reason (static text, for explain) when there is none. */
+/* The port that a name means: by number (in a headless Service the pods' own number too: that is what dns:///greeter:8001 meant), by
+ * name, or the only TCP port, else the one named "grpc", else the only one with appProtocol "grpc" or "kubernetes.io/h2c". NULL and a
+ * reason (static text, for explain) when there is none. */
 const struct service_port *service_find_port(const struct service *service, const struct port_ref *ref, const char **ret_reason);
 
 #endif

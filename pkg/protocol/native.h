@@ -1,8 +1,11 @@
 /*
  * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the set of targets; every target gets its full list
- * at once and again whenever its version changes.
+ * at once and again whenever its version changes. A target that a request leaves out is forgotten: named again, it is answered again. Another
+ * namespace makes all targets new.
  *
- * Threads: everything on one loop. Limits: NATIVE_TARGETS_MAX targets, of XDS_NAME_MAX bytes each.
+ * Threads: everything on one loop. Owns: copies of the targets and of the namespace.
+ * Limits:  NATIVE_TARGETS_MAX targets, of NATIVE_TARGET_MAX bytes each. A list that does not fit into NATIVE_RESPONSE_MAX is answered with a problem.
+ * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no WatchRequest; both end the stream.
  */
 #ifndef PROTOCOL_NATIVE_H
 #define PROTOCOL_NATIVE_H
@@ -14,6 +17,8 @@
 #include "base/list.h"
 
 #define NATIVE_TARGETS_MAX 10000
+#define NATIVE_TARGET_MAX 1024
+#define NATIVE_RESPONSE_MAX (4 * 1024 * 1024 - 64 * 1024)
 
 struct native_session;
 
@@ -26,7 +31,7 @@ struct native_target {
 };
 
 struct native_list {
-    uint64_t version;
+    uint64_t version;    /* not 0 */
     struct blob *blob;   /* a WatchResponse without target; borrowed until the next call to the host */
     const char *problem; /* why the name has no list, for people; NULL: all is well. Then blob is ignored. */
 };
@@ -38,6 +43,10 @@ struct native_host {
     void (*wake)(void *ctx, bool answer);
 };
 
+struct native_session_stats { /* of one stream */
+    uint64_t requests, responses, problems;
+};
+
 struct native_session *native_session_new(const struct native_host *host, void *ctx) must_check;
 void native_session_free(struct native_session *session);
 enum code native_session_request(struct native_session *session, struct str message, struct err *err) must_check;
@@ -46,6 +55,8 @@ void native_target_touch(struct native_target *target);
 bool native_session_next(struct native_session *session, struct buf *head, struct blob **ret_blob) must_check;
 /* Namespace that the client gave for one-label targets; "" if none. */
 struct str native_session_namespace(const struct native_session *session);
+const struct native_session_stats *native_session_stats(const struct native_session *session);
+/* Members of an open object: namespace, counters, and the targets with the versions sent. */
 void native_session_dump(const struct native_session *session, struct json_writer *writer);
 
 #endif

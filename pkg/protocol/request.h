@@ -1,7 +1,9 @@
 /*
  * A DiscoveryRequest, read by the bounded reader: text is borrowed from the message.
  *
- * Limits: XDS_NAMES_MAX names, XDS_NAME_MAX bytes each; of Node.metadata only string members at its first level are looked at, nothing recurses.
+ * Limits: XDS_NAMES_MAX names, XDS_NAME_MAX bytes each, and so many for every text of the Node (RESOURCE_EXHAUSTED); of Node.metadata only
+ *         string members at its first level are looked at, nothing recurses.
+ * Errors: INVALID_ARGUMENT for what is no protobuf, or no UTF-8 where it should be (except in error_detail's message).
  */
 #ifndef PROTOCOL_REQUEST_H
 #define PROTOCOL_REQUEST_H
@@ -22,9 +24,10 @@ struct xds_request {
     struct str type_url, version, nonce;
     bool has_node;
     struct xds_node node;
-    struct str *names; /* owned; xds_request_done() */
+    struct str *names; /* sorted, each once; owned: xds_request_done() */
     size_t names_len;
     size_t names_cap;
+    bool has_wildcard; /* "*" was among the names; it is not in `names` */
     bool has_error;
     uint32_t error_code;
     struct str error_message;

@@ -7,7 +7,10 @@
  * - Listener and Cluster responses are full state of the subscription; the others carry what changed.
  * - An empty nonce after something of the type was sent means "forget what I had": everything named is sent again. A stale nonce changes
  *   the subscription but acknowledges nothing.
- * - A NACK (error_detail present) is recorded, attributed by a ring of nonce → version, and never answered with the same bytes. Sending never waits for an ACK.
+ * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late it comes: a subscription knows the nonce that it
+ *   was sent with. A version that was refused alone (one resource in the response, so that it was this one) is not sent again until the client
+ *   subscribes anew. Sending never waits for an ACK.
+ * - A name that has no resource is not answered, but remembered.
  * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others, as long as nothing was ever named.
  * - Versions are hashes of content: equal on every replica. Nonces never repeat on a stream.
  *
@@ -29,7 +32,6 @@
 
 #define XDS_RESPONSE_MAX (4 * 1024 * 1024 - 64 * 1024)
 #define XDS_NACK_TEXT_MAX 512
-#define XDS_NONCE_RING 8
 
 enum xds_type { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT, XDS_TYPES };
 
@@ -42,9 +44,13 @@ struct xds_subscription {
     struct list dirty; /* session's */
     struct xds_session *session;
     enum xds_type type;
-    bool must_send;         /* new on this stream: send even if equal */
-    uint64_t sent_version;  /* 0: nothing sent */
-    uint64_t nacked_version;
+    bool must_send;          /* new on this stream: send even if equal */
+    bool sent_alone;         /* the only resource of its response */
+    bool rejected;           /* sent last in a response that the client refused, wholly or in part */
+    bool refused;            /* too big to be sent */
+    uint64_t sent_version;   /* 0: nothing sent */
+    uint64_t sent_nonce;
+    uint64_t nacked_version; /* 0: none */
     struct str name;
     void *host; /* the host's own */
 };
@@ -62,6 +68,10 @@ struct xds_host {
     bool (*resolve)(void *ctx, const struct xds_subscription *subscription, struct xds_resource *ret_resource);
     /* Every resource of a type, for wildcard subscriptions. */
     void (*each)(void *ctx, enum xds_type type, void (*visit)(void *visit_ctx, struct str name, const struct xds_resource *resource), void *visit_ctx);
+    /* May be NULL. A response was refused by the client: once per response; `message` is the client's, cut, any bytes. */
+    void (*nacked)(void *ctx, enum xds_type type, uint32_t code, struct str message);
+    /* May be NULL. A resource does not fit into a response (or a full state not into one): once until it fits again. */
+    void (*refused)(void *ctx, const struct xds_subscription *subscription, size_t len);
     /* Something is to be said: call xds_session_next() when the stream can take a message. May be called often. */
     void (*wake)(void *ctx, bool answer);
 };
@@ -76,6 +86,8 @@ struct xds_response {
 
 struct xds_session_stats { /* of one stream, for /debug/streams and metrics */
     uint64_t responses, acks, nacks, stale, requests;
+    uint64_t unknown_types; /* requests of a type that is none of ours */
+    uint64_t refused;       /* resources too big to be sent */
 };
 
 struct xds_session *xds_session_new(const struct xds_host *host, void *ctx) must_check;

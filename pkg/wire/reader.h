@@ -16,6 +16,9 @@
 
 #define WIRE_GROUP_DEPTH_MAX 16
 
+/* The fields of a map's entry. */
+enum { WIRE_MAP_KEY = 1, WIRE_MAP_VALUE = 2 };
+
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 struct wire_reader {
@@ -33,7 +36,9 @@ struct wire_field {
 
 static inline struct wire_reader wire_reader(struct str bytes)
 {
-    return (struct wire_reader){(const unsigned char *)bytes.ptr, (const unsigned char *)bytes.ptr + bytes.len, false};
+    const unsigned char *ptr = (const unsigned char *)bytes.ptr;
+
+    return (struct wire_reader){ptr, bytes.len > 0 ? ptr + bytes.len : ptr, false};
 }
 
 /* False at the end and on failure. */

@@ -1,5 +1,9 @@
-"""The test's side of an agent: a gRPC client in a process of its own, under continuous load."""
+"""The test's side of an agent: a gRPC client in a process of its own, under continuous load.
 
+The agent is the Python one of tests/conformance, whose README tells the commands.
+"""
+
+import hashlib
 import json
 import os
 import pathlib
@@ -11,9 +15,13 @@ import time
 from process import Process, wait_until
 from programs import Missing, cache_root
 
-HERE = pathlib.Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "tools" / "requirements.txt"
+AGENT = pathlib.Path(__file__).resolve().parents[1] / "conformance/agents/python/agent.py"
+REQUIREMENTS = AGENT.parent / "requirements.txt"
 CALL_TIMEOUT_MS = 5000
+# From Lookaside's list to the client's calls: what a busy machine of two cores may take. A pod that
+# was taken off the list serves for longer (PRESTOP_SECONDS of kubelet.py), so that its end cannot
+# pass for the list's news.
+CALLS_SECONDS = 2
 LOAD = {"cmd": "start", "threads": 10, "timeout_ms": CALL_TIMEOUT_MS, "wait_for_ready": False,
         "pause_us": 4000}
 
@@ -28,7 +36,7 @@ def find_python():
     for python in (sys.executable, "/usr/bin/python3"):
         if has_grpc(python):
             return python
-    folder = cache_root() / f"python-{REQUIREMENTS.read_text().split()[-1]}"
+    folder = cache_root() / f"python-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:8]}"
     python = folder / "bin" / "python"
     if not (python.exists() and has_grpc(python)):
         print(f"e2e: installing grpcio into {folder}", flush=True)
@@ -58,11 +66,11 @@ class Client:
         self.target = target
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         env["GRPC_XDS_BOOTSTRAP"] = str(bootstrap)
-        self.process = Process("agent", [python, HERE / "agent.py", target],
+        self.process = Process("agent", [python, AGENT, target],
                                log_folder / f"agent-{Client.numbers}.log", env=env,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.stdin, self.stdout = self.process.child.stdin, self.process.child.stdout
-        self.first_seen = {}
+        self.first_seen, self.loaded = {}, False
         self.mark()
 
     def mark(self):
@@ -84,7 +92,10 @@ class Client:
                 if not piece:
                     raise AssertionError(f"the client ended\n{self.process.log_tail()}")
                 raw += piece
-        return json.loads(raw)
+        answer = json.loads(raw)
+        if "error" in answer:
+            raise RuntimeError(f"the client: {answer['error']}")
+        return answer
 
     def ask(self, command, within=60):
         self.send(command)
@@ -92,6 +103,7 @@ class Client:
 
     def start_load(self):
         self.ask(LOAD)
+        self.loaded = True
         self.mark()
 
     def call(self, n, threads=1, wait_for_ready=False, timeout_ms=CALL_TIMEOUT_MS):
@@ -116,15 +128,17 @@ class Client:
             raise AssertionError(f"{self.failed} of {self.failed + self.ok} calls failed during "
                                  f"{during}: {self.errors}, first {self.first_error}")
 
-    def expect_backends(self, names, within=5):
+    def expect_backends(self, names, within=CALLS_SECONDS):
         """Calls go to exactly these, and none of the calls fails, after `within` at the latest."""
-        seen, last = set(), None
+        seen, last = set(), self.window()
         deadline = time.monotonic() + within
         while seen != names:
             if time.monotonic() > deadline:
+                called = set(last["by_backend"])
                 raise AssertionError(
-                    f"{self.target}: not within {within} s: calls to exactly {len(names)} backends"
-                    f"; missing {sorted(names - seen)[:5]}, last window {last}")
+                    f"{self.target}: not within {within} s: calls to exactly {len(names)} backends; "
+                    f"not called {sorted(names - called)[:5]}, called though not listed "
+                    f"{sorted(called - names)[:5]}, failed {last['failed']} {last['first_error']}")
             time.sleep(0.02)
             last = self.window()
             if last["failed"] or not last["by_backend"].keys() <= names:
@@ -132,7 +146,7 @@ class Client:
             else:
                 seen |= last["by_backend"].keys()
 
-    def expect_unavailable(self, within=5):
+    def expect_unavailable(self, within=CALLS_SECONDS):
         """No call is answered any more, and each is told so at once."""
         def quiet():
             self.window()  # may still hold what was under way
@@ -152,8 +166,10 @@ class Client:
         return wait_until(seen, within, f"a call to {backend}", every=0.005)
 
     def close(self):
-        """The end of its input ends the agent; one that was killed meanwhile is fine too."""
+        """The end of its input ends the agent, with status 0."""
         try:
+            if self.loaded:
+                self.ask({"cmd": "stop"})
             self.stdin.close()
             status = self.process.child.wait(15)
         except (BrokenPipeError, subprocess.TimeoutExpired):

@@ -3,7 +3,8 @@
 It follows all pods by a watch, whoever made them. A new pod gets an address and a process, and
 once that listens, the status Running and Ready. A deleted pod keeps serving for a moment, as a
 preStop hook makes it, while the news that it is terminating travels; then its process gets
-SIGTERM, and when that has drained and gone, the pod is removed.
+SIGTERM, and when that has drained and gone, the pod is removed. A pod with the annotation CUT_OFF
+does not drain: its process is killed instead, and only a client that left in time loses nothing.
 """
 
 import heapq
@@ -21,7 +22,9 @@ from process import Process
 ZONES = ("a", "b", "c")
 REGION = "r"
 PORT = 8001
-PRESTOP_SECONDS = 1.0
+# Longer than a client may take to follow (CALLS_SECONDS of client.py), so that it is the list that moved it.
+PRESTOP_SECONDS = 3.0
+CUT_OFF = "e2e.lookaside.dev/cut-off"
 POLL_SECONDS = 0.005
 LISTEN_SECONDS = 20
 
@@ -39,12 +42,18 @@ def pod_path(metadata):
     return f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
 
 
+class PodFailed(Exception):
+    """A greeter did what no pod of these tests should."""
+
+
 class Pod:
     """One pod as this kubelet runs it: starting, then ready, then terminating."""
 
     def __init__(self, metadata, address, process):
         self.path, self.name = pod_path(metadata), metadata["name"]
         self.address, self.process = address, process
+        cut_off = CUT_OFF in (metadata.get("annotations") or {})
+        self.end_signal = signal.SIGKILL if cut_off else signal.SIGTERM
         self.state = "starting"
         self.deadline = time.monotonic() + LISTEN_SECONDS
 
@@ -87,10 +96,16 @@ class Kubelet:
         try:
             while self.turn():
                 pass
-        except Exception as error:  # the scenario that waits for a pod is told why
+        except Exception as error:  # whoever waits for a pod is told why it does not come
             self.problem = error
         for pod in self.pods.values():
             pod.process.stop(first=signal.SIGKILL)
+
+    def check(self):
+        """Raises what went wrong with a pod since the last check."""
+        problem, self.problem = self.problem, None
+        if problem:
+            raise AssertionError(f"the kubelet: {problem}")
 
     def turn(self):
         try:
@@ -103,7 +118,11 @@ class Kubelet:
         while self.timers and self.timers[0][0] <= time.monotonic():
             heapq.heappop(self.timers)[2]()
         for uid, pod in list(self.pods.items()):
-            self.advance(uid, pod)
+            try:
+                self.advance(uid, pod)
+            except PodFailed as failure:
+                self.problem = self.problem or failure
+                self.pods.pop(uid).process.stop(first=signal.SIGKILL)
         return True
 
     def patience(self):
@@ -121,8 +140,9 @@ class Kubelet:
             if mine:  # removed by force: whoever did that wanted it gone at once
                 self.pods.pop(uid).process.stop(first=signal.SIGKILL)
         elif metadata.get("deletionTimestamp"):
-            if mine and mine.state in ("starting", "ready"):
-                self.begin_stop(mine, metadata.get("deletionGracePeriodSeconds") or 0)
+            grace_seconds = metadata.get("deletionGracePeriodSeconds")
+            if mine and mine.state in ("starting", "ready") and grace_seconds:
+                self.begin_stop(mine, grace_seconds)  # without grace, GONE is next
             elif not mine:  # deleted before it was ever started
                 self.told(lambda: self.api.delete(pod_path(metadata), grace_seconds=0))
         elif not mine and pod["spec"].get("nodeName"):
@@ -146,7 +166,7 @@ class Kubelet:
         now = time.monotonic()
         pod.deadline = now + grace_seconds
         self.at(now + min(PRESTOP_SECONDS, grace_seconds / 2),
-                lambda: pod.process.signal(signal.SIGTERM))
+                lambda: pod.process.send_signal(pod.end_signal))
 
     def at(self, when, action):
         heapq.heappush(self.timers, (when, next(self.order), action))
@@ -158,12 +178,12 @@ class Kubelet:
         elif pod.state == "terminating":
             self.advance_terminating(uid, pod)
         elif pod.process.status() is not None:
-            raise RuntimeError(f"the greeter of pod {pod.name} ended by itself with status "
+            raise PodFailed(f"the greeter of pod {pod.name} ended by itself with status "
                                f"{pod.process.status()}\n{pod.process.log_tail()}")
 
     def advance_starting(self, pod):
         if pod.process.status() is not None or time.monotonic() > pod.deadline:
-            raise RuntimeError(f"the greeter of pod {pod.name} does not listen on {pod.address}:"
+            raise PodFailed(f"the greeter of pod {pod.name} does not listen on {pod.address}:"
                                f"{PORT}\n{pod.process.log_tail()}")
         if listens(pod.address) and self.told(
                 lambda: self.api.patch(f"{pod.path}/status", pod.ready_status())):
@@ -174,8 +194,8 @@ class Kubelet:
             if time.monotonic() < pod.deadline:
                 return
             pod.process.stop(first=signal.SIGKILL)
-        if pod.process.status() != 0:
-            raise RuntimeError(f"the greeter of pod {pod.name} did not drain: status "
+        if pod.process.status() != 0 and pod.end_signal == signal.SIGTERM:
+            raise PodFailed(f"the greeter of pod {pod.name} did not drain: status "
                                f"{pod.process.status()}\n{pod.process.log_tail()}")
         if self.told(lambda: self.api.delete(pod.path, grace_seconds=0)):
             del self.pods[uid]

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 
 from process import Process, wait_until
 
@@ -73,6 +74,10 @@ class Lookaside:
                     f"too many {sorted(published - truth)[:5]}")
         wait_until(equal, within, difference)
         return found["truth"]
+
+    def kill(self):
+        process, self.process = self.process, None
+        process.stop(first=signal.SIGKILL)
 
     def stop(self):
         process, self.process = self.process, None

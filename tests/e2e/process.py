@@ -31,13 +31,13 @@ class Process:
         """The exit status, or None while it runs."""
         return self.child.poll()
 
-    def signal(self, number):
+    def send_signal(self, number):
         if self.child.poll() is None:
             self.child.send_signal(number)
 
     def stop(self, timeout=10, first=signal.SIGTERM):
         """Asks, waits, then kills the whole group. Returns the exit status."""
-        self.signal(first)
+        self.send_signal(first)
         try:
             self.child.wait(timeout)
         except subprocess.TimeoutExpired:

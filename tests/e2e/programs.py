@@ -17,6 +17,8 @@ import tempfile
 import time
 from collections import namedtuple
 
+from process import GUARD
+
 TOOLS = pathlib.Path(__file__).resolve().parent / "tools"
 PROGRESS_SECONDS = 15
 GO_NEEDED = (1, 26)
@@ -104,7 +106,7 @@ def build(program, target):
     """Nothing is left behind when the build is interrupted, except Go's own build cache."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
         output, log_path = os.path.join(scratch, program.name), os.path.join(scratch, "log")
-        argv = ["nice", "go", "build", "-v", "-ldflags", linker_flags(program.module),
+        argv = GUARD + ["nice", "go", "build", "-v", "-ldflags", linker_flags(program.module),
                 "-o", output, program.package]
         with open(log_path, "w") as log:
             process = subprocess.Popen(argv, cwd=TOOLS / program.module, env=go_environment(),

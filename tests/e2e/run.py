@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The e2e suite: Lookaside on a real API server, real processes as pods, stock gRPC clients.
 
-  python3 tests/e2e/run.py [--build DIR] [--only WORD]... [--keep] [--list]
+  python3 tests/e2e/run.py [--build DIR] [--only WORD]... [--keep] [--list] [--prepare]
 
 Exit status: 0 all passed, 1 something failed, 77 skipped for want of a tool (said by name). With
 LOOKASIDE_NO_SKIP=1 what would be skipped has failed.
@@ -39,6 +39,8 @@ def parse_arguments():
     parser.add_argument("--only", action="append", default=[], metavar="WORD",
                         help="only scenarios whose title has this word in it; may be repeated")
     parser.add_argument("--keep", action="store_true", help="keep the logs, also of a good run")
+    parser.add_argument("--prepare", action="store_true",
+                        help="only build and install what the suite needs, once, and end")
     parser.add_argument("--list", action="store_true", help="print the scenarios and end")
     return parser.parse_args()
 
@@ -77,7 +79,7 @@ class Suite:
         self.cluster.start()
         self.kubelet = Kubelet(self.cluster.api, self.greeter, self.logs)
         self.kubelet.start()
-        self.times = SliceTimes(self.cluster.api)
+        self.times = SliceTimes(self.folder, self.logs / "slice-times.log")
         up = time.monotonic()
         self.lookaside.start()
         print(f"e2e: cluster up in {up - started:.1f} s, Lookaside ready in "
@@ -95,8 +97,8 @@ class Suite:
         try:
             if not self.lookaside.running():  # an earlier scenario's failure is not this one's
                 self.lookaside.start()
-            detail = function(world)
-            problem = self.kubelet.problem
+            problem, detail = None, function(world)
+            self.kubelet.check()
         except Exception as error:
             problem, detail = error, None
             if not isinstance(error, AssertionError):
@@ -110,11 +112,8 @@ class Suite:
 
     def print_logs(self):
         process = self.lookaside.process
-        print(self.cluster.log_tails() if not self.cluster.api else "", end="")
         if process:
             print(f"--- {process.log_path}\n{process.log_tail()}", flush=True)
-        if self.kubelet and self.kubelet.problem:
-            print(f"--- the kubelet: {self.kubelet.problem}", flush=True)
 
     def stop(self):
         self.lookaside.stop()
@@ -157,7 +156,24 @@ def check_built(build):
         sys.exit(f"e2e: {build} has no {' and no '.join(missing)}: build first (make)")
 
 
+def prepare():
+    """What needs the network, so before the namespace is entered. Returns the programs' folder."""
+    find_python()
+    namespace.unshare_argv()
+    return programs.ensure()
+
+
+def skip(missing):
+    if os.environ.get("LOOKASIDE_NO_SKIP") == "1":
+        print(f"e2e: FAILED, and nothing may be skipped here: {missing}", flush=True)
+        return EXIT_FAILED
+    print(f"e2e: SKIPPED: {missing}", flush=True)
+    return EXIT_SKIPPED
+
+
 def main():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     arguments = parse_arguments()
     scenarios, build = chosen(arguments.only), pathlib.Path(arguments.build).resolve()
     if arguments.list:
@@ -165,21 +181,17 @@ def main():
         return 0
     if not scenarios:
         sys.exit("e2e: no scenario has such a word in its title; see --list")
-    check_built(build)
     try:
-        binaries = programs.ensure()
-        find_python()
+        if not arguments.prepare:
+            check_built(build)
+        binaries = prepare() if not namespace.entered() else programs.ensure()
+        if arguments.prepare:
+            return 0
         if not namespace.entered():
             namespace.enter()
     except programs.Missing as missing:
-        if os.environ.get("LOOKASIDE_NO_SKIP") == "1":
-            print(f"e2e: FAILED, and nothing may be skipped here: {missing}", flush=True)
-            return EXIT_FAILED
-        print(f"e2e: SKIPPED: {missing}", flush=True)
-        return EXIT_SKIPPED
+        return skip(missing)
     namespace.prepare()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
     started = time.monotonic()
     passed, failed = run_all(scenarios, binaries, build, arguments.keep)
     print(f"e2e: {len(scenarios)} scenarios in {time.monotonic() - started:.0f} s")

@@ -1,12 +1,12 @@
 """Services, their pods, and what the API says of their backends."""
 
 import itertools
-import threading
-import time
+import pathlib
+import sys
 
-from api import ApiError, Watch
+from api import ApiError
 from kubelet import PORT, ZONES, node_of
-from process import wait_until
+from process import Process, wait_until
 
 CORE = "/api/v1/namespaces"
 SLICES = "/apis/discovery.k8s.io/v1"
@@ -28,14 +28,16 @@ def listed(endpoints):
 class Service:
     """A Service of one port, and the pods behind it."""
 
-    def __init__(self, cluster, namespace, name="greeter"):
-        self.api, self.namespace, self.name = cluster.api, namespace, name
+    def __init__(self, cluster, kubelet, namespace, name="greeter"):
+        self.api, self.kubelet = cluster.api, kubelet
+        self.namespace, self.name = namespace, name
         self.port = PORT
         self.target = f"xds:///{name}.{namespace}:{PORT}"
         self.path = f"{CORE}/{namespace}/services"
         self.pods_path = f"{CORE}/{namespace}/pods"
         self.slices_path = f"{SLICES}/namespaces/{namespace}/endpointslices"
         self.pods, self.numbers = [], itertools.count()
+        self.annotations = {}  # of the pods to come
         cluster.create_namespace(namespace)
 
     def create(self, selector=True):
@@ -50,7 +52,8 @@ class Service:
     def add_pod(self, zone):
         name = f"{self.name}-{self.namespace}-{next(self.numbers)}"
         self.api.create(self.pods_path, {
-            "metadata": {"name": name, "labels": {"app": self.name}},
+            "metadata": {"name": name, "labels": {"app": self.name},
+                         "annotations": self.annotations},
             "spec": {"nodeName": node_of(zone), "containers": [{"name": "greeter", "image": "-"}]}})
         self.pods.append(name)
         return name
@@ -110,10 +113,11 @@ class Service:
                 for e in listed(list(merged.values()))}
 
     def wait_api(self, names, within=30):
-        """Until the API lists just these backends. What the kubelet ran into is said instead."""
+        """Until the API lists just these backends, or the kubelet says why it cannot."""
         found = {}
 
         def same():
+            self.kubelet.check()
             found["names"] = set(self.truth().values())
             return found["names"] == names
         wait_until(same, within, lambda: f"the API lists {len(names)} backends of "
@@ -127,28 +131,21 @@ class Service:
 
 
 class SliceTimes:
-    """When each backend was first seen ready in a slice, in Unix milliseconds.
+    """The lines of slice_times.py, which says when each pod was first ready in a slice."""
 
-    A watch of the test's own sees a slice when Lookaside's watch sees it.
-    """
+    PROGRAM = pathlib.Path(__file__).resolve().parent / "slice_times.py"
 
-    def __init__(self, api):
-        self.times, self.lock = {}, threading.Lock()
-        self.watch = Watch(api, f"{SLICES}/endpointslices", self.on_slice)
-        self.watch.start()
-
-    def on_slice(self, kind, item):
-        now = time.time() * 1000
-        if kind != "SET":
-            return
-        with self.lock:
-            for endpoint in item.get("endpoints") or []:
-                name = (endpoint.get("targetRef") or {}).get("name")
-                if name and (endpoint.get("conditions") or {}).get("ready"):
-                    self.times.setdefault(name, now)
+    def __init__(self, folder, output):
+        self.output = output
+        self.process = Process("slice times", [sys.executable, "-B", self.PROGRAM, folder], output)
 
     def of(self, name):
-        return wait_until(lambda: self.times.get(name), 5, f"{name} ready in a slice")
+        """In Unix milliseconds."""
+        return wait_until(lambda: self.read().get(name), 5, f"{name} ready in a slice")
+
+    def read(self):
+        lines = self.output.read_text().splitlines()
+        return {line.split()[0]: float(line.split()[1]) for line in lines if line.count(" ") == 1}
 
     def stop(self):
-        self.watch.stop()
+        self.process.stop()

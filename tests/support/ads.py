@@ -198,11 +198,15 @@ class Response:
 
 
 class Stream:
-    """One ADS stream. send() and ack() write, recv() reads with a bound."""
+    """One ADS stream. send() writes, recv() reads with a bound.
+
+    Unless the test says otherwise, a request carries what a real client's would: the node in the
+    first one only, the version and the nonce of the last response of its type that was read.
+    """
 
     def __init__(self, channel, node=None):
         self.node = node if node is not None else globals()["node"]()
-        self.first, self.names = True, {}
+        self.opened, self.names, self.last = False, {}, {}
         self.outgoing, self.incoming = queue.Queue(), queue.Queue()
         self.call = channel.stream_stream(METHOD)(iter(self.outgoing.get, None))
         threading.Thread(target=self._read, daemon=True).start()
@@ -218,19 +222,25 @@ class Stream:
         self.incoming.put(None)
 
     def send(self, type_url, names=(), **fields):
-        """Sends a request; the stream's node goes with the first one."""
-        if self.first:
+        """Sends a request. names are the whole subscription of this type from now on."""
+        if not self.opened:
             fields.setdefault("node", self.node)
-            self.first = False
-        self.names[type_url] = list(names)
+        if type_url in self.last:
+            fields.setdefault("version", self.last[type_url].version)
+            fields.setdefault("nonce", self.last[type_url].nonce)
+        self.opened, self.names[type_url] = True, list(names)
         self.outgoing.put(request(type_url, names, **fields))
 
-    def ack(self, response, names=None):
-        """ACKs; names, if given, become the subscription, which else stays as it is."""
-        self.send(response.type_url, self.names[response.type_url] if names is None else names,
-                  version=response.version, nonce=response.nonce)
+    def send_raw(self, message):
+        self.opened = True
+        self.outgoing.put(message)
 
-    def nack(self, response, error="refused by the test", version=""):
+    def ack(self, response):
+        """ACKs; the subscription stays as it is."""
+        self.send(response.type_url, self.names[response.type_url], version=response.version,
+                  nonce=response.nonce)
+
+    def nack(self, response, version="", error="refused by the test"):
         self.send(response.type_url, self.names[response.type_url], version=version,
                   nonce=response.nonce, error=error)
 
@@ -245,6 +255,7 @@ class Stream:
             raise AssertionError(f"the stream ended: {self.call.code()} {self.call.details()}")
         if isinstance(got, Exception):
             raise got
+        self.last[got.type_url] = got
         return got
 
     def expect(self, type_url, timeout=5):

@@ -2,7 +2,7 @@
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -15,10 +15,11 @@ class Endpoint:
     serving: bool | None = None
     terminating: bool | None = None
     pod: str | None = None
+    hostname: str | None = None
 
     def draining(self):
         """The same pod while it terminates and still serves."""
-        return Endpoint(self.address, self.zone, False, True, True, self.pod)
+        return replace(self, ready=False, serving=True, terminating=True)
 
     def manifest(self):
         conditions = {"ready": self.ready, "serving": self.serving,
@@ -27,6 +28,8 @@ class Endpoint:
                  "conditions": {k: v for k, v in conditions.items() if v is not None}}
         if self.zone is not None:
             entry["zone"] = self.zone
+        if self.hostname is not None:
+            entry["hostname"] = self.hostname
         if self.pod is not None:
             entry["targetRef"] = {"kind": "Pod", "name": self.pod, "uid": f"uid-{self.pod}"}
         return entry

@@ -37,14 +37,19 @@ def wait_until(probe, timeout, what, interval=0.01):
 
 
 class Process:
-    """One child process whose output goes to a log file."""
+    """One child process whose output goes to a log file.
+
+    With pipes, its standard input and output are the test's (child.stdin, child.stdout) and only
+    its errors are logged. A value None in env takes a variable away.
+    """
 
     def __init__(self, argv, log, name=None, env=None, cwd=None, pipes=False):
         self.argv = [str(word) for word in argv]
         self.name = name or Path(self.argv[0]).name
         self.log_path = Path(log)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        self.environment = {**os.environ, **{k: str(v) for k, v in (env or {}).items()}}
+        self.environment = {k: str(v) for k, v in {**os.environ, **(env or {})}.items()
+                            if v is not None}
         self.cwd, self.pipes = cwd, pipes
         self.child = None
 

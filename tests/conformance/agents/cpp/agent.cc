@@ -130,6 +130,7 @@ class Channel {
         channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
         method_ = std::make_unique<grpc::internal::RpcMethod>(
             "/helloworld.Greeter/SayHello", grpc::internal::RpcMethod::NORMAL_RPC, channel_);
+        std::thread([this] { Watch(); }).detach();
     }
 
     grpc::Status Once(std::chrono::milliseconds timeout, bool wait_for_ready, std::string* name) {
@@ -162,6 +163,20 @@ class Channel {
     const char* State() { return StateName(channel_->GetState(false)); }
 
   private:
+    // Watch keeps one thread in the channel's poller. A program whose only threads are inside
+    // blocking calls reads updates while a call runs, and every 5 s otherwise.
+    void Watch() {
+        for (;;) {
+            grpc_connectivity_state state = channel_->GetState(false);
+            auto forever = std::chrono::system_clock::time_point::max();
+            channel_->NotifyOnStateChange(state, forever, &queue_, this);
+            void* tag;
+            bool ok;
+            queue_.Next(&tag, &ok);
+        }
+    }
+
+    grpc::CompletionQueue queue_;
     std::shared_ptr<grpc::Channel> channel_;
     std::unique_ptr<grpc::internal::RpcMethod> method_;
     std::mutex mutex_;

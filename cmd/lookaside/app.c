@@ -1,0 +1,224 @@
+#include "app.h"
+
+#include <signal.h>
+
+#include "base/clock.h"
+#include "limits.h"
+
+#define DEFAULT_THREADS_MAX 4
+#define ADDRESS_LIST_MAX 1024
+
+/* ---- shutdown: unready → delay → drain → stop; a second signal stops at once ---- */
+
+static void on_drained(void *ctx)
+{
+    struct app *app = ctx;
+
+    log_info(LOG_MAIN, "stopped");
+    app->phase = APP_STOPPED;
+    loop_stop(app->loop);
+}
+
+static void on_delay_over(void *ctx)
+{
+    struct app *app = ctx;
+    uint64_t timeout_ms = app->options->shutdown_timeout_ms;
+    /* Streams end one after another, so that their clients do not come back as one herd; a millisecond each is enough. */
+    uint64_t spread_ms = min_u64(timeout_ms / 2, serve_streams(app->serve));
+
+    app->phase = APP_DRAINING;
+    serve_drain(app->serve, spread_ms, timeout_ms, on_drained, app);
+}
+
+static void on_signal(void *ctx, int signum)
+{
+    struct app *app = ctx;
+
+    if (app->phase == APP_DELAYING || app->phase == APP_DRAINING) {
+        log_warn(LOG_MAIN, "second signal: stopping at once", KV_I64("signal", signum));
+        app->exit_code = 128 + signum;
+        loop_stop(app->loop);
+        return;
+    }
+    log_info(LOG_MAIN, "shutting down", KV_I64("signal", signum),
+             KV_U64("delay_ms", app->options->shutdown_delay_ms),
+             KV_U64("timeout_ms", app->options->shutdown_timeout_ms));
+    app->phase = APP_DELAYING;
+    serve_set_draining(app->serve);
+    timer_start(app->timer, app->options->shutdown_delay_ms);
+}
+
+/* ---- serving begins when the source is synced ---- */
+
+static enum code listen_all(struct app *app, struct err *err)
+{
+    for (size_t i = 0; i < app->options->listen.len; i++) {
+        struct address address;
+        enum code code = address_parse(str_of(app->options->listen.items[i]), &address, err);
+
+        if (code == CODE_OK)
+            code = serve_listen(app->serve, &address, err);
+        if (code != CODE_OK)
+            return code;
+    }
+    return CODE_OK;
+}
+
+static void log_serving(const struct app *app)
+{
+    const struct controller_stats *stats = controller_stats(app->controller);
+    struct buf listen = BUFFER_INIT(ADDRESS_LIST_MAX);
+    const struct address *address;
+    char text[ADDRESS_TEXT_MAX];
+
+    for (size_t i = 0; (address = serve_address(app->serve, i)); i++) {
+        address_format(address, text);
+        buf_printf(&listen, "%s%s", i ? "," : "", text);
+    }
+    address_format(admin_address(app->admin), text);
+    log_info(LOG_MAIN, "serving", KV_STR("listen", buf_cstr(&listen)), KV_STR("admin", text),
+             KV_U64("services", counter_get(&stats->services)), KV_U64("endpoints", counter_get(&stats->endpoints)),
+             KV_U64("ms", (loop_now_us(app->loop) - app->started_us) / 1000));
+    buf_done(&listen);
+}
+
+static void on_synced(void *ctx)
+{
+    struct app *app = ctx;
+    struct err err = {0};
+
+    if (app->phase != APP_SYNCING)
+        return;
+    controller_set_synced(app->controller);
+    if (listen_all(app, &err) != CODE_OK) {
+        log_error(LOG_MAIN, "cannot serve", KV_ERR(&err));
+        app->exit_code = 1;
+        loop_stop(app->loop);
+        return;
+    }
+    app->phase = APP_SERVING;
+    log_serving(app);
+}
+
+/* ---- construction ---- */
+
+static void on_publish(void *ctx, const struct catalog *catalog)
+{
+    struct app *app = ctx;
+
+    serve_publish(app->serve, catalog);
+}
+
+static uint64_t on_fanout_us(void *ctx)
+{
+    struct app *app = ctx;
+
+    return serve_fanout_us(app->serve);
+}
+
+static enum code load_kube_config(struct app *app, struct err *err)
+{
+    if (app->options->kubeconfig)
+        return kube_config_load(app->options->kubeconfig, app->options->context, &app->kube_config, err);
+    if (kube_config_in_cluster(&app->kube_config, err) == CODE_OK)
+        return CODE_OK;
+    if (err->code == CODE_NOT_FOUND)
+        return fail(err, CODE_NOT_FOUND, "no objects to serve: give --kubeconfig FILE or --directory DIR "
+                                         "(neither was given, and this is not a pod)");
+    return err->code;
+}
+
+static enum code start_serve(struct app *app, struct err *err)
+{
+    const struct options *options = app->options;
+    const char *own = app->kube_config ? app->kube_config->namespace_name : NULL;
+    struct serve_options serve = {
+        .loop = app->loop,
+        .threads = options->threads ? (unsigned)options->threads
+                                    : (unsigned)min_u64(DEFAULT_THREADS_MAX, limits_cpus()),
+        .cluster_domain = options->cluster_domain,
+        .default_namespace = options->default_namespace ? options->default_namespace : own ? own : "default",
+        .unknown_names = options->unknown_names,
+    };
+
+    return serve_new(&serve, &app->serve, err);
+}
+
+static enum code start_source(struct app *app, struct err *err)
+{
+    struct source_kube_options kube = {
+        .namespaces = (const char *const *)app->options->namespaces.items,
+    };
+    enum code code;
+
+    if (app->options->directory)
+        return source_directory_new(app->loop, app->controller, app->options->directory, &app->source, err);
+    code = kube_client_new(app->loop, app->kube_config, &app->kube_client, err);
+    if (code != CODE_OK)
+        return code;
+    kube.client = app->kube_client;
+    return source_kube_new(app->loop, app->controller, &kube, &app->source, err);
+}
+
+static enum code start_admin(struct app *app, struct err *err)
+{
+    struct address address;
+    enum code code = address_parse(str_of(app->options->admin), &address, err);
+
+    if (code != CODE_OK)
+        return code;
+    return admin_new(app->loop, &address, app_pages, app_pages_len, app, &app->admin, err);
+}
+
+static enum code watch_signals(struct app *app, struct err *err)
+{
+    enum code code = signal_watch_new(app->loop, SIGTERM, on_signal, app, &app->sigterm, err);
+
+    if (code == CODE_OK)
+        code = signal_watch_new(app->loop, SIGINT, on_signal, app, &app->sigint, err);
+    return code;
+}
+
+enum code app_start(struct app *app, const struct options *options, struct err *err)
+{
+    struct controller_options controller = {.publish = on_publish, .ctx = app, .fanout_us = on_fanout_us};
+    enum code code;
+
+    *app = (struct app){.options = options};
+    if (!options->directory && (code = load_kube_config(app, err)) != CODE_OK)
+        return code;
+    if ((code = loop_new(&app->loop, err)) != CODE_OK)
+        return code;
+    app->started_us = loop_now_us(app->loop);
+    app->timer = timer_new(app->loop, on_delay_over, app);
+    controller.loop = app->loop;
+    app->controller = controller_new(&controller);
+    if ((code = start_serve(app, err)) != CODE_OK || (code = watch_signals(app, err)) != CODE_OK ||
+        (code = start_admin(app, err)) != CODE_OK || (code = start_source(app, err)) != CODE_OK)
+        return code;
+    source_on_synced(app->source, on_synced, app);
+    return CODE_OK;
+}
+
+int app_run(struct app *app)
+{
+    loop_run(app->loop);
+    return app->exit_code;
+}
+
+void app_stop(struct app *app)
+{
+    /* What workers posted runs now, while everything that it may touch still lives. */
+    if (app->loop)
+        loop_close_posts(app->loop);
+    admin_free(app->admin);
+    source_free(app->source);
+    kube_client_free(app->kube_client);
+    serve_free(app->serve);
+    controller_free(app->controller);
+    signal_watch_free(app->sigterm);
+    signal_watch_free(app->sigint);
+    timer_free(app->timer);
+    loop_free(app->loop);
+    kube_config_free(app->kube_config);
+}

@@ -1,0 +1,43 @@
+/*
+ * The graph of the controller: control loop, source, controller, serving side, admin port; built in order, run, torn down in reverse.
+ *
+ * Threads: the main thread is the control thread.
+ */
+#ifndef LOOKASIDE_APP_H
+#define LOOKASIDE_APP_H
+
+#include "admin/admin.h"
+#include "controller/controller.h"
+#include "controller/source.h"
+#include "kube/client.h"
+#include "options.h"
+
+enum app_phase { APP_SYNCING, APP_SERVING, APP_DELAYING, APP_DRAINING, APP_STOPPED };
+
+struct app {
+    const struct options *options;
+    enum app_phase phase;
+    struct loop *loop;
+    struct kube_config *kube_config;
+    struct kube_client *kube_client;
+    struct serve *serve;
+    struct controller *controller;
+    struct source *source;
+    struct admin *admin;
+    struct signal_watch *sigterm, *sigint;
+    struct timer *timer; /* shutdown's steps */
+    uint64_t started_us;
+    int exit_code;
+};
+
+/* Everything is running when it returns CODE_OK, but nothing listens for clients until the source is synced. */
+enum code app_start(struct app *app, const struct options *options, struct err *err) must_check;
+/* Until a signal, or a failure after the start; the process' exit code. */
+int app_run(struct app *app);
+void app_stop(struct app *app);
+
+/* The admin port's pages; their ctx is the app. */
+extern const struct admin_route app_pages[];
+extern const size_t app_pages_len;
+
+#endif

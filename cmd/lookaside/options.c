@@ -1,0 +1,438 @@
+#include "options.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/yaml.h"
+
+#define CONFIG_FILE_MAX (1024 * 1024)
+#define SHUTDOWN_MAX_MS (3600u * 1000)
+
+struct setting {
+    const char *flag; /* --flag */
+    const char *key;  /* in the config file */
+    const char *argument;
+    const char *help;
+    enum code (*set)(struct options *options, struct str value, struct err *err);
+    bool list; /* may be given several times; a list in the config file */
+};
+
+/* ---- one setter per setting ---- */
+
+static void replace(char **slot, struct str value)
+{
+    free(*slot);
+    *slot = str_dup(value);
+}
+
+static void text_list_add(struct text_list *list, struct str value)
+{
+    list->items = xgrow(list->items, &list->cap, list->len + 1, sizeof(*list->items));
+    list->items[list->len++] = str_dup(value);
+    list->items[list->len] = NULL;
+}
+
+static void text_list_done(struct text_list *list)
+{
+    for (size_t i = 0; i < list->len; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct text_list){0};
+}
+
+static enum code set_kubeconfig(struct options *options, struct str value, struct err *err unused_arg)
+{
+    replace(&options->kubeconfig, value);
+    return CODE_OK;
+}
+
+static enum code set_context(struct options *options, struct str value, struct err *err unused_arg)
+{
+    replace(&options->context, value);
+    return CODE_OK;
+}
+
+static enum code set_directory(struct options *options, struct str value, struct err *err unused_arg)
+{
+    replace(&options->directory, value);
+    return CODE_OK;
+}
+
+static enum code check_address(struct str value, struct err *err)
+{
+    struct address address;
+
+    return address_parse(value, &address, err);
+}
+
+static enum code add_listen(struct options *options, struct str value, struct err *err)
+{
+    enum code code = check_address(value, err);
+
+    if (code == CODE_OK)
+        text_list_add(&options->listen, value);
+    return code;
+}
+
+static enum code set_admin(struct options *options, struct str value, struct err *err)
+{
+    enum code code = check_address(value, err);
+
+    if (code == CODE_OK)
+        replace(&options->admin, value);
+    return code;
+}
+
+static enum code set_threads(struct options *options, struct str value, struct err *err)
+{
+    if (!str_to_u64(value, SERVE_THREADS_MAX, &options->threads) || options->threads == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "expected a number from 1 to %d", SERVE_THREADS_MAX);
+    return CODE_OK;
+}
+
+static bool is_label(struct str text)
+{
+    if (text.len == 0 || text.len > 63 || text.ptr[0] == '-' || text.ptr[text.len - 1] == '-')
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", text.ptr[i]))
+            return false;
+    return true;
+}
+
+static enum code check_namespace(struct str value, struct err *err)
+{
+    if (!is_label(value))
+        return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a namespace", STR_ARG(value));
+    return CODE_OK;
+}
+
+static enum code add_namespaces(struct options *options, struct str value, struct err *err)
+{
+    while (value.len) {
+        struct str one = str_trim(str_cut(&value, ','));
+        enum code code = check_namespace(one, err);
+
+        if (code != CODE_OK)
+            return code;
+        if (options->namespaces.len == OPTIONS_NAMESPACES_MAX)
+            return fail(err, CODE_INVALID_ARGUMENT, "more than %d namespaces", OPTIONS_NAMESPACES_MAX);
+        text_list_add(&options->namespaces, one);
+    }
+    return CODE_OK;
+}
+
+static enum code set_cluster_domain(struct options *options, struct str value, struct err *err)
+{
+    struct str rest = value;
+
+    while (rest.len)
+        if (!is_label(str_cut(&rest, '.')))
+            return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a DNS domain", STR_ARG(value));
+    if (value.len == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "the cluster domain is empty");
+    replace(&options->cluster_domain, value);
+    return CODE_OK;
+}
+
+static enum code set_default_namespace(struct options *options, struct str value, struct err *err)
+{
+    enum code code = check_namespace(value, err);
+
+    if (code == CODE_OK)
+        replace(&options->default_namespace, value);
+    return code;
+}
+
+static enum code set_unknown_names(struct options *options, struct str value, struct err *err)
+{
+    if (str_eq(value, STR("empty")))
+        options->unknown_names = UNKNOWN_NAMES_EMPTY;
+    else if (str_eq(value, STR("absent")))
+        options->unknown_names = UNKNOWN_NAMES_ABSENT;
+    else
+        return fail(err, CODE_INVALID_ARGUMENT, "expected empty or absent");
+    return CODE_OK;
+}
+
+static enum code set_log_format(struct options *options, struct str value, struct err *err)
+{
+    if (!log_format_parse(value, &options->log_format))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected text or json");
+    return CODE_OK;
+}
+
+static enum code set_log_level(struct options *options, struct str value, struct err *err)
+{
+    if (!log_level_parse(value, &options->log_level))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected debug, info, warn or error");
+    return CODE_OK;
+}
+
+static enum code set_shutdown_delay(struct options *options, struct str value, struct err *err)
+{
+    return duration_parse(value, SHUTDOWN_MAX_MS, &options->shutdown_delay_ms, err);
+}
+
+static enum code set_shutdown_timeout(struct options *options, struct str value, struct err *err)
+{
+    return duration_parse(value, SHUTDOWN_MAX_MS, &options->shutdown_timeout_ms, err);
+}
+
+static const struct setting settings[] = {
+    {"kubeconfig", "kubeconfig", "FILE", "read objects from the API server that FILE names", set_kubeconfig, false},
+    {"context", "context", "NAME", "a context of the kubeconfig (default: its current-context)", set_context, false},
+    {"directory", "directory", "DIR", "read objects from the manifests in DIR instead", set_directory, false},
+    {"listen", "listen", "ADDR:PORT", "serve gRPC clients here; may be repeated; also unix:/path (default :18000)",
+     add_listen, true},
+    {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
+    {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads, false},
+    {"namespaces", "namespaces", "A,B", "watch only these namespaces (default: all)", add_namespaces, true},
+    {"cluster-domain", "clusterDomain", "DOMAIN", "suffix of full Service names (default cluster.local)",
+     set_cluster_domain, false},
+    {"default-namespace", "defaultNamespace", "NAME",
+     "namespace of one-label names, for clients that tell none (default: the kubeconfig's, else default)",
+     set_default_namespace, false},
+    {"unknown-names", "unknownNames", "empty|absent",
+     "answer for a Service that does not exist: an empty list, or nothing (default empty)", set_unknown_names, false},
+    {"log-format", "logFormat", "text|json", "default text", set_log_format, false},
+    {"log-level", "logLevel", "LEVEL", "debug, info, warn or error (default info)", set_log_level, false},
+    {"shutdown-delay", "shutdownDelay", "DURATION",
+     "after SIGTERM: unready for so long before the listeners close (default 0s)", set_shutdown_delay, false},
+    {"shutdown-timeout", "shutdownTimeout", "DURATION",
+     "then: end the streams within this time (default 10s)", set_shutdown_timeout, false},
+};
+
+/* ---- the config file ---- */
+
+static enum code set_from_json(struct options *options, const struct setting *setting, const struct json *value,
+                               struct err *err)
+{
+    char number[32];
+
+    if (json_type(value) == JSON_STRING)
+        return setting->set(options, json_text(value), err);
+    if (json_type(value) == JSON_NUMBER) {
+        snprintf(number, sizeof(number), "%.0f", json_number(value));
+        return setting->set(options, str_of(number), err);
+    }
+    return fail(err, CODE_INVALID_ARGUMENT, "expected a text%s, found %s", setting->list ? " or a list of texts" : "",
+                json_type_name(json_type(value)));
+}
+
+static enum code apply_setting(struct options *options, const struct setting *setting, const struct json *value,
+                               struct err *err)
+{
+    if (!setting->list || json_type(value) != JSON_ARRAY)
+        return set_from_json(options, setting, value, err);
+    for (const struct json *item = json_first(value); item; item = json_next(item)) {
+        enum code code = set_from_json(options, setting, item, err);
+
+        if (code != CODE_OK)
+            return code;
+    }
+    return CODE_OK;
+}
+
+static const struct setting *find_key(struct str key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (str_eq(str_of(settings[i].key), key))
+            return &settings[i];
+    return NULL;
+}
+
+/* A file's documents are one mapping; `set` marks the settings that flags gave and that therefore stay. */
+struct config_file {
+    struct options *options;
+    const bool *set;
+    struct err *err;
+    enum code code;
+};
+
+static void on_document(void *ctx, struct json *document, size_t line unused_arg)
+{
+    struct config_file *file = ctx;
+
+    if (file->code == CODE_OK && json_type(document) != JSON_OBJECT)
+        file->code = fail(file->err, CODE_INVALID_ARGUMENT, "expected settings, found %s",
+                          json_type_name(json_type(document)));
+    for (const struct json *item = json_first(document); item && file->code == CODE_OK; item = json_next(item)) {
+        const struct setting *setting = find_key(json_key(item));
+
+        if (!setting) {
+            file->code = fail(file->err, CODE_INVALID_ARGUMENT, "unknown setting '%" STR_FMT "'",
+                              STR_ARG(json_key(item)));
+        } else if (!file->set[setting - settings]) {
+            file->code = apply_setting(file->options, setting, item, file->err);
+            if (file->code != CODE_OK)
+                fail_in(file->err, "%s", setting->key);
+        }
+    }
+    json_free(document);
+}
+
+static enum code read_file(const char *path, struct buf *out, struct err *err)
+{
+    FILE *file = fopen(path, "re");
+    char chunk[4096];
+    size_t len;
+
+    if (!file)
+        return fail(err, CODE_NOT_FOUND, "%s", strerror(errno));
+    while ((len = fread(chunk, 1, sizeof(chunk), file)) > 0)
+        buf_append(out, chunk, len);
+    if (ferror(file))
+        fail(err, CODE_INVALID_ARGUMENT, "%s", strerror(errno));
+    fclose(file);
+    if (buf_failed(out))
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "larger than %d bytes", CONFIG_FILE_MAX);
+    return err->code;
+}
+
+static enum code read_config(const char *path, struct options *options, const bool *set, struct err *err)
+{
+    struct config_file file = {options, set, err, CODE_OK};
+    struct buf text = BUFFER_INIT(CONFIG_FILE_MAX);
+    enum code code = read_file(path, &text, err);
+
+    if (code == CODE_OK)
+        code = yaml_parse(buf_str(&text), on_document, &file, err);
+    buf_done(&text);
+    if (code == CODE_OK)
+        code = file.code;
+    if (code != CODE_OK)
+        return fail_in(err, "config file '%s'", path);
+    return CODE_OK;
+}
+
+/* ---- flags ---- */
+
+static void print_help(void)
+{
+    printf("lookaside %s: streams the live backends of Kubernetes Services to gRPC clients\n\n"
+           "usage: lookaside [--kubeconfig FILE | --directory DIR] [flags]\n\n"
+           "Without either, objects come from the API server of the pod it runs in.\n\n",
+           LOOKASIDE_VERSION);
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        printf("  --%s %s\n        %s\n", settings[i].flag, settings[i].argument, settings[i].help);
+    printf("  --config FILE\n        YAML with the same settings; flags win. Keys:");
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        printf(" %s", settings[i].key);
+    printf("\n  --version\n  --help\n");
+}
+
+static const struct setting *find_flag(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+        if (str_eq(str_of(settings[i].flag), name))
+            return &settings[i];
+    return NULL;
+}
+
+/* Splits "--name=value" or takes the next argument. */
+static enum code flag_value(int argc, char **argv, int *index, struct str *name, struct str *value, struct err *err)
+{
+    struct str rest = str_of(argv[*index] + 2);
+
+    if (str_find(rest, '=') < rest.len) {
+        *name = str_cut(&rest, '=');
+        *value = rest;
+        return CODE_OK;
+    }
+    *name = rest;
+    if (*index + 1 >= argc)
+        return fail(err, CODE_INVALID_ARGUMENT, "flag --%" STR_FMT " needs a value", STR_ARG(rest));
+    *value = str_of(argv[++*index]);
+    return CODE_OK;
+}
+
+static enum code parse_flag(int argc, char **argv, int *index, struct options *options, bool *set, char **config,
+                            struct err *err)
+{
+    const struct setting *setting;
+    struct str name = str_of(argv[*index]), value;
+    enum code code;
+
+    if (!str_starts_with(name, STR("--")))
+        return fail(err, CODE_INVALID_ARGUMENT, "unexpected argument '%s'", argv[*index]);
+    name = str_of(argv[*index] + 2);
+    name = str_cut(&name, '=');
+    setting = find_flag(name);
+    if (!setting && !str_eq(name, STR("config")))
+        return fail(err, CODE_INVALID_ARGUMENT, "unknown flag --%" STR_FMT, STR_ARG(name));
+    code = flag_value(argc, argv, index, &name, &value, err);
+    if (code != CODE_OK)
+        return code;
+    if (!setting) {
+        replace(config, value);
+        return CODE_OK;
+    }
+    set[setting - settings] = true;
+    code = setting->set(options, value, err);
+    if (code != CODE_OK)
+        return fail_in(err, "flag --%s", setting->flag);
+    return CODE_OK;
+}
+
+static void set_defaults(struct options *options)
+{
+    if (options->listen.len == 0)
+        text_list_add(&options->listen, STR(":18000"));
+    if (!options->admin)
+        options->admin = xstrdup(":18080");
+    if (!options->cluster_domain)
+        options->cluster_domain = xstrdup("cluster.local");
+}
+
+static enum code check_together(const struct options *options, struct err *err)
+{
+    if (options->kubeconfig && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT, "--kubeconfig and --directory exclude each other");
+    if (options->context && !options->kubeconfig)
+        return fail(err, CODE_INVALID_ARGUMENT, "--context needs --kubeconfig");
+    return CODE_OK;
+}
+
+enum code options_parse(int argc, char **argv, struct options *options, enum options_result *ret_result, struct err *err)
+{
+    bool set[ARRAY_LEN(settings)] = {false};
+    CLEANUP(freep) char *config = NULL;
+    enum code code = CODE_OK;
+
+    *options = (struct options){.log_level = LOG_LEVEL_INFO, .shutdown_timeout_ms = 10000};
+    *ret_result = OPTIONS_RUN;
+    for (int i = 1; i < argc && code == CODE_OK; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help();
+            *ret_result = OPTIONS_EXIT_OK;
+            return CODE_OK;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("lookaside %s\n", LOOKASIDE_VERSION);
+            *ret_result = OPTIONS_EXIT_OK;
+            return CODE_OK;
+        }
+        code = parse_flag(argc, argv, &i, options, set, &config, err);
+    }
+    if (code == CODE_OK && config)
+        code = read_config(config, options, set, err);
+    if (code == CODE_OK)
+        code = check_together(options, err);
+    set_defaults(options);
+    return code;
+}
+
+void options_done(struct options *options)
+{
+    free(options->kubeconfig);
+    free(options->context);
+    free(options->directory);
+    text_list_done(&options->listen);
+    free(options->admin);
+    text_list_done(&options->namespaces);
+    free(options->cluster_domain);
+    free(options->default_namespace);
+    *options = (struct options){0};
+}

@@ -1,0 +1,45 @@
+/*
+ * What the controller was asked to do: flags, and the same settings in a YAML file (--config). Flags win.
+ *
+ * Owns: options_done() frees everything.
+ */
+#ifndef LOOKASIDE_OPTIONS_H
+#define LOOKASIDE_OPTIONS_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "serve/serve.h"
+
+#define OPTIONS_NAMESPACES_MAX 256
+
+struct text_list {
+    char **items; /* NULL-terminated once it has items */
+    size_t len;
+    size_t cap;
+};
+
+struct options {
+    char *kubeconfig;
+    char *context;
+    char *directory;
+    struct text_list listen; /* default :18000 */
+    char *admin;             /* default :18080 */
+    uint64_t threads;        /* 0: min(4, CPU quota) */
+    struct text_list namespaces;
+    char *cluster_domain;    /* default cluster.local */
+    char *default_namespace; /* default: the kubeconfig's, else "default" */
+    enum unknown_names unknown_names;
+    enum log_format log_format;
+    enum log_level log_level;
+    uint64_t shutdown_delay_ms;
+    uint64_t shutdown_timeout_ms;
+};
+
+enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };
+
+/* Reads flags, then the config file that they name. --help and --version print and give OPTIONS_EXIT_OK. Errors name the flag or the
+ * setting and its file. */
+enum code options_parse(int argc, char **argv, struct options *options, enum options_result *ret_result, struct err *err) must_check;
+void options_done(struct options *options);
+
+#endif

@@ -1,0 +1,100 @@
+/* lookasidectl bootstrap: the JSON for GRPC_XDS_BOOTSTRAP_CONFIG, good for C++, Python, Go, Java and Node alike. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "command.h"
+
+#define BOOTSTRAP_MAX (64 * 1024)
+
+static void put_server(struct json_writer *writer, const char *server)
+{
+    json_open_array(writer, "xds_servers");
+    json_open_object(writer, NULL);
+    json_put_str(writer, "server_uri", str_of(server));
+    json_open_array(writer, "channel_creds");
+    json_open_object(writer, NULL);
+    json_put_str(writer, "type", STR("insecure"));
+    json_close_object(writer);
+    json_close_array(writer);
+    json_open_array(writer, "server_features");
+    json_put_str(writer, NULL, STR("xds_v3"));
+    json_close_array(writer);
+    json_close_object(writer);
+    json_close_array(writer);
+}
+
+struct node {
+    const char *id, *namespace_name, *name, *region, *zone;
+};
+
+/* Node.js refuses a node without id or locality, so both are always there. */
+static void put_node(struct json_writer *writer, const struct node *node)
+{
+    json_open_object(writer, "node");
+    json_put_str(writer, "id", str_of(node->id));
+    json_put_str(writer, "cluster", STR("lookaside"));
+    json_open_object(writer, "locality");
+    if (*node->region)
+        json_put_str(writer, "region", str_of(node->region));
+    json_put_str(writer, "zone", str_of(node->zone));
+    json_close_object(writer);
+    json_open_object(writer, "metadata");
+    if (*node->namespace_name)
+        json_put_str(writer, "namespace", str_of(node->namespace_name));
+    if (*node->name)
+        json_put_str(writer, "node", str_of(node->name));
+    json_close_object(writer);
+    json_close_object(writer);
+}
+
+static int print_bootstrap(const char *server, const struct node *node)
+{
+    struct buf out = BUFFER_INIT(BOOTSTRAP_MAX);
+    struct json_writer writer = json_writer(&out);
+    int exit_code = 0;
+
+    json_open_object(&writer, NULL);
+    put_server(&writer, server);
+    put_node(&writer, node);
+    json_close_object(&writer);
+    if (buf_failed(&out)) {
+        fprintf(stderr, "lookasidectl bootstrap: the values are too long\n");
+        exit_code = 1;
+    } else {
+        printf("%s\n", buf_cstr(&out));
+    }
+    buf_done(&out);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static char host[256] = "lookaside-client";
+    const char *server = "127.0.0.1:18000";
+    struct node node = {host, "", "", "", ""};
+    const struct flag flags[] = {
+        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", &server},
+        {"node-id", "ID", "the client's name in 'streams' and logs", &node.id},
+        {"zone", "ZONE", "the client's zone", &node.zone},
+        {"region", "REGION", "the client's region", &node.region},
+        {"namespace", "NAME", "the client's namespace, for one-label names such as xds:///greeter", &node.namespace_name},
+        {"node", "NAME", "the Kubernetes node that the client runs on", &node.name},
+    };
+    int exit_code;
+
+    (void)gethostname(host, sizeof(host) - 1);
+    if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0, &exit_code))
+        return exit_code;
+    if (!*server)
+        return usage_error(&bootstrap_command, "--server is empty");
+    if (!*node.id)
+        return usage_error(&bootstrap_command, "--node-id is empty (Node.js refuses that)");
+    return print_bootstrap(server, &node);
+}
+
+const struct command bootstrap_command = {
+    "bootstrap",
+    "bootstrap [--server HOST:PORT] [--node-id ID] [--zone ZONE] ...",
+    "print the bootstrap JSON that xds:/// clients of every language read",
+    run,
+};

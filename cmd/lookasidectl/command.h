@@ -1,0 +1,60 @@
+/*
+ * The commands of lookasidectl: one file each. A command gets the arguments behind its name and returns the exit code: 0, 1 when what was asked
+ * could not be had, 2 for wrong usage.
+ */
+#ifndef LOOKASIDECTL_COMMAND_H
+#define LOOKASIDECTL_COMMAND_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+struct command {
+    const char *name;
+    const char *usage;
+    const char *help;
+    int (*run)(int argc, char **argv);
+};
+
+extern const struct command bootstrap_command;
+extern const struct command services_command;
+extern const struct command streams_command;
+extern const struct command watch_command;
+
+/* ---- flags: "--name value" or "--name=value"; "-o" is "--output" ---- */
+
+struct flag {
+    const char *name;
+    const char *argument;
+    const char *help;
+    const char **value; /* holds the default before parsing */
+};
+
+/* Parses argv against `flags`; positional arguments go to `positional` (at most `max`, exactly `min` or more). Prints usage errors and --help
+ * itself: then *ret_exit is the exit code and the result is false. */
+bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags, size_t flags_len,
+                 const char **positional, size_t min, size_t max, int *ret_exit) must_check;
+/* "table" or "json"; prints the error. */
+bool output_is_json(const char *output, bool *ret_json) must_check;
+int usage_error(const struct command *command, const char *message);
+int failure(const struct err *err);
+
+/* GETs `path` of the admin port and parses it; prints what went wrong. `ret_text` (may be NULL) keeps the raw text. */
+bool admin_read(const char *admin, const char *path, struct json **ret_json, struct buf *ret_text) must_check;
+
+/* ---- tables ---- */
+
+#define TABLE_COLUMNS_MAX 12
+
+/* Cells are text; columns are as wide as their widest cell. */
+struct table {
+    size_t columns;
+    char **cells;
+    size_t len, cap;
+};
+
+void table_add(struct table *table, const char *cell);
+void table_addf(struct table *table, const char *fmt, ...) printf_like(2, 3);
+void table_print(const struct table *table);
+void table_done(struct table *table);
+
+#endif

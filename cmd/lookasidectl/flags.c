@@ -1,0 +1,126 @@
+#include <stdio.h>
+
+#include "base/str.h"
+#include "command.h"
+#include "kube/fetch.h"
+
+#define ADMIN_DUMP_MAX (1024u * 1024 * 1024)
+
+int usage_error(const struct command *command, const char *message)
+{
+    fprintf(stderr, "lookasidectl %s: %s\nTry 'lookasidectl %s --help'.\n", command->name, message, command->name);
+    return 2;
+}
+
+int failure(const struct err *err)
+{
+    fprintf(stderr, "lookasidectl: %s\n", err->msg);
+    return 1;
+}
+
+static void print_help(const struct command *command, const struct flag *flags, size_t flags_len)
+{
+    printf("usage: lookasidectl %s\n\n%s\n", command->usage, command->help);
+    for (size_t i = 0; i < flags_len; i++)
+        printf("\n  --%s %s\n        %s%s%s%s", flags[i].name, flags[i].argument, flags[i].help,
+               *flags[i].value && **flags[i].value ? " (default " : "",
+               *flags[i].value && **flags[i].value ? *flags[i].value : "",
+               *flags[i].value && **flags[i].value ? ")" : "");
+    printf("\n");
+}
+
+static const struct flag *find_flag(struct str name, const struct flag *flags, size_t flags_len)
+{
+    for (size_t i = 0; i < flags_len; i++)
+        if (str_eq(str_of(flags[i].name), name))
+            return &flags[i];
+    return NULL;
+}
+
+/* The name of a flag without its dashes, "-o" spelled out; empty when `text` is no flag. */
+static struct str flag_name(const char *text)
+{
+    struct str rest = str_of(text);
+
+    if (strcmp(text, "-o") == 0)
+        return STR("output");
+    if (!str_starts_with(rest, STR("--")))
+        return STR("");
+    rest = str_of(text + 2);
+    return str_cut(&rest, '=');
+}
+
+static int parse_one(const struct command *command, int argc, char **argv, int *index, const struct flag *flags,
+                     size_t flags_len)
+{
+    const char *equals = strchr(argv[*index], '=');
+    const struct flag *flag = find_flag(flag_name(argv[*index]), flags, flags_len);
+    char message[128];
+
+    if (!flag) {
+        snprintf(message, sizeof(message), "unknown flag %.64s", argv[*index]);
+        return usage_error(command, message);
+    }
+    if (equals) {
+        *flag->value = equals + 1;
+    } else if (*index + 1 < argc) {
+        *flag->value = argv[++*index];
+    } else {
+        snprintf(message, sizeof(message), "flag --%s needs a value", flag->name);
+        return usage_error(command, message);
+    }
+    return 0;
+}
+
+bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags, size_t flags_len,
+                 const char **positional, size_t min, size_t max, int *ret_exit)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(command, flags, flags_len);
+            *ret_exit = 0;
+            return false;
+        }
+        if (argv[i][0] == '-') {
+            *ret_exit = parse_one(command, argc, argv, &i, flags, flags_len);
+            if (*ret_exit)
+                return false;
+        } else if (count < max) {
+            positional[count++] = argv[i];
+        } else {
+            *ret_exit = usage_error(command, "too many arguments");
+            return false;
+        }
+    }
+    if (count < min) {
+        *ret_exit = usage_error(command, "an argument is missing");
+        return false;
+    }
+    return true;
+}
+
+bool output_is_json(const char *output, bool *ret_json)
+{
+    *ret_json = strcmp(output, "json") == 0;
+    if (*ret_json || strcmp(output, "table") == 0)
+        return true;
+    fprintf(stderr, "lookasidectl: unknown output '%s': expected table or json\n", output);
+    return false;
+}
+
+bool admin_read(const char *admin, const char *path, struct json **ret_json, struct buf *ret_text)
+{
+    struct buf own = BUFFER_INIT(ADMIN_DUMP_MAX);
+    struct buf *text = ret_text ? ret_text : &own;
+    struct err err = {0};
+    enum code code = fetch(admin, path, text, &err);
+
+    if (code == CODE_OK && json_parse(buf_str(text), ret_json, &err) != CODE_OK)
+        code = fail_in(&err, "'%s%s' did not answer with JSON", admin, path);
+    if (code != CODE_OK)
+        failure(&err);
+    buf_done(&own);
+    return code == CODE_OK;
+}

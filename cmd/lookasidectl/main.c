@@ -1,0 +1,42 @@
+/* lookasidectl: looks into a running Lookaside, and writes what clients need. */
+#include <stdio.h>
+
+#include "command.h"
+
+static const struct command *const commands[] = {
+    &bootstrap_command,
+    &services_command,
+    &streams_command,
+    &watch_command,
+};
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "lookasidectl %s: looks into a running Lookaside, and writes what gRPC clients need\n\n"
+                 "usage: lookasidectl COMMAND [flags]\n\n",
+            LOOKASIDE_VERSION);
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->help);
+    fprintf(out, "\n'lookasidectl COMMAND --help' lists the flags of one.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("lookasidectl %s\n", LOOKASIDE_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(argv[1], commands[i]->name) == 0)
+            return commands[i]->run(argc - 2, argv + 2);
+    fprintf(stderr, "lookasidectl: unknown command '%s'\nTry 'lookasidectl --help'.\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,272 @@
+#include "admin/admin.h"
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "net/listener.h"
+
+/* libmicrohttpd polls its own descriptors behind one epoll fd; its idle timeouts need a look now and then. */
+#define ADMIN_HOUSEKEEPING_MS 1000
+
+struct admin {
+    struct loop *loop;
+    const struct admin_route *routes;
+    size_t routes_len;
+    void *ctx;
+    struct MHD_Daemon *daemon;
+    struct listener *listener;
+    struct fd_watch *watch;
+    struct timer *housekeeping;
+    struct list waiting; /* requests whose reply comes later */
+};
+
+struct admin_request {
+    struct list link;
+    struct admin *admin;
+    struct MHD_Connection *connection;
+    const struct admin_route *route;
+    struct MHD_Response *response;
+    unsigned status;
+    bool suspended;
+};
+
+/* ---- requests ---- */
+
+static bool is_local(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct address address = {.len = sizeof(address.storage)};
+
+    if (!info || !info->client_addr)
+        return false;
+    if (info->client_addr->sa_family == AF_UNIX)
+        return true;
+    memcpy(&address.storage, info->client_addr,
+           info->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                    : sizeof(struct sockaddr_in));
+    return address_is_local(&address);
+}
+
+static struct MHD_Response *make_response(const char *content_type, struct str body)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
+
+    MHD_add_response_header(response, "Content-Type", content_type);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    return response;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *text)
+{
+    struct MHD_Response *response = make_response("text/plain; charset=utf-8", str_of(text));
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+
+    MHD_destroy_response(response);
+    return result;
+}
+
+static const struct admin_route *find_route(const struct admin *admin, const char *path)
+{
+    for (size_t i = 0; i < admin->routes_len; i++)
+        if (strcmp(admin->routes[i].path, path) == 0)
+            return &admin->routes[i];
+    return NULL;
+}
+
+static bool method_fits(const struct admin_route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+}
+
+static enum MHD_Result answer_index(struct admin *admin, struct MHD_Connection *connection)
+{
+    struct buf text = BUFFER_INIT(16 * 1024);
+    enum MHD_Result result;
+
+    buf_printf(&text, "lookaside %s\n\n", LOOKASIDE_VERSION);
+    for (size_t i = 0; i < admin->routes_len; i++)
+        buf_printf(&text, "%-5s %-18s %s%s\n", admin->routes[i].method, admin->routes[i].path,
+                   admin->routes[i].help, admin->routes[i].local_only ? " (local clients only)" : "");
+    result = answer(connection, MHD_HTTP_OK, buf_cstr(&text));
+    buf_done(&text);
+    return result;
+}
+
+/* Queues what the handler replied. */
+static enum MHD_Result finish(struct admin_request *request)
+{
+    enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
+
+    MHD_destroy_response(request->response);
+    request->response = NULL;
+    return result;
+}
+
+static enum MHD_Result start(struct admin *admin, struct MHD_Connection *connection,
+                             const struct admin_route *route, void **request_state)
+{
+    struct admin_request *request = xcalloc(1, sizeof(*request));
+
+    request->admin = admin;
+    request->connection = connection;
+    request->route = route;
+    list_init(&request->link);
+    *request_state = request;
+    route->handle(admin->ctx, request);
+    if (request->response)
+        return finish(request);
+    request->suspended = true;
+    list_append(&admin->waiting, &request->link);
+    MHD_suspend_connection(connection);
+    return MHD_YES;
+}
+
+static char first_call; /* a marker: headers are there, the body is not */
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version unused_arg,
+                                  const char *body unused_arg, size_t *body_len, void **request_state)
+{
+    struct admin *admin = ctx;
+    const struct admin_route *route = find_route(admin, url);
+
+    if (!*request_state) {
+        *request_state = &first_call;
+        return MHD_YES;
+    }
+    if (*body_len) { /* discarded */
+        *body_len = 0;
+        return MHD_YES;
+    }
+    if (*request_state != &first_call)
+        return finish(*request_state);
+    if (strcmp(url, "/") == 0)
+        return answer_index(admin, connection);
+    if (!route)
+        return answer(connection, MHD_HTTP_NOT_FOUND, "no such page; see /\n");
+    if (!method_fits(route, method))
+        return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed here\n");
+    if (route->local_only && !is_local(connection))
+        return answer(connection, MHD_HTTP_FORBIDDEN,
+                      "only clients on loopback or a unix socket may see this; use kubectl port-forward\n");
+    return start(admin, connection, route, request_state);
+}
+
+static void on_request_over(void *ctx unused_arg, struct MHD_Connection *connection unused_arg,
+                            void **request_state, enum MHD_RequestTerminationCode how unused_arg)
+{
+    struct admin_request *request = *request_state;
+
+    if (!request || *request_state == (void *)&first_call)
+        return;
+    list_remove(&request->link);
+    if (request->response)
+        MHD_destroy_response(request->response);
+    free(request);
+}
+
+void admin_reply(struct admin_request *request, unsigned status, const char *content_type, struct str body)
+{
+    request->status = status;
+    request->response = make_response(content_type, body);
+    if (!request->suspended)
+        return;
+    request->suspended = false;
+    list_remove(&request->link);
+    MHD_resume_connection(request->connection);
+    MHD_run(request->admin->daemon);
+}
+
+const char *admin_argument(struct admin_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* ---- life ---- */
+
+static void on_accept(void *ctx, int fd, const struct address *peer)
+{
+    struct admin *admin = ctx;
+
+    if (MHD_add_connection(admin->daemon, fd, (const struct sockaddr *)&peer->storage, peer->len) != MHD_YES)
+        log_debug(LOG_ADMIN, "connection refused: too many");
+    MHD_run(admin->daemon);
+}
+
+static void on_readable(void *ctx, int events unused_arg)
+{
+    struct admin *admin = ctx;
+
+    MHD_run(admin->daemon);
+}
+
+static void on_housekeeping(void *ctx)
+{
+    struct admin *admin = ctx;
+
+    MHD_run(admin->daemon);
+}
+
+static enum code start_daemon(struct admin *admin, struct err *err)
+{
+    const union MHD_DaemonInfo *info;
+
+    admin->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, admin,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)ADMIN_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_request_over, NULL, MHD_OPTION_END);
+    if (!admin->daemon)
+        return fail(err, CODE_INTERNAL, "cannot start the admin server");
+    info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (!info)
+        return fail(err, CODE_INTERNAL, "cannot start the admin server: no epoll");
+    return fd_watch_new(admin->loop, info->epoll_fd, on_readable, admin, &admin->watch, err);
+}
+
+enum code admin_new(struct loop *loop, const struct address *address, const struct admin_route *routes, size_t routes_len,
+                    void *ctx, struct admin **ret_admin, struct err *err)
+{
+    CLEANUP(admin_freep) struct admin *admin = xcalloc(1, sizeof(*admin));
+    enum code code;
+
+    admin->loop = loop;
+    admin->routes = routes;
+    admin->routes_len = routes_len;
+    admin->ctx = ctx;
+    list_init(&admin->waiting);
+    code = start_daemon(admin, err);
+    if (code == CODE_OK)
+        code = listener_new(loop, address, on_accept, admin, &admin->listener, err);
+    if (code != CODE_OK)
+        return code;
+    fd_watch_set(admin->watch, FD_READABLE);
+    admin->housekeeping = timer_new(loop, on_housekeeping, admin);
+    timer_repeat(admin->housekeeping, ADMIN_HOUSEKEEPING_MS, ADMIN_HOUSEKEEPING_MS);
+    *ret_admin = TAKE(admin);
+    return CODE_OK;
+}
+
+void admin_free(struct admin *admin)
+{
+    if (!admin)
+        return;
+    listener_free(admin->listener);
+    while (!list_empty(&admin->waiting))
+        admin_reply(container_of(admin->waiting.next, struct admin_request, link),
+                    MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", STR("shutting down\n"));
+    timer_free(admin->housekeeping);
+    fd_watch_free(admin->watch);
+    if (admin->daemon)
+        MHD_stop_daemon(admin->daemon);
+    free(admin);
+}
+
+const struct address *admin_address(const struct admin *admin)
+{
+    return listener_address(admin->listener);
+}

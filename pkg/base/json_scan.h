@@ -1,0 +1,17 @@
+/*
+ * What cJSON lets pass, found before it reads: one look at every byte.
+ *
+ * Refused: bytes that are not UTF-8, control characters, \u0000 and broken escapes, numbers outside
+ *          JSON's grammar or a double's range, depth above JSON_DEPTH_MAX (cJSON recurses), and more
+ *          values than JSON_VALUES_MAX, brackets left open. The order of tokens is left to cJSON.
+ * Threads: any; pure.
+ */
+#ifndef BASE_JSON_SCAN_H
+#define BASE_JSON_SCAN_H
+
+#include "base/str.h"
+
+/* NULL when the text passes; else what is wrong, and *ret_offset is where. */
+const char *json_scan(struct str text, size_t *ret_offset) must_check;
+
+#endif

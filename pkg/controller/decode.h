@@ -1,0 +1,42 @@
+/*
+ * Kubernetes objects as JSON → values of the model. Strict about the types of what it reads, blind to the rest.
+ *
+ * Errors: name the object and the field: "shop/greeter-abc: endpoints[3].addresses: expected an array, found a string".
+ * Pure.
+ */
+#ifndef CONTROLLER_DECODE_H
+#define CONTROLLER_DECODE_H
+
+#include "base/json.h"
+#include "model/arena.h"
+#include "model/service.h"
+
+/* Borrowed from the JSON. */
+struct object_meta {
+    struct str namespace_name; /* "default" where the object does not say */
+    struct str name;
+    struct str uid;
+    uint64_t resource_version; /* 0 where there is none */
+};
+
+enum code decode_meta(const struct json *object, struct object_meta *ret_meta, struct err *err) must_check;
+
+/* What a Service object says, owning its text. */
+struct service_object {
+    struct service_spec spec; /* received_us is the store's to fill */
+    struct arena arena;
+};
+
+enum code decode_service(const struct json *object, const struct object_meta *meta, struct service_object **ret_service,
+                         struct err *err) must_check;
+void service_object_free(struct service_object *service);
+bool service_object_equal(const struct service_object *a, const struct service_object *b);
+
+/* *ret_slice is NULL for a slice whose addresses are names (FQDN): they are no backends. */
+enum code decode_slice(const struct json *object, const struct object_meta *meta, const struct slice **ret_slice,
+                       struct err *err) must_check;
+
+/* Shared by both: a port's protocol, TCP where it does not say. `path` as in base/json.h. */
+enum code decode_protocol(const struct json *port, const char *path, enum protocol *ret_protocol, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,219 @@
+#include "controller/decode.h"
+
+#include "encode/xds.h"
+
+#define PATH_SIZE 48
+
+
+static enum code expect_object(const struct json *json, const char *path, struct err *err)
+{
+    if (json_type(json) == JSON_OBJECT)
+        return CODE_OK;
+    return fail(err, CODE_INVALID_ARGUMENT, "%s: expected an object, found %s", path,
+                json_type_name(json_type(json)));
+}
+
+/* The Service that owns the slice, or none. */
+static enum code decode_owner(const struct json *metadata, struct str *ret_uid, struct err *err)
+{
+    const struct json *array = NULL;
+    char path[PATH_SIZE];
+    size_t index = 0;
+
+    *ret_uid = STR("");
+    if (json_read_array(metadata, "metadata", "ownerReferences", &array, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    for (const struct json *item = json_first(array); item; item = json_next(item), index++) {
+        struct str kind, uid;
+
+        snprintf(path, sizeof(path), "metadata.ownerReferences[%zu]", index);
+        if (expect_object(item, path, err) != CODE_OK ||
+            json_read_str(item, path, "kind", STR(""), &kind, err) != CODE_OK ||
+            json_read_str(item, path, "uid", STR(""), &uid, err) != CODE_OK)
+            return CODE_INVALID_ARGUMENT;
+        if (str_eq(kind, STR("Service")) && ret_uid->len == 0)
+            *ret_uid = uid;
+    }
+    return CODE_OK;
+}
+
+static enum code decode_head(const struct json *object, struct slice_spec *spec, bool *ret_fqdn,
+                             struct err *err)
+{
+    const struct json *metadata = NULL, *labels = NULL;
+    struct str type, shown;
+
+    if (json_read_object(object, "", "metadata", &metadata, err) != CODE_OK ||
+        json_read_object(metadata, "metadata", "labels", &labels, err) != CODE_OK ||
+        json_read_str(labels, "metadata.labels", "kubernetes.io/service-name", STR(""),
+                      &spec->service, err) != CODE_OK ||
+        decode_owner(metadata, &spec->owner_uid, err) != CODE_OK ||
+        json_read_str(object, "", "addressType", STR(""), &type, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    *ret_fqdn = str_eq(type, STR("FQDN"));
+    spec->family = str_eq(type, STR("IPv6")) ? FAMILY_IPV6 : FAMILY_IPV4;
+    if (type.len == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "addressType: missing");
+    shown = str_slice(type, 0, 64);
+    if (!*ret_fqdn && !str_eq(type, STR("IPv4")) && !str_eq(type, STR("IPv6")))
+        return fail(err, CODE_INVALID_ARGUMENT, "addressType: '%" STR_FMT "' is no type of address",
+                    STR_ARG(shown));
+    return CODE_OK;
+}
+
+static enum code decode_port(struct slice_builder *builder, const struct json *json,
+                             const char *path, struct err *err)
+{
+    struct slice_port port = {0};
+    uint64_t number;
+
+    if (expect_object(json, path, err) != CODE_OK ||
+        json_read_str(json, path, "name", STR(""), &port.name, err) != CODE_OK ||
+        json_read_str(json, path, "appProtocol", STR(""), &port.app_protocol, err) != CODE_OK ||
+        json_read_u64(json, path, "port", UINT16_MAX, 0, &number, err) != CODE_OK ||
+        decode_protocol(json, path, &port.protocol, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    if (number == 0 && json_get(json, "port"))
+        return fail(err, CODE_INVALID_ARGUMENT, "%s.port: 0 is no port", path);
+    port.number = (uint16_t)number;
+    if (slice_add_port(builder, &port, err) != CODE_OK)
+        return fail_in(err, "ports");
+    return CODE_OK;
+}
+
+static enum code decode_conditions(const struct json *json, const char *path,
+                                   struct endpoint *endpoint, struct err *err)
+{
+    const struct json *conditions = NULL;
+    char inner[PATH_SIZE + 16];
+
+    if (json_read_object(json, path, "conditions", &conditions, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    snprintf(inner, sizeof(inner), "%s.conditions", path);
+    if (json_read_bool(conditions, inner, "ready", true, &endpoint->ready, err) != CODE_OK ||
+        json_read_bool(conditions, inner, "serving", true, &endpoint->serving, err) != CODE_OK ||
+        json_read_bool(conditions, inner, "terminating", false, &endpoint->terminating, err) !=
+            CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    return CODE_OK;
+}
+
+static enum code decode_target(const struct json *json, const char *path,
+                               struct endpoint *endpoint, struct err *err)
+{
+    const struct json *target = NULL;
+    char inner[PATH_SIZE + 16];
+    struct str kind, name;
+
+    if (json_read_object(json, path, "targetRef", &target, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    snprintf(inner, sizeof(inner), "%s.targetRef", path);
+    if (json_read_str(target, inner, "kind", STR(""), &kind, err) != CODE_OK ||
+        json_read_str(target, inner, "name", STR(""), &name, err) != CODE_OK ||
+        json_read_str(target, inner, "uid", STR(""), &endpoint->uid, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    endpoint->pod = str_eq(kind, STR("Pod")) ? name : STR("");
+    return CODE_OK;
+}
+
+/* The first address is the endpoint's; what more there is means nothing to anybody (API reference). */
+static enum code decode_address(const struct json *json, const char *path,
+                                struct endpoint *endpoint, struct err *err)
+{
+    const struct json *addresses = NULL;
+    const struct json *first;
+
+    if (json_read_array(json, path, "addresses", &addresses, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    first = json_first(addresses);
+    if (!first)
+        return fail(err, CODE_INVALID_ARGUMENT, "%s.addresses: %s", path,
+                    addresses ? "empty" : "missing");
+    if (json_type(first) != JSON_STRING)
+        return fail(err, CODE_INVALID_ARGUMENT, "%s.addresses[0]: expected a string, found %s",
+                    path, json_type_name(json_type(first)));
+    endpoint->address = json_text(first);
+    return CODE_OK;
+}
+
+static enum code decode_endpoint(struct slice_builder *builder, const struct json *json,
+                                 const char *path, struct err *err)
+{
+    struct endpoint endpoint = {0};
+    enum code code;
+
+    if (expect_object(json, path, err) != CODE_OK ||
+        decode_address(json, path, &endpoint, err) != CODE_OK ||
+        decode_conditions(json, path, &endpoint, err) != CODE_OK ||
+        decode_target(json, path, &endpoint, err) != CODE_OK ||
+        json_read_str(json, path, "hostname", STR(""), &endpoint.hostname, err) != CODE_OK ||
+        json_read_str(json, path, "nodeName", STR(""), &endpoint.node, err) != CODE_OK ||
+        json_read_str(json, path, "zone", STR(""), &endpoint.zone, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    code = slice_add_endpoint(builder, &endpoint, err);
+    if (code == CODE_INVALID_ARGUMENT)
+        return fail_in(err, "%s.addresses[0]", path);
+    return code == CODE_OK ? CODE_OK : fail_in(err, "endpoints");
+}
+
+/* `key` is "ports" or "endpoints". */
+static enum code decode_items(struct slice_builder *builder, const struct json *object,
+                              const char *key,
+                              enum code (*decode)(struct slice_builder *builder,
+                                                  const struct json *json, const char *path,
+                                                  struct err *err),
+                              struct err *err)
+{
+    const struct json *array = NULL;
+    char path[PATH_SIZE];
+    size_t index = 0;
+
+    if (json_read_array(object, "", key, &array, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    for (const struct json *item = json_first(array); item; item = json_next(item)) {
+        enum code code;
+
+        snprintf(path, sizeof(path), "%s[%zu]", key, index++);
+        code = decode(builder, item, path, err);
+        if (code != CODE_OK)
+            return code;
+    }
+    return CODE_OK;
+}
+
+DEFINE_CLEANUP(struct slice_builder, slice_builder_free)
+
+static enum code decode_body(const struct json *object, const struct slice_spec *spec,
+                             const struct slice **ret_slice, struct err *err)
+{
+    CLEANUP(slice_builder_freep) struct slice_builder *builder = slice_builder_new(spec);
+    enum code code = decode_items(builder, object, "ports", decode_port, err);
+
+    if (code == CODE_OK)
+        code = decode_items(builder, object, "endpoints", decode_endpoint, err);
+    if (code == CODE_OK)
+        *ret_slice = slice_finish(TAKE(builder), encode_backend);
+    return code;
+}
+
+enum code decode_slice(const struct json *object, const struct object_meta *meta,
+                       const struct slice **ret_slice, struct err *err)
+{
+    struct slice_spec spec = {
+        .namespace_name = meta->namespace_name,
+        .name = meta->name,
+        .resource_version = meta->resource_version,
+    };
+    const struct slice *slice = NULL;
+    struct err inner = {0};
+    bool fqdn = false;
+    enum code code = decode_head(object, &spec, &fqdn, &inner);
+
+    if (code == CODE_OK && !fqdn)
+        code = decode_body(object, &spec, &slice, &inner);
+    if (code != CODE_OK)
+        return fail(err, inner.code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
+                    STR_ARG(meta->name), inner.msg);
+    *ret_slice = slice;
+    return CODE_OK;
+}

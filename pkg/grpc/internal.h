@@ -1,0 +1,211 @@
+/*
+ * What the files of the server share: the call, the connection, the server.
+ *
+ * The way of a call: nghttp2's callbacks (receive.c) only change what struct rpc knows and put it on its
+ * connection's `ready` list; the connection goes on one of the server's two dirty lists. At the end of the loop's
+ * turn the server flushes them (send.c): that is the only place that calls nghttp2_session_mem_send() and conn_writev().
+ * A call that ended is released (rpc_release) behind mem_recv or mem_send, never inside: its memory is in the write.
+ *
+ * Threads: one loop.
+ * Owns:    server → connections → calls.
+ */
+#ifndef GRPC_INTERNAL_H
+#define GRPC_INTERNAL_H
+
+#include "grpc/gather.h"
+#include "grpc/memory.h"
+#include "grpc/message.h"
+#include "grpc/rate.h"
+#include "grpc/rpc.h"
+#include "grpc/server.h"
+#include "grpc/wheel.h"
+#include "net/conn.h"
+
+#define PEER_OUTBOUND_MAX 256    /* queued control frames of a peer that does not read: then we stop reading */
+#define PEER_LINGER_US 1000000   /* how long a closed connection waits for the peer's end */
+#define PEER_DRAIN_NOTICE_US 500000 /* between the two GOAWAYs, if the peer does not answer our ping */
+#define PATH_KEPT_MAX 128        /* of an unknown method, for its error message */
+
+struct peer;
+
+/* ---- one call ---- */
+
+struct rpc {
+    struct list link;         /* peer.calls or, once its stream is closed, peer.closed */
+    struct list ready_link;   /* peer.ready */
+    struct list written_link; /* peer.written */
+    struct peer *peer;
+    const struct rpc_handler *handler; /* NULL: refused before it was opened, or plain HTTP */
+    struct str path;                   /* of the method, borrowed */
+    void *state;
+    uint64_t id;
+    uint64_t opened_us;
+    uint64_t bytes_sent;
+    uint64_t timeout_us; /* of grpc-timeout; 0: none */
+    struct wheel_entry deadline;
+    int32_t stream_id;
+    uint32_t header_bytes;
+
+    unsigned get : 1;       /* request: GET or HEAD */
+    unsigned head : 1;      /* request: HEAD */
+    unsigned post : 1;      /* request: POST */
+    unsigned grpc : 1;      /* request: content-type application/grpc */
+    unsigned healthz : 1;   /* request: /healthz */
+    unsigned opened : 1;    /* handler->on_open() was called; on_close() is owed */
+    unsigned half_closed : 1; /* the client will send no more */
+    unsigned finishing : 1; /* `code` is decided */
+    unsigned responded : 1; /* response headers are submitted */
+    unsigned trailing : 1;  /* the end of the response is submitted */
+    unsigned ended : 1;     /* the end of the response went out */
+    unsigned dead : 1;      /* the stream is closed */
+    unsigned sending : 1;   /* `out` holds a message that is not framed in full */
+    unsigned unwritten : 1; /* `out` is framed, but not given to the kernel in full */
+
+    enum code code;
+    unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
+    char *message;        /* of the status, percent-encoded; or NULL */
+    char *unknown_path;   /* cut at PATH_KEPT_MAX; or NULL */
+    struct message_reader reader;
+
+    struct rpc_out out; /* the message that is in flight */
+    size_t out_len;     /* with its prefix */
+    size_t out_off;     /* framed so far */
+    size_t blob_index;  /* the blob at out_off, and how much of it is framed */
+    size_t blob_off;
+    unsigned char prefix[MESSAGE_PREFIX_SIZE];
+    uint8_t prefix_len; /* 0 for plain HTTP */
+};
+
+struct rpc *rpc_new(struct peer *peer, int32_t stream_id);
+/* Calls on_close where it is owed; frees. The call must be in no nghttp2 callback. */
+void rpc_release(struct rpc *rpc);
+/* Opens the call on its handler, or refuses it: the request's headers are complete. */
+void rpc_start(struct rpc *rpc);
+void rpc_half_close(struct rpc *rpc);
+void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...) printf_like(3, 4);
+/* Asks the handler for a message; true when there is one to send. */
+bool rpc_pull(struct rpc *rpc);
+/* Releases the message that went out. */
+void rpc_clear_out(struct rpc *rpc);
+/* Puts the call on its connection's ready list, and the connection on a dirty one. */
+void rpc_queue(struct rpc *rpc, enum rpc_wake wake);
+/* Nothing is left to pull, and the call is to end. */
+bool rpc_exhausted(const struct rpc *rpc);
+
+/* ---- one connection ---- */
+
+enum peer_state {
+    PEER_SNIFFING, /* HTTP/2 or HTTP/1.1? */
+    PEER_HTTP2,
+    PEER_LINGERING, /* our end is closed; waits for the peer's */
+};
+
+enum peer_drain {
+    DRAIN_NONE,
+    DRAIN_WAITING, /* for its share of the spread */
+    DRAIN_NOTICED, /* the first GOAWAY is out: no new streams, please */
+    DRAIN_FINAL,   /* the second: streams from here on are not processed */
+};
+
+struct peer {
+    struct list link;       /* server.peers */
+    struct list dirty_link; /* server.dirty[] */
+    struct grpc_server *server;
+    struct conn *conn;
+    nghttp2_session *session; /* NULL while sniffing */
+    struct list calls;        /* oldest first */
+    struct list ready;        /* calls that have something to say */
+    struct list written;      /* calls whose message left in this write */
+    struct list closed;       /* calls to release */
+    struct wheel_entry check;
+    struct buf input; /* first bytes, while sniffing */
+
+    uint64_t opened_us;
+    uint64_t heard_us;  /* last bytes from the peer */
+    uint64_t pinged_us; /* our ping is out since; 0: none */
+    uint64_t moved_us;  /* the backlog changed */
+    uint64_t due_us;    /* next step of draining or lingering */
+    size_t backlog;     /* as last seen */
+    size_t pinned;      /* bytes of pulled messages that are not framed */
+    size_t stalled;     /* its share of stats.stalled_bytes */
+    struct rate resets;
+    struct rate pings;
+    struct rate controls;
+
+    enum peer_state state;
+    enum peer_drain drain;
+    enum rpc_wake dirty; /* the list that dirty_link is on */
+    bool spoke;          /* we sent HEADERS or DATA since the peer's last ping: the next ping is free */
+    bool paused;         /* we stopped reading */
+    bool flooding;       /* a limit was passed: the session is being terminated */
+    bool logged;
+};
+
+void peer_new(struct grpc_server *server, int fd, const struct address *address);
+/* Ends every call with `code` (or its own, if it had one) and frees the connection. */
+void peer_close(struct peer *peer, enum code code);
+/* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
+void peer_linger(struct peer *peer);
+/* GOAWAY with an HTTP/2 error; the connection closes once that is out. Inside nghttp2 callbacks too. */
+void peer_terminate(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
+/* Counts, and logs the first time. */
+void peer_complain(struct peer *peer, struct counter *counter, const char *why);
+/* Queues the connection for the flush at the end of the turn. */
+void peer_mark(struct peer *peer, enum rpc_wake wake);
+/* Releases the calls whose streams are closed. */
+void peer_reap(struct peer *peer);
+/* Plans the next look of the wheel. */
+void peer_plan_check(struct peer *peer);
+void peer_start_drain(struct peer *peer, uint64_t due_us);
+/* The peer answered our ping: the second GOAWAY, if one is due. */
+void peer_ping_answered(struct peer *peer);
+void peer_check_drain(struct peer *peer);
+bool peer_finished(const struct peer *peer);
+
+/* receive.c: bytes into the session. False: the connection is gone. */
+bool peer_receive(struct peer *peer, const void *ptr, size_t len);
+/* send.c: writes what the session has to say. False: the connection is gone. */
+bool peer_flush(struct peer *peer);
+/* What was gathered before is with the kernel now: tells the calls, asks them for more. */
+void peer_after_write(struct peer *peer);
+void receive_set_callbacks(nghttp2_session_callbacks *callbacks);
+void send_set_callbacks(nghttp2_session_callbacks *callbacks);
+
+/* ---- the server ---- */
+
+struct grpc_server {
+    struct loop *loop;
+    const struct rpc_method *methods;
+    size_t methods_len;
+    void *ctx;
+    struct grpc_limits limits;
+    const char *(*healthz)(void *ctx, unsigned *ret_status);
+    struct grpc_server_stats stats;
+
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *session_options;
+    struct grpc_memory memory;
+    struct gather gather;
+    struct wheel wheel;
+    struct timer *wheel_timer;
+    struct list peers;
+    struct list dirty[2]; /* by enum rpc_wake */
+    struct deferred flush;
+    uint64_t next_id;
+
+    bool draining;
+    uint64_t drain_start_us;
+    uint64_t drain_spread_us;
+    struct timer *drain_timer;
+    struct deferred drained;
+    void (*on_drained)(void *ctx);
+    void *drained_ctx;
+};
+
+void server_set_timeout(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us);
+const struct rpc_method *server_find_method(const struct grpc_server *server, struct str path);
+const char *server_health(const struct grpc_server *server, unsigned *ret_status);
+/* A connection is gone. */
+void server_forget_peer(struct grpc_server *server);
+
+#endif

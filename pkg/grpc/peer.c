@@ -1,0 +1,358 @@
+/* One connection of the server: from its first bytes to its last. */
+#include <unistd.h>
+
+#include "base/log.h"
+#include "grpc/http1.h"
+#include "grpc/internal.h"
+
+#define PREFACE NGHTTP2_CLIENT_MAGIC
+#define PREFACE_LEN NGHTTP2_CLIENT_MAGIC_LEN
+
+static uint64_t now_of(const struct peer *peer)
+{
+    return loop_now_us(peer->server->loop);
+}
+
+/* ---- the end ---- */
+
+static void release_calls(struct list *calls, enum code code)
+{
+    while (!list_empty(calls)) {
+        struct rpc *rpc = container_of(calls->next, struct rpc, link);
+
+        if (!rpc->finishing) {
+            rpc->finishing = true;
+            rpc->code = code;
+        }
+        rpc_release(rpc);
+    }
+}
+
+/* Takes the connection out of everything that could call it. */
+static void detach(struct peer *peer)
+{
+    struct counter *stalled = &peer->server->stats.stalled_bytes;
+
+    list_remove(&peer->dirty_link);
+    wheel_remove(&peer->server->wheel, &peer->check);
+    counter_set(stalled, counter_get(stalled) - peer->stalled);
+    peer->stalled = 0;
+}
+
+void peer_close(struct peer *peer, enum code code)
+{
+    struct grpc_server *server = peer->server;
+
+    release_calls(&peer->closed, code);
+    release_calls(&peer->calls, code);
+    detach(peer);
+    list_remove(&peer->link);
+    nghttp2_session_del(peer->session);
+    conn_free(peer->conn);
+    buf_done(&peer->input);
+    free(peer);
+    server_forget_peer(server);
+}
+
+void peer_linger(struct peer *peer)
+{
+    if (peer->state == PEER_LINGERING)
+        return;
+    release_calls(&peer->closed, CODE_UNAVAILABLE);
+    release_calls(&peer->calls, CODE_UNAVAILABLE);
+    detach(peer);
+    nghttp2_session_del(peer->session);
+    peer->session = NULL;
+    peer->state = PEER_LINGERING;
+    peer->due_us = now_of(peer) + PEER_LINGER_US;
+    if (peer->paused)
+        conn_read_pause(peer->conn, false);
+    conn_shutdown(peer->conn);
+    peer_plan_check(peer);
+}
+
+void peer_complain(struct peer *peer, struct counter *counter, const char *why)
+{
+    char address[ADDRESS_TEXT_MAX];
+
+    counter_add(counter, 1);
+    if (peer->logged || !log_enabled(LOG_LEVEL_WARN))
+        return;
+    peer->logged = true;
+    address_format(conn_peer(peer->conn), address);
+    log_warn(LOG_GRPC, "client misbehaves; further faults of this connection are only counted",
+             KV_STR("peer", address), KV_STR("fault", why));
+}
+
+void peer_terminate(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why)
+{
+    if (peer->flooding)
+        return;
+    peer->flooding = true;
+    peer_complain(peer, counter, why);
+    (void)nghttp2_session_terminate_session(peer->session, h2_error);
+    peer_mark(peer, RPC_WAKE_ANSWER);
+}
+
+bool peer_finished(const struct peer *peer)
+{
+    return !nghttp2_session_want_read(peer->session) && !nghttp2_session_want_write(peer->session);
+}
+
+void peer_reap(struct peer *peer)
+{
+    while (!list_empty(&peer->closed))
+        rpc_release(container_of(peer->closed.next, struct rpc, link));
+}
+
+/* ---- the first bytes ---- */
+
+static bool submit_settings(struct peer *peer)
+{
+    const struct grpc_limits *limits = &peer->server->limits;
+    nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_list},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+
+    return nghttp2_submit_settings(peer->session, NGHTTP2_FLAG_NONE, settings,
+                                   ARRAY_LEN(settings)) == 0;
+}
+
+static bool start_http2(struct peer *peer)
+{
+    struct grpc_server *server = peer->server;
+
+    if (grpc_memory_new_session(&server->memory, server->callbacks, server->session_options, peer,
+                                &peer->session) != 0)
+        return false;
+    if (!submit_settings(peer))
+        return false;
+    peer->state = PEER_HTTP2;
+    peer_plan_check(peer);
+    if (server->draining)
+        peer_start_drain(peer, now_of(peer));
+    return true;
+}
+
+static void answer_http1(struct peer *peer, enum http1_state state, const struct http1_request *request)
+{
+    unsigned status = 400;
+    const char *text = "this port speaks gRPC (HTTP/2), and GET /healthz in HTTP/1.1\n";
+    struct buf answer;
+
+    if (state == HTTP1_GET) {
+        status = 404;
+        if (str_eq(request->path, STR("/healthz")))
+            text = server_health(peer->server, &status);
+    }
+    buf_init(&answer, HTTP1_REQUEST_MAX);
+    http1_answer(&answer, status, text, request->head);
+    conn_writev(peer->conn, &(struct conn_slice){.ptr = answer.ptr, .len = answer.len}, 1);
+    buf_done(&answer);
+    peer_linger(peer);
+}
+
+static void sniff(struct peer *peer, struct str bytes)
+{
+    struct http1_request request = {0};
+    size_t preface = min_size(bytes.len, PREFACE_LEN);
+    struct buf kept;
+    enum http1_state state;
+
+    if (memcmp(bytes.ptr, PREFACE, preface) == 0) {
+        if (bytes.len < PREFACE_LEN)
+            return; /* not whole yet */
+        kept = peer->input; /* holds `bytes`, unless they came in one piece */
+        buf_init(&peer->input, 0);
+        if (start_http2(peer))
+            (void)peer_receive(peer, bytes.ptr, bytes.len);
+        else
+            peer_close(peer, CODE_UNAVAILABLE);
+        buf_done(&kept);
+        return;
+    }
+    state = http1_parse(bytes, &request);
+    if (state == HTTP1_INCOMPLETE)
+        return;
+    if (bytes.ptr[0] < 'A' || bytes.ptr[0] > 'Z') {
+        peer_complain(peer, &peer->server->stats.protocol_errors, "neither HTTP/2 nor HTTP/1.1");
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
+    answer_http1(peer, state, &request);
+}
+
+static void on_first_bytes(struct peer *peer, struct str bytes)
+{
+    if (peer->input.len == 0 && bytes.len >= PREFACE_LEN &&
+        memcmp(bytes.ptr, PREFACE, PREFACE_LEN) == 0) {
+        sniff(peer, bytes);
+        return;
+    }
+    (void)buf_add_str(&peer->input, str_slice(bytes, 0, HTTP1_REQUEST_MAX - peer->input.len));
+    sniff(peer, buf_str(&peer->input));
+}
+
+/* ---- events of the connection ---- */
+
+static void on_data(void *ctx, const void *ptr, size_t len)
+{
+    struct peer *peer = ctx;
+
+    counter_add(&peer->server->stats.bytes_received, len);
+    peer->heard_us = now_of(peer);
+    if (peer->state == PEER_SNIFFING)
+        on_first_bytes(peer, str_make(ptr, len));
+    else if (peer->state == PEER_HTTP2)
+        (void)peer_receive(peer, ptr, len);
+}
+
+static void on_drained(void *ctx)
+{
+    struct peer *peer = ctx;
+
+    peer->backlog = 0;
+    if (peer->state != PEER_HTTP2)
+        return;
+    if (peer->paused) {
+        peer->paused = false;
+        conn_read_pause(peer->conn, false);
+    }
+    peer_after_write(peer);
+    peer_mark(peer, RPC_WAKE_UPDATE);
+}
+
+static void on_closed(void *ctx, enum code code unused_arg, const char *reason unused_arg)
+{
+    peer_close(ctx, CODE_CANCELLED);
+}
+
+void peer_mark(struct peer *peer, enum rpc_wake wake)
+{
+    struct grpc_server *server = peer->server;
+
+    if (peer->state != PEER_HTTP2)
+        return;
+    if (!list_empty(&peer->dirty_link)) {
+        if (peer->dirty <= wake)
+            return;
+        list_remove(&peer->dirty_link);
+    }
+    peer->dirty = wake;
+    list_append(&server->dirty[wake], &peer->dirty_link);
+    deferred_schedule(server->loop, &server->flush);
+}
+
+/* ---- time ---- */
+
+void peer_plan_check(struct peer *peer)
+{
+    const struct grpc_limits *limits = &peer->server->limits;
+    uint64_t due = 0;
+
+    if (peer->state == PEER_SNIFFING)
+        due = peer->opened_us + limits->handshake_ms * 1000;
+    else if (peer->state == PEER_LINGERING)
+        due = peer->due_us;
+    else if (peer->pinged_us)
+        due = peer->pinged_us + limits->keepalive_timeout_ms * 1000;
+    else
+        due = peer->heard_us + limits->keepalive_ms * 1000;
+    if (peer->state == PEER_HTTP2 && peer->backlog > 0)
+        due = min_u64(due, now_of(peer) + limits->stalled_ms * 1000 / 4);
+    if (peer->drain == DRAIN_WAITING || peer->drain == DRAIN_NOTICED)
+        due = min_u64(due, peer->due_us);
+    server_set_timeout(peer->server, &peer->check, due);
+}
+
+/* The written bytes have not moved for too long. */
+static bool stuck(struct peer *peer, uint64_t now)
+{
+    size_t backlog = conn_backlog(peer->conn);
+
+    if (backlog != peer->backlog)
+        peer->moved_us = now;
+    peer->backlog = backlog;
+    return backlog > 0 && now - peer->moved_us >= peer->server->limits.stalled_ms * 1000;
+}
+
+/* False: the peer is dead. */
+static bool check_alive(struct peer *peer, uint64_t now)
+{
+    const struct grpc_limits *limits = &peer->server->limits;
+
+    if (peer->pinged_us && peer->heard_us >= peer->pinged_us)
+        peer->pinged_us = 0;
+    if (peer->pinged_us)
+        return now - peer->pinged_us < limits->keepalive_timeout_ms * 1000;
+    if (now - peer->heard_us >= limits->keepalive_ms * 1000) {
+        peer->pinged_us = now;
+        (void)nghttp2_submit_ping(peer->session, NGHTTP2_FLAG_NONE, NULL);
+        peer_mark(peer, RPC_WAKE_UPDATE);
+    }
+    return true;
+}
+
+static void on_check(struct wheel_entry *entry)
+{
+    struct peer *peer = container_of(entry, struct peer, check);
+    struct grpc_server_stats *stats = &peer->server->stats;
+    uint64_t now = now_of(peer);
+
+    if (peer->state != PEER_HTTP2) {
+        if (peer->state == PEER_SNIFFING)
+            peer_complain(peer, &stats->limit_hits, "no HTTP/2 preface in time");
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
+    if (stuck(peer, now)) {
+        peer_complain(peer, &stats->limit_hits, "does not read");
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
+    if (!check_alive(peer, now)) {
+        counter_add(&stats->keepalive_closed, 1);
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
+    peer_check_drain(peer);
+    peer_plan_check(peer);
+}
+
+/* ---- the beginning ---- */
+
+static void init_lists(struct peer *peer)
+{
+    list_init(&peer->link);
+    list_init(&peer->dirty_link);
+    list_init(&peer->calls);
+    list_init(&peer->ready);
+    list_init(&peer->written);
+    list_init(&peer->closed);
+}
+
+void peer_new(struct grpc_server *server, int fd, const struct address *address)
+{
+    static const struct conn_handler handler = {on_data, on_drained, on_closed};
+    struct peer *peer = xcalloc(1, sizeof(*peer));
+    struct err err = {0};
+
+    peer->server = server;
+    peer->opened_us = loop_now_us(server->loop);
+    peer->heard_us = peer->opened_us;
+    init_lists(peer);
+    wheel_entry_init(&peer->check, on_check);
+    buf_init(&peer->input, HTTP1_REQUEST_MAX);
+    if (conn_new(server->loop, fd, address, &handler, peer, &peer->conn, &err) != CODE_OK) {
+        log_warn(LOG_GRPC, "cannot serve a connection", KV_ERR(&err));
+        free(peer);
+        return;
+    }
+    list_append(&server->peers, &peer->link);
+    counter_add(&server->stats.connections_total, 1);
+    counter_set(&server->stats.connections, counter_get(&server->stats.connections) + 1);
+    peer_plan_check(peer);
+}

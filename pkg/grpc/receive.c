@@ -1,0 +1,265 @@
+/* From bytes to calls: nghttp2's receiving callbacks. They only change calls and put them on the ready list. */
+#include "grpc/header.h"
+#include "grpc/internal.h"
+
+#define HEADER_OVERHEAD 32 /* per header, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+
+static struct rpc *rpc_of(nghttp2_session *session, int32_t stream_id)
+{
+    return nghttp2_session_get_stream_user_data(session, stream_id);
+}
+
+static uint64_t now_of(const struct peer *peer)
+{
+    return loop_now_us(peer->server->loop);
+}
+
+static void count_reset(struct peer *peer)
+{
+    const struct grpc_limits *limits = &peer->server->limits;
+
+    if (!rate_take(&peer->resets, now_of(peer), limits->resets_per_second))
+        peer_terminate(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
+                       "too many stream resets");
+}
+
+static void count_control(struct peer *peer)
+{
+    const struct grpc_limits *limits = &peer->server->limits;
+
+    if (!rate_take(&peer->controls, now_of(peer), limits->settings_per_second))
+        peer_terminate(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
+                       "too many control frames");
+}
+
+static void on_ping(struct peer *peer, bool ack)
+{
+    const struct grpc_limits *limits = &peer->server->limits;
+
+    if (ack) {
+        peer_ping_answered(peer);
+        return;
+    }
+    /* Clients measure the round trip with a ping behind data: those are free. */
+    if (peer->spoke) {
+        peer->spoke = false;
+        return;
+    }
+    if (!rate_take(&peer->pings, now_of(peer), limits->pings_per_second))
+        peer_terminate(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
+                       "too many pings");
+}
+
+/* ---- headers ---- */
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
+{
+    struct peer *peer = ctx;
+
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
+                                             rpc_new(peer, frame->hd.stream_id));
+    return 0;
+}
+
+static void on_method(struct rpc *rpc, struct str value)
+{
+    rpc->post = str_eq(value, STR("POST"));
+    rpc->head = str_eq(value, STR("HEAD"));
+    rpc->get = rpc->head || str_eq(value, STR("GET"));
+}
+
+static void on_path(struct rpc *rpc, struct str value)
+{
+    const struct rpc_method *method = server_find_method(rpc->peer->server, value);
+
+    if (method) {
+        rpc->handler = method->handler;
+        rpc->path = method->path;
+        return;
+    }
+    rpc->healthz = str_eq(str_slice(value, 0, str_find(value, '?')), STR("/healthz"));
+    rpc->unknown_path = str_dup(str_slice(value, 0, PATH_KEPT_MAX));
+}
+
+static void on_encoding(struct rpc *rpc, struct str value)
+{
+    if (str_eq(value, STR("gzip")))
+        rpc->reader.gzip = true;
+    else if (!str_eq(value, STR("identity")))
+        rpc_abort(rpc, CODE_UNIMPLEMENTED, "grpc-encoding '%" STR_FMT "' is not supported",
+                  STR_ARG(str_slice(value, 0, 32)));
+}
+
+static void on_request_header(struct rpc *rpc, struct str name, struct str value)
+{
+    if (str_eq(name, STR(":method")))
+        on_method(rpc, value);
+    else if (str_eq(name, STR(":path")))
+        on_path(rpc, value);
+    else if (str_eq(name, STR("content-type")))
+        rpc->grpc = grpc_content_type(value);
+    else if (str_eq(name, STR("grpc-encoding")))
+        on_encoding(rpc, value);
+    else if (str_eq(name, STR("grpc-timeout")) && !grpc_timeout_parse(value, &rpc->timeout_us))
+        rpc_abort(rpc, CODE_INTERNAL, "malformed grpc-timeout");
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags unused_arg,
+                     void *ctx)
+{
+    struct peer *peer = ctx;
+    struct rpc *rpc = rpc_of(session, frame->hd.stream_id);
+    size_t limit = peer->server->limits.header_list;
+
+    if (!rpc || rpc->header_bytes > limit)
+        return 0;
+    rpc->header_bytes += (uint32_t)(name_len + value_len + HEADER_OVERHEAD);
+    if (rpc->header_bytes > limit) {
+        peer_complain(peer, &peer->server->stats.limit_hits, "header list too large");
+        rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED, "header list exceeds %zu bytes", limit);
+    } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        on_request_header(rpc, str_make(name, name_len), str_make(value, value_len));
+    }
+    return 0;
+}
+
+/* ---- data ---- */
+
+static bool on_message(void *ctx, struct str message)
+{
+    struct rpc *rpc = ctx;
+
+    counter_add(&rpc->peer->server->stats.messages_received, 1);
+    rpc->handler->on_message(rpc, message);
+    return !rpc->finishing;
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int32_t stream_id,
+                         const uint8_t *ptr, size_t len, void *ctx)
+{
+    struct peer *peer = ctx;
+    struct rpc *rpc = rpc_of(session, stream_id);
+    struct err err = {0};
+    enum code code;
+
+    if (!rpc || !rpc->opened || rpc->finishing || rpc->half_closed)
+        return 0;
+    code = message_reader_feed(&rpc->reader, str_make(ptr, len), on_message, rpc, &err);
+    if (code == CODE_OK)
+        return 0;
+    peer_complain(peer,
+                  code == CODE_RESOURCE_EXHAUSTED ? &peer->server->stats.limit_hits
+                                                  : &peer->server->stats.protocol_errors,
+                  err.msg);
+    rpc_finish(rpc, code, err.msg);
+    return 0;
+}
+
+/* ---- frames ---- */
+
+static void on_end_of_frame(struct rpc *rpc, const nghttp2_frame *frame)
+{
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+        rpc_start(rpc);
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+        rpc_half_close(rpc);
+    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0)
+        count_control(rpc->peer);
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
+{
+    struct peer *peer = ctx;
+    struct rpc *rpc;
+
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+        rpc = rpc_of(session, frame->hd.stream_id);
+        if (rpc)
+            on_end_of_frame(rpc, frame);
+        break;
+    case NGHTTP2_RST_STREAM:
+        count_reset(peer);
+        break;
+    case NGHTTP2_PING:
+        on_ping(peer, frame->hd.flags & NGHTTP2_FLAG_ACK);
+        break;
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PRIORITY:
+        count_control(peer);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+/* A frame that nghttp2 refused: it answers with a reset of the stream, or ends the connection. */
+static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_frame *frame, int error,
+                            void *ctx)
+{
+    struct peer *peer = ctx;
+
+    if (error == NGHTTP2_ERR_REFUSED_STREAM)
+        peer_complain(peer, &peer->server->stats.limit_hits, "too many streams");
+    else
+        peer_complain(peer, &peer->server->stats.protocol_errors, nghttp2_strerror(error));
+    if (frame->hd.stream_id != 0)
+        count_reset(peer);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t stream_id,
+                           uint32_t error unused_arg, void *ctx)
+{
+    struct peer *peer = ctx;
+    struct rpc *rpc = rpc_of(session, stream_id);
+
+    if (!rpc)
+        return 0;
+    rpc->dead = true;
+    list_remove(&rpc->link);
+    list_append(&peer->closed, &rpc->link);
+    return 0;
+}
+
+void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}
+
+bool peer_receive(struct peer *peer, const void *ptr, size_t len)
+{
+    struct grpc_server *server = peer->server;
+    ssize_t taken = nghttp2_session_mem_recv(peer->session, ptr, len);
+
+    peer_reap(peer);
+    if (taken < 0) {
+        peer_complain(peer,
+                      taken == NGHTTP2_ERR_FLOODED ? &server->stats.limit_hits
+                                                   : &server->stats.protocol_errors,
+                      nghttp2_strerror((int)taken));
+        peer_close(peer, CODE_UNAVAILABLE);
+        return false;
+    }
+    if (peer_finished(peer)) {
+        peer_linger(peer);
+        return true;
+    }
+    if (!list_empty(&peer->ready) || nghttp2_session_want_write(peer->session))
+        peer_mark(peer, RPC_WAKE_ANSWER);
+    if (conn_backlog(peer->conn) > 0 && !peer->paused &&
+        nghttp2_session_get_outbound_queue_size(peer->session) > PEER_OUTBOUND_MAX) {
+        peer->paused = true;
+        conn_read_pause(peer->conn, true);
+    }
+    return true;
+}

@@ -1,0 +1,295 @@
+#include "grpc/rpc.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+#include "grpc/header.h"
+#include "grpc/internal.h"
+
+#define HEAD_KEPT_MAX 1024 /* a larger head buffer is freed after its message */
+
+static void on_deadline(struct wheel_entry *entry)
+{
+    struct rpc *rpc = container_of(entry, struct rpc, deadline);
+
+    rpc_finish(rpc, CODE_DEADLINE_EXCEEDED, "deadline exceeded");
+}
+
+struct rpc *rpc_new(struct peer *peer, int32_t stream_id)
+{
+    struct rpc *rpc = xcalloc(1, sizeof(*rpc));
+
+    list_init(&rpc->ready_link);
+    list_init(&rpc->written_link);
+    wheel_entry_init(&rpc->deadline, on_deadline);
+    message_reader_init(&rpc->reader, peer->server->limits.message);
+    buf_init(&rpc->out.head, RPC_REPLY_MAX);
+    rpc->peer = peer;
+    rpc->stream_id = stream_id;
+    rpc->id = ++peer->server->next_id;
+    rpc->opened_us = loop_now_us(peer->server->loop);
+    list_append(&peer->calls, &rpc->link);
+    return rpc;
+}
+
+static enum code closing_code(const struct rpc *rpc)
+{
+    if (rpc->finishing && (rpc->ended || rpc->code != CODE_OK))
+        return rpc->code;
+    return CODE_CANCELLED; /* the client, or its connection, went away first */
+}
+
+void rpc_release(struct rpc *rpc)
+{
+    struct grpc_server *server = rpc->peer->server;
+
+    rpc->dead = true;
+    list_remove(&rpc->link);
+    list_remove(&rpc->ready_link);
+    list_remove(&rpc->written_link);
+    wheel_remove(&server->wheel, &rpc->deadline);
+    if (rpc->opened) {
+        counter_set(&server->stats.calls, counter_get(&server->stats.calls) - 1);
+        rpc->handler->on_close(rpc, closing_code(rpc));
+    }
+    rpc_clear_out(rpc);
+    message_reader_done(&rpc->reader);
+    buf_done(&rpc->out.head);
+    free(rpc->out.blobs);
+    free(rpc->message);
+    free(rpc->unknown_path);
+    free(rpc);
+}
+
+/* ---- the request ---- */
+
+static void answer_plain(struct rpc *rpc, unsigned status, const char *text)
+{
+    rpc->http_status = status;
+    rpc->handler = NULL;
+    rpc->finishing = true;
+    rpc->code = CODE_OK;
+    if (*text && !rpc->head) {
+        (void)buf_add_str(&rpc->out.head, str_of(text));
+        rpc->out_len = rpc->out.head.len;
+        rpc->sending = true;
+        rpc->peer->pinned += rpc->out_len;
+    }
+    rpc_wake(rpc, RPC_WAKE_ANSWER);
+}
+
+static bool refuse(struct rpc *rpc)
+{
+    if (rpc->finishing)
+        return true; /* a header was refused */
+    if (rpc->get && rpc->healthz) {
+        unsigned status;
+        const char *text = server_health(rpc->peer->server, &status);
+
+        answer_plain(rpc, status, text);
+        return true;
+    }
+    if (!rpc->post || !rpc->grpc) {
+        answer_plain(rpc, rpc->post ? 415 : 405, "");
+        return true;
+    }
+    if (!rpc->handler) {
+        rpc_abort(rpc, CODE_UNIMPLEMENTED, "unknown method '%s'",
+                  rpc->unknown_path ? rpc->unknown_path : "");
+        return true;
+    }
+    return false;
+}
+
+void rpc_start(struct rpc *rpc)
+{
+    struct grpc_server *server = rpc->peer->server;
+
+    if (refuse(rpc))
+        return;
+    rpc->opened = true;
+    counter_add(&server->stats.calls_total, 1);
+    counter_set(&server->stats.calls, counter_get(&server->stats.calls) + 1);
+    if (rpc->timeout_us)
+        server_set_timeout(server, &rpc->deadline, rpc->opened_us + rpc->timeout_us);
+    rpc->handler->on_open(rpc);
+    if (rpc->handler->on_pull)
+        rpc_wake(rpc, RPC_WAKE_ANSWER); /* headers go early, and perhaps there is something to say */
+}
+
+void rpc_half_close(struct rpc *rpc)
+{
+    rpc->half_closed = true;
+    if (!rpc->opened || rpc->finishing)
+        return;
+    if (!message_reader_idle(&rpc->reader)) {
+        counter_add(&rpc->peer->server->stats.protocol_errors, 1);
+        rpc_finish(rpc, CODE_INTERNAL, "the request ended inside a message");
+    } else if (rpc->handler->on_half_close) {
+        rpc->handler->on_half_close(rpc);
+    } else {
+        rpc_finish(rpc, CODE_OK, NULL);
+    }
+}
+
+/* ---- the answer ---- */
+
+void rpc_out_add(struct rpc_out *out, struct blob *blob)
+{
+    if (blob->len == 0) {
+        blob_unref(blob);
+        return;
+    }
+    out->blobs = xgrow(out->blobs, &out->blobs_cap, out->blobs_len, sizeof(struct blob *));
+    out->blobs[out->blobs_len++] = blob;
+}
+
+void rpc_clear_out(struct rpc *rpc)
+{
+    rpc->peer->pinned -= rpc->out_len - rpc->out_off;
+    rpc->out_len = 0;
+    rpc->out_off = 0;
+    rpc->blob_index = 0;
+    rpc->blob_off = 0;
+    rpc->sending = false;
+    for (size_t i = 0; i < rpc->out.blobs_len; i++)
+        blob_unref(rpc->out.blobs[i]);
+    rpc->out.blobs_len = 0;
+    buf_reset(&rpc->out.head);
+    if (rpc->out.head.cap > HEAD_KEPT_MAX) {
+        buf_done(&rpc->out.head);
+        buf_init(&rpc->out.head, RPC_REPLY_MAX);
+    }
+}
+
+/* Makes `out` the message in flight; false, and the call fails, when it is too large. */
+static bool start_message(struct rpc *rpc)
+{
+    size_t len = rpc->out.head.len;
+
+    for (size_t i = 0; i < rpc->out.blobs_len; i++)
+        len += rpc->out.blobs[i]->len;
+    if (len > RPC_REPLY_MAX || buf_failed(&rpc->out.head)) {
+        rpc_clear_out(rpc);
+        rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED, "the reply exceeds %d bytes", RPC_REPLY_MAX);
+        return false;
+    }
+    message_prefix(rpc->prefix, len);
+    rpc->prefix_len = MESSAGE_PREFIX_SIZE;
+    rpc->out_len = MESSAGE_PREFIX_SIZE + len;
+    rpc->sending = true;
+    rpc->peer->pinned += rpc->out_len;
+    return true;
+}
+
+bool rpc_pull(struct rpc *rpc)
+{
+    if (!rpc->handler || !rpc->handler->on_pull || (rpc->finishing && rpc->code != CODE_OK))
+        return false;
+    return rpc->handler->on_pull(rpc, &rpc->out) && start_message(rpc);
+}
+
+bool rpc_exhausted(const struct rpc *rpc)
+{
+    return rpc->finishing &&
+           (rpc->code != CODE_OK || !rpc->handler || !rpc->handler->on_pull);
+}
+
+void rpc_queue(struct rpc *rpc, enum rpc_wake wake)
+{
+    if (rpc->dead || rpc->trailing)
+        return;
+    if (list_empty(&rpc->ready_link))
+        list_append(&rpc->peer->ready, &rpc->ready_link);
+    peer_mark(rpc->peer, wake);
+}
+
+void rpc_wake(struct rpc *rpc, enum rpc_wake wake)
+{
+    if (rpc_stalled(rpc) && rpc->responded && !rpc->finishing)
+        return; /* it is asked again once its message is out */
+    rpc_queue(rpc, wake);
+}
+
+void rpc_finish(struct rpc *rpc, enum code code, const char *message)
+{
+    char encoded[GRPC_STATUS_MESSAGE_MAX];
+
+    if (rpc->dead || rpc->trailing)
+        return;
+    if (rpc->finishing && (rpc->code != CODE_OK || code == CODE_OK))
+        return; /* the first error counts, and an error overrules OK */
+    rpc->finishing = true;
+    rpc->code = code;
+    if (message && grpc_message_encode(message, encoded) > 0)
+        rpc->message = xstrdup(encoded);
+    rpc_wake(rpc, RPC_WAKE_ANSWER);
+}
+
+void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...)
+{
+    struct err err = {0};
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(err.msg, sizeof(err.msg), fmt, args);
+    va_end(args);
+    rpc_finish(rpc, code, err.msg);
+}
+
+void rpc_reply(struct rpc *rpc, const void *ptr, size_t len)
+{
+    if (rpc->dead || rpc->finishing)
+        return;
+    assert(!rpc->sending && !rpc->unwritten);
+    (void)buf_append(&rpc->out.head, ptr, len);
+    if (start_message(rpc))
+        rpc_finish(rpc, CODE_OK, NULL);
+}
+
+/* ---- what a handler may ask ---- */
+
+void rpc_set_state(struct rpc *rpc, void *state)
+{
+    rpc->state = state;
+}
+
+void *rpc_state(const struct rpc *rpc)
+{
+    return rpc->state;
+}
+
+void *rpc_server_ctx(const struct rpc *rpc)
+{
+    return rpc->peer->server->ctx;
+}
+
+const struct address *rpc_peer(const struct rpc *rpc)
+{
+    return conn_peer(rpc->peer->conn);
+}
+
+uint64_t rpc_id(const struct rpc *rpc)
+{
+    return rpc->id;
+}
+
+uint64_t rpc_opened_us(const struct rpc *rpc)
+{
+    return rpc->opened_us;
+}
+
+uint64_t rpc_bytes_sent(const struct rpc *rpc)
+{
+    return rpc->bytes_sent;
+}
+
+bool rpc_stalled(const struct rpc *rpc)
+{
+    return rpc->sending || rpc->unwritten;
+}
+
+struct str rpc_path(const struct rpc *rpc)
+{
+    return rpc->path;
+}

@@ -1,0 +1,202 @@
+#include "grpc/server.h"
+
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "grpc/internal.h"
+
+#define UPDATES_PER_TURN_MIN 4  /* updates move on even when answers fill the turn */
+#define SERVER_ID_SHIFT 40      /* calls of one server before ids could meet the next server's */
+
+static uint64_t or_default(uint64_t value, uint64_t def)
+{
+    return value ? value : def;
+}
+
+static void fill_limits(struct grpc_limits *limits)
+{
+    limits->connections = or_default(limits->connections, 20000);
+    limits->streams = (uint32_t)or_default(limits->streams, 1000);
+    limits->header_list = or_default(limits->header_list, 16 * 1024);
+    limits->message = or_default(limits->message, RPC_MESSAGE_MAX);
+    limits->resets_per_second = (uint32_t)or_default(limits->resets_per_second, 200);
+    limits->pings_per_second = (uint32_t)or_default(limits->pings_per_second, 10);
+    limits->settings_per_second = (uint32_t)or_default(limits->settings_per_second, 10);
+    limits->keepalive_ms = or_default(limits->keepalive_ms, 60000);
+    limits->keepalive_timeout_ms = or_default(limits->keepalive_timeout_ms, 20000);
+    limits->stalled_ms = or_default(limits->stalled_ms, 120000);
+    limits->handshake_ms = or_default(limits->handshake_ms, 10000);
+    limits->turn_us = or_default(limits->turn_us, 1000);
+}
+
+/* ---- flushing, a turn at a time ---- */
+
+static bool flush_one(struct list *dirty)
+{
+    struct list *node = list_pop(dirty);
+
+    if (!node)
+        return false;
+    (void)peer_flush(container_of(node, struct peer, dirty_link));
+    return true;
+}
+
+static void on_flush(void *ctx)
+{
+    struct grpc_server *server = ctx;
+    struct list *answers = &server->dirty[RPC_WAKE_ANSWER];
+    struct list *updates = &server->dirty[RPC_WAKE_UPDATE];
+    uint64_t end_us = loop_update_now(server->loop) + server->limits.turn_us;
+
+    while (loop_update_now(server->loop) < end_us && flush_one(answers))
+        ;
+    for (int i = 0; i < UPDATES_PER_TURN_MIN || loop_update_now(server->loop) < end_us; i++) {
+        if (!flush_one(updates))
+            break;
+    }
+    if (!list_empty(answers) || !list_empty(updates))
+        deferred_schedule(server->loop, &server->flush);
+}
+
+/* ---- time ---- */
+
+static void on_wheel(void *ctx)
+{
+    struct grpc_server *server = ctx;
+
+    wheel_advance(&server->wheel, loop_now_us(server->loop));
+    if (server->wheel.entries == 0)
+        timer_stop(server->wheel_timer);
+}
+
+void server_set_timeout(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us)
+{
+    if (!timer_active(server->wheel_timer)) {
+        wheel_advance(&server->wheel, loop_now_us(server->loop));
+        timer_repeat(server->wheel_timer, WHEEL_TICK_US / 1000, WHEEL_TICK_US / 1000);
+    }
+    wheel_set(&server->wheel, entry, due_us);
+}
+
+/* ---- the life of the server ---- */
+
+static enum code new_nghttp2(struct grpc_server *server, struct err *err)
+{
+    uint64_t resets = server->limits.resets_per_second;
+    nghttp2_option *options;
+
+    if (nghttp2_session_callbacks_new(&server->callbacks) != 0 ||
+        nghttp2_option_new(&server->session_options) != 0)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "cannot start HTTP/2: out of memory");
+    receive_set_callbacks(server->callbacks);
+    send_set_callbacks(server->callbacks);
+    options = server->session_options;
+    nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_max_deflate_dynamic_table_size(options, 0);
+    nghttp2_option_set_max_reserved_remote_streams(options, 0);
+    /* Ours (count_reset) counts more kinds and comes first. */
+    nghttp2_option_set_stream_reset_rate_limit(options, 2 * RATE_BURST_SECONDS * resets, 2 * resets);
+    return CODE_OK;
+}
+
+static uint64_t first_id(void)
+{
+    static atomic_uint servers;
+
+    return (uint64_t)atomic_fetch_add(&servers, 1) << SERVER_ID_SHIFT;
+}
+
+enum code grpc_server_new(const struct grpc_server_options *options, struct grpc_server **ret_server,
+                          struct err *err)
+{
+    struct grpc_server *server = xcalloc(1, sizeof(*server));
+    enum code code;
+
+    server->loop = options->loop;
+    server->methods = options->methods;
+    server->methods_len = options->methods_len;
+    server->ctx = options->ctx;
+    server->limits = options->limits;
+    server->healthz = options->healthz;
+    server->next_id = first_id();
+    fill_limits(&server->limits);
+    list_init(&server->peers);
+    list_init(&server->dirty[RPC_WAKE_ANSWER]);
+    list_init(&server->dirty[RPC_WAKE_UPDATE]);
+    deferred_init(&server->flush, on_flush, server);
+    deferred_init(&server->drained, NULL, NULL);
+    grpc_memory_init(&server->memory);
+    wheel_init(&server->wheel, loop_now_us(server->loop));
+    server->wheel_timer = timer_new(server->loop, on_wheel, server);
+    code = new_nghttp2(server, err);
+    if (code != CODE_OK)
+        grpc_server_free(server);
+    else
+        *ret_server = server;
+    return code;
+}
+
+void grpc_server_free(struct grpc_server *server)
+{
+    if (!server)
+        return;
+    server->draining = false;
+    list_for_each_safe(node, &server->peers)
+        peer_close(container_of(node, struct peer, link), CODE_UNAVAILABLE);
+    deferred_cancel(&server->flush);
+    deferred_cancel(&server->drained);
+    timer_free(server->drain_timer);
+    timer_free(server->wheel_timer);
+    nghttp2_session_callbacks_del(server->callbacks);
+    nghttp2_option_del(server->session_options);
+    grpc_memory_done(&server->memory);
+    free(server);
+}
+
+void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer)
+{
+    if (counter_get(&server->stats.connections) >= server->limits.connections) {
+        counter_add(&server->stats.limit_hits, 1);
+        close(fd);
+        return;
+    }
+    peer_new(server, fd, peer);
+}
+
+/* ---- lookups ---- */
+
+const struct rpc_method *server_find_method(const struct grpc_server *server, struct str path)
+{
+    for (size_t i = 0; i < server->methods_len; i++) {
+        if (str_eq(server->methods[i].path, path))
+            return &server->methods[i];
+    }
+    return NULL;
+}
+
+const char *server_health(const struct grpc_server *server, unsigned *ret_status)
+{
+    *ret_status = 200;
+    return server->healthz ? server->healthz(server->ctx, ret_status) : "ok\n";
+}
+
+const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server)
+{
+    return &server->stats;
+}
+
+void grpc_server_each_call(struct grpc_server *server, void (*visit)(void *ctx, struct rpc *rpc),
+                           void *ctx)
+{
+    list_for_each_safe(peer_node, &server->peers) {
+        struct peer *peer = container_of(peer_node, struct peer, link);
+
+        list_for_each(node, &peer->calls) {
+            struct rpc *rpc = container_of(node, struct rpc, link);
+
+            if (rpc->opened)
+                visit(ctx, rpc);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+/*
+ * Base64 of RFC 4648, section 4, as kubeconfig files carry it.
+ */
+#ifndef KUBE_BASE64_H
+#define KUBE_BASE64_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* White space between the characters is skipped; the rest must be complete, padding included. The result is NUL-terminated and the
+ * caller's to free. */
+enum code base64_decode(struct str text, char **ret_bytes, size_t *ret_len, struct err *err) must_check;
+
+#endif

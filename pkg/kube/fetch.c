@@ -1,0 +1,67 @@
+#include "kube/fetch.h"
+
+#include <curl/curl.h>
+
+static size_t on_body(char *ptr, size_t size, size_t count, void *ctx)
+{
+    return buf_append(ctx, ptr, size * count) == CODE_OK ? size * count : 0;
+}
+
+static enum code code_of_status(long status)
+{
+    switch (status) {
+    case 403:
+        return CODE_PERMISSION_DENIED;
+    case 404:
+        return CODE_NOT_FOUND;
+    default:
+        return status >= 500 ? CODE_UNAVAILABLE : CODE_UNKNOWN;
+    }
+}
+
+static enum code perform(CURL *easy, const char *address, struct buf *out, struct err *err)
+{
+    char reason[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    CURLcode result;
+
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, reason);
+    result = curl_easy_perform(easy);
+    if (result != CURLE_OK)
+        return fail(err, CODE_UNAVAILABLE, "cannot reach '%s': %s", address,
+                    *reason ? reason : curl_easy_strerror(result));
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200) {
+        struct str body = buf_str(out);
+        struct str line = str_cut(&body, '\n');
+
+        return fail(err, code_of_status(status), "'%s' answered %ld: %" STR_FMT, address, status,
+                    STR_ARG(line));
+    }
+    return CODE_OK;
+}
+
+enum code fetch(const char *address, const char *path, struct buf *out, struct err *err)
+{
+    struct str unix_path = str_of(address);
+    CURL *easy = curl_easy_init();
+    struct buf url = BUFFER_INIT(4096);
+    enum code code;
+
+    if (str_starts_with(unix_path, STR("unix:"))) {
+        curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, address + strlen("unix:"));
+        buf_printf(&url, "http://localhost%s", path);
+    } else {
+        buf_printf(&url, "%s%s%s", strstr(address, "://") ? "" : "http://", address, path);
+    }
+    curl_easy_setopt(easy, CURLOPT_URL, buf_cstr(&url));
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, out);
+    code = perform(easy, address, out, err);
+    curl_easy_cleanup(easy);
+    buf_done(&url);
+    return code;
+}

@@ -1,0 +1,17 @@
+/*
+ * One blocking GET, for command-line tools that read an admin port.
+ *
+ * Threads: any; blocks at most FETCH_TIMEOUT_S seconds.
+ */
+#ifndef KUBE_FETCH_H
+#define KUBE_FETCH_H
+
+#include "base/buf.h"
+
+#define FETCH_TIMEOUT_S 10
+
+/* `address` is "host:port", "http://host:port" or "unix:/path". CODE_UNAVAILABLE when nobody answers; an HTTP error carries the
+ * first line of its body. */
+enum code fetch(const char *address, const char *path, struct buf *out, struct err *err) must_check;
+
+#endif

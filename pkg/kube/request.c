@@ -1,0 +1,396 @@
+#include "kube/client_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "base/json.h"
+#include "base/log.h"
+
+#define CONNECT_TIMEOUT_MS 10000L
+#define HEAD_TIMEOUT_MS 30000 /* no byte of an answer for so long */
+#define BODY_MAX (64 * 1024 * 1024)
+#define ERROR_BODY_MAX 16384
+#define RETRY_AFTER_MAX_MS 300000 /* a server may not put us to sleep for longer */
+#define CA_CACHE_SECONDS 60L      /* a CA file may rotate */
+
+/* A peer that vanished is noticed within about 30 s, whether or not we have something to send. */
+#define KEEPALIVE_IDLE_S 15
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_PROBES 3
+#define USER_TIMEOUT_MS 30000
+
+/* ---- what libcurl calls; `inside` is set ---- */
+
+static int on_socket_made(void *ctx unused_arg, curl_socket_t fd, curlsocktype purpose unused_arg)
+{
+    const struct {
+        int level;
+        int name;
+        int value;
+    } wanted[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        if (setsockopt(fd, wanted[i].level, wanted[i].name, &wanted[i].value, sizeof(int)) != 0)
+            log_debug(LOG_KUBE, "socket option refused", KV_STR("error", strerror(errno)));
+    return CURL_SOCKOPT_OK;
+}
+
+static unsigned status_of(const struct kube_request *request)
+{
+    long status = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    return (unsigned)status;
+}
+
+static bool status_good(unsigned status)
+{
+    return status >= 200 && status < 300;
+}
+
+/* Called per header line; the empty one ends the head (also that of an interim answer). */
+static size_t on_header(char *ptr, size_t size unused_arg, size_t len, void *ctx)
+{
+    struct kube_request *request = ctx;
+    bool end = len <= 2 && (ptr[0] == '\r' || ptr[0] == '\n');
+
+    request->last_byte_us = loop_now_us(request->client->loop);
+    if (request->freed)
+        return 0;
+    if (!end || request->open || !status_good(status_of(request)))
+        return len;
+    request->open = true;
+    if (request->options.idle_timeout_ms > 0)
+        timer_start(request->silence, request->options.idle_timeout_ms);
+    if (request->options.on_open)
+        request->options.on_open(request->options.ctx);
+    return request->freed ? 0 : len;
+}
+
+static size_t on_error_body(struct kube_request *request, const char *ptr, size_t len)
+{
+    size_t room = ERROR_BODY_MAX - request->error_body.len;
+
+    if (buf_append(&request->error_body, ptr, min_size(len, room)) != CODE_OK || len > room)
+        return 0; /* enough to know what is wrong */
+    return len;
+}
+
+static size_t on_body(char *ptr, size_t size unused_arg, size_t len, void *ctx)
+{
+    struct kube_request *request = ctx;
+
+    request->last_byte_us = loop_now_us(request->client->loop);
+    if (request->freed || request->refused_by_owner)
+        return 0;
+    if (!request->open)
+        return on_error_body(request, ptr, len);
+    request->body_len += len;
+    if (!request->options.watch && request->body_len > request->options.max_body) {
+        request->too_large = true;
+        return 0;
+    }
+    if (!request->options.on_data(request->options.ctx, ptr, len))
+        request->refused_by_owner = true;
+    return request->freed || request->refused_by_owner ? 0 : len;
+}
+
+/* ---- what the owner is told ---- */
+
+static enum code status_code(unsigned status)
+{
+    if (status_good(status))
+        return CODE_OK;
+    if (status >= 500)
+        return CODE_UNAVAILABLE;
+    switch (status) {
+    case 400:
+        return CODE_INVALID_ARGUMENT;
+    case 401:
+        return CODE_UNAUTHENTICATED;
+    case 403:
+        return CODE_PERMISSION_DENIED;
+    case 404:
+        return CODE_NOT_FOUND;
+    case 409:
+        return CODE_ABORTED;
+    case 410:
+        return CODE_OUT_OF_RANGE;
+    case 422:
+        return CODE_FAILED_PRECONDITION;
+    case 429:
+        return CODE_RESOURCE_EXHAUSTED;
+    default:
+        return CODE_UNKNOWN;
+    }
+}
+
+/* "HTTP 403: services is forbidden: ..." from the Status object, if the body is one. */
+static void message_from_status(struct kube_request *request, unsigned status)
+{
+    CLEANUP(json_freep) struct json *body = NULL;
+    struct str text = {0};
+
+    if (json_parse(buf_str(&request->error_body), &body, NULL) == CODE_OK &&
+        json_type(body) == JSON_OBJECT)
+        text = json_text(json_get(body, "message"));
+    snprintf(request->message, sizeof(request->message), text.len ? "HTTP %u: %.*s" : "HTTP %u",
+             status, (int)min_size(text.len, 256), text.len ? text.ptr : "");
+}
+
+static const char *transfer_cause(const struct kube_request *request, CURLcode result)
+{
+    return request->curl_error[0] ? request->curl_error : curl_easy_strerror(result);
+}
+
+/* Silence of a peer that is gone: found by our timer, by libcurl's, or by the kernel. */
+static bool is_silence(const struct kube_request *request, CURLcode result)
+{
+    long os_errno = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
+    return result == CURLE_OPERATION_TIMEDOUT || os_errno == ETIMEDOUT;
+}
+
+static enum code response_code(struct kube_request *request, CURLcode result, unsigned status)
+{
+    if (request->too_large) {
+        snprintf(request->message, sizeof(request->message), "the answer is larger than %llu bytes",
+                 (unsigned long long)request->options.max_body);
+        return CODE_RESOURCE_EXHAUSTED;
+    }
+    if (request->refused_by_owner) {
+        snprintf(request->message, sizeof(request->message), "the answer is malformed");
+        return CODE_DATA_LOSS;
+    }
+    if (status > 0 && !status_good(status)) {
+        message_from_status(request, status);
+        return status_code(status);
+    }
+    if (result != CURLE_OK) {
+        snprintf(request->message, sizeof(request->message), "%s", transfer_cause(request, result));
+        return is_silence(request, result) ? CODE_DEADLINE_EXCEEDED : CODE_UNAVAILABLE;
+    }
+    return CODE_OK;
+}
+
+static void response_make(struct kube_request *request, CURLcode result,
+                          struct kube_response *response)
+{
+    unsigned status = status_of(request);
+    curl_off_t retry_after = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    response->status = status;
+    response->code = response_code(request, result, status);
+    response->message = request->message;
+    if (retry_after > 0)
+        response->retry_after_ms = retry_after > RETRY_AFTER_MAX_MS / 1000
+                                       ? RETRY_AFTER_MAX_MS
+                                       : (uint64_t)retry_after * 1000;
+}
+
+static void leave_libcurl(struct kube_request *request)
+{
+    if (request->with_libcurl)
+        curl_multi_remove_handle(request->client->multi, request->easy);
+    request->with_libcurl = false;
+    timer_stop(request->silence);
+}
+
+void request_finish(struct kube_request *request, CURLcode result)
+{
+    struct kube_response response = {0};
+
+    if (request->freed) /* a zombie: to be buried soon */
+        return;
+    response_make(request, result, &response);
+    leave_libcurl(request);
+    request->options.on_done(request->options.ctx, &response); /* may free the request */
+}
+
+/* Moved lazily: fires at most once per quiet time, whatever the traffic. */
+static void on_silence(void *ctx)
+{
+    struct kube_request *request = ctx;
+    uint64_t limit_ms = request->open ? request->options.idle_timeout_ms : HEAD_TIMEOUT_MS;
+    uint64_t quiet_ms = (loop_now_us(request->client->loop) - request->last_byte_us) / 1000;
+
+    if (limit_ms == 0)
+        return;
+    if (quiet_ms < limit_ms) {
+        timer_start(request->silence, limit_ms - quiet_ms);
+        return;
+    }
+    snprintf(request->curl_error, sizeof(request->curl_error), "nothing received for %llu ms",
+             (unsigned long long)limit_ms);
+    request_finish(request, CURLE_OPERATION_TIMEDOUT);
+}
+
+/* ---- making one ---- */
+
+static void tls_configure(CURL *easy, const struct kube_config *config)
+{
+    struct curl_blob blob = {.flags = CURL_BLOB_COPY};
+    const struct {
+        CURLoption blob_option;
+        const char *data;
+        CURLoption file_option;
+        const char *file;
+    } parts[] = {
+        {CURLOPT_CAINFO_BLOB, config->ca_data, CURLOPT_CAINFO, config->ca_file},
+        {CURLOPT_SSLCERT_BLOB, config->cert_data, CURLOPT_SSLCERT, config->cert_file},
+        {CURLOPT_SSLKEY_BLOB, config->key_data, CURLOPT_SSLKEY, config->key_file},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        blob.data = (void *)(uintptr_t)parts[i].data;
+        blob.len = parts[i].data ? strlen(parts[i].data) : 0;
+        if (parts[i].data)
+            curl_easy_setopt(easy, parts[i].blob_option, &blob);
+        else if (parts[i].file)
+            curl_easy_setopt(easy, parts[i].file_option, parts[i].file);
+    }
+    /* A cluster's own CA replaces the system's, it does not join them. */
+    if (config->ca_data || config->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, config->insecure_skip_verify ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, config->insecure_skip_verify ? 0L : 2L);
+}
+
+/* As Go's clients do: the proxy of the kubeconfig, else of the environment, but none to ourselves. */
+static void proxy_configure(CURL *easy, const struct kube_client *client)
+{
+    if (client->config->proxy_url)
+        curl_easy_setopt(easy, CURLOPT_PROXY, client->config->proxy_url);
+    else if (client->url.loopback)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (client->config->proxy_url)
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+static void transfer_configure(struct kube_request *request)
+{
+    CURL *easy = request->easy;
+
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->curl_error);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* libcurl 7.88 can report an aborted HTTP/2 body as complete. */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "lookaside/" LOOKASIDE_VERSION);
+    if (request->options.watch) {
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
+    }
+}
+
+static void header_add(struct kube_request *request, const char *header)
+{
+    struct curl_slist *more = curl_slist_append(request->headers, header);
+
+    if (!more)
+        abort(); /* out of memory */
+    request->headers = more;
+}
+
+static void address_configure(struct kube_request *request)
+{
+    struct kube_client *client = request->client;
+    CLEANUP(freep) char *url = NULL;
+
+    if (asprintf(&url, "%s%s", client->url.base, request->options.path) < 0)
+        abort();
+    curl_easy_setopt(request->easy, CURLOPT_URL, url);
+    if (client->url.connect_to) {
+        request->connect_to = curl_slist_append(NULL, client->url.connect_to);
+        curl_easy_setopt(request->easy, CURLOPT_CONNECT_TO, request->connect_to);
+    }
+    if (client->url.host)
+        header_add(request, client->url.host);
+}
+
+static void silence_configure(struct kube_request *request)
+{
+    struct loop *loop = request->client->loop;
+
+    request->silence = timer_new(loop, on_silence, request);
+    request->last_byte_us = loop_now_us(loop);
+    timer_start(request->silence, HEAD_TIMEOUT_MS);
+}
+
+enum code request_new(struct kube_client *client, const struct kube_request_options *options,
+                      struct kube_request **ret_request, struct err *err)
+{
+    struct kube_request *request;
+    const char *authorization = NULL;
+    enum code code = token_header(&client->token, &authorization, err);
+
+    if (code != CODE_OK)
+        return code;
+    request = xcalloc(1, sizeof(*request));
+    list_init(&request->link);
+    buf_init(&request->error_body, ERROR_BODY_MAX);
+    request->client = client;
+    request->options = *options;
+    request->options.path = xstrdup(options->path);
+    if (request->options.max_body == 0)
+        request->options.max_body = BODY_MAX;
+    request->easy = curl_easy_init();
+    if (!request->easy)
+        abort(); /* out of memory */
+    transfer_configure(request);
+    tls_configure(request->easy, client->config);
+    proxy_configure(request->easy, client);
+    address_configure(request);
+    header_add(request, "Accept: application/json");
+    if (authorization)
+        header_add(request, authorization);
+    curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
+    silence_configure(request);
+    *ret_request = request;
+    return CODE_OK;
+}
+
+/* libcurl's list has a copy of the token. */
+static void headers_wipe(struct curl_slist *headers)
+{
+    for (struct curl_slist *item = headers; item; item = item->next)
+        explicit_bzero(item->data, strlen(item->data));
+    curl_slist_free_all(headers);
+}
+
+void request_destroy(struct kube_request *request)
+{
+    assert(!request->client->inside);
+    list_remove(&request->link);
+    leave_libcurl(request);
+    curl_easy_cleanup(request->easy);
+    headers_wipe(request->headers);
+    curl_slist_free_all(request->connect_to);
+    timer_free(request->silence);
+    buf_done(&request->error_body);
+    free((char *)(uintptr_t)request->options.path);
+    free(request);
+}

@@ -1,0 +1,97 @@
+#include "model/service.h"
+
+/* The one port that `matches`; NULL when there is none or more than one, which *ret_many tells. */
+static const struct service_port *only(const struct service *service,
+                                       bool (*matches)(const struct service_port *port,
+                                                       struct str name),
+                                       struct str name, bool *ret_many)
+{
+    const struct service_port *found = NULL;
+
+    *ret_many = false;
+    for (size_t i = 0; i < service->ports_len; i++) {
+        if (!matches(&service->ports[i], name))
+            continue;
+        *ret_many = found != NULL;
+        if (*ret_many)
+            return NULL;
+        found = &service->ports[i];
+    }
+    return found;
+}
+
+static bool has_name(const struct service_port *port, struct str name)
+{
+    return str_eq(port->name, name);
+}
+
+static bool speaks_grpc(const struct service_port *port, unused_arg struct str name)
+{
+    return str_eq(port->app_protocol, STR("grpc")) ||
+           str_eq(port->app_protocol, STR("kubernetes.io/h2c"));
+}
+
+static const struct service_port *find_number(const struct service *service, uint16_t number)
+{
+    const struct service_port *any = NULL;
+
+    for (size_t i = 0; i < service->ports_len; i++) {
+        if (service->ports[i].number == number)
+            return &service->ports[i];
+        if (service->ports[i].number == 0)
+            any = &service->ports[i];
+    }
+    for (size_t i = 0; i < service->ports_len && service->type == SERVICE_HEADLESS; i++) {
+        if (service->ports[i].target == number)
+            return &service->ports[i];
+    }
+    return any;
+}
+
+static const struct service_port *find_default(const struct service *service,
+                                               const char **ret_reason)
+{
+    const struct service_port *port;
+    bool many;
+
+    if (service->ports_len == 1 && service->ports[0].number == 0) {
+        *ret_reason = "the Service has no ports of its own: the name must give a number";
+        return NULL;
+    }
+    if (service->ports_len == 1)
+        return &service->ports[0];
+    port = only(service, has_name, STR("grpc"), &many);
+    if (!port && !many)
+        port = only(service, speaks_grpc, STR(""), &many);
+    if (!port)
+        *ret_reason = many ? "several ports speak gRPC: the name must say which"
+                           : "several ports and none is marked as gRPC: the name must say which";
+    return port;
+}
+
+const struct service_port *service_find_port(const struct service *service,
+                                             const struct port_ref *ref, const char **ret_reason)
+{
+    const struct service_port *port = NULL;
+    bool many = false;
+
+    *ret_reason = NULL;
+    if (service->ports_len == 0) {
+        *ret_reason = service->type == SERVICE_EXTERNAL_NAME ? "the Service is an ExternalName"
+                                                             : "the Service has no TCP port";
+        return NULL;
+    }
+    switch (ref->kind) {
+    case PORT_NONE:
+        return find_default(service, ret_reason);
+    case PORT_NUMBER:
+        port = find_number(service, ref->number);
+        break;
+    case PORT_NAME:
+        port = only(service, has_name, ref->name, &many);
+        break;
+    }
+    if (!port)
+        *ret_reason = many ? "several ports have this name" : "the Service has no such TCP port";
+    return port;
+}

@@ -1,0 +1,262 @@
+#include "protocol/native.h"
+
+#include "base/hash.h"
+#include "protocol/name_set.h"
+#include "wire/fields.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+struct native_session {
+    const struct native_host *host;
+    void *ctx;
+    char *namespace_name; /* NULL: none given */
+    struct name_set targets;
+    struct list dirty;
+    struct native_session_stats stats;
+};
+
+/* ---- targets ---- */
+
+static struct str target_name(const void *item)
+{
+    return ((const struct native_target *)item)->name;
+}
+
+static void *subscribe(void *ctx, struct str name)
+{
+    struct native_session *session = ctx;
+    struct native_target *target = xmalloc(sizeof(*target) + name.len);
+    char *text = (char *)(target + 1);
+
+    if (name.len > 0)
+        memcpy(text, name.ptr, name.len);
+    *target = (struct native_target){.session = session, .name = str_make(text, name.len)};
+    list_init(&target->dirty);
+    list_append(&session->dirty, &target->dirty);
+    session->host->subscribe(session->ctx, target);
+    return target;
+}
+
+static void unsubscribe(void *ctx, void *item)
+{
+    struct native_session *session = ctx;
+    struct native_target *target = item;
+
+    session->host->unsubscribe(session->ctx, target);
+    list_remove(&target->dirty);
+    free(target);
+}
+
+static const struct name_set_ops target_ops = {target_name, subscribe, unsubscribe};
+
+void native_target_touch(struct native_target *target)
+{
+    struct native_session *session = target->session;
+
+    if (!list_empty(&target->dirty))
+        return;
+    list_append(&session->dirty, &target->dirty);
+    session->host->wake(session->ctx, false);
+}
+
+/* ---- requests ---- */
+
+struct request {
+    struct str namespace_name;
+    struct str *targets; /* owned */
+    size_t len;
+    size_t cap;
+};
+
+static void request_done(struct request *request)
+{
+    free(request->targets);
+}
+
+static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
+                           struct err *err)
+{
+    if (field->bytes.len > NATIVE_TARGET_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what,
+                    NATIVE_TARGET_MAX);
+    if (!wire_is_utf8(field->bytes))
+        return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
+    *ret_text = field->bytes;
+    return CODE_OK;
+}
+
+static enum code read_field(const struct wire_field *field, struct request *request, struct err *err)
+{
+    if (field->type != WIRE_BYTES)
+        return CODE_OK;
+    if (field->number == WATCH_REQUEST_NAMESPACE)
+        return read_text(field, "namespace", &request->namespace_name, err);
+    if (field->number != WATCH_REQUEST_TARGETS)
+        return CODE_OK;
+    if (request->len == NATIVE_TARGETS_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d targets", NATIVE_TARGETS_MAX);
+    request->targets =
+        xgrow(request->targets, &request->cap, request->len, sizeof(*request->targets));
+    return read_text(field, "a target", &request->targets[request->len++], err);
+}
+
+static enum code parse(struct str message, struct request *request, struct err *err)
+{
+    struct wire_reader reader = wire_reader(message);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    while (code == CODE_OK && wire_next(&reader, &field))
+        code = read_field(&field, request, err);
+    if (reader.failed)
+        return fail(err, CODE_INVALID_ARGUMENT, "malformed WatchRequest");
+    if (code == CODE_OK)
+        request->len = names_sort(request->targets, request->len);
+    return code;
+}
+
+/* What a target means may depend on it: all become new. */
+static void set_namespace(struct native_session *session, struct str name)
+{
+    if (name.len == 0 || str_eq(name, native_session_namespace(session)))
+        return;
+    name_set_clear(&session->targets, &target_ops, session);
+    free(session->namespace_name);
+    session->namespace_name = str_dup(name);
+}
+
+enum code native_session_request(struct native_session *session, struct str message,
+                                 struct err *err)
+{
+    CLEANUP(request_done) struct request request = {0};
+    enum code code = parse(message, &request, err);
+
+    if (code != CODE_OK)
+        return code;
+    session->stats.requests++;
+    set_namespace(session, request.namespace_name);
+    if (name_set_replace(&session->targets, request.targets, request.len, &target_ops, session) > 0)
+        session->host->wake(session->ctx, true);
+    return CODE_OK;
+}
+
+/* ---- responses ---- */
+
+static void put_version(struct buf *head, uint64_t version)
+{
+    char text[17];
+
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)version);
+    wire_put_bytes(head, WATCH_RESPONSE_VERSION, str_of(text));
+}
+
+/* What went wrong has a version too, so that it is said once. */
+static void put_problem(struct native_session *session, struct native_target *target,
+                        const char *problem, uint64_t version, struct buf *head)
+{
+    wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
+    put_version(head, version);
+    wire_put_bytes(head, WATCH_RESPONSE_PROBLEM, str_of(problem));
+    target->sent_version = version;
+    session->stats.problems++;
+}
+
+static const char *problem_of(const struct native_list *list)
+{
+    if (list->problem)
+        return list->problem;
+    if (list->blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
+        return "the list is too long for one message";
+    return NULL;
+}
+
+static bool say(struct native_session *session, struct native_target *target, struct buf *head,
+                struct blob **ret_blob)
+{
+    struct native_list list = {0};
+    const char *problem;
+
+    session->host->resolve(session->ctx, target, &list);
+    problem = problem_of(&list);
+    if (problem)
+        list.version = hash_content(problem, strlen(problem));
+    if (list.version == target->sent_version)
+        return false;
+    *ret_blob = NULL;
+    if (problem) {
+        put_problem(session, target, problem, list.version, head);
+    } else {
+        wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
+        target->sent_version = list.version;
+        *ret_blob = blob_ref(list.blob);
+    }
+    session->stats.responses++;
+    return true;
+}
+
+bool native_session_next(struct native_session *session, struct buf *head, struct blob **ret_blob)
+{
+    struct list *node;
+
+    while ((node = list_pop(&session->dirty))) {
+        if (say(session, container_of(node, struct native_target, dirty), head, ret_blob))
+            return true;
+    }
+    return false;
+}
+
+/* ---- life ---- */
+
+struct native_session *native_session_new(const struct native_host *host, void *ctx)
+{
+    struct native_session *session = xcalloc(1, sizeof(*session));
+
+    session->host = host;
+    session->ctx = ctx;
+    list_init(&session->dirty);
+    return session;
+}
+
+void native_session_free(struct native_session *session)
+{
+    if (!session)
+        return;
+    name_set_clear(&session->targets, &target_ops, session);
+    free(session->namespace_name);
+    free(session);
+}
+
+struct str native_session_namespace(const struct native_session *session)
+{
+    return session->namespace_name ? str_of(session->namespace_name) : STR("");
+}
+
+const struct native_session_stats *native_session_stats(const struct native_session *session)
+{
+    return &session->stats;
+}
+
+static void dump_target(const struct native_target *target, struct json_writer *writer)
+{
+    char version[17];
+
+    json_open_object(writer, NULL);
+    json_put_str(writer, "name", target->name);
+    if (target->sent_version != 0) {
+        snprintf(version, sizeof(version), "%016llx", (unsigned long long)target->sent_version);
+        json_put_str(writer, "version", str_of(version));
+    }
+    json_close_object(writer);
+}
+
+void native_session_dump(const struct native_session *session, struct json_writer *writer)
+{
+    json_put_str(writer, "namespace", native_session_namespace(session));
+    json_put_u64(writer, "requests", session->stats.requests);
+    json_put_u64(writer, "responses", session->stats.responses);
+    json_put_u64(writer, "problems", session->stats.problems);
+    json_open_array(writer, "targets");
+    for (size_t i = 0; i < session->targets.len; i++)
+        dump_target(session->targets.items[i], writer);
+    json_close_array(writer);
+}

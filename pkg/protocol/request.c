@@ -1,0 +1,213 @@
+#include "protocol/request.h"
+
+#include "protocol/name_set.h"
+#include "wire/fields.h"
+#include "wire/reader.h"
+
+static enum code malformed(struct err *err, const char *what)
+{
+    return fail(err, CODE_INVALID_ARGUMENT, "malformed %s", what);
+}
+
+/* Text that is kept or compared: bounded and UTF-8. */
+static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
+                           struct err *err)
+{
+    if (field->bytes.len > XDS_NAME_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what, XDS_NAME_MAX);
+    if (!wire_is_utf8(field->bytes))
+        return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
+    *ret_text = field->bytes;
+    return CODE_OK;
+}
+
+static enum code read_locality(struct str bytes, struct xds_node *node, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type != WIRE_BYTES)
+            continue;
+        if (field.number == LOCALITY_REGION)
+            code = read_text(&field, "node.locality.region", &node->region, err);
+        else if (field.number == LOCALITY_ZONE)
+            code = read_text(&field, "node.locality.zone", &node->zone, err);
+        else if (field.number == LOCALITY_SUB_ZONE)
+            code = read_text(&field, "node.locality.sub_zone", &node->sub_zone, err);
+    }
+    return reader.failed ? malformed(err, "node.locality") : code;
+}
+
+/* The string in a google.protobuf.Value; other kinds, nested ones too, are passed over unread. */
+static enum code read_string_value(struct str bytes, struct str *ret_text, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.number == VALUE_STRING_VALUE && field.type == WIRE_BYTES)
+            code = read_text(&field, "a value in node.metadata", ret_text, err);
+    }
+    return reader.failed ? malformed(err, "node.metadata") : code;
+}
+
+static enum code read_metadata_entry(struct str bytes, struct xds_node *node, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+    struct str key = STR("");
+    struct str value = STR("");
+
+    while (wire_next(&reader, &field)) {
+        if (field.number == WIRE_MAP_KEY && field.type == WIRE_BYTES)
+            key = field.bytes;
+        else if (field.number == WIRE_MAP_VALUE && field.type == WIRE_BYTES)
+            value = field.bytes;
+    }
+    if (reader.failed)
+        return malformed(err, "node.metadata");
+    if (str_eq(key, STR("namespace")))
+        return read_string_value(value, &node->namespace_name, err);
+    if (str_eq(key, STR("node")))
+        return read_string_value(value, &node->node, err);
+    return CODE_OK;
+}
+
+static enum code read_metadata(struct str bytes, struct xds_node *node, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.number == STRUCT_FIELDS && field.type == WIRE_BYTES)
+            code = read_metadata_entry(field.bytes, node, err);
+    }
+    return reader.failed ? malformed(err, "node.metadata") : code;
+}
+
+static enum code read_node_field(const struct wire_field *field, struct xds_node *node,
+                                 struct err *err)
+{
+    switch (field->number) {
+    case NODE_ID:
+        return read_text(field, "node.id", &node->id, err);
+    case NODE_CLUSTER:
+        return read_text(field, "node.cluster", &node->cluster, err);
+    case NODE_METADATA:
+        return read_metadata(field->bytes, node, err);
+    case NODE_LOCALITY:
+        return read_locality(field->bytes, node, err);
+    case NODE_USER_AGENT_NAME:
+        return read_text(field, "node.user_agent_name", &node->user_agent, err);
+    case NODE_USER_AGENT_VERSION:
+        return read_text(field, "node.user_agent_version", &node->user_agent_version, err);
+    default:
+        return CODE_OK;
+    }
+}
+
+static enum code read_node(struct str bytes, struct xds_node *node, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type == WIRE_BYTES)
+            code = read_node_field(&field, node, err);
+    }
+    return reader.failed ? malformed(err, "node") : code;
+}
+
+/* The message is free text for people: it may be long or broken, whoever keeps it cuts and escapes it. */
+static enum code read_error(struct str bytes, struct xds_request *request, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+
+    while (wire_next(&reader, &field)) {
+        if (field.number == STATUS_CODE && field.type == WIRE_VARINT)
+            request->error_code = (uint32_t)field.value;
+        else if (field.number == STATUS_MESSAGE && field.type == WIRE_BYTES)
+            request->error_message = field.bytes;
+    }
+    return reader.failed ? malformed(err, "error_detail") : CODE_OK;
+}
+
+static enum code add_name(const struct wire_field *field, struct xds_request *request,
+                          struct err *err)
+{
+    if (request->names_len == XDS_NAMES_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d resource_names", XDS_NAMES_MAX);
+    request->names = xgrow(request->names, &request->names_cap, request->names_len,
+                           sizeof(*request->names));
+    return read_text(field, "a name in resource_names", &request->names[request->names_len++], err);
+}
+
+static enum code read_field(const struct wire_field *field, struct xds_request *request,
+                            struct err *err)
+{
+    switch (field->number) {
+    case DISCOVERY_REQUEST_VERSION_INFO:
+        return read_text(field, "version_info", &request->version, err);
+    case DISCOVERY_REQUEST_NODE:
+        request->has_node = true;
+        return read_node(field->bytes, &request->node, err);
+    case DISCOVERY_REQUEST_RESOURCE_NAMES:
+        return add_name(field, request, err);
+    case DISCOVERY_REQUEST_TYPE_URL:
+        return read_text(field, "type_url", &request->type_url, err);
+    case DISCOVERY_REQUEST_RESPONSE_NONCE:
+        return read_text(field, "response_nonce", &request->nonce, err);
+    case DISCOVERY_REQUEST_ERROR_DETAIL:
+        request->has_error = true;
+        return read_error(field->bytes, request, err);
+    default:
+        return CODE_OK;
+    }
+}
+
+/* "*" is no name. */
+static void take_wildcard(struct xds_request *request)
+{
+    struct str *names = request->names;
+
+    for (size_t i = 0; i < request->names_len; i++) {
+        if (!str_eq(names[i], STR("*")))
+            continue;
+        request->has_wildcard = true;
+        request->names_len--;
+        memmove(&names[i], &names[i + 1], (request->names_len - i) * sizeof(*names));
+        return;
+    }
+}
+
+enum code xds_request_parse(struct str message, struct xds_request *request, struct err *err)
+{
+    struct wire_reader reader = wire_reader(message);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    *request = (struct xds_request){.names = request->names, .names_cap = request->names_cap};
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type == WIRE_BYTES)
+            code = read_field(&field, request, err);
+    }
+    if (reader.failed)
+        return malformed(err, "DiscoveryRequest");
+    if (code != CODE_OK)
+        return code;
+    request->names_len = names_sort(request->names, request->names_len);
+    take_wildcard(request);
+    return CODE_OK;
+}
+
+void xds_request_done(struct xds_request *request)
+{
+    free(request->names);
+    *request = (struct xds_request){0};
+}

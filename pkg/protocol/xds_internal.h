@@ -1,0 +1,61 @@
+/*
+ * The inside of an xDS session, shared by the files that read requests, build responses and dump.
+ */
+#ifndef PROTOCOL_XDS_INTERNAL_H
+#define PROTOCOL_XDS_INTERNAL_H
+
+#include "protocol/name_set.h"
+#include "protocol/xds.h"
+
+struct xds_nack {
+    uint64_t nonce;
+    uint32_t code;
+    size_t len;
+    char message[];
+};
+
+struct xds_type_state {
+    struct name_set names; /* of struct xds_subscription */
+    struct list dirty;     /* those that may have something to say */
+    uint64_t last_nonce;   /* of the newest response; 0: none was sent */
+    uint64_t acked_nonce;  /* the newest that the client took; it took all before it, but for NACKs */
+    /* What the client was sent and still names, as one number that does not depend on order: the sum over
+     * version_term(). Two replicas that serve equal resources to equal subscriptions agree. */
+    uint64_t sum;
+    uint64_t every_sum;    /* the same for what a wildcard brought */
+    struct xds_nack *nack; /* the newest; NULL: none */
+    bool wildcard;
+    bool named_before; /* then an empty list of names means "nothing", no longer the legacy wildcard */
+    bool every_due;    /* a wildcard that has to be answered, changed or not */
+    bool every_dirty;
+};
+
+/* Memory of an idle stream counts: ten thousand of them wait on one machine. */
+struct xds_session {
+    const struct xds_host *host;
+    void *ctx;
+    struct xds_node *node; /* with its text behind it; NULL until the client says who it is */
+    struct xds_session_stats stats;
+    uint64_t nonces; /* given out on this stream, over all types */
+    struct xds_type_state types[XDS_TYPES];
+};
+
+extern const struct name_set_ops xds_subscription_ops;
+
+/* A response of these types replaces everything that the client had of it. */
+static inline bool xds_is_full_state(enum xds_type type)
+{
+    return type == XDS_LISTENER || type == XDS_CLUSTER;
+}
+
+/* One resource's part in the version of its type. */
+uint64_t xds_version_term(struct str name, uint64_t version);
+
+#define XDS_NONCE_TEXT_MAX 24
+
+/* "e17": the type, so that a nonce cannot count for another one, and the stream's counter. */
+void xds_nonce_format(enum xds_type type, uint64_t nonce, char out[XDS_NONCE_TEXT_MAX]);
+/* 0: none of this type's. */
+uint64_t xds_nonce_parse(enum xds_type type, struct str text);
+
+#endif

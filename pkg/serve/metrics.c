@@ -1,0 +1,89 @@
+#include "base/metric.h"
+#include "serve/internal.h"
+#include "serve/serve.h"
+
+/* Every metric of the serving side is a counter field of each worker, summed when scraped. */
+struct family {
+    const char *name;
+    const char *type;
+    const char *help;
+    const char *labels;
+    size_t offset; /* of the struct counter in `of` */
+    enum { OF_WORKER, OF_SERVER } of;
+};
+
+#define WORKER_FIELD(field) offsetof(struct worker_stats, field), OF_WORKER
+#define SERVER_FIELD(field) offsetof(struct grpc_server_stats, field), OF_SERVER
+
+/* Families of several samples stand together; only the first has a help text. */
+static const struct family families[] = {
+    {"lookaside_connections", "gauge", "Client connections that are open.", NULL, SERVER_FIELD(connections)},
+    {"lookaside_connections_total", "counter", "Client connections accepted.", NULL,
+     SERVER_FIELD(connections_total)},
+    {"lookaside_streams", "gauge", "Open streams that carry backend lists.", "protocol=\"xds\"",
+     WORKER_FIELD(streams_xds)},
+    {"lookaside_streams", NULL, NULL, "protocol=\"native\"", WORKER_FIELD(streams_native)},
+    {"lookaside_calls_total", "counter", "RPCs started by clients, of any method.", NULL, SERVER_FIELD(calls_total)},
+    {"lookaside_requests_total", "counter", "Requests received on streams.", NULL, WORKER_FIELD(requests)},
+    {"lookaside_pushes_total", "counter", "Responses written to streams, by what they carry.",
+     "type=\"Listener\"", WORKER_FIELD(pushes[TOPIC_LISTENER])},
+    {"lookaside_pushes_total", NULL, NULL, "type=\"Cluster\"", WORKER_FIELD(pushes[TOPIC_CLUSTER])},
+    {"lookaside_pushes_total", NULL, NULL, "type=\"ClusterLoadAssignment\"",
+     WORKER_FIELD(pushes[TOPIC_ASSIGNMENT])},
+    {"lookaside_pushes_total", NULL, NULL, "type=\"RouteConfiguration\"", WORKER_FIELD(pushes[TOPIC_KINDS])},
+    {"lookaside_pushes_total", NULL, NULL, "type=\"WatchResponse\"", WORKER_FIELD(pushes[TOPIC_NATIVE])},
+    {"lookaside_push_bytes_total", "counter", "Bytes of those responses.", NULL, WORKER_FIELD(push_bytes)},
+    {"lookaside_acks_total", "counter", "xDS responses that clients accepted.", NULL, WORKER_FIELD(acks)},
+    {"lookaside_nacks_total", "counter", "xDS responses that clients refused.", NULL, WORKER_FIELD(nacks)},
+    {"lookaside_stale_nonces_total", "counter",
+     "xDS requests that answered an older response than the last.", NULL, WORKER_FIELD(stale_nonces)},
+    {"lookaside_refused_streams_total", "counter",
+     "Streams ended because a request was malformed or passed a limit.", NULL, WORKER_FIELD(refused_streams)},
+    {"lookaside_topics", "gauge", "Distinct resources that clients listen to, over all serving loops.", NULL,
+     WORKER_FIELD(topics)},
+    {"lookaside_catalogs_total", "counter", "Catalogs taken by the serving loops.", NULL, WORKER_FIELD(catalogs)},
+    {"lookaside_grpc_messages_received_total", "counter", "gRPC messages received.", NULL,
+     SERVER_FIELD(messages_received)},
+    {"lookaside_grpc_messages_sent_total", "counter", "gRPC messages sent.", NULL, SERVER_FIELD(messages_sent)},
+    {"lookaside_grpc_bytes_received_total", "counter", "Bytes received from clients.", NULL,
+     SERVER_FIELD(bytes_received)},
+    {"lookaside_grpc_bytes_sent_total", "counter", "Bytes sent to clients.", NULL, SERVER_FIELD(bytes_sent)},
+    {"lookaside_grpc_protocol_errors_total", "counter", "Connections or streams ended for broken HTTP/2 or gRPC.",
+     NULL, SERVER_FIELD(protocol_errors)},
+    {"lookaside_grpc_limit_hits_total", "counter", "Connections or streams ended for passing a limit.", NULL,
+     SERVER_FIELD(limit_hits)},
+    {"lookaside_grpc_keepalive_closed_total", "counter", "Connections closed because the peer was silent.", NULL,
+     SERVER_FIELD(keepalive_closed)},
+    {"lookaside_grpc_stalled_bytes", "gauge", "Bytes held for clients that do not read.", NULL,
+     SERVER_FIELD(stalled_bytes)},
+};
+
+static uint64_t family_sum(const struct serve *serve, const struct family *family)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < serve->options.threads; i++) {
+        const struct worker *worker = serve->workers[i];
+        const void *base = family->of == OF_WORKER ? (const void *)&worker->stats
+                                                   : (const void *)grpc_server_stats(worker->server);
+
+        sum += counter_get((const struct counter *)(const void *)((const char *)base + family->offset));
+    }
+    return sum;
+}
+
+void serve_write_metrics(const struct serve *serve, struct buf *out)
+{
+    struct histogram convergence = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        if (families[i].help)
+            metric_write_head(out, families[i].name, families[i].type, families[i].help);
+        metric_write_u64(out, families[i].name, families[i].labels, family_sum(serve, &families[i]));
+    }
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        histogram_merge(&convergence, &serve->workers[i]->stats.convergence);
+    metric_write_histogram(out, "lookaside_convergence_seconds",
+                           "From an object received to the list that it changed written to a client.",
+                           &convergence);
+}

@@ -1,0 +1,160 @@
+/* lookaside.v1.BackendDiscovery/Watch: joins an RPC, a native session and the loop's topics. */
+#include "base/log.h"
+#include "protocol/native.h"
+#include "serve/services.h"
+#include "serve/worker.h"
+
+struct native_stream {
+    struct rpc *rpc;
+    struct worker *worker;
+    struct native_session *session;
+    uint64_t pending_us;
+    uint64_t inflight_us;
+};
+
+struct native_tie {
+    struct subscriber subscriber;
+    struct native_target *target;
+    struct native_stream *stream;
+    char problem[FAIL_MESSAGE_MAX]; /* of a malformed name */
+};
+
+static void on_topic_changed(struct subscriber *subscriber)
+{
+    struct native_tie *tie = container_of(subscriber, struct native_tie, subscriber);
+    uint64_t received_us = subscriber->topic->received_us;
+
+    if (received_us && (tie->stream->pending_us == 0 || received_us < tie->stream->pending_us))
+        tie->stream->pending_us = received_us;
+    native_target_touch(tie->target);
+}
+
+static struct str client_namespace(const struct native_stream *stream)
+{
+    struct str given = native_session_namespace(stream->session);
+
+    return given.len ? given : str_of(stream->worker->options.default_namespace);
+}
+
+static void host_subscribe(void *ctx, struct native_target *target)
+{
+    struct native_stream *stream = ctx;
+    struct native_tie *tie = xcalloc(1, sizeof(*tie));
+    struct err err = {0};
+
+    tie->target = target;
+    tie->stream = stream;
+    tie->subscriber.changed = on_topic_changed;
+    list_init(&tie->subscriber.link);
+    target->host = tie;
+    if (!topic_subscribe(stream->worker->topics, TOPIC_NATIVE, target->name,
+                         client_namespace(stream), &tie->subscriber, &err))
+        snprintf(tie->problem, sizeof(tie->problem), "%s", err.msg);
+}
+
+static void host_unsubscribe(void *ctx unused_arg, struct native_target *target)
+{
+    struct native_tie *tie = target->host;
+
+    if (tie->subscriber.topic)
+        topic_unsubscribe(&tie->subscriber);
+    free(tie);
+}
+
+static void host_resolve(void *ctx unused_arg, const struct native_target *target,
+                         struct native_list *ret_list)
+{
+    const struct native_tie *tie = target->host;
+    const struct topic *topic = tie->subscriber.topic;
+
+    *ret_list = topic ? (struct native_list){topic->version, topic->blob, topic->problem}
+                      : (struct native_list){1, NULL, tie->problem};
+}
+
+static void host_wake(void *ctx, bool answer)
+{
+    struct native_stream *stream = ctx;
+
+    rpc_wake(stream->rpc, answer ? RPC_WAKE_ANSWER : RPC_WAKE_UPDATE);
+}
+
+static const struct native_host host = {
+    .subscribe = host_subscribe,
+    .unsubscribe = host_unsubscribe,
+    .resolve = host_resolve,
+    .wake = host_wake,
+};
+
+static void on_open(struct rpc *rpc)
+{
+    struct native_stream *stream = xcalloc(1, sizeof(*stream));
+
+    stream->rpc = rpc;
+    stream->worker = rpc_server_ctx(rpc);
+    stream->session = native_session_new(&host, stream);
+    counter_add(&stream->worker->stats.streams_native, 1);
+    rpc_set_state(rpc, stream);
+}
+
+static void on_message(struct rpc *rpc, struct str message)
+{
+    struct native_stream *stream = rpc_state(rpc);
+    struct err err = {0};
+
+    counter_add(&stream->worker->stats.requests, 1);
+    if (native_session_request(stream->session, message, &err) == CODE_OK)
+        return;
+    counter_add(&stream->worker->stats.refused_streams, 1);
+    rpc_finish(rpc, err.code, err.msg);
+}
+
+static bool on_pull(struct rpc *rpc, struct rpc_out *out)
+{
+    struct native_stream *stream = rpc_state(rpc);
+    struct blob *blob = NULL;
+
+    if (!native_session_next(stream->session, &out->head, &blob))
+        return false;
+    counter_add(&stream->worker->stats.pushes[TOPIC_NATIVE], 1);
+    counter_add(&stream->worker->stats.push_bytes, out->head.len + (blob ? blob->len : 0));
+    if (blob)
+        rpc_out_add(out, blob);
+    if (stream->inflight_us == 0)
+        stream->inflight_us = stream->pending_us;
+    stream->pending_us = 0;
+    return true;
+}
+
+static void on_written(struct rpc *rpc)
+{
+    struct native_stream *stream = rpc_state(rpc);
+
+    worker_note_written(stream->worker, stream->inflight_us);
+    stream->inflight_us = 0;
+}
+
+static void on_close(struct rpc *rpc, enum code code unused_arg)
+{
+    struct native_stream *stream = rpc_state(rpc);
+    struct worker_stats *stats = &stream->worker->stats;
+
+    native_session_free(stream->session);
+    counter_set(&stats->streams_native, counter_get(&stats->streams_native) - 1);
+    counter_set(&stats->topics, topic_table_len(stream->worker->topics));
+    free(stream);
+}
+
+void native_stream_dump(struct rpc *rpc, struct json_writer *writer)
+{
+    const struct native_stream *stream = rpc_state(rpc);
+
+    native_session_dump(stream->session, writer);
+}
+
+const struct rpc_handler native_watch_handler = {
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_pull = on_pull,
+    .on_written = on_written,
+    .on_close = on_close,
+};

@@ -1,0 +1,253 @@
+#include "serve/serve.h"
+
+#include "base/json.h"
+#include "serve/internal.h"
+#include "serve/services.h"
+
+static void close_listeners(struct serve *serve)
+{
+    for (size_t i = 0; i < serve->listeners_len; i++)
+        listener_free(serve->listeners[i]);
+    serve->listeners_len = 0;
+}
+
+/* ---- accepting ---- */
+
+static void on_accept(void *ctx, int fd, const struct address *peer)
+{
+    struct serve *serve = ctx;
+    struct worker *least = serve->workers[0];
+
+    for (unsigned i = 1; i < serve->options.threads; i++)
+        if (worker_load(serve->workers[i]) < worker_load(least))
+            least = serve->workers[i];
+    worker_adopt(least, fd, peer);
+}
+
+enum code serve_listen(struct serve *serve, const struct address *address, struct err *err)
+{
+    enum code code;
+
+    if (serve->listeners_len == SERVE_LISTENERS_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d listen addresses", SERVE_LISTENERS_MAX);
+    code = listener_new(serve->options.loop, address, on_accept, serve,
+                        &serve->listeners[serve->listeners_len], err);
+    if (code == CODE_OK)
+        serve->listeners_len++;
+    return code;
+}
+
+const struct address *serve_address(const struct serve *serve, size_t index)
+{
+    return index < serve->listeners_len ? listener_address(serve->listeners[index]) : NULL;
+}
+
+/* ---- publication ---- */
+
+void serve_publish(struct serve *serve, const struct catalog *catalog)
+{
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_publish(serve->workers[i], catalog_ref(catalog));
+    catalog_unref(catalog);
+}
+
+uint64_t serve_streams(const struct serve *serve)
+{
+    uint64_t streams = 0;
+
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        streams += counter_get(&grpc_server_stats(serve->workers[i]->server)->calls);
+    return streams;
+}
+
+uint64_t serve_fanout_us(const struct serve *serve)
+{
+    uint64_t longest = 0;
+
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        longest = max_u64(longest, counter_get(&serve->workers[i]->stats.fanout_us));
+    return longest;
+}
+
+/* ---- draining ---- */
+
+static void set_draining(struct worker *worker, void *ctx unused_arg)
+{
+    worker->draining = true;
+    health_watchers_wake(worker);
+}
+
+void serve_set_draining(struct serve *serve)
+{
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_call(serve->workers[i], set_draining, NULL);
+}
+
+/* On the control loop: one worker has no connection left. */
+static void on_worker_drained(void *ctx)
+{
+    struct serve *serve = ctx;
+
+    if (--serve->undrained == 0)
+        serve->on_drained(serve->drained_ctx);
+}
+
+static void post_drained(void *ctx)
+{
+    struct serve *serve = ctx;
+
+    if (!loop_post(serve->options.loop, on_worker_drained, serve))
+        return; /* the control loop ends: nobody waits any more */
+}
+
+static void drain_worker(struct worker *worker, void *ctx)
+{
+    struct serve *serve = ctx;
+
+    set_draining(worker, NULL);
+    grpc_server_drain(worker->server, serve->spread_ms, serve->deadline_ms, post_drained, serve);
+}
+
+void serve_drain(struct serve *serve, uint64_t spread_ms, uint64_t deadline_ms,
+                 void (*on_drained)(void *ctx), void *ctx)
+{
+    close_listeners(serve);
+    serve->on_drained = on_drained;
+    serve->drained_ctx = ctx;
+    serve->spread_ms = spread_ms;
+    serve->deadline_ms = deadline_ms;
+    serve->undrained = serve->options.threads;
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_call(serve->workers[i], drain_worker, serve);
+}
+
+/* ---- dumps ---- */
+
+struct dump {
+    struct list link;
+    struct serve *serve;
+    unsigned missing;
+    struct buf parts[SERVE_THREADS_MAX];
+    void (*on_done)(void *ctx, struct buf *json);
+    void *ctx;
+};
+
+struct dump_part {
+    struct dump *dump;
+    struct buf text;
+    struct json_writer writer;
+    unsigned index;
+};
+
+static void dump_free(struct dump *dump)
+{
+    list_remove(&dump->link);
+    for (unsigned i = 0; i < ARRAY_LEN(dump->parts); i++)
+        buf_done(&dump->parts[i]);
+    free(dump);
+}
+
+static void visit_call(void *ctx, struct rpc *rpc)
+{
+    struct dump_part *part = ctx;
+
+    service_dump(rpc, &part->writer);
+}
+
+static void dump_finish(struct dump *dump)
+{
+    struct buf json = BUFFER_INIT(SERVE_DUMP_MAX);
+    bool first = true;
+
+    buf_add_str(&json, STR("{\"streams\":["));
+    for (unsigned i = 0; i < dump->serve->options.threads; i++) {
+        if (dump->parts[i].len && !first)
+            buf_add_char(&json, ',');
+        first = first && dump->parts[i].len == 0;
+        buf_add_str(&json, buf_str(&dump->parts[i]));
+    }
+    buf_add_str(&json, STR("]}\n"));
+    dump->on_done(dump->ctx, &json);
+    buf_done(&json);
+    dump_free(dump);
+}
+
+/* On the control loop: one worker has written its part. */
+static void on_part(void *ctx)
+{
+    struct dump_part *part = ctx;
+    struct dump *dump = part->dump;
+
+    dump->parts[part->index] = part->text;
+    free(part);
+    if (--dump->missing == 0)
+        dump_finish(dump);
+}
+
+static void dump_worker(struct worker *worker, void *ctx)
+{
+    struct dump *dump = ctx;
+    struct dump_part *part = xcalloc(1, sizeof(*part));
+
+    part->dump = dump;
+    part->index = worker->options.index;
+    buf_init(&part->text, SERVE_DUMP_MAX / SERVE_THREADS_MAX * 4);
+    part->writer = json_writer(&part->text);
+    grpc_server_each_call(worker->server, visit_call, part);
+    if (!loop_post(dump->serve->options.loop, on_part, part)) {
+        buf_done(&part->text); /* the control loop ends */
+        free(part);
+    }
+}
+
+void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx)
+{
+    struct dump *dump = xcalloc(1, sizeof(*dump));
+
+    dump->serve = serve;
+    list_init(&dump->link);
+    list_append(&serve->dumps, &dump->link);
+    dump->on_done = on_done;
+    dump->ctx = ctx;
+    dump->missing = serve->options.threads;
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_call(serve->workers[i], dump_worker, dump);
+}
+
+/* ---- life ---- */
+
+void serve_free(struct serve *serve)
+{
+    if (!serve)
+        return;
+    close_listeners(serve);
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_free(serve->workers[i]);
+    list_for_each_safe(node, &serve->dumps)
+        dump_free(container_of(node, struct dump, link));
+    free(serve);
+}
+
+enum code serve_new(const struct serve_options *options, struct serve **ret_serve, struct err *err)
+{
+    struct serve *serve = xcalloc(1, sizeof(*serve));
+
+    serve->options = *options;
+    list_init(&serve->dumps);
+    for (unsigned i = 0; i < options->threads; i++) {
+        struct worker_options worker = {
+            .index = i,
+            .topics = {options->cluster_domain, options->unknown_names},
+            .default_namespace = options->default_namespace,
+            .limits = options->limits,
+        };
+        enum code code = worker_new(&worker, &serve->workers[i], err);
+
+        if (code != CODE_OK) {
+            serve_free(serve);
+            return code;
+        }
+    }
+    *ret_serve = serve;
+    return CODE_OK;
+}

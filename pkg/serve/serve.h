@@ -1,0 +1,55 @@
+/*
+ * The serving side as the control thread sees it: N workers, the acceptor, publication, draining, dumps, metrics.
+ *
+ * Threads: everything on the control loop; callbacks come there too.
+ */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+#include "base/buf.h"
+#include "grpc/server.h"
+#include "model/catalog.h"
+#include "serve/topic.h"
+
+#define SERVE_THREADS_MAX 64
+#define SERVE_LISTENERS_MAX 16
+#define SERVE_DUMP_MAX (256 * 1024 * 1024)
+
+struct serve;
+
+struct serve_options {
+    struct loop *loop; /* control */
+    unsigned threads;
+    const char *cluster_domain;
+    const char *default_namespace;
+    enum unknown_names unknown_names;
+    struct grpc_limits limits;
+};
+
+enum code serve_new(const struct serve_options *options, struct serve **ret_serve, struct err *err) must_check;
+/* Hard: what is open is closed. */
+void serve_free(struct serve *serve);
+
+/* Starts accepting on `address`; may be called several times. Nothing listens before the first synced catalog: that is the caller's order. */
+enum code serve_listen(struct serve *serve, const struct address *address, struct err *err) must_check;
+/* The bound addresses, in order of serve_listen(); NULL behind the last. */
+const struct address *serve_address(const struct serve *serve, size_t index);
+
+/* Takes over one reference. */
+void serve_publish(struct serve *serve, const struct catalog *catalog);
+/* Open calls, over all workers. */
+uint64_t serve_streams(const struct serve *serve);
+/* The longest last fan-out of all workers. */
+uint64_t serve_fanout_us(const struct serve *serve);
+
+/* Stops accepting, then ends streams over `spread_ms` and everything at `deadline_ms`; on_drained once, on the control loop. */
+void serve_drain(struct serve *serve, uint64_t spread_ms, uint64_t deadline_ms, void (*on_drained)(void *ctx), void *ctx);
+/* Health turns to NOT_SERVING at once; connections live on. */
+void serve_set_draining(struct serve *serve);
+
+/* Asks every worker for its streams: {"streams":[...]}; on_done gets the text, borrowed. */
+void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
+/* Prometheus text, summed over the workers. */
+void serve_write_metrics(const struct serve *serve, struct buf *out);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, Cluster, ClusterLoadAssignment or native
+ * list), made once from the catalog, encoded once, and shared by every subscription of the loop.
+ *
+ * Topics are found by their own key when a stream subscribes, and by Service when the catalog changes, so a change costs O(those who listen).
+ * A topic lives while somebody subscribes.
+ *
+ * Threads: everything on one serving loop.
+ */
+#ifndef SERVE_TOPIC_H
+#define SERVE_TOPIC_H
+
+#include "base/blob.h"
+#include "base/list.h"
+#include "model/catalog.h"
+#include "model/name.h"
+
+enum topic_kind { TOPIC_LISTENER, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
+
+enum unknown_names { UNKNOWN_NAMES_EMPTY, UNKNOWN_NAMES_ABSENT };
+
+struct interest;
+struct topic_table;
+
+struct topic {
+    enum topic_kind kind;
+    struct str text; /* the name as the client spelled it */
+    uint64_t version; /* hash of the content; 0: there is none (yet) */
+    struct blob *blob;
+    const char *problem;  /* native: why there is no list; a static text or NULL */
+    uint64_t received_us; /* of the Service version that this content is from; 0: nothing changed since the topic was made */
+    /* the table's own */
+    struct interest *interest;
+    struct list interest_link;
+    struct list subscribers;
+    struct str key;
+    struct topic_table *table;
+};
+
+/* One subscription's place in its topic; embedded by the services. */
+struct subscriber {
+    struct list link;
+    struct topic *topic;
+    void (*changed)(struct subscriber *subscriber);
+};
+
+struct topic_table_options {
+    const char *cluster_domain;
+    enum unknown_names unknown_names;
+};
+
+struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
+/* All subscribers must be gone. */
+void topic_table_free(struct topic_table *table);
+size_t topic_table_len(const struct topic_table *table);
+
+/* The newest catalog (borrowed until the next call); marks the topics of changed Services. Refreshing is topic_table_work(). */
+void topic_table_publish(struct topic_table *table, const struct catalog *catalog);
+/* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left. */
+bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
+
+/* Joins the topic of this name, making it if need be. False, and nothing joined, when the name is malformed for its kind. */
+bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text, struct str default_namespace,
+                     struct subscriber *subscriber, struct err *err) must_check;
+void topic_unsubscribe(struct subscriber *subscriber);
+
+/* Every Cluster name of the catalog, for wildcard subscriptions. */
+void topic_each_cluster(struct topic_table *table, void (*visit)(void *ctx, struct str name), void *ctx);
+
+#endif

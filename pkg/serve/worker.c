@@ -1,0 +1,198 @@
+#include "serve/worker.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "loop/latest.h"
+#include "loop/thread.h"
+#include "serve/services.h"
+
+/* Work of one turn before the loop looks at its sockets again. */
+#define WORKER_TURN_US 1000
+
+/* ---- publications ---- */
+
+static void on_work(void *ctx)
+{
+    struct worker *worker = ctx;
+
+    if (topic_table_work(worker->topics, clock_monotonic_us() + WORKER_TURN_US))
+        deferred_schedule(worker->loop, &worker->work);
+}
+
+static void on_catalog(void *ctx, void *value)
+{
+    struct worker *worker = ctx;
+    const struct catalog *catalog = value;
+
+    worker->catalog_at_us = loop_update_now(worker->loop);
+    counter_add(&worker->stats.catalogs, 1);
+    topic_table_publish(worker->topics, catalog);
+    catalog_unref(catalog);
+    xds_streams_touch_wildcard(worker);
+    on_work(worker);
+}
+
+static void release_catalog(void *value)
+{
+    catalog_unref(value);
+}
+
+void worker_publish(struct worker *worker, const struct catalog *catalog)
+{
+    latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);
+}
+
+void worker_note_written(struct worker *worker, uint64_t received_us)
+{
+    uint64_t now;
+
+    if (received_us == 0)
+        return;
+    now = loop_update_now(worker->loop);
+    histogram_observe_us(&worker->stats.convergence, now > received_us ? now - received_us : 0);
+    counter_set(&worker->stats.fanout_us, now - worker->catalog_at_us);
+}
+
+/* ---- connections ---- */
+
+struct handover {
+    struct worker *worker;
+    int fd;
+    struct address peer;
+};
+
+static void on_handover(void *ctx)
+{
+    struct handover *handover = ctx;
+
+    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer);
+    free(handover);
+}
+
+void worker_adopt(struct worker *worker, int fd, const struct address *peer)
+{
+    struct handover *handover = xcalloc(1, sizeof(*handover));
+
+    handover->worker = worker;
+    handover->fd = fd;
+    handover->peer = *peer;
+    counter_add(&worker->adopted, 1);
+    if (!loop_post(worker->loop, on_handover, handover)) {
+        close(fd);
+        free(handover);
+    }
+}
+
+uint64_t worker_load(const struct worker *worker)
+{
+    const struct grpc_server_stats *stats = grpc_server_stats(worker->server);
+
+    return counter_get(&stats->calls) + counter_get(&stats->connections) +
+           counter_get(&worker->adopted) - counter_get(&stats->connections_total);
+}
+
+struct worker_message {
+    struct worker *worker;
+    void (*fn)(struct worker *worker, void *ctx);
+    void *ctx;
+};
+
+static void on_worker_message(void *ctx)
+{
+    struct worker_message *message = ctx;
+
+    message->fn(message->worker, message->ctx);
+    free(message);
+}
+
+void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *ctx), void *ctx)
+{
+    struct worker_message *message = xcalloc(1, sizeof(*message));
+
+    message->worker = worker;
+    message->fn = fn;
+    message->ctx = ctx;
+    if (!loop_post(worker->loop, on_worker_message, message))
+        free(message);
+}
+
+/* ---- life ---- */
+
+static const char *healthz(void *ctx, unsigned *ret_status)
+{
+    const struct worker *worker = ctx;
+
+    *ret_status = worker->draining ? 503 : 200;
+    return worker->draining ? "draining\n" : "ok\n";
+}
+
+static void run(void *ctx)
+{
+    struct worker *worker = ctx;
+
+    loop_run(worker->loop);
+}
+
+static enum code worker_start(struct worker *worker, struct err *err)
+{
+    struct grpc_server_options server = {
+        .loop = worker->loop,
+        .methods = service_methods,
+        .methods_len = service_methods_len,
+        .ctx = worker,
+        .limits = worker->options.limits,
+        .healthz = healthz,
+    };
+    struct latest_options mailbox = {on_catalog, worker, release_catalog};
+    char name[16];
+    enum code code = grpc_server_new(&server, &worker->server, err);
+
+    if (code != CODE_OK)
+        return code;
+    worker->topics = topic_table_new(&worker->options.topics);
+    worker->mailbox = latest_new(worker->loop, &mailbox);
+    snprintf(name, sizeof(name), "serve-%u", worker->options.index);
+    return thread_start(name, run, worker, &worker->thread, err);
+}
+
+enum code worker_new(const struct worker_options *options, struct worker **ret_worker, struct err *err)
+{
+    struct worker *worker = xcalloc(1, sizeof(*worker));
+    enum code code;
+
+    worker->options = *options;
+    list_init(&worker->streams);
+    list_init(&worker->health_watchers);
+    deferred_init(&worker->work, on_work, worker);
+    code = loop_new(&worker->loop, err);
+    if (code == CODE_OK)
+        code = worker_start(worker, err);
+    if (code != CODE_OK) {
+        worker_free(worker);
+        return code;
+    }
+    *ret_worker = worker;
+    return CODE_OK;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!worker)
+        return;
+    if (worker->thread) {
+        loop_stop(worker->loop);
+        thread_join(worker->thread);
+    }
+    /* The thread is gone: its loop belongs to us now. */
+    if (worker->loop)
+        loop_close_posts(worker->loop);
+    grpc_server_free(worker->server);
+    deferred_cancel(&worker->work);
+    if (worker->mailbox)
+        latest_free(worker->mailbox);
+    topic_table_free(worker->topics);
+    loop_free(worker->loop);
+    free(worker);
+}

@@ -1,0 +1,70 @@
+/*
+ * One serving loop: a thread, its connections, its topics, its mailbox.
+ *
+ * Threads: worker_new/free/adopt/publish/drain/dump from the control thread; the rest on the worker's own loop.
+ */
+#ifndef SERVE_WORKER_H
+#define SERVE_WORKER_H
+
+#include "base/buf.h"
+#include "base/metric.h"
+#include "grpc/server.h"
+#include "serve/topic.h"
+
+/* Written by the worker's thread, read by any. */
+struct worker_stats {
+    struct counter streams_xds, streams_native; /* gauges */
+    struct counter requests;
+    struct counter pushes[TOPIC_KINDS + 1]; /* responses, by topic kind; the last: routes */
+    struct counter push_bytes;
+    struct counter acks, nacks, stale_nonces;
+    struct counter refused_streams; /* ended for a limit or a malformed request */
+    struct counter topics;          /* gauge */
+    struct counter catalogs;        /* taken from the mailbox */
+    struct counter fanout_us;       /* the last fan-out: from the mailbox to the last write */
+    struct histogram convergence;   /* object received → written to a client */
+};
+
+struct worker_options {
+    unsigned index;
+    struct topic_table_options topics;
+    const char *default_namespace;
+    struct grpc_limits limits;
+};
+
+struct worker {
+    struct worker_options options;
+    struct loop *loop;
+    struct grpc_server *server;
+    struct topic_table *topics;
+    struct worker_stats stats;
+    struct list streams;         /* xds_stream, for wildcard subscriptions */
+    struct list health_watchers; /* health_stream */
+    uint64_t catalog_at_us; /* when the newest catalog was taken */
+    bool draining;
+    /* the worker's own */
+    struct thread *thread;
+    struct latest *mailbox;
+    struct deferred work;
+    struct counter adopted; /* connections handed over so far (control thread) */
+};
+
+enum code worker_new(const struct worker_options *options, struct worker **ret_worker, struct err *err) must_check;
+/* Stops the loop, joins the thread, frees. */
+void worker_free(struct worker *worker);
+
+/* Takes over one reference. */
+void worker_publish(struct worker *worker, const struct catalog *catalog);
+/* Owns fd. */
+void worker_adopt(struct worker *worker, int fd, const struct address *peer);
+/* The acceptor's measure: calls, connections, and connections on their way. */
+uint64_t worker_load(const struct worker *worker);
+/* Runs fn(ctx, worker) on the worker's loop. */
+void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *ctx), void *ctx);
+
+/* ---- for the services, on the worker's loop ---- */
+
+/* A message that brings a change of `received_us` has been written (0: no change, only an answer). */
+void worker_note_written(struct worker *worker, uint64_t received_us);
+
+#endif

@@ -1,0 +1,269 @@
+/* AggregatedDiscoveryService: joins an RPC, an xDS session and the loop's topics. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "encode/xds.h"
+#include "protocol/xds.h"
+#include "serve/services.h"
+#include "serve/worker.h"
+
+struct xds_stream {
+    struct list link; /* worker's */
+    struct rpc *rpc;
+    struct worker *worker;
+    struct xds_session *session;
+    uint64_t pending_us;  /* the oldest change that is not in a response yet */
+    uint64_t inflight_us; /* the oldest change in the response being written */
+};
+
+/* A subscription's tie to its topic. */
+struct xds_tie {
+    struct subscriber subscriber;
+    struct xds_subscription *subscription;
+    struct xds_stream *stream;
+};
+
+static const enum topic_kind kind_of_type[XDS_TYPES] = {
+    [XDS_LISTENER] = TOPIC_LISTENER,
+    [XDS_CLUSTER] = TOPIC_CLUSTER,
+    [XDS_ENDPOINT] = TOPIC_ASSIGNMENT,
+};
+
+/* ---- the session's host ---- */
+
+static void on_topic_changed(struct subscriber *subscriber)
+{
+    struct xds_tie *tie = container_of(subscriber, struct xds_tie, subscriber);
+    struct xds_stream *stream = tie->stream;
+    uint64_t received_us = subscriber->topic->received_us;
+
+    if (received_us && (stream->pending_us == 0 || received_us < stream->pending_us))
+        stream->pending_us = received_us;
+    xds_subscription_touch(tie->subscription);
+}
+
+static struct str client_namespace(const struct xds_stream *stream)
+{
+    struct str given = xds_session_node(stream->session)->namespace_name;
+
+    return given.len ? given : str_of(stream->worker->options.default_namespace);
+}
+
+static void host_subscribe(void *ctx, struct xds_subscription *subscription)
+{
+    struct xds_stream *stream = ctx;
+    struct xds_tie *tie;
+
+    subscription->host = NULL;
+    if (subscription->type == XDS_ROUTE)
+        return; /* routes are inline in Listeners */
+    tie = xcalloc(1, sizeof(*tie));
+    tie->subscription = subscription;
+    tie->stream = stream;
+    tie->subscriber.changed = on_topic_changed;
+    if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type], subscription->name,
+                        client_namespace(stream), &tie->subscriber, NULL))
+        subscription->host = tie;
+    else
+        free(tie); /* malformed: remembered by the session, never answered */
+}
+
+static void host_unsubscribe(void *ctx unused_arg, struct xds_subscription *subscription)
+{
+    struct xds_tie *tie = subscription->host;
+
+    if (!tie)
+        return;
+    topic_unsubscribe(&tie->subscriber);
+    free(tie);
+    subscription->host = NULL;
+}
+
+static bool host_resolve(void *ctx unused_arg, const struct xds_subscription *subscription,
+                         struct xds_resource *ret_resource)
+{
+    struct xds_tie *tie = subscription->host;
+
+    if (!tie || !tie->subscriber.topic->blob)
+        return false;
+    ret_resource->version = tie->subscriber.topic->version;
+    ret_resource->blob = tie->subscriber.topic->blob;
+    return true;
+}
+
+struct wildcard_visit {
+    void (*visit)(void *ctx, struct str name, const struct xds_resource *resource);
+    void *ctx;
+};
+
+static void visit_cluster(void *ctx, struct str name)
+{
+    struct wildcard_visit *wildcard = ctx;
+    struct blob *blob = encode_cluster(name);
+    struct xds_resource resource = {hash_content(blob->bytes, blob->len) | 1, blob};
+
+    wildcard->visit(wildcard->ctx, name, &resource);
+    blob_unref(blob);
+}
+
+static void host_each(void *ctx, enum xds_type type,
+                      void (*visit)(void *visit_ctx, struct str name, const struct xds_resource *resource),
+                      void *visit_ctx)
+{
+    struct xds_stream *stream = ctx;
+    struct wildcard_visit wildcard = {visit, visit_ctx};
+
+    /* Listeners are made on request, endpoints are asked by name: only Clusters have a wildcard. */
+    if (type == XDS_CLUSTER)
+        topic_each_cluster(stream->worker->topics, visit_cluster, &wildcard);
+}
+
+static void host_wake(void *ctx, bool answer)
+{
+    struct xds_stream *stream = ctx;
+
+    rpc_wake(stream->rpc, answer ? RPC_WAKE_ANSWER : RPC_WAKE_UPDATE);
+}
+
+static const struct xds_host host = {
+    .subscribe = host_subscribe,
+    .unsubscribe = host_unsubscribe,
+    .resolve = host_resolve,
+    .each = host_each,
+    .wake = host_wake,
+};
+
+void xds_streams_touch_wildcard(struct worker *worker)
+{
+    list_for_each(node, &worker->streams)
+    {
+        struct xds_stream *stream = container_of(node, struct xds_stream, link);
+
+        if (xds_session_has_wildcard(stream->session, XDS_CLUSTER))
+            xds_session_touch_wildcard(stream->session, XDS_CLUSTER);
+    }
+}
+
+/* ---- the RPC ---- */
+
+static void on_open(struct rpc *rpc)
+{
+    struct xds_stream *stream = xcalloc(1, sizeof(*stream));
+
+    stream->rpc = rpc;
+    stream->worker = rpc_server_ctx(rpc);
+    stream->session = xds_session_new(&host, stream);
+    list_init(&stream->link);
+    list_append(&stream->worker->streams, &stream->link);
+    counter_add(&stream->worker->stats.streams_xds, 1);
+    rpc_set_state(rpc, stream);
+}
+
+static void refuse(struct xds_stream *stream, struct err *err)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    address_format(rpc_peer(stream->rpc), peer);
+    counter_add(&stream->worker->stats.refused_streams, 1);
+    log_warn(LOG_SERVE, "xds stream refused", KV_STR("peer", peer), KV_ERR(err));
+    rpc_finish(stream->rpc, err->code, err->msg);
+}
+
+static void log_nack(const struct xds_stream *stream, const struct xds_request *request)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    address_format(rpc_peer(stream->rpc), peer);
+    log_warn(LOG_SERVE, "client refused a response; it is not sent again", KV_STR("peer", peer),
+             KV_TEXT("type", request->type_url),
+             KV_TEXT("agent", xds_session_node(stream->session)->user_agent),
+             KV_TEXT("reason", request->error_message));
+}
+
+static void on_message(struct rpc *rpc, struct str message)
+{
+    static _Thread_local struct xds_request request; /* keeps its memory from message to message */
+    struct xds_stream *stream = rpc_state(rpc);
+    struct worker_stats *stats = &stream->worker->stats;
+    struct xds_session_stats before = *xds_session_stats(stream->session);
+    const struct xds_session_stats *after;
+    struct err err = {0};
+
+    counter_add(&stats->requests, 1);
+    if (xds_request_parse(message, &request, &err) != CODE_OK ||
+        xds_session_request(stream->session, &request, &err) != CODE_OK) {
+        refuse(stream, &err);
+        return;
+    }
+    after = xds_session_stats(stream->session);
+    counter_add(&stats->acks, after->acks - before.acks);
+    counter_add(&stats->stale_nonces, after->stale - before.stale);
+    if (after->nacks != before.nacks) {
+        counter_add(&stats->nacks, after->nacks - before.nacks);
+        log_nack(stream, &request);
+    }
+}
+
+static void add_blob(void *ctx, struct blob *blob)
+{
+    rpc_out_add(ctx, blob);
+}
+
+static size_t out_len(const struct rpc_out *out)
+{
+    size_t len = out->head.len;
+
+    for (size_t i = 0; i < out->blobs_len; i++)
+        len += out->blobs[i]->len;
+    return len;
+}
+
+static bool on_pull(struct rpc *rpc, struct rpc_out *out)
+{
+    struct xds_stream *stream = rpc_state(rpc);
+    struct worker_stats *stats = &stream->worker->stats;
+    struct xds_response response = {.head = &out->head, .add = add_blob, .ctx = out};
+
+    if (!xds_session_next(stream->session, &response))
+        return false;
+    counter_add(&stats->pushes[response.type == XDS_ROUTE ? TOPIC_KINDS : kind_of_type[response.type]], 1);
+    counter_add(&stats->push_bytes, out_len(out));
+    if (stream->inflight_us == 0)
+        stream->inflight_us = stream->pending_us;
+    stream->pending_us = 0;
+    return true;
+}
+
+static void on_written(struct rpc *rpc)
+{
+    struct xds_stream *stream = rpc_state(rpc);
+
+    worker_note_written(stream->worker, stream->inflight_us);
+    stream->inflight_us = 0;
+}
+
+static void on_close(struct rpc *rpc, enum code code unused_arg)
+{
+    struct xds_stream *stream = rpc_state(rpc);
+    struct worker_stats *stats = &stream->worker->stats;
+
+    list_remove(&stream->link);
+    xds_session_free(stream->session);
+    counter_set(&stats->streams_xds, counter_get(&stats->streams_xds) - 1);
+    counter_set(&stats->topics, topic_table_len(stream->worker->topics));
+    free(stream);
+}
+
+void xds_stream_dump(struct rpc *rpc, struct json_writer *writer)
+{
+    const struct xds_stream *stream = rpc_state(rpc);
+
+    xds_session_dump(stream->session, writer);
+}
+
+const struct rpc_handler xds_sotw_handler = {
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_pull = on_pull,
+    .on_written = on_written,
+    .on_close = on_close,
+};

@@ -1,0 +1,208 @@
+"""The clients: how each is built, once per version, outside the tree; and the remote control."""
+import contextlib
+import hashlib
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+from support import process
+from support.report import Skip
+
+HERE = Path(__file__).resolve().parent
+SOURCES = HERE / "agents"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lookaside/conformance"
+BUILD_SECONDS = 1200
+GO_NEEDED = (1, 26)
+DEBIAN_PYTHON = "/usr/bin/python3"
+
+
+@dataclass(frozen=True)
+class Language:
+    """A client: its name, its builder (returns the command line), and how many calls it is good
+    for in the tests that count."""
+    name: str
+    build: Callable
+    calls: int
+
+
+def _output(*argv):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return (done.stdout + done.stderr).strip()
+
+
+def _need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            raise Skip(f"no {program} on PATH")
+
+
+def _run(argv, cwd):
+    done = subprocess.run([str(word) for word in argv], cwd=cwd, text=True, timeout=BUILD_SECONDS,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode != 0:
+        raise AssertionError(f"{argv[0]}: exit {done.returncode}\n{done.stdout[-4000:]}")
+
+
+def _cached(name, version, toolchain, note, build):
+    """The folder of a built agent: made by build(folder) if this version of it is not there yet.
+
+    The key covers every source file and the toolchain; the folder appears by rename, complete.
+    """
+    source = SOURCES / name
+    digest = hashlib.sha256(toolchain.encode())
+    for path in sorted(p for p in source.rglob("*") if p.is_file()):
+        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
+    done = CACHE / f"{name}-{version}-{digest.hexdigest()[:12]}"
+    if done.exists():
+        return done
+    note(f"building the {name} agent, gRPC {version} (once; kept in {done})")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
+    try:
+        shutil.copytree(source, fresh / "source")
+        build(fresh)
+        with contextlib.suppress(OSError):       # somebody else was faster
+            os.rename(fresh, done)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    if not done.exists():
+        raise AssertionError(f"cannot create {done}")
+    note(f"built the {name} agent")
+    return done
+
+
+def _version(path, pattern):
+    return re.search(pattern, (SOURCES / path).read_text()).group(1)
+
+
+def build_go(note):
+    _need("go")
+    toolchain = _output("go", "version")
+    found = re.search(r"go(\d+)\.(\d+)", toolchain)
+    if not found or tuple(map(int, found.groups())) < GO_NEEDED:
+        raise Skip(f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer needed, found: {toolchain}")
+    version = _version("go/go.mod", r"google.golang.org/grpc v(\S+)")
+    folder = _cached("go", version, toolchain, note, lambda fresh: _run(
+        ["go", "build", "-o", fresh / "agent", "."], fresh / "source"))
+    return [folder / "agent"]
+
+
+def build_python_debian(note):
+    if not Path("/usr/lib/python3/dist-packages/grpc").exists():
+        raise Skip("Debian's python3-grpcio is not installed")
+    return [DEBIAN_PYTHON, SOURCES / "python/agent.py"]
+
+
+def build_python_pypi(note):
+    _need(DEBIAN_PYTHON)
+    version = _version("python/requirements.txt", r"grpcio==(\S+)")
+
+    def build(fresh):
+        # A venv cannot move, but packages in a folder can.
+        _run([DEBIAN_PYTHON, "-m", "venv", fresh / "venv"], fresh)
+        _run([fresh / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check",
+              "--target", fresh / "packages", "-r", "source/requirements.txt"], fresh)
+        shutil.rmtree(fresh / "venv")
+
+    folder = _cached("python", version, _output(DEBIAN_PYTHON, "--version"), note, build)
+    return ["env", f"PYTHONPATH={folder / 'packages'}", DEBIAN_PYTHON,
+            folder / "source/agent.py"]
+
+
+def build_node(note):
+    _need("node", "npm")
+    version = _version("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"')
+    folder = _cached("node", version, _output("node", "--version"), note, lambda fresh: _run(
+        ["npm", "ci", "--no-audit", "--no-fund"], fresh / "source"))
+    return ["node", folder / "source/agent.js"]
+
+
+def build_java(note):
+    _need("java", "javac", "mvn")
+    version = _version("java/pom.xml", r"<grpc.version>([^<]+)<")
+    folder = _cached("java", version, _output("java", "-version"), note, lambda fresh: _run(
+        ["mvn", "--batch-mode", "--quiet", "compiler:compile", "dependency:copy-dependencies",
+         "-DincludeScope=runtime", "-DoutputDirectory=target/lib"], fresh / "source"))
+    target = folder / "source/target"
+    return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp",
+            f"{target / 'classes'}:{target / 'lib'}/*", "agent.Agent"]
+
+
+def build_cpp(note):
+    _need("g++", "pkg-config")
+    version = _output("pkg-config", "--modversion", "grpc++")
+    if not re.match(r"\d", version):
+        raise Skip("gRPC C++ (libgrpc++-dev) is not installed")
+    flags = _output("pkg-config", "--cflags", "--libs", "grpc++").split()
+    folder = _cached("cpp", version, _output("g++", "--version"), note, lambda fresh: _run(
+        ["g++", "-std=c++17", "-O2", "source/agent.cc", "-o", "agent", *flags], fresh))
+    return [folder / "agent"]
+
+
+LANGUAGES = [
+    Language("go", build_go, 20000),
+    Language("java", build_java, 20000),
+    Language("node", build_node, 10000),
+    Language("python-pypi", build_python_pypi, 10000),
+    Language("python-debian", build_python_debian, 10000),
+    Language("cpp", build_cpp, 20000),
+]
+
+
+class Agent:
+    """A running agent. ask() sends one command and waits, bounded, for its answer."""
+
+    def __init__(self, command, bootstrap, log):
+        proxies = {name: None for name in os.environ if name.lower().endswith("_proxy")}
+        self.process = process.Process(command, log, "agent", pipes=True,
+                                       env={**proxies, "GRPC_XDS_BOOTSTRAP": bootstrap})
+        self.answers = queue.Queue()
+
+    def start(self):
+        self.process.start()
+        threading.Thread(target=self._read, args=(self.process.child.stdout,), daemon=True).start()
+        return self
+
+    def _read(self, lines):
+        for line in lines:
+            self.answers.put(line)
+        self.answers.put(None)
+
+    @property
+    def running(self):
+        return self.process.running
+
+    def ask(self, cmd, timeout=60, **fields):
+        pipe = self.process.child.stdin
+        try:
+            pipe.write(json.dumps({"cmd": cmd, **fields}) + "\n")
+            pipe.flush()
+            line = self.answers.get(timeout=timeout)
+        except (BrokenPipeError, queue.Empty):
+            line = None
+        if line is None:
+            self.process.kill()
+            raise AssertionError(f"no answer of the agent to {cmd} in {timeout} s; its log ends:\n"
+                                 + self.process.log(15))
+        answer = json.loads(line)
+        if "error" in answer:
+            raise AssertionError(f"agent, {cmd}: {answer['error']}")
+        return answer
+
+    def close(self):
+        """End of input; returns the exit code."""
+        if not self.running:
+            return self.process.child.returncode
+        self.process.child.stdin.close()
+        try:
+            return self.process.wait(10)
+        except process.WaitTimeout:
+            return self.process.kill()

@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+"""Conformance: stock gRPC clients of every language against the real controller.
+
+run.py [--language go,java,...] [--story] [--keep] [--jobs N]
+
+A language whose toolchain is missing is skipped by name; with LOOKASIDE_NO_SKIP=1 that fails.
+Exit code: 0, 1 if anything failed, 77 if everything was skipped.
+"""
+import argparse
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import protocol
+import story
+from agents import LANGUAGES
+from scenarios import SCENARIOS
+from support import lookaside, process
+from support.report import Report, Skip
+from world import World
+
+HERE = Path(__file__).resolve().parent
+PROTOCOL = "protocol"
+
+
+def missing_packages():
+    """The packages of packages.txt whose command or file is not there."""
+    missing = []
+    for line in (HERE / "packages.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            package, probe = line.split()
+            if not (os.path.exists(probe) if probe.startswith("/") else shutil.which(probe)):
+                missing.append(package)
+    return missing
+
+
+def install_packages(report):
+    missing = missing_packages()
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        report.note("not installed: apt-get install " + " ".join(missing))
+        return
+    report.note("installing " + " ".join(missing))
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for argv in (["update", "-qq"], ["install", "-qq", "--no-install-recommends", *missing]):
+        done = subprocess.run(["apt-get", "-y", *argv], env=environment, timeout=900,
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            report.note(f"apt-get {argv[0]} failed: {done.stderr.strip()[-500:]}")
+            return
+
+
+def build_agents(languages, report, jobs):
+    """{language: command line} of those that can be built; the others are skipped or failed."""
+    commands = {}
+
+    def build(language):
+        try:
+            commands[language.name] = language.build(report.note)
+        except Skip as reason:
+            report.skip(language.name, str(reason))
+        except Exception as error:
+            report.fail(f"{language.name}: build of the agent", str(error))
+
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(build, languages))
+    return commands
+
+
+def run_language(language, command, work, report):
+    try:
+        with World(work, command) as world:
+            for title, scenario in SCENARIOS:
+                with report.case(f"{language.name}: {title}") as notes:
+                    world.revive()
+                    scenario(world, language, notes)
+    except Exception as error:
+        report.fail(f"{language.name}: set-up", str(error))
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [language.name for language in LANGUAGES] + [PROTOCOL]
+    parser.add_argument("--language", default="", metavar="A,B",
+                        help="only these (a prefix will do): " + ", ".join(names))
+    parser.add_argument("--story", action="store_true",
+                        help="a million calls of the C++ client instead of the scenarios")
+    parser.add_argument("--keep", action="store_true", help="keep logs and manifests")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2,
+                        help="languages at the same time (default: one per CPU)")
+    arguments = parser.parse_args()
+    wanted = [word for word in arguments.language.split(",") if word] or [""]
+    arguments.names = [name for name in names if any(name.startswith(word) for word in wanted)]
+    for word in wanted:
+        if not any(name.startswith(word) for name in names):
+            parser.error(f"no such language: {word}")
+    return arguments
+
+
+def run_all(arguments, report, work):
+    if arguments.story:
+        arguments.names = ["cpp"]
+    languages = [language for language in LANGUAGES if language.name in arguments.names]
+    install_packages(report)
+    commands = build_agents(languages, report, arguments.jobs)
+    if arguments.story:
+        if "cpp" in commands:
+            story.run(commands["cpp"], work / "story", report)
+        return
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        tasks = [pool.submit(run_language, language, commands[language.name],
+                             work / language.name, report)
+                 for language in languages if language.name in commands]
+        if PROTOCOL in arguments.names:
+            tasks.append(pool.submit(protocol.run, work / PROTOCOL, report))
+        for task in tasks:
+            task.result()
+
+
+def main():
+    arguments = parse_arguments()
+    report = Report("conformance")
+    lacking = lookaside.build_has("lookaside", "greeter")
+    if lacking:
+        report.fail("conformance", f"{process.BUILD / lacking} is missing: run make first")
+        return report.finish()
+    work = Path(tempfile.mkdtemp(prefix="lookaside-conformance-"))
+    begin = time.monotonic()
+    try:
+        run_all(arguments, report, work)
+    except KeyboardInterrupt:
+        os._exit(130)                 # children die with this process
+    report.note(f"took {time.monotonic() - begin:.0f} s")
+    if arguments.keep or report.failed:
+        report.note(f"logs and manifests are in {work}")
+    else:
+        shutil.rmtree(work, ignore_errors=True)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

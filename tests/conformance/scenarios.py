@@ -1,0 +1,146 @@
+"""What every language's client has to see. Each function is one case: (world, language, notes)."""
+import math
+
+from support.process import wait_until
+
+GROWTH_LIMIT_MS = 1000          # on a machine that runs two languages at once; see story.py
+FAST_MS = 2000                  # a call that fails must not wait for a timer (they wait 15 s)
+ADDRESS_FORMS = ("names.shop:8001", "names.shop:grpc", "names.shop", "names.shop.svc",
+                 "names.shop.svc:8001", "names.shop.svc.cluster.local:8001")
+
+
+def assert_shares(by_backend, expected, tolerance):
+    """Every backend's share of the calls is expected, +- tolerance, and nobody else has any."""
+    total = sum(by_backend.values())
+    shares = {name: by_backend.get(name, 0) / total for name in expected}
+    assert set(by_backend) <= set(expected), f"calls to strangers: {by_backend}"
+    bad = {name: f"{share:.2%}" for name, share in shares.items()
+           if abs(share - expected[name]) > tolerance}
+    assert not bad, f"shares off by more than {tolerance:.2%}: {bad} of {total} calls"
+    return shares
+
+
+def spread_over_three(world, language, notes):
+    target, _ = world.publish("spread", world.endpoints(1, 2, 3))
+    world.reach(target, ("b1", "b2", "b3"))
+    got = world.call(target, n=3000, threads=10)
+    assert got["failed"] == 0, f"{got['failed']} calls failed: {got['first_error']}"
+    third = 1 / 3
+    assert_shares(got["by_backend"], {"b1": third, "b2": third, "b3": third}, 0.01 * third)
+    notes.append("/".join(str(count) for _, count in sorted(got["by_backend"].items())))
+
+
+def scale_up(world, language, notes):
+    target, _ = world.publish("grow", world.endpoints(1, 2, 3))
+    world.reach(target, ("b1", "b2", "b3"))
+    with world.load(target) as load:
+        load.wait_calls(50)
+        moment = world.manifests.slice("grow", world.endpoints(1, 2, 3, 4))
+        took = load.wait_seen("b4") - moment * 1000
+    load.assert_unfailed()
+    assert took < GROWTH_LIMIT_MS, f"the first call of the fourth came after {took:.0f} ms"
+    notes.append(f"first call after {took:.1f} ms")
+
+
+def drain_under_load(world, language, notes):
+    greeter, leaving = world.leaver()
+    target, _ = world.publish("drain", world.endpoints(1, 2) + [leaving])
+    world.reach(target, ("b1", "b2", greeter.name))
+    with world.load(target) as load:
+        load.wait_calls(50)
+        world.manifests.slice("drain", world.endpoints(1, 2) + [leaving.draining()])
+        load.wait_unseen(greeter.name)
+        greeter.drain()
+        greeter.process.wait(10)
+        world.manifests.slice("drain", world.endpoints(1, 2))
+        load.wait_calls(100)
+    load.assert_unfailed()
+    notes.append(f"{load.ok} calls, 0 failed")
+
+
+def to_zero_and_back(world, language, notes):
+    target, _ = world.publish("zero", world.endpoints(1, 2, 3))
+    world.reach(target, ("b1", "b2", "b3"))
+    world.manifests.slice("zero", [])
+    wait_until(lambda: world.call(target)["failed"] == 1, 10, "calls without a backend fail")
+    got = world.call(target, n=20, timeout_ms=10000)
+    assert got["errors"] == {"UNAVAILABLE": 20}, f"errors: {got['errors']} ({got['ok']} ok)"
+    assert got["slowest_ms"] < FAST_MS, f"a call took {got['slowest_ms']:.0f} ms to fail"
+    world.manifests.slice("zero", world.endpoints(2))
+    world.reach(target, ("b2",))
+    notes.append(f"fails within {got['slowest_ms']:.0f} ms")
+
+
+def unknown_then_created(world, language, notes):
+    target = "xds:///later.shop:8001"
+    got = world.call(target, timeout_ms=20000)
+    assert got["errors"] == {"UNAVAILABLE": 1}, f"a call to nobody: {got}"
+    assert got["slowest_ms"] < FAST_MS, f"it took {got['slowest_ms']:.0f} ms to fail"
+    with world.load(target, threads=2, wait_for_ready=True, timeout_ms=30000) as load:
+        load.stats()
+        _, moment = world.publish("later", world.endpoints(5))
+        took = load.wait_seen("b5") - moment * 1000
+    load.assert_unfailed()
+    world.reach(target, ("b5",))
+    notes.append(f"fails after {got['slowest_ms']:.0f} ms; "
+                 f"a waiting call ends {took:.0f} ms after the slice")
+
+
+def controller_restarted(world, language, notes):
+    target, _ = world.publish("steady", world.endpoints(1, 2, 3))
+    world.reach(target, ("b1", "b2", "b3"))
+    with world.load(target) as load:
+        load.wait_calls(50)
+        world.lookaside.restart()
+        load.wait_calls(50)
+        moment = world.manifests.slice("steady", world.endpoints(1, 2, 3, 4))
+        took = load.wait_seen("b4", timeout=60) - moment * 1000
+    load.assert_unfailed()
+    notes.append(f"{load.ok} calls, 0 failed; the next change after {took:.0f} ms")
+
+
+def nine_and_one(world, language, notes):
+    numbers = range(1, 10)
+    endpoints = world.endpoints(*numbers) + [world.endpoint(10, "zone-b")]
+    target, _ = world.publish("zones", endpoints)
+    world.reach(target, [f"b{number}" for number in range(1, 11)], timeout=30)
+    got = world.call(target, n=language.calls, threads=10, timeout_ms=20000)
+    assert got["failed"] == 0, f"{got['failed']} calls failed: {got['first_error']}"
+    # Zones are drawn at random by their weights: at a small count chance alone exceeds 1 %.
+    chance = 4.5 * math.sqrt(0.1 * 0.9 / language.calls)
+    shares = assert_shares(got["by_backend"], {f"b{number}": 0.1 for number in range(1, 11)},
+                           max(0.01, chance))
+    notes.append(f"{min(shares.values()):.2%} to {max(shares.values()):.2%} of {language.calls}")
+
+
+def forms_of_a_name(world, language, notes):
+    world.publish("names", world.endpoints(6))
+    for form in ADDRESS_FORMS:
+        world.reach(f"xds:///{form}", ("b6",))
+    notes.append(f"{len(ADDRESS_FORMS)} forms")
+
+
+def idle_and_awake(world, language, notes):
+    """An idle channel unsubscribes and drops what it knew; the next call asks for it again."""
+    world.publish("idle", world.endpoints(7))
+    channel = {"target": "xds:///idle.shop:8001", "idle_ms": 1000}
+    wait_until(lambda: world.agent.ask("call", n=1, **channel)["ok"] == 1, 20, "a first call")
+    wait_until(lambda: world.agent.ask("state", **channel)["state"] == "IDLE", 20,
+               "the channel is idle", interval=0.1)
+    got = world.agent.ask("call", n=3, **channel)
+    assert got["ok"] == 3, f"calls after idleness: {got}"
+    assert got["slowest_ms"] < FAST_MS, f"the first took {got['slowest_ms']:.0f} ms"
+    notes.append(f"awake within {got['slowest_ms']:.0f} ms")
+
+
+SCENARIOS = [
+    ("three backends, even within 1 %", spread_over_three),
+    ("a fourth backend joins", scale_up),
+    ("one drains under load", drain_under_load),
+    ("to zero and back", to_zero_and_back),
+    ("unknown, then created", unknown_then_created),
+    ("nine in one zone, one in another", nine_and_one),
+    ("forms of a name", forms_of_a_name),
+    ("idle, then called again", idle_and_awake),
+    ("controller killed and restarted", controller_restarted),
+]

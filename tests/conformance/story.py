@@ -1,0 +1,63 @@
+"""The story that the product exists for, at full speed: a million calls, one joins, one leaves."""
+import time
+
+from scenarios import assert_shares
+from world import World
+
+CALLS = 1_000_000
+THREADS = 10
+JOIN_LIMIT_MS = 50
+TOTAL_SECONDS = 900
+
+
+def _million_calls(world, target, report, notes):
+    by_backend, done, begin = {}, 0, time.monotonic()
+    step = CALLS // 10
+    while done < CALLS:
+        got = world.agent.ask("call", timeout=TOTAL_SECONDS, target=target, n=step,
+                              threads=THREADS)
+        assert got["failed"] == 0, f"{got['failed']} calls failed: {got['first_error']}"
+        done += got["ok"]
+        for name, count in got["by_backend"].items():
+            by_backend[name] = by_backend.get(name, 0) + count
+        report.note(f"{done:,} calls, {done / (time.monotonic() - begin):,.0f} a second")
+    assert_shares(by_backend, {name: 1 / 3 for name in ("b1", "b2", "b3")}, 0.01 / 3)
+    notes.append("/".join(f"{count:,}" for _, count in sorted(by_backend.items())))
+
+
+def _join(world, target, notes):
+    with world.load(target, threads=THREADS, pause_us=0) as load:
+        load.wait_calls(1000)
+        moment = world.manifests.slice("greeter", world.endpoints(1, 2, 3, 4))
+        took = load.wait_seen("b4") - moment * 1000
+    load.assert_unfailed()
+    assert took < JOIN_LIMIT_MS, f"the first call of the fourth came after {took:.1f} ms"
+    notes.append(f"first call after {took:.1f} ms, {load.ok:,} calls, 0 failed")
+
+
+def _leave(world, target, notes):
+    greeter, leaving = world.leaver()
+    world.manifests.slice("greeter", world.endpoints(1, 2, 3) + [leaving])
+    world.reach(target, ("b1", "b2", "b3", greeter.name))
+    with world.load(target, threads=THREADS, pause_us=0) as load:
+        load.wait_calls(1000)
+        world.manifests.slice("greeter", world.endpoints(1, 2, 3) + [leaving.draining()])
+        load.wait_unseen(greeter.name)
+        greeter.drain()
+        greeter.process.wait(10)
+        world.manifests.slice("greeter", world.endpoints(1, 2, 3))
+        load.wait_calls(1000)
+    load.assert_unfailed()
+    notes.append(f"{load.ok:,} calls, 0 failed")
+
+
+def run(command, work, report):
+    with World(work, command) as world:
+        target, _ = world.publish("greeter", world.endpoints(1, 2, 3))
+        with report.case("story: a million calls over three, even within 1 %") as notes:
+            world.reach(target, ("b1", "b2", "b3"))
+            _million_calls(world, target, report, notes)
+        with report.case(f"story: the fourth is called within {JOIN_LIMIT_MS} ms") as notes:
+            _join(world, target, notes)
+        with report.case("story: one drains, no call is lost") as notes:
+            _leave(world, target, notes)

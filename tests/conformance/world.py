@@ -1,0 +1,140 @@
+"""What every scenario stands on: one controller, ten backends and a leaver, one client agent."""
+import contextlib
+from pathlib import Path
+
+from agents import Agent
+from support import greeters, lookaside
+from support.manifests import Endpoint, Manifests
+from support.process import Block, wait_until
+
+BACKENDS = 10
+ONE_OF = "b1 b2 b3 b4 b5 b6 b7 b8 b9 b10".split()
+
+
+class World:
+    """Everything lives on one block of loopback addresses, so that worlds run side by side."""
+
+    def __init__(self, work, command):
+        self.work, self.command = Path(work), command
+        self.block = Block()
+        self.manifests = Manifests(self.work / "manifests")
+        server = self.block.address(254)
+        self.lookaside = lookaside.Lookaside(self.work, self.manifests.directory,
+                                             f"{server}:18000", f"{server}:18080")
+        self.greeters, self.agent = [], None
+
+    def __enter__(self):
+        self.cleanup = contextlib.ExitStack()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.block.close)
+            undo.callback(lambda: [greeter.process.kill() for greeter in self.greeters])
+            self.greeters = greeters.start_all(
+                [self.block.address(10 + i) for i in range(1, BACKENDS + 1)], self.work)
+            undo.callback(self.lookaside.stop)
+            self.lookaside.start()
+            bootstrap = self.lookaside.bootstrap(self.work / "bootstrap.json", "conformance")
+            self.agent = Agent(self.command, bootstrap, self.work / "agent.log").start()
+            undo.callback(lambda: self.agent.close())
+            self.cleanup = undo.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.cleanup.close()
+
+    def revive(self):
+        """Starts the agent again if the scenario before this one ended it."""
+        if not self.agent.running:
+            self.agent = Agent(self.command, self.work / "bootstrap.json",
+                               self.work / "agent.log").start()
+
+    def endpoint(self, number, zone="zone-a"):
+        return Endpoint(self.block.address(10 + number), zone, pod=f"pod-{number}")
+
+    def endpoints(self, *numbers):
+        return [self.endpoint(number) for number in numbers]
+
+    def leaver(self, number=11):
+        """One more backend, for a scenario to end: the process and its endpoint."""
+        greeter = greeters.Greeter(self.block.address(10 + number), f"b{number}", self.work)
+        self.greeters.append(greeter)
+        greeter.start().wait_ready()
+        return greeter, self.endpoint(number)
+
+    def publish(self, name, endpoints):
+        """A new Service and its slice; returns the target and the moment of the slice's write."""
+        self.manifests.service(name)
+        return f"xds:///{name}.shop:8001", self.manifests.slice(name, endpoints)
+
+    def call(self, target, n=1, **fields):
+        return self.agent.ask("call", target=target, n=n, **fields)
+
+    def reach(self, target, backends, timeout=20):
+        """Waits until calls go to these backends, all of them and no other."""
+        wanted = set(backends)
+
+        def probe():
+            got = self.call(target, n=4 * len(wanted), threads=2)
+            return got["failed"] == 0 and set(got["by_backend"]) == wanted
+        wait_until(probe, timeout, f"calls to {target} reach {sorted(wanted)} and nobody else")
+
+    @contextlib.contextmanager
+    def load(self, target, **fields):
+        """Continuous calls for the time of the body; gives a Load."""
+        fields = {"threads": 4, "pause_us": 1000, "timeout_ms": 10000, **fields}
+        self.agent.ask("start", target=target, **fields)
+        load = Load(self.agent)
+        try:
+            yield load
+        except BaseException:
+            with contextlib.suppress(AssertionError):
+                self.agent.ask("stop")
+            raise
+        load.add(self.agent.ask("stop"))
+
+
+class Load:
+    """The sum of what a continuous load has counted so far."""
+
+    def __init__(self, agent):
+        self.agent = agent
+        self.ok = self.failed = 0
+        self.errors, self.first_error = {}, ""
+        self.last, self.first_seen = {}, {}
+
+    def add(self, totals):
+        self.last = totals["by_backend"]
+        self.ok += totals["ok"]
+        self.failed += totals["failed"]
+        self.first_error = self.first_error or totals["first_error"]
+        self.first_seen = totals["first_seen_ms"]
+        for code, count in totals["errors"].items():
+            self.errors[code] = self.errors.get(code, 0) + count
+        return totals
+
+    def stats(self):
+        """What happened since the last stats."""
+        return self.add(self.agent.ask("stats"))
+
+    def wait_calls(self, count, timeout=20):
+        wanted = self.ok + count
+        wait_until(lambda: self.stats() and self.ok >= wanted, timeout,
+                   lambda: f"{count} more calls ({self.ok} ok, {self.failed} failed: "
+                           f"{self.first_error})")
+
+    def wait_seen(self, backend, timeout=20):
+        """The unix time, in ms, of the first reply of a backend."""
+        wait_until(lambda: self.stats() and backend in self.first_seen, timeout,
+                   f"a first call reaches {backend}", interval=0.005)
+        return self.first_seen[backend]
+
+    def wait_unseen(self, backend, timeout=10):
+        """Waits until a good number of calls in a row has passed a backend by."""
+        def probe():
+            got = self.stats()
+            return got["ok"] >= 20 and backend not in got["by_backend"]
+        wait_until(probe, timeout, f"no call goes to {backend} any more", interval=0.05)
+
+    def assert_unfailed(self):
+        assert self.failed == 0, \
+            f"{self.failed} of {self.failed + self.ok} calls failed: {self.errors} {self.first_error}"
+        assert self.ok > 0, "not one call was made"

@@ -1,0 +1,165 @@
+#include "fake_server.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define HEAD_MAX 65536
+
+static void conn_drop(struct fake_conn *conn)
+{
+    conn->server->conns[conn->index] = NULL;
+    fd_watch_free(conn->watch);
+    close(conn->fd);
+    buf_done(&conn->in);
+    free(conn);
+}
+
+static void request_dispatch(struct fake_conn *conn)
+{
+    struct fake_server *server = conn->server;
+    CLEANUP(freep) char *head = buf_take(&conn->in, NULL);
+    char path[4096] = "";
+
+    buf_init(&conn->in, HEAD_MAX);
+    cr_assert_eq(sscanf(head, "GET %4095s HTTP/1.1", path), 1, "not a GET: %s", head);
+    server->requests++;
+    server->on_request(server->ctx, conn, path, head);
+}
+
+static void on_conn(void *ctx, int events unused_arg)
+{
+    struct fake_conn *conn = ctx;
+    char bytes[4096];
+    ssize_t got = read(conn->fd, bytes, sizeof(bytes));
+
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0) {
+        conn_drop(conn);
+        return;
+    }
+    cr_assert_eq(buf_append(&conn->in, bytes, (size_t)got), CODE_OK);
+    if (strstr(buf_cstr(&conn->in), "\r\n\r\n"))
+        request_dispatch(conn);
+}
+
+static void on_accept(void *ctx, int events unused_arg)
+{
+    struct fake_server *server = ctx;
+    struct fake_conn *conn = xcalloc(1, sizeof(*conn));
+
+    conn->fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC);
+    cr_assert_geq(conn->fd, 0);
+    cr_assert_lt(server->accepted, FAKE_CONNS_MAX);
+    conn->server = server;
+    conn->index = server->accepted++;
+    server->conns[conn->index] = conn;
+    buf_init(&conn->in, HEAD_MAX);
+    cr_assert_eq(fd_watch_new(server->loop, conn->fd, on_conn, conn, &conn->watch, NULL), CODE_OK);
+    fd_watch_set(conn->watch, FD_READABLE);
+}
+
+void fake_server_start(struct fake_server *server, struct loop *loop, unsigned port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    socklen_t len = sizeof(addr);
+    int on = 1;
+
+    server->loop = loop;
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(server->fd, 0);
+    setsockopt(server->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    cr_assert_eq(bind(server->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(server->fd, 16), 0);
+    cr_assert_eq(getsockname(server->fd, (struct sockaddr *)&addr, &len), 0);
+    server->port = ntohs(addr.sin_port);
+    cr_assert_eq(fd_watch_new(loop, server->fd, on_accept, server, &server->watch, NULL), CODE_OK);
+    fd_watch_set(server->watch, FD_READABLE);
+}
+
+void fake_server_stop(struct fake_server *server)
+{
+    for (size_t i = 0; i < server->accepted; i++)
+        if (server->conns[i])
+            conn_drop(server->conns[i]);
+    fd_watch_free(server->watch);
+    close(server->fd);
+    server->accepted = 0;
+}
+
+void fake_send(struct fake_conn *conn, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t sent = send(conn->fd, bytes, len, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EAGAIN) {
+            loop_turn(conn->server->loop, 1); /* the client is on the same loop */
+            continue;
+        }
+        if (sent < 0)
+            return; /* the client has hung up */
+        bytes += sent;
+        len -= (size_t)sent;
+    }
+}
+
+void fake_answer(struct fake_conn *conn, int status, const char *extra, const char *body)
+{
+    CLEANUP(freep) char *text = NULL;
+    int len = asprintf(&text, "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n%s", status,
+                       strlen(body), extra, body);
+
+    fake_send(conn, text, (size_t)len);
+}
+
+void fake_open(struct fake_conn *conn)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    fake_send(conn, head, sizeof(head) - 1);
+}
+
+void fake_chunk(struct fake_conn *conn, const char *text)
+{
+    CLEANUP(freep) char *chunk = NULL;
+    int len = asprintf(&chunk, "%zx\r\n%s\r\n", strlen(text), text);
+
+    fake_send(conn, chunk, (size_t)len);
+}
+
+void fake_end(struct fake_conn *conn)
+{
+    fake_send(conn, "0\r\n\r\n", 5);
+}
+
+void fake_close(struct fake_conn *conn, bool reset)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+    if (reset)
+        setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    conn_drop(conn);
+}
+
+void turn_until(struct loop *loop, const size_t *count, size_t at_least)
+{
+    uint64_t deadline = clock_monotonic_us() + 10000000;
+
+    while (*count < at_least && clock_monotonic_us() < deadline)
+        loop_turn(loop, 100);
+    cr_assert_geq(*count, at_least, "gave up waiting: %zu of %zu", *count, at_least);
+}
+
+void turn_for_ms(struct loop *loop, uint64_t ms)
+{
+    uint64_t end = clock_monotonic_us() + ms * 1000;
+
+    for (uint64_t now = clock_monotonic_us(); now < end; now = clock_monotonic_us())
+        loop_turn(loop, (end - now) / 1000 + 1);
+}

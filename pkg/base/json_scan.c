@@ -1,5 +1,6 @@
 #include "base/json_scan.h"
 
+#include <endian.h>
 #include <math.h>
 
 #include "base/json.h"
@@ -72,18 +73,21 @@ static const char *check_escape(struct str text, size_t at, size_t *ret_len)
     return "half a surrogate pair";
 }
 
-/* True if eight bytes are neither quote, backslash, control character nor above ASCII: the high bit
- * of a lane is set by the byte itself, or by a borrow from "below 0x20" and "equal to x". A borrow out
- * of a lane below can only raise a false alarm. */
-static bool all_plain(const char *ptr)
+/* How many of the next eight bytes are neither quote, backslash, control character nor above ASCII.
+ * The high bit of a lane is set by the byte itself, or by a borrow from "below 0x20" or "equal to x";
+ * a borrow reaches only lanes behind the first that has its bit set. */
+static size_t plain_run(const char *ptr)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t eight;
+    uint64_t marks;
 
     memcpy(&eight, ptr, sizeof(eight));
-    return ((eight | (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) |
-             ((eight ^ ones * '\\') - ones)) &
-            ones * 0x80) == 0;
+    eight = le64toh(eight);
+    marks = eight | (eight - ones * 0x20) | ((eight ^ ones * '"') - ones) |
+            ((eight ^ ones * '\\') - ones);
+    marks &= ones * 0x80;
+    return marks ? (size_t)__builtin_ctzll(marks) / 8 : 8;
 }
 
 /* The character at `at`, inside a string; it is not the closing quote. */
@@ -103,23 +107,23 @@ static const char *check_char(struct str text, size_t at, size_t *ret_len)
 static const char *scan_string(struct scan *scan)
 {
     const struct str text = scan->text;
+    size_t at = scan->at;
     const char *wrong = NULL;
 
-    while (scan->at < text.len) {
-        size_t len = 8;
+    while (!wrong && at < text.len) {
+        size_t len = text.len - at >= 8 ? plain_run(text.ptr + at) : 0;
 
-        if (text.len - scan->at < 8 || !all_plain(text.ptr + scan->at)) {
-            if (text.ptr[scan->at] == '"') {
-                scan->at++;
-                return NULL;
-            }
-            wrong = check_char(text, scan->at, &len);
-            if (wrong)
-                return wrong;
+        if (len == 0 && text.ptr[at] == '"') {
+            scan->at = at + 1;
+            return NULL;
         }
-        scan->at += len;
+        if (len == 0)
+            wrong = check_char(text, at, &len);
+        if (!wrong)
+            at += len;
     }
-    return "the text ends inside a string";
+    scan->at = at;
+    return wrong ? wrong : "the text ends inside a string";
 }
 
 /* At least one digit. */

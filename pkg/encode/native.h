@@ -9,7 +9,7 @@
 #include "base/blob.h"
 #include "model/service.h"
 
-/* Arguments as encode_assignment(). The version field is filled with the hash of the rest; it is also returned. */
+/* Arguments as encode_assignment(). The version field is filled with the hash of the rest; it is also returned; never 0. */
 struct blob *encode_native_list(const struct backend_list *list, uint16_t asked_port, struct str hostname, uint64_t *ret_version) must_check;
 
 #endif

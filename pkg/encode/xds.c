@@ -1,19 +1,21 @@
 #include "encode/xds.h"
 
+#include <assert.h>
+
 #include "wire/fields.h"
 #include "wire/writer.h"
 
-/* A Listener or Cluster is a name that a peer chose (at most a few KiB, three times) and constants. */
+/* A Listener or Cluster is a name or two (at most a few KiB, four times) and constants. */
 #define SMALL_RESOURCE_MAX (64 * 1024)
-/* Endpoints are few dozen bytes; 64: an IPv6 address with everything around it, and room to spare. */
-#define ENDPOINT_MAX 256
 
 #define NO_LIMIT UINT32_MAX
 
 static struct blob *take(struct buf *buf)
 {
-    struct blob *blob = blob_copy(buf->ptr, buf->len);
+    struct blob *blob;
 
+    assert(!buf_failed(buf)); /* names are at most a few KiB */
+    blob = blob_copy(buf->ptr, buf->len);
     buf_done(buf);
     return blob;
 }

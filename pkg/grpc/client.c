@@ -11,6 +11,7 @@
 #define CLIENT_QUEUE_MAX (64 * 1024 * 1024)  /* bytes that wait in one call; our own */
 #define CLIENT_WRITE_MAX (256 * 1024)        /* of one write */
 #define ERROR_KEPT_MAX 256
+#define REQUEST_HEADERS_MAX 8
 
 struct grpc_client {
     struct loop *loop;
@@ -219,6 +220,26 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     return 0;
 }
 
+/* A request that could not be sent, as after the server's GOAWAY, has no stream that could close. */
+static int on_frame_not_sent(nghttp2_session *session unused_arg, const nghttp2_frame *frame, int error,
+                             void *ctx)
+{
+    struct grpc_client *client = ctx;
+
+    if (frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    list_for_each(node, &client->calls) {
+        struct grpc_call *call = container_of(node, struct grpc_call, link);
+
+        if (call->stream_id != frame->hd.stream_id)
+            continue;
+        call_decide(call, CODE_UNAVAILABLE, nghttp2_strerror(error));
+        call_end(call);
+        break;
+    }
+    return 0;
+}
+
 static ssize_t on_read(nghttp2_session *session unused_arg, int32_t stream_id unused_arg, uint8_t *out,
                        size_t max, uint32_t *flags, nghttp2_data_source *source, void *ctx unused_arg)
 {
@@ -249,6 +270,7 @@ static int new_session(struct grpc_client *client)
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_not_sent);
     result = nghttp2_session_client_new(&client->session, callbacks, client);
     nghttp2_session_callbacks_del(callbacks);
     if (result == 0)
@@ -309,7 +331,7 @@ static void on_flush(void *ctx)
     if (client->connected && !nghttp2_session_want_read(client->session) &&
         !nghttp2_session_want_write(client->session))
         disconnect(client, "the server closed the connection");
-    deliver_ends(client); /* last: a callback may free the client's calls, not the client */
+    deliver_ends(client);
 }
 
 static void on_data(void *ctx, const void *ptr, size_t len)
@@ -391,8 +413,8 @@ static nghttp2_nv header_of(const char *name, const char *value)
 
 static void submit(struct grpc_call *call, const char *path, uint64_t deadline_ms)
 {
-    char timeout[16];
-    nghttp2_nv headers[] = {
+    char timeout[16] = "";
+    nghttp2_nv headers[REQUEST_HEADERS_MAX] = {
         header_of(":method", "POST"),
         header_of(":scheme", "http"),
         header_of(":path", path),
@@ -400,14 +422,13 @@ static void submit(struct grpc_call *call, const char *path, uint64_t deadline_m
         header_of("te", "trailers"),
         header_of("content-type", "application/grpc"),
         header_of("user-agent", "lookaside/" LOOKASIDE_VERSION),
-        header_of("grpc-timeout", timeout),
     };
-    size_t len = ARRAY_LEN(headers) - (deadline_ms ? 0 : 1);
+    size_t len = REQUEST_HEADERS_MAX - 1;
     nghttp2_data_provider provider = {.source = {.ptr = call}, .read_callback = on_read};
 
     if (deadline_ms) {
         grpc_timeout_format(deadline_ms, timeout);
-        headers[len - 1] = header_of("grpc-timeout", timeout);
+        headers[len++] = header_of("grpc-timeout", timeout);
     }
     call->stream_id =
         nghttp2_submit_request(call->client->session, NULL, headers, len, &provider, call);

@@ -23,6 +23,7 @@ struct grpc_call_handler {
 /* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`. `authority` is copied. */
 enum code grpc_client_new(struct loop *loop, const struct address *server, const char *authority,
                           uint64_t connect_timeout_ms, struct grpc_client **ret_client, struct err *err) must_check;
+/* Not inside its callbacks. NULL is fine. */
 void grpc_client_free(struct grpc_client *client);
 
 /* deadline_ms 0: none. The call lives until on_end or grpc_call_cancel(). */

@@ -284,6 +284,8 @@ static bool check_alive(struct peer *peer, uint64_t now)
 {
     const struct grpc_limits *limits = &peer->server->limits;
 
+    if (peer->paused)
+        return true; /* we do not listen; stuck() watches */
     if (peer->pinged_us && peer->heard_us >= peer->pinged_us)
         peer->pinged_us = 0;
     if (peer->pinged_us)

@@ -99,6 +99,11 @@ void wire_close_any(struct buf *out, size_t mark, size_t value_mark)
     wire_close(out, mark);
 }
 
+size_t wire_sized_varint(uint32_t number, uint64_t value)
+{
+    return varint_len(tag_of(number, WIRE_VARINT)) + varint_len(value);
+}
+
 size_t wire_sized(uint32_t number, size_t len)
 {
     return varint_len(tag_of(number, WIRE_BYTES)) + varint_len(len) + len;

@@ -21,6 +21,8 @@ void wire_close(struct buf *out, size_t mark);
 /* google.protobuf.Any. */
 size_t wire_open_any(struct buf *out, uint32_t number, struct str type_url, size_t *ret_value_mark) must_check;
 void wire_close_any(struct buf *out, size_t mark, size_t value_mark);
+/* Bytes that wire_put_varint() writes. */
+size_t wire_sized_varint(uint32_t number, uint64_t value);
 /* Bytes that a length-delimited field of `len` bytes takes, tag and length included. */
 size_t wire_sized(uint32_t number, size_t len);
 /* Tag and length only; `len` bytes follow by other means. At most 15 bytes. */

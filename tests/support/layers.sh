@@ -39,7 +39,8 @@ check_own() { # where self allowed header
     case $4 in
     *.pb-c.h) target=wire ;;
     */*) target=${4%%/*} ;;
-    *) offend "$1" "\"$4\": write the layer too, as in \"base/str.h\"" && return ;;
+    *) [ "$2" = cmd ] && return # a program's own header beside it
+        offend "$1" "\"$4\": write the layer too, as in \"base/str.h\"" && return ;;
     esac
     may_include "$target" "$2 $3" || offend "$1" "$2 may not include \"$4\" ($target)"
 }

@@ -79,7 +79,8 @@ Test(loop, now_is_read_again_for_timers_that_follow_long_work)
 static void read_now_and_stop(void *ctx, int events)
 {
     (void)events;
-    read_now(ctx);
+    if (*(uint64_t *)ctx == 0)
+        read_now(ctx);
     loop_stop(loop);
 }
 

@@ -1,0 +1,59 @@
+#include "controller/controller.h"
+
+#include "controller/publish.h"
+#include "controller/store.h"
+
+struct controller {
+    struct loop *loop;
+    struct store store;
+    struct publisher *publisher;
+    struct controller_stats stats;
+};
+
+struct controller *controller_new(const struct controller_options *options)
+{
+    struct controller *controller = xcalloc(1, sizeof(*controller));
+
+    controller->loop = options->loop;
+    controller->publisher = publisher_new(options, &controller->store, &controller->stats);
+    store_init(&controller->store, controller->publisher, &controller->stats);
+    return controller;
+}
+
+void controller_free(struct controller *controller)
+{
+    if (!controller)
+        return;
+    store_done(&controller->store);
+    publisher_free(controller->publisher);
+    free(controller);
+}
+
+struct controller_scope *controller_scope_new(struct controller *controller, enum object_kind kind,
+                                              const char *label)
+{
+    struct controller_scope *scope = xcalloc(1, sizeof(*scope));
+
+    scope->store = &controller->store;
+    scope->loop = controller->loop;
+    scope->kind = kind;
+    scope->label = xstrdup(label);
+    list_init(&scope->link);
+    list_append(&controller->store.scopes, &scope->link);
+    return scope;
+}
+
+void controller_set_synced(struct controller *controller)
+{
+    publisher_start(controller->publisher);
+}
+
+const struct catalog *controller_catalog(const struct controller *controller)
+{
+    return publisher_catalog(controller->publisher);
+}
+
+const struct controller_stats *controller_stats(const struct controller *controller)
+{
+    return &controller->stats;
+}

@@ -1,0 +1,251 @@
+#include "controller/publish.h"
+
+#define WINDOW_MIN_US (10 * 1000)
+#define WINDOW_MAX_US (1000 * 1000)
+#define FANOUTS_PER_WINDOW 4
+
+struct publisher {
+    struct controller_options options;
+    struct store *store;
+    struct controller_stats *stats;
+    const struct catalog *catalog;
+    bool started;
+    struct list now;   /* groups that go out at the end of the turn */
+    struct list later; /* groups whose window has not passed, in no order */
+    struct deferred flush;
+    struct timer *timer;
+    uint64_t timer_us; /* when it fires; UINT64_MAX: it does not */
+};
+
+/* ---- what ---- */
+
+static const struct object *first_service(const struct group *group)
+{
+    if (list_empty(&group->services))
+        return NULL;
+    return container_of(group->services.next, struct object, link);
+}
+
+/* One reference, or NULL when there is no Service object. */
+static const struct service *build(struct publisher *publisher, const struct group *group)
+{
+    const struct object *object = first_service(group);
+    CLEANUP(freep) const struct slice **slices = NULL;
+    struct service_spec spec;
+    size_t len = 0;
+
+    if (!object)
+        return NULL;
+    slices = xmalloc((group->slices_len + 1) * sizeof(const struct slice *));
+    list_for_each(link, &group->slices)
+    {
+        slices[len++] = container_of(link, struct object, link)->value.slice;
+    }
+    spec = object->value.service->spec;
+    spec.received_us = group->received_us;
+    counter_add(&publisher->stats->rebuilds, 1);
+    return service_new(&spec, slices, len);
+}
+
+/* Of a Service with several ports: those of the port with most of them. */
+static uint64_t endpoints_of(const struct service *service)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; service && i < service->ports_len; i++) {
+        if (service->ports[i].list.len > most)
+            most = service->ports[i].list.len;
+    }
+    return most;
+}
+
+/* True if the edit got something. */
+static bool publish_group(struct publisher *publisher, struct group *group,
+                          struct catalog_edit *edit)
+{
+    struct counter *endpoints = &publisher->stats->endpoints;
+    const struct service *before =
+        catalog_find(publisher->catalog, group->namespace_name, group->name);
+    const struct service *after = build(publisher, group);
+
+    if (before == after)
+        return false;
+    if (before && after && service_equal(before, after)) {
+        service_unref(after);
+        return false;
+    }
+    counter_set(endpoints, counter_get(endpoints) - endpoints_of(before) + endpoints_of(after));
+    if (after)
+        catalog_put(edit, after);
+    else
+        catalog_remove(edit, group->namespace_name, group->name);
+    return true;
+}
+
+static void publish(struct publisher *publisher, const struct catalog *next)
+{
+    catalog_unref(publisher->catalog);
+    publisher->catalog = next;
+    counter_set(&publisher->stats->services, catalog_len(next));
+    counter_add(&publisher->stats->publications, 1);
+    publisher->options.publish(publisher->options.ctx, catalog_ref(next));
+}
+
+/* ---- when ---- */
+
+static uint64_t window_us(const struct publisher *publisher)
+{
+    const struct controller_options *options = &publisher->options;
+    uint64_t fanout_us = options->fanout_us ? options->fanout_us(options->ctx) : 0;
+
+    return max_u64(WINDOW_MIN_US,
+                   FANOUTS_PER_WINDOW * min_u64(fanout_us, WINDOW_MAX_US / FANOUTS_PER_WINDOW));
+}
+
+static void start_timer(struct publisher *publisher, uint64_t due_us)
+{
+    uint64_t now = loop_now_us(publisher->options.loop);
+
+    if (due_us >= publisher->timer_us)
+        return;
+    publisher->timer_us = due_us;
+    timer_start(publisher->timer, due_us > now ? (due_us - now + 999) / 1000 : 0);
+}
+
+static void send_now(struct publisher *publisher, struct group *group)
+{
+    list_remove(&group->pending);
+    list_append(&publisher->now, &group->pending);
+    if (publisher->started)
+        deferred_schedule(publisher->options.loop, &publisher->flush);
+}
+
+static void send_later(struct publisher *publisher, struct group *group, uint64_t due_us)
+{
+    list_remove(&group->pending);
+    list_append(&publisher->later, &group->pending);
+    group->due_us = due_us;
+    start_timer(publisher, due_us);
+}
+
+static void on_timer(void *ctx)
+{
+    struct publisher *publisher = ctx;
+    uint64_t now = loop_now_us(publisher->options.loop);
+    uint64_t next = UINT64_MAX;
+
+    list_for_each_safe(link, &publisher->later)
+    {
+        struct group *group = container_of(link, struct group, pending);
+
+        if (group->due_us <= now)
+            send_now(publisher, group);
+        else
+            next = min_u64(next, group->due_us);
+    }
+    publisher->timer_us = UINT64_MAX;
+    if (next != UINT64_MAX)
+        start_timer(publisher, next);
+}
+
+/* An empty group is kept until no window can depend on when it was published last. */
+static void retire(struct publisher *publisher, struct group *group, uint64_t now)
+{
+    if (!list_empty(&group->services) || !list_empty(&group->slices))
+        return;
+    if (group->published_us == 0 || now - group->published_us >= WINDOW_MAX_US)
+        store_drop_group(publisher->store, group);
+    else
+        send_later(publisher, group, group->published_us + WINDOW_MAX_US);
+}
+
+static void on_flush(void *ctx)
+{
+    struct publisher *publisher = ctx;
+    struct catalog_edit *edit = catalog_edit_new(publisher->catalog);
+    uint64_t now = loop_now_us(publisher->options.loop);
+    const struct catalog *next;
+    struct list *link;
+
+    while ((link = list_pop(&publisher->now))) {
+        struct group *group = container_of(link, struct group, pending);
+
+        if (publish_group(publisher, group, edit))
+            group->published_us = now;
+        group->received_us = 0;
+        retire(publisher, group, now);
+    }
+    next = catalog_edit_finish(edit);
+    if (next != publisher->catalog)
+        publish(publisher, next);
+    else
+        catalog_unref(next);
+}
+
+void publisher_touch(struct publisher *publisher, struct group *group, uint64_t received_us)
+{
+    uint64_t now = loop_now_us(publisher->options.loop);
+    uint64_t due_us;
+
+    if (group->received_us != 0)
+        return;
+    group->received_us = received_us;
+    due_us = group->published_us != 0 ? group->published_us + window_us(publisher) : 0;
+    if (due_us <= now)
+        send_now(publisher, group);
+    else
+        send_later(publisher, group, due_us);
+}
+
+void publisher_untouch(struct group *group)
+{
+    list_remove(&group->pending);
+    group->received_us = 0;
+}
+
+void publisher_start(struct publisher *publisher)
+{
+    const struct catalog *before = publisher->catalog;
+
+    if (publisher->started)
+        return;
+    publisher->started = true;
+    on_flush(publisher);
+    /* Also an empty cluster is something to tell. */
+    if (publisher->catalog == before)
+        publish(publisher, catalog_ref(before));
+}
+
+const struct catalog *publisher_catalog(const struct publisher *publisher)
+{
+    return publisher->catalog;
+}
+
+/* ---- life ---- */
+
+struct publisher *publisher_new(const struct controller_options *options, struct store *store,
+                                struct controller_stats *stats)
+{
+    struct publisher *publisher = xcalloc(1, sizeof(*publisher));
+
+    publisher->options = *options;
+    publisher->store = store;
+    publisher->stats = stats;
+    publisher->catalog = catalog_new_empty();
+    publisher->timer_us = UINT64_MAX;
+    list_init(&publisher->now);
+    list_init(&publisher->later);
+    deferred_init(&publisher->flush, on_flush, publisher);
+    publisher->timer = timer_new(options->loop, on_timer, publisher);
+    return publisher;
+}
+
+void publisher_free(struct publisher *publisher)
+{
+    if (!publisher)
+        return;
+    deferred_cancel(&publisher->flush);
+    timer_free(publisher->timer);
+    catalog_unref(publisher->catalog);
+    free(publisher);
+}

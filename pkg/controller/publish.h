@@ -1,0 +1,28 @@
+/*
+ * Turns touched groups into catalogs: when, and what.
+ *
+ * When: the first change of a service at the end of the turn; what follows within the window, at its end. The window is
+ * clamp(10 ms, 4 × the last fan-out, 1 s), counted from the last publication of that service.
+ * What: the service rebuilt from all its slices; if that is equal to the published one, its pointer stays.
+ *
+ * Threads: the control loop.
+ */
+#ifndef CONTROLLER_PUBLISH_H
+#define CONTROLLER_PUBLISH_H
+
+#include "controller/store.h"
+
+struct publisher;
+
+struct publisher *publisher_new(const struct controller_options *options, struct store *store,
+                                struct controller_stats *stats) must_check;
+void publisher_free(struct publisher *publisher);
+/* Something about the group changed; `received_us`: when the object that says so came in. */
+void publisher_touch(struct publisher *publisher, struct group *group, uint64_t received_us);
+/* Forgets that it was touched. */
+void publisher_untouch(struct group *group);
+/* From now on touched groups go out; those that are waiting at once. Again: nothing happens. */
+void publisher_start(struct publisher *publisher);
+const struct catalog *publisher_catalog(const struct publisher *publisher);
+
+#endif

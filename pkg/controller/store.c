@@ -1,0 +1,396 @@
+#include "controller/store.h"
+
+#include <assert.h>
+
+#include "base/log.h"
+#include "controller/publish.h"
+
+static const char *const kind_names[] = {
+    [OBJECT_SERVICE] = "Service",
+    [OBJECT_SLICE] = "EndpointSlice",
+};
+
+static char *make_key(struct str namespace_name, struct str name, size_t *ret_len)
+{
+    size_t len = namespace_name.len + 1 + name.len;
+    char *key = xmalloc(len + 1);
+
+    memcpy(key, namespace_name.ptr, namespace_name.len);
+    key[namespace_name.len] = '/';
+    memcpy(key + namespace_name.len + 1, name.ptr, name.len);
+    key[len] = '\0';
+    *ret_len = len;
+    return key;
+}
+
+/* ---- groups ---- */
+
+struct group *store_group(struct store *store, struct str namespace_name, struct str name)
+{
+    size_t len;
+    CLEANUP(freep) char *key = make_key(namespace_name, name, &len);
+    struct group *group;
+
+    HASH_FIND(hh, store->groups, key, len, group);
+    return group;
+}
+
+static struct group *group_get(struct store *store, struct str namespace_name, struct str name)
+{
+    struct group *group = store_group(store, namespace_name, name);
+    size_t len;
+
+    if (group)
+        return group;
+    group = xcalloc(1, sizeof(*group));
+    group->key = make_key(namespace_name, name, &len);
+    group->namespace_name = str_make(group->key, namespace_name.len);
+    group->name = str_make(group->key + namespace_name.len + 1, name.len);
+    list_init(&group->services);
+    list_init(&group->slices);
+    list_init(&group->pending);
+    HASH_ADD_KEYPTR(hh, store->groups, group->key, len, group);
+    return group;
+}
+
+void store_drop_group(struct store *store, struct group *group)
+{
+    if (!list_empty(&group->services) || !list_empty(&group->slices))
+        return;
+    list_remove(&group->pending);
+    HASH_DELETE(hh, store->groups, group);
+    free(group->key);
+    free(group);
+}
+
+/* ---- values ---- */
+
+static bool value_empty(struct value value)
+{
+    return !value.service && !value.slice;
+}
+
+static void value_done(struct value *value)
+{
+    service_object_free(value->service);
+    slice_unref(value->slice);
+    *value = (struct value){NULL, NULL};
+}
+
+/* Which of two slices counts for a duplicate depends on the version, so that it is content too. */
+static bool value_equal(struct value a, struct value b)
+{
+    if (a.service && b.service)
+        return service_object_equal(a.service, b.service);
+    if (a.slice && b.slice)
+        return a.slice->resource_version == b.slice->resource_version &&
+               slice_equal(a.slice, b.slice);
+    return value_empty(a) && value_empty(b);
+}
+
+static struct group *group_for(struct store *store, struct value value)
+{
+    if (value.service)
+        return group_get(store, value.service->spec.namespace_name, value.service->spec.name);
+    if (value.slice && value.slice->service.len > 0)
+        return group_get(store, value.slice->namespace_name, value.slice->service);
+    return NULL;
+}
+
+static void count_object(struct controller_scope *scope, struct value value, bool here)
+{
+    struct counter *gauge = scope->kind == OBJECT_SERVICE ? &scope->store->stats->objects_services
+                                                          : &scope->store->stats->objects_slices;
+
+    if (!value_empty(value))
+        counter_set(gauge, here ? counter_get(gauge) + 1 : counter_get(gauge) - 1);
+}
+
+/* ---- objects ---- */
+
+static struct object *object_get(struct controller_scope *scope, const struct object_meta *meta)
+{
+    size_t len;
+    CLEANUP(freep) char *key = make_key(meta->namespace_name, meta->name, &len);
+    struct object *object;
+
+    HASH_FIND(hh, scope->objects, key, len, object);
+    if (object)
+        return object;
+    object = xcalloc(1, sizeof(*object));
+    object->key = TAKE(key);
+    list_init(&object->link);
+    HASH_ADD_KEYPTR(hh, scope->objects, object->key, len, object);
+    return object;
+}
+
+/* Takes the object out of its group without telling anybody. */
+static struct group *object_leave(struct object *object)
+{
+    struct group *group = TAKE(object->group);
+
+    if (!group)
+        return NULL;
+    if (object->value.slice)
+        group->slices_len--;
+    list_remove(&object->link);
+    return group;
+}
+
+static void object_join(struct object *object, struct group *group)
+{
+    object->group = group;
+    if (!group)
+        return;
+    if (object->value.slice)
+        group->slices_len++;
+    list_append(object->value.slice ? &group->slices : &group->services, &object->link);
+}
+
+/* Puts `value` (owned) in force. */
+static void object_set(struct controller_scope *scope, struct object *object, struct value value,
+                       uint64_t received_us)
+{
+    struct publisher *publisher = scope->store->publisher;
+    struct group *left = object_leave(object);
+    struct group *joined = group_for(scope->store, value);
+
+    count_object(scope, object->value, false);
+    value_done(&object->value);
+    object->value = value;
+    count_object(scope, value, true);
+    object_join(object, joined);
+    if (left)
+        publisher_touch(publisher, left, received_us);
+    if (joined && joined != left)
+        publisher_touch(publisher, joined, received_us);
+}
+
+static void object_free(struct controller_scope *scope, struct object *object)
+{
+    HASH_DELETE(hh, scope->objects, object);
+    value_done(&object->value);
+    value_done(&object->next);
+    free(object->key);
+    free(object);
+}
+
+static void object_remove(struct controller_scope *scope, struct object *object,
+                          uint64_t received_us)
+{
+    object_set(scope, object, (struct value){NULL, NULL}, received_us);
+    object_free(scope, object);
+}
+
+/* ---- what a source says ---- */
+
+static enum code decode(enum object_kind kind, const struct json *json,
+                        const struct object_meta *meta, struct value *ret_value, struct err *err)
+{
+    *ret_value = (struct value){NULL, NULL};
+    if (kind == OBJECT_SERVICE)
+        return decode_service(json, meta, &ret_value->service, err);
+    return decode_slice(json, meta, &ret_value->slice, err);
+}
+
+static void log_bad(const struct controller_scope *scope, const struct err *err, bool kept)
+{
+    log_warn(LOG_CONTROLLER, kept ? "bad object: its last good version stays" : "bad object: skipped",
+             KV_STR("kind", kind_names[scope->kind]), KV_STR("source", scope->label), KV_ERR(err));
+}
+
+/* A relist names the same bad version again: counted once, and said again only when the cause differs. */
+static void note_bad(struct controller_scope *scope, struct object *object,
+                     const struct object_meta *meta, const struct err *err)
+{
+    uint64_t message = hash_content(err->msg, strlen(err->msg)) | 1;
+
+    if (object->bad_message != message || object->bad_version != meta->resource_version)
+        counter_add(&scope->store->stats->bad_objects, 1);
+    if (object->bad_message != message)
+        log_bad(scope, err, !value_empty(object->value));
+    object->bad_message = message;
+    object->bad_version = meta->resource_version;
+}
+
+static bool read_meta(struct controller_scope *scope, const struct json *json,
+                      struct object_meta *ret_meta)
+{
+    struct err err = {0};
+
+    if (decode_meta(json, ret_meta, &err) == CODE_OK)
+        return true;
+    counter_add(&scope->store->stats->bad_objects, 1);
+    log_bad(scope, &err, false);
+    return false;
+}
+
+static void list_value(struct controller_scope *scope, struct object *object, struct value value)
+{
+    value_done(&object->next);
+    object->next = value;
+    object->has_next = true;
+    if (scope->list_received_us == 0)
+        scope->list_received_us = loop_now_us(scope->loop);
+}
+
+static void take_object(struct controller_scope *scope, const struct json *json)
+{
+    struct object_meta meta;
+    struct object *object;
+    struct value value;
+    struct err err = {0};
+
+    if (!read_meta(scope, json, &meta))
+        return;
+    object = object_get(scope, &meta);
+    object->seen = scope->list;
+    if (decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
+        note_bad(scope, object, &meta, &err);
+        return;
+    }
+    object->bad_message = 0;
+    if (scope->listing) {
+        list_value(scope, object, value);
+        return;
+    }
+    if (value_equal(object->value, value))
+        value_done(&value);
+    else
+        object_set(scope, object, value, loop_now_us(scope->loop));
+    if (value_empty(object->value))
+        object_free(scope, object);
+}
+
+static void on_list_abort(void *ctx)
+{
+    struct controller_scope *scope = ctx;
+    struct object *object, *next;
+
+    HASH_ITER(hh, scope->objects, object, next)
+    {
+        value_done(&object->next);
+        object->has_next = false;
+        if (value_empty(object->value))
+            object_free(scope, object);
+    }
+    scope->listing = false;
+}
+
+static void on_list_begin(void *ctx)
+{
+    struct controller_scope *scope = ctx;
+
+    if (scope->listing)
+        on_list_abort(scope);
+    scope->list++;
+    scope->list_received_us = 0;
+    scope->listing = true;
+}
+
+/* The object as the complete list has it. */
+static void apply_listed(struct controller_scope *scope, struct object *object, uint64_t now)
+{
+    if (object->has_next && !value_equal(object->value, object->next)) {
+        object_set(scope, object, object->next, now);
+        object->next = (struct value){NULL, NULL};
+    }
+    value_done(&object->next);
+    object->has_next = false;
+    if (object->seen != scope->list ||
+        (value_empty(object->value) && object->bad_message == 0))
+        object_remove(scope, object, now);
+}
+
+static void on_list_end(void *ctx)
+{
+    struct controller_scope *scope = ctx;
+    uint64_t received_us = scope->list_received_us;
+    struct object *object, *next;
+
+    if (received_us == 0)
+        received_us = loop_now_us(scope->loop);
+    HASH_ITER(hh, scope->objects, object, next)
+    {
+        apply_listed(scope, object, received_us);
+    }
+    scope->listing = false;
+}
+
+static void on_object(void *ctx, const struct json *json)
+{
+    take_object(ctx, json);
+}
+
+static void on_remove(void *ctx, const struct json *json)
+{
+    struct controller_scope *scope = ctx;
+    struct object_meta meta;
+    struct object *object;
+    size_t len;
+    CLEANUP(freep) char *key = NULL;
+
+    if (!read_meta(scope, json, &meta))
+        return;
+    key = make_key(meta.namespace_name, meta.name, &len);
+    HASH_FIND(hh, scope->objects, key, len, object);
+    if (object)
+        object_remove(scope, object, loop_now_us(scope->loop));
+}
+
+const struct kube_sink *controller_sink(void)
+{
+    static const struct kube_sink sink = {
+        .list_begin = on_list_begin,
+        .list_object = on_object,
+        .list_end = on_list_end,
+        .list_abort = on_list_abort,
+        .upsert = on_object,
+        .remove = on_remove,
+    };
+
+    return &sink;
+}
+
+/* ---- life ---- */
+
+void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats)
+{
+    *store = (struct store){.publisher = publisher, .stats = stats};
+    list_init(&store->scopes);
+}
+
+void store_done(struct store *store)
+{
+    struct group *group, *next;
+
+    assert(list_empty(&store->scopes));
+    HASH_ITER(hh, store->groups, group, next)
+    {
+        store_drop_group(store, group);
+    }
+}
+
+/* Silent: that a source ends says nothing about its objects, so what is published stays, and what was
+ * about to be published without them is not. */
+void controller_scope_free(struct controller_scope *scope)
+{
+    struct object *object, *next;
+
+    if (!scope)
+        return;
+    HASH_ITER(hh, scope->objects, object, next)
+    {
+        struct group *group = object_leave(object);
+
+        if (group) {
+            publisher_untouch(group);
+            store_drop_group(scope->store, group);
+        }
+        count_object(scope, object->value, false);
+        object_free(scope, object);
+    }
+    list_remove(&scope->link);
+    free(scope->label);
+    free(scope);
+}

@@ -1,0 +1,84 @@
+/*
+ * What the sources said: objects by scope, and the same objects by the Service that they belong to.
+ *
+ * A list is applied whole when it ends: until then its objects wait beside those in force, and if it is aborted they are dropped. So what is
+ * in force is always what some source held at one moment.
+ *
+ * Threads: the control loop. Tells the publisher which Services were touched; decides nothing about backends.
+ */
+#ifndef CONTROLLER_STORE_H
+#define CONTROLLER_STORE_H
+
+#include "controller/controller.h"
+#include "controller/decode.h"
+
+/* Before uthash.h, in every file that includes it. */
+#define HASH_FUNCTION HASH_FUNCTION_SEEDED
+#include "base/hash.h"
+#include <uthash.h>
+
+struct publisher;
+struct controller_scope;
+
+/* A Service's name with all that concerns it, whether or not there is a Service object. */
+struct group {
+    UT_hash_handle hh;
+    char *key; /* "namespace/name" */
+    struct str namespace_name, name;
+    struct list services; /* struct object.link; more than one only when sources overlap: the first counts */
+    struct list slices;
+    size_t slices_len;
+    /* The publisher's. */
+    struct list pending;  /* in its list of what goes out now, or later */
+    uint64_t received_us; /* of the oldest change that is not published; 0: none */
+    uint64_t published_us;
+    uint64_t due_us;
+};
+
+/* The content of one object, by the scope's kind; both NULL: there is none. */
+struct value {
+    struct service_object *service;
+    const struct slice *slice;
+};
+
+struct object {
+    UT_hash_handle hh;
+    char *key;
+    struct value value;
+    struct value next; /* of the list that is being read */
+    bool has_next;
+    uint64_t seen; /* the list that named it last */
+    struct group *group;
+    struct list link;
+    /* The last version that could not be decoded; 0: the last one could. */
+    uint64_t bad_message, bad_version;
+};
+
+struct store {
+    struct group *groups;
+    struct list scopes;
+    struct publisher *publisher;
+    struct controller_stats *stats;
+};
+
+struct controller_scope {
+    struct list link;
+    struct store *store;
+    struct loop *loop;
+    enum object_kind kind;
+    char *label;
+    struct object *objects;
+    bool listing;
+    uint64_t list; /* number of the current or last list */
+    uint64_t list_received_us;
+};
+
+void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats);
+/* All scopes must be gone. */
+void store_done(struct store *store);
+/* NULL: never heard of, or all gone. */
+struct group *store_group(struct store *store, struct str namespace_name, struct str name);
+/* Frees the group if it holds no object. */
+void store_drop_group(struct store *store, struct group *group);
+
+#endif

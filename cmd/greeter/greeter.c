@@ -1,4 +1,4 @@
-#include "cmd/greeter/greeter.h"
+#include "greeter.h"
 
 #include "wire/writer.h"
 

@@ -6,7 +6,7 @@
 #include <signal.h>
 
 #include "base/log.h"
-#include "cmd/greeter/greeter.h"
+#include "greeter.h"
 #include "net/listener.h"
 
 #define LISTEN_MAX 64

@@ -15,7 +15,7 @@
 #include "base/buf.h"
 
 #define JSON_DEPTH_MAX 64
-#define JSON_VALUES_MAX 4000000 /* at about 100 bytes each */
+#define JSON_VALUES_MAX 8000000 /* a page of 64 MiB has about 4 million, at 100 bytes each */
 
 struct json;
 

@@ -228,8 +228,12 @@ static bool read_meta(struct controller_scope *scope, const struct json *json,
 static void list_value(struct controller_scope *scope, struct object *object, struct value value)
 {
     value_done(&object->next);
+    object->has_next = !value_equal(object->value, value);
+    if (!object->has_next) {
+        value_done(&value);
+        return;
+    }
     object->next = value;
-    object->has_next = true;
     if (scope->list_received_us == 0)
         scope->list_received_us = loop_now_us(scope->loop);
 }
@@ -271,7 +275,7 @@ static void on_list_abort(void *ctx)
     {
         value_done(&object->next);
         object->has_next = false;
-        if (value_empty(object->value))
+        if (value_empty(object->value) && object->bad_message == 0)
             object_free(scope, object);
     }
     scope->listing = false;
@@ -291,12 +295,11 @@ static void on_list_begin(void *ctx)
 /* The object as the complete list has it. */
 static void apply_listed(struct controller_scope *scope, struct object *object, uint64_t now)
 {
-    if (object->has_next && !value_equal(object->value, object->next)) {
+    if (object->has_next) {
         object_set(scope, object, object->next, now);
         object->next = (struct value){NULL, NULL};
+        object->has_next = false;
     }
-    value_done(&object->next);
-    object->has_next = false;
     if (object->seen != scope->list ||
         (value_empty(object->value) && object->bad_message == 0))
         object_remove(scope, object, now);

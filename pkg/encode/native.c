@@ -8,9 +8,6 @@
 
 #define VERSION_LEN 16
 
-/* Of a backend: an address, a zone, names of a pod and of a node (each at most 253 bytes) and numbers. */
-#define BACKEND_MAX 2048
-
 static void put_text(struct buf *out, uint32_t number, struct str text)
 {
     if (text.len > 0)
@@ -63,8 +60,7 @@ static void format_version(uint64_t version, char text[VERSION_LEN + 1])
 struct blob *encode_native_list(const struct backend_list *list, uint16_t asked_port,
                                 struct str hostname, uint64_t *ret_version)
 {
-    size_t max = VERSION_LEN + 2 + (list ? list->len : 0) * (size_t)BACKEND_MAX;
-    struct buf out = BUFFER_INIT(max);
+    struct buf out = BUFFER_INIT(SIZE_MAX / 2); /* the list is our own, and bounds it */
     char version[VERSION_LEN + 1];
     struct blob *blob;
     uint64_t hash;

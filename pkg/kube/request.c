@@ -148,9 +148,17 @@ static void message_from_status(struct kube_request *request, unsigned status)
              status, (int)min_size(text.len, 256), text.len ? text.ptr : "");
 }
 
-static const char *transfer_cause(const struct kube_request *request, CURLcode result)
+static void message_from_transfer(struct kube_request *request, CURLcode result)
 {
-    return request->curl_error[0] ? request->curl_error : curl_easy_strerror(result);
+    const char *text = request->curl_error[0] ? request->curl_error : curl_easy_strerror(result);
+    bool with_errno = result == CURLE_COULDNT_CONNECT || result == CURLE_RECV_ERROR ||
+                      result == CURLE_SEND_ERROR;
+    long os_errno = 0;
+
+    curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
+    with_errno = with_errno && os_errno != 0;
+    snprintf(request->message, sizeof(request->message), with_errno ? "%s: %s" : "%s", text,
+             with_errno ? strerror((int)os_errno) : "");
 }
 
 /* Silence of a peer that is gone: found by our timer, by libcurl's, or by the kernel. */
@@ -178,7 +186,7 @@ static enum code response_code(struct kube_request *request, CURLcode result, un
         return status_code(status);
     }
     if (result != CURLE_OK) {
-        snprintf(request->message, sizeof(request->message), "%s", transfer_cause(request, result));
+        message_from_transfer(request, result);
         return is_silence(request, result) ? CODE_DEADLINE_EXCEEDED : CODE_UNAVAILABLE;
     }
     return CODE_OK;

@@ -136,7 +136,7 @@ class Client:
             if time.monotonic() > deadline:
                 called = set(last["by_backend"])
                 raise AssertionError(
-                    f"{self.target}: not within {within} s: calls to exactly {len(names)} backends; "
+                    f"{self.target}: not within {within} s: calls to just {len(names)} backends; "
                     f"not called {sorted(names - called)[:5]}, called though not listed "
                     f"{sorted(called - names)[:5]}, failed {last['failed']} {last['first_error']}")
             time.sleep(0.02)

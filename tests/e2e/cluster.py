@@ -25,7 +25,8 @@ CONTROLLERS = ("endpointslice-controller", "endpointslice-mirroring-controller",
 # Exactly what Lookaside may do, so that a request beyond it fails here first.
 LOOKASIDE_RULES = [
     {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
+     "verbs": ["list", "watch"]},
 ]
 LOOKASIDE_NAMESPACE = "lookaside-system"
 

@@ -22,7 +22,7 @@ from process import Process
 ZONES = ("a", "b", "c")
 REGION = "r"
 PORT = 8001
-# Longer than a client may take to follow (CALLS_SECONDS of client.py), so that it is the list that moved it.
+# Longer than a client may take to follow (CALLS_SECONDS of client.py): the list moves it, not this.
 PRESTOP_SECONDS = 3.0
 CUT_OFF = "e2e.lookaside.dev/cut-off"
 POLL_SECONDS = 0.005

@@ -38,7 +38,7 @@ REQUIREMENTS = {"kubernetes": "k8s.io/kubernetes", "etcd": "go.etcd.io/etcd/serv
 
 
 class Missing(Exception):
-    """Something that the machine lacks: the suite cannot run, which is no failure of the product."""
+    """Something that the machine lacks: the suite cannot run, which is no fault of the product."""
 
 
 def cache_root():

@@ -23,7 +23,7 @@ import namespace  # noqa: E402  (nothing is to be left in the tree)
 import programs  # noqa: E402
 from client import Client, find_python, write_bootstrap  # noqa: E402
 from cluster import Cluster  # noqa: E402
-from kubelet import REGION, ZONES, Kubelet  # noqa: E402
+from kubelet import ZONES, Kubelet  # noqa: E402
 from lookaside import LISTEN, Lookaside  # noqa: E402
 from scenarios import SCENARIOS, World  # noqa: E402
 from workload import SliceTimes  # noqa: E402

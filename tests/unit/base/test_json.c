@@ -268,7 +268,7 @@ Test(json, bounds_the_values)
         text[i] = i % 2 ? '0' : ',';
     text[0] = '[';
     text[len - 1] = ']';
-    refuse(str_make(text, len), "line 1, column 8000001: too many values");
+    refuse(str_make(text, len), "line 1, column 16000001: too many values");
     free(text);
 }
 

@@ -88,9 +88,11 @@ void fake_server_stop(struct fake_server *server)
     for (size_t i = 0; i < server->accepted; i++)
         if (server->conns[i])
             conn_drop(server->conns[i]);
-    fd_watch_free(server->watch);
-    close(server->fd);
     server->accepted = 0;
+    if (!server->watch)
+        return;
+    fd_watch_free(TAKE(server->watch));
+    close(server->fd);
 }
 
 void fake_send(struct fake_conn *conn, const char *bytes, size_t len)

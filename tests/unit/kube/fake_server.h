@@ -37,6 +37,7 @@ struct fake_conn {
 
 /* On a free port of 127.0.0.1; port 0 picks one. */
 void fake_server_start(struct fake_server *server, struct loop *loop, unsigned port);
+/* Closes every connection too. Twice is fine. */
 void fake_server_stop(struct fake_server *server);
 
 void fake_send(struct fake_conn *conn, const char *bytes, size_t len);

@@ -19,7 +19,8 @@ static void assert_refused(const char *text, const char *message)
     size_t len = 0;
     struct err err = {0};
 
-    cr_assert_eq(base64_decode(str_of(text), &bytes, &len, &err), CODE_INVALID_ARGUMENT, "%s", text);
+    cr_assert_eq(base64_decode(str_of(text), &bytes, &len, &err), CODE_INVALID_ARGUMENT, "%s",
+                 text);
     cr_assert_str_eq(err.msg, message);
     cr_assert_null(bytes);
 }

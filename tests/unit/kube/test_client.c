@@ -384,6 +384,5 @@ Test(client, needs_a_token_file_that_can_be_read)
     w.config.token_file = (char[]){"/nowhere/token"};
     client_make();
     cr_assert_eq(kube_request_start(w.client, &options, &w.request, &err), CODE_UNAUTHENTICATED);
-    cr_assert_str_eq(err.msg,
-                     "token: cannot read '/nowhere/token': No such file or directory");
+    cr_assert_str_eq(err.msg, "token: cannot read '/nowhere/token': No such file or directory");
 }

@@ -52,7 +52,8 @@ static struct kube_config *parse(const char *text)
     char path[128];
 
     snprintf(path, sizeof(path), "%s/config", folder);
-    cr_assert_eq(kube_config_parse(str_of(text), path, NULL, &config, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(kube_config_parse(str_of(text), path, NULL, &config, &err), CODE_OK, "%s",
+                 err.msg);
     return config;
 }
 
@@ -66,23 +67,24 @@ static void assert_refused(const char *text, const char *message)
     snprintf(path, sizeof(path), "%s/config", folder);
     cr_assert_neq(kube_config_parse(str_of(text), path, NULL, &config, &err), CODE_OK, "%s", text);
     snprintf(want, sizeof(want), "kubeconfig '%s': %s", path, message);
-    cr_assert(strncmp(err.msg, want, strlen(want)) == 0, "expected: %s\nfound:    %s", want, err.msg);
+    cr_assert(strncmp(err.msg, want, strlen(want)) == 0, "expected: %s\nfound:    %s", want,
+              err.msg);
     cr_assert_null(config);
 }
 
 Test(config, reads_the_current_context)
 {
     CLEANUP(kube_config_freep)
-    struct kube_config *config = parse(
-        "apiVersion: v1\nkind: Config\n"
-        "clusters:\n- {name: other, cluster: {server: 'https://wrong'}}\n"
-        "- name: c\n  cluster: {server: 'https://h:1/p/', certificate-authority-data: " CERT
-        ", tls-server-name: api, proxy-url: 'http://p:3128'}\n"
-        "users:\n- name: u\n  user: {client-certificate-data: " CERT ", client-key-data: " CERT
-        ", token: secret}\n"
-        "contexts:\n- {name: x, context: {cluster: c, user: u, namespace: shop}}\n"
-        "- {name: y, context: {cluster: other}}\n"
-        "current-context: x\n");
+    struct kube_config *config =
+        parse("apiVersion: v1\nkind: Config\n"
+              "clusters:\n- {name: other, cluster: {server: 'https://wrong'}}\n"
+              "- name: c\n  cluster: {server: 'https://h:1/p/', certificate-authority-data: " CERT
+              ", tls-server-name: api, proxy-url: 'http://p:3128'}\n"
+              "users:\n- name: u\n  user: {client-certificate-data: " CERT
+              ", client-key-data: " CERT ", token: secret}\n"
+              "contexts:\n- {name: x, context: {cluster: c, user: u, namespace: shop}}\n"
+              "- {name: y, context: {cluster: other}}\n"
+              "current-context: x\n");
 
     cr_assert_str_eq(config->server, "https://h:1/p");
     cr_assert_str_eq(config->ca_data, "-----BEGIN X-----\n");
@@ -184,10 +186,11 @@ Test(config, says_what_is_wrong_with_a_cluster)
     assert_refused(CLUSTERS(SERVER ", certificate-authority: /tmp") USERS("") CONTEXTS,
                    "clusters[c].cluster.certificate-authority: cannot read '/tmp': not a regular "
                    "file");
-    assert_refused(CLUSTERS(SERVER ", insecure-skip-tls-verify: true, certificate-authority-data: "
-                            CERT) USERS("") CONTEXTS,
-                   "clusters[c].cluster: insecure-skip-tls-verify and certificate-authority exclude "
-                   "each other");
+    assert_refused(
+        CLUSTERS(SERVER ", insecure-skip-tls-verify: true, certificate-authority-data: " CERT)
+            USERS("") CONTEXTS,
+        "clusters[c].cluster: insecure-skip-tls-verify and certificate-authority exclude "
+        "each other");
     assert_refused(CLUSTERS(SERVER ", insecure-skip-tls-verify: 'yes'") USERS("") CONTEXTS,
                    "clusters[c].cluster.insecure-skip-tls-verify: expected a boolean");
 }
@@ -213,13 +216,13 @@ Test(config, never_shows_a_secret_in_a_message)
     struct kube_config *config = NULL;
     struct err err = {0};
 
-    cr_assert_neq(kube_config_parse(STR(WITH_USER("token: \"hunter2\\n\"")), "f", NULL, &config,
-                                    &err),
-                  CODE_OK);
+    cr_assert_neq(
+        kube_config_parse(STR(WITH_USER("token: \"hunter2\\n\"")), "f", NULL, &config, &err),
+        CODE_OK);
     cr_assert_null(strstr(err.msg, "hunter2"));
-    cr_assert_neq(kube_config_parse(STR(WITH_USER("client-key-data: hunter2")), "f", NULL, &config,
-                                    &err),
-                  CODE_OK);
+    cr_assert_neq(
+        kube_config_parse(STR(WITH_USER("client-key-data: hunter2")), "f", NULL, &config, &err),
+        CODE_OK);
     cr_assert_null(strstr(err.msg, "hunter2"));
 }
 

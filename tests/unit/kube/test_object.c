@@ -44,11 +44,10 @@ Test(object, page_of_null_items_is_empty)
     CLEANUP(json_freep) struct json *tree = NULL;
     struct list_page page;
 
-    cr_assert_eq(
-        list_page_parse(
-            STR("{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":\"7\"},\"items\":null}"),
-            &tree, &page, NULL),
-        CODE_OK);
+    cr_assert_eq(list_page_parse(STR("{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":"
+                                     "\"7\"},\"items\":null}"),
+                                 &tree, &page, NULL),
+                 CODE_OK);
     cr_assert_null(json_first(page.items));
     cr_assert_eq(page.next.len, 0);
 }
@@ -58,8 +57,9 @@ Test(object, page_that_could_pass_for_an_empty_list_is_refused)
     assert_page_refused("", "");
     assert_page_refused("{}", "expected a list");
     assert_page_refused("[]", "expected an object");
-    assert_page_refused("{\"kind\":\"Status\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}",
-                        "expected a list, found 'Status'");
+    assert_page_refused(
+        "{\"kind\":\"Status\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}",
+        "expected a list, found 'Status'");
     assert_page_refused("{\"kind\":\"ServiceList\",\"metadata\":{},\"items\":[]}",
                         "metadata.resourceVersion: is missing");
     assert_page_refused("{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":\"1\"}}",
@@ -70,8 +70,8 @@ Test(object, page_that_could_pass_for_an_empty_list_is_refused)
     assert_page_refused(
         "{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":1},\"items\":[]}",
         "metadata.resourceVersion: expected a string");
-    assert_page_refused("{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[",
-                        "");
+    assert_page_refused(
+        "{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[", "");
 }
 
 Test(object, event_has_type_object_and_version)

@@ -1,4 +1,4 @@
-// The etcd that the e2e suite's API server stores into: pinned here, built from source by build.py.
+// The etcd that the e2e suite's API server stores into: pinned here, built from source by programs.py.
 module lookaside.dev/tests/e2e/tools/etcd
 
 go 1.26.0

@@ -1,4 +1,4 @@
-// The Kubernetes programs that the e2e suite runs: pinned here, built from source by build.py.
+// The Kubernetes programs that the e2e suite runs: pinned here, built from source by programs.py.
 module lookaside.dev/tests/e2e/tools/kubernetes
 
 go 1.26.0

@@ -1,0 +1,45 @@
+/*
+ * A folder of manifests as a set of objects: what changed since the last look goes to a sink.
+ *
+ * A look compares every file's stamp (time, size, inode) with the one that was read, so that missed events do not matter, and reads only
+ * what differs. A file that cannot be read or parsed keeps the objects that it gave before. Of an object in several files, the first file
+ * by name counts.
+ *
+ * Threads: one. Never blocks on anything but the file system.
+ * Limits:  FOLDER_FILES_MAX files of FOLDER_FILE_BYTES_MAX each; what is beyond is left out, and said.
+ */
+#ifndef CONTROLLER_FOLDER_H
+#define CONTROLLER_FOLDER_H
+
+#include "controller/controller.h"
+#include "controller/manifest.h"
+
+#define FOLDER_FILES_MAX 10000
+#define FOLDER_FILE_BYTES_MAX (64 << 20)
+/* A file that was emptied is being written: believed only when it stays so. */
+#define FOLDER_EMPTY_GRACE_US (2 * 1000 * 1000)
+
+struct folder;
+
+struct folder_sink {
+    void (*upsert)(void *ctx, enum object_kind kind, const struct json *object);
+    void (*remove)(void *ctx, enum object_kind kind, const struct json *object);
+    void *ctx;
+};
+
+struct folder_stats {
+    struct counter files, bad_files, objects; /* gauges */
+    struct counter looks, reads, ignored_objects;
+};
+
+struct folder *folder_new(const char *path, const struct folder_sink *sink) must_check;
+void folder_free(struct folder *folder);
+/* The folder itself cannot be read: NOT_FOUND and the like; then nothing changes. */
+enum code folder_look(struct folder *folder, uint64_t now_us, struct err *err) must_check;
+/* The file of that name changed, whatever its stamp will say. */
+void folder_touch(struct folder *folder, const char *name);
+/* Whether a file of that name is read at all: not those that editors make on the way. */
+bool folder_reads(const char *name);
+const struct folder_stats *folder_stats(const struct folder *folder);
+
+#endif

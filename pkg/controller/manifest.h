@@ -1,0 +1,44 @@
+/*
+ * The text of a manifest file → the objects in it that Lookaside reads.
+ *
+ * Taken are v1 Service and discovery.k8s.io/v1 EndpointSlice, alone, in several documents, or as items of a List, ServiceList or
+ * EndpointSliceList. Other kinds are counted.
+ *
+ * Errors: a document that is no Kubernetes object with a kind and a name makes the whole file malformed; the message has the line.
+ * Pure.
+ */
+#ifndef CONTROLLER_MANIFEST_H
+#define CONTROLLER_MANIFEST_H
+
+#include "base/json.h"
+#include "controller/controller.h"
+
+struct manifest_object {
+    enum object_kind kind;
+    char *key;               /* "Service shop/greeter" */
+    const struct json *json; /* borrowed from the manifest */
+    size_t line;             /* of its document */
+};
+
+struct manifest {
+    struct json **documents;
+    size_t documents_len, documents_cap;
+    struct manifest_object *objects;
+    size_t len, cap;
+    char **ignored; /* "apps/v1 Deployment", each once */
+    size_t ignored_len, ignored_cap;
+    size_t ignored_objects;
+};
+
+#define MANIFEST_OBJECTS_MAX 100000
+#define MANIFEST_IGNORED_MAX 64
+
+/* `is_json`: one JSON document, else YAML. The caller calls manifest_done() in any case; {0}-initialised. */
+enum code manifest_parse(struct str text, bool is_json, struct manifest *manifest, struct err *err) must_check;
+void manifest_done(struct manifest *manifest);
+
+/* For the sink's remove: an object with no more than this key's namespace and name. The caller frees it. */
+struct json *manifest_tombstone(const char *key) must_check;
+enum object_kind manifest_key_kind(const char *key);
+
+#endif

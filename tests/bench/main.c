@@ -1,0 +1,32 @@
+/* The bench's two C ends: a load client with thousands of connections, and the bare loop that sets the floor. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "frame.h"
+
+static void raise_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    raise_files();
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
+    if (argc > 1 && strcmp(argv[1], "load") == 0)
+        return bench_load(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "bare") == 0)
+        return bench_bare(argc - 2, argv + 2);
+    fprintf(stderr, "usage: bench load HOST PORT CLIENTS | bench bare HOST PORT MESSAGE-FILE\n");
+    return 2;
+}

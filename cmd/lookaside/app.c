@@ -48,7 +48,7 @@ static void on_signal(void *ctx, int signum)
     timer_start(app->timer, app->options->shutdown_delay_ms);
 }
 
-/* ---- serving begins when the source is synced ---- */
+/* ---- serving begins with the first publication: the source is synced ---- */
 
 static enum code listen_all(struct app *app, struct err *err)
 {
@@ -82,14 +82,13 @@ static void log_serving(const struct app *app)
     buf_done(&listen);
 }
 
-static void on_synced(void *ctx)
+static void on_first_publication(void *ctx)
 {
     struct app *app = ctx;
     struct err err = {0};
 
     if (app->phase != APP_SYNCING)
         return;
-    controller_set_synced(app->controller);
     if (listen_all(app, &err) != CODE_OK) {
         log_error(LOG_MAIN, "cannot serve", KV_ERR(&err));
         app->exit_code = 1;
@@ -107,6 +106,8 @@ static void on_publish(void *ctx, const struct catalog *catalog)
     struct app *app = ctx;
 
     serve_publish(app->serve, catalog);
+    if (app->phase == APP_SYNCING)
+        deferred_schedule(app->loop, &app->begin);
 }
 
 static uint64_t on_fanout_us(void *ctx)
@@ -185,6 +186,7 @@ enum code app_start(struct app *app, const struct options *options, struct err *
     enum code code;
 
     *app = (struct app){.options = options};
+    deferred_init(&app->begin, on_first_publication, app);
     if (!options->directory && (code = load_kube_config(app, err)) != CODE_OK)
         return code;
     if ((code = loop_new(&app->loop, err)) != CODE_OK)
@@ -196,7 +198,6 @@ enum code app_start(struct app *app, const struct options *options, struct err *
     if ((code = start_serve(app, err)) != CODE_OK || (code = watch_signals(app, err)) != CODE_OK ||
         (code = start_admin(app, err)) != CODE_OK || (code = start_source(app, err)) != CODE_OK)
         return code;
-    source_on_synced(app->source, on_synced, app);
     return CODE_OK;
 }
 
@@ -211,6 +212,7 @@ void app_stop(struct app *app)
     /* What workers posted runs now, while everything that it may touch still lives. */
     if (app->loop)
         loop_close_posts(app->loop);
+    deferred_cancel(&app->begin);
     admin_free(app->admin);
     source_free(app->source);
     kube_client_free(app->kube_client);

@@ -25,6 +25,7 @@ struct app {
     struct source *source;
     struct admin *admin;
     struct signal_watch *sigterm, *sigint;
+    struct deferred begin; /* of serving */
     struct timer *timer; /* shutdown's steps */
     uint64_t started_us;
     int exit_code;

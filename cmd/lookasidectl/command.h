@@ -38,8 +38,9 @@ bool output_is_json(const char *output, bool *ret_json) must_check;
 int usage_error(const struct command *command, const char *message);
 int failure(const struct err *err);
 
-/* GETs `path` of the admin port and parses it; prints what went wrong. `ret_text` (may be NULL) keeps the raw text. */
-bool admin_read(const char *admin, const char *path, struct json **ret_json, struct buf *ret_text) must_check;
+/* A whole command that reads a page of the admin port and prints it as a table, or as it came (-o json). */
+int dump_command(const struct command *command, const char *path, void (*print)(const struct json *dump), int argc,
+                 char **argv);
 
 /* ---- tables ---- */
 

@@ -110,10 +110,8 @@ bool output_is_json(const char *output, bool *ret_json)
     return false;
 }
 
-bool admin_read(const char *admin, const char *path, struct json **ret_json, struct buf *ret_text)
+static bool read_dump(const char *admin, const char *path, struct buf *text, struct json **ret_json)
 {
-    struct buf own = BUFFER_INIT(ADMIN_DUMP_MAX);
-    struct buf *text = ret_text ? ret_text : &own;
     struct err err = {0};
     enum code code = fetch(admin, path, text, &err);
 
@@ -121,6 +119,32 @@ bool admin_read(const char *admin, const char *path, struct json **ret_json, str
         code = fail_in(&err, "'%s%s' did not answer with JSON", admin, path);
     if (code != CODE_OK)
         failure(&err);
-    buf_done(&own);
     return code == CODE_OK;
+}
+
+int dump_command(const struct command *command, const char *path, void (*print)(const struct json *dump), int argc,
+                 char **argv)
+{
+    const char *admin = "127.0.0.1:18080", *output = "table";
+    const struct flag flags[] = {
+        {"admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", &admin},
+        {"output", "table|json", "-o for short", &output},
+    };
+    struct buf text = BUFFER_INIT(ADMIN_DUMP_MAX);
+    struct json *dump = NULL;
+    bool as_json;
+    int exit_code;
+
+    if (!flags_parse(command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0, &exit_code))
+        return exit_code;
+    if (!output_is_json(output, &as_json))
+        return 2;
+    exit_code = read_dump(admin, path, &text, &dump) ? 0 : 1;
+    if (exit_code == 0 && as_json)
+        fwrite(text.ptr, 1, text.len, stdout);
+    else if (exit_code == 0)
+        print(dump);
+    json_free(dump);
+    buf_done(&text);
+    return exit_code;
 }

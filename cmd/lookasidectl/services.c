@@ -56,28 +56,7 @@ static void print_services(const struct json *dump)
 
 static int run(int argc, char **argv)
 {
-    const char *admin = "127.0.0.1:18080", *output = "table";
-    const struct flag flags[] = {
-        {"admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", &admin},
-        {"output", "table|json", "-o for short", &output},
-    };
-    struct buf text = BUFFER_INIT(1024u * 1024 * 1024);
-    struct json *dump = NULL;
-    bool as_json;
-    int exit_code;
-
-    if (!flags_parse(&services_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0, &exit_code))
-        return exit_code;
-    if (!output_is_json(output, &as_json))
-        return 2;
-    exit_code = admin_read(admin, "/debug/services", &dump, &text) ? 0 : 1;
-    if (exit_code == 0 && as_json)
-        fwrite(text.ptr, 1, text.len, stdout);
-    else if (exit_code == 0)
-        print_services(dump);
-    json_free(dump);
-    buf_done(&text);
-    return exit_code;
+    return dump_command(&services_command, "/debug/services", print_services, argc, argv);
 }
 
 const struct command services_command = {

@@ -2,9 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "controller/claims.h"
@@ -23,10 +21,12 @@ struct file {
     struct stamp stamp; /* of what was read last, well-formed or not */
     bool seen;          /* in the look that goes on */
     bool again;         /* to be read whatever the stamp says */
+    bool check;         /* its objects may be another file's: look and say */
     bool bad;
-    bool check;              /* its objects may be another file's: look and say */
-    uint64_t emptied_us;     /* 0: it is not empty */
-    char **keys;             /* objects that it gave */
+    uint64_t emptied_us; /* since when it is empty, gone; 0: it is not */
+    uint64_t missing_us;
+    size_t ignored;
+    char **keys; /* objects that it gave */
     size_t keys_len;
 };
 
@@ -36,6 +36,7 @@ struct folder {
     struct file **files; /* sorted by name */
     size_t len, cap;
     struct claims claims;
+    uint64_t again_us; /* when to look again; 0: no need */
     struct manifest said; /* kinds that were named in the log already: `ignored` only */
     bool crowded;         /* more files than the limit; said once */
     struct folder_stats stats;
@@ -208,12 +209,11 @@ static void give_objects(struct folder *folder, struct file *file, struct manife
     file->keys_len = len;
 }
 
-static void say_ignored(struct folder *folder, const struct file *file,
-                        const struct manifest *manifest)
+static void say_ignored(struct folder *folder, struct file *file, const struct manifest *manifest)
 {
     struct manifest *said = &folder->said;
 
-    counter_add(&folder->stats.ignored_objects, manifest->ignored_objects);
+    file->ignored = manifest->ignored_objects;
     for (size_t i = 0; i < manifest->ignored_len; i++) {
         if (has_key(said->ignored, said->ignored_len, manifest->ignored[i]) ||
             said->ignored_len == MANIFEST_IGNORED_MAX)
@@ -240,67 +240,11 @@ static bool stamp_equal(const struct stamp *a, const struct stamp *b)
            a->size == b->size && a->inode == b->inode && a->device == b->device;
 }
 
-static enum code read_all(int fd, struct buf *content, struct err *err)
-{
-    for (;;) {
-        char *room;
-        ssize_t got;
-
-        if (buf_reserve(content, 16 * 1024, &room) != CODE_OK)
-            return fail(err, CODE_RESOURCE_EXHAUSTED, "larger than %d MiB",
-                        FOLDER_FILE_BYTES_MAX >> 20);
-        got = read(fd, room, 16 * 1024);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return fail(err, CODE_INTERNAL, "cannot read: %s", strerror(errno));
-        if (got == 0)
-            return CODE_OK;
-        content->len += (size_t)got;
-    }
-}
-
-/* A pipe or a device would block or never end. */
-static enum code open_file(int dir, const char *name, int *ret_fd, struct stamp *ret_stamp,
-                           struct err *err)
-{
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat info;
-
-    if (fd < 0)
-        return fail(err, errno == ENOENT ? CODE_NOT_FOUND : CODE_PERMISSION_DENIED,
-                    "cannot open: %s", strerror(errno));
-    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return fail(err, CODE_INVALID_ARGUMENT, "is no regular file");
-    }
-    *ret_stamp = stamp_of(&info);
-    *ret_fd = fd;
-    return CODE_OK;
-}
-
-static enum code parse_file(int dir, struct file *file, struct manifest *manifest, struct err *err)
-{
-    struct buf content = BUFFER_INIT(FOLDER_FILE_BYTES_MAX + 64 * 1024);
-    int fd = -1;
-    enum code code = open_file(dir, file->name, &fd, &file->stamp, err);
-
-    if (code != CODE_OK)
-        return code;
-    code = read_all(fd, &content, err);
-    close(fd);
-    if (code == CODE_OK)
-        code = manifest_parse(buf_str(&content), str_ends_with(str_of(file->name), STR(".json")),
-                              manifest, err);
-    buf_done(&content);
-    return code;
-}
-
 static void read_file(struct folder *folder, int dir, struct file *file)
 {
     struct manifest manifest = {0};
     struct err err = {0};
-    enum code code = parse_file(dir, file, &manifest, &err);
+    enum code code = manifest_read(dir, file->name, &manifest, &err);
 
     counter_add(&folder->stats.reads, 1);
     file->again = false;
@@ -319,16 +263,16 @@ static void read_file(struct folder *folder, int dir, struct file *file)
 
 /* ---- a look ---- */
 
-/* True if the file was emptied a moment ago and had something: then it is looked at again later. */
-static bool just_emptied(struct file *file, off_t size, uint64_t now_us)
+/* True while `*since_us` is younger than `grace_us`; starts it. Then the folder wants another look. */
+static bool in_grace(struct folder *folder, uint64_t *since_us, uint64_t grace_us, uint64_t now_us)
 {
-    if (size > 0 || file->keys_len == 0) {
-        file->emptied_us = 0;
+    if (*since_us == 0)
+        *since_us = now_us;
+    if (now_us - *since_us >= grace_us)
         return false;
-    }
-    if (file->emptied_us == 0)
-        file->emptied_us = now_us;
-    return now_us - file->emptied_us < FOLDER_EMPTY_GRACE_US;
+    if (folder->again_us == 0 || *since_us + grace_us < folder->again_us)
+        folder->again_us = *since_us + grace_us;
+    return true;
 }
 
 static void look_at(struct folder *folder, int dir, const char *name, uint64_t now_us)
@@ -343,21 +287,34 @@ static void look_at(struct folder *folder, int dir, const char *name, uint64_t n
     if (!file)
         return;
     file->seen = true;
+    file->missing_us = 0;
     stamp = stamp_of(&info);
-    if (!stamp_equal(&stamp, &file->stamp))
-        file->again = true;
-    if (file->again && just_emptied(file, info.st_size, now_us))
-        file->again = false;
+    if (!file->again && stamp_equal(&stamp, &file->stamp))
+        return;
+    if (info.st_size > 0 || file->keys_len == 0)
+        file->emptied_us = 0;
+    else if (in_grace(folder, &file->emptied_us, FOLDER_EMPTY_GRACE_US, now_us))
+        return;
+    file->again = true;
+    file->stamp = stamp;
 }
 
-static void forget_unseen(struct folder *folder)
+/* Not only not listed: a rename while the folder is read can hide the new file. */
+static bool is_gone(struct folder *folder, int dir, struct file *file, uint64_t now_us)
+{
+    if (!file->seen)
+        look_at(folder, dir, file->name, now_us);
+    return !file->seen && !in_grace(folder, &file->missing_us, FOLDER_MISSING_GRACE_US, now_us);
+}
+
+static void forget_gone(struct folder *folder, int dir, uint64_t now_us)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < folder->len; i++) {
         struct file *file = folder->files[i];
 
-        if (file->seen) {
+        if (!is_gone(folder, dir, file, now_us)) {
             folder->files[kept++] = file;
             continue;
         }
@@ -377,7 +334,7 @@ static void read_changed(struct folder *folder, int dir)
     for (int round = 0; more && round < 4; round++) {
         more = false;
         for (size_t i = 0; i < folder->len; i++) {
-            if (!folder->files[i]->again)
+            if (!folder->files[i]->again || !folder->files[i]->seen)
                 continue;
             read_file(folder, dir, folder->files[i]);
             more = true;
@@ -393,7 +350,7 @@ static void say_overlaps(struct folder *folder)
         for (size_t k = 0; file->check && k < file->keys_len; k++) {
             struct claimant *owner = claims_owner(&folder->claims, file->keys[k]);
 
-            if (owner != &file->claimant)
+            if (owner != &file->claimant && file->seen && file_of(owner)->seen)
                 say_twice(folder, file->keys[k], owner->name, file->name);
         }
         file->check = false;
@@ -402,33 +359,47 @@ static void say_overlaps(struct folder *folder)
 
 static void count_files(struct folder *folder)
 {
-    size_t bad = 0;
+    size_t bad = 0, ignored = 0;
 
-    for (size_t i = 0; i < folder->len; i++)
+    for (size_t i = 0; i < folder->len; i++) {
         bad += folder->files[i]->bad;
+        ignored += folder->files[i]->ignored;
+    }
     counter_set(&folder->stats.files, folder->len);
     counter_set(&folder->stats.bad_files, bad);
     counter_set(&folder->stats.objects, claims_len(&folder->claims));
+    counter_set(&folder->stats.ignored_objects, ignored);
     counter_add(&folder->stats.looks, 1);
 }
 
-enum code folder_look(struct folder *folder, uint64_t now_us, struct err *err)
+static enum code fail_folder(const struct folder *folder, int error, struct err *err)
+{
+    enum code code = error == ENOENT                     ? CODE_NOT_FOUND
+                     : error == EACCES || error == EPERM ? CODE_PERMISSION_DENIED
+                                                         : CODE_INVALID_ARGUMENT;
+
+    return fail(err, code, "cannot read folder '%s': %s", folder->path, strerror(error));
+}
+
+enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us,
+                      struct err *err)
 {
     DIR *dir = opendir(folder->path);
     struct dirent *entry;
 
     if (!dir)
-        return fail(err, errno == ENOENT ? CODE_NOT_FOUND : CODE_PERMISSION_DENIED,
-                    "cannot read folder '%s': %s", folder->path, strerror(errno));
+        return fail_folder(folder, errno, err);
+    folder->again_us = 0;
     for (size_t i = 0; i < folder->len; i++)
         folder->files[i]->seen = false;
     while ((entry = readdir(dir)))
         look_at(folder, dirfd(dir), entry->d_name, now_us);
-    forget_unseen(folder);
+    forget_gone(folder, dirfd(dir), now_us);
     read_changed(folder, dirfd(dir));
     say_overlaps(folder);
     count_files(folder);
     closedir(dir);
+    *ret_again_us = folder->again_us;
     return CODE_OK;
 }
 

@@ -6,7 +6,7 @@
  * by name counts.
  *
  * Threads: one. Never blocks on anything but the file system.
- * Limits:  FOLDER_FILES_MAX files of FOLDER_FILE_BYTES_MAX each; what is beyond is left out, and said.
+ * Limits:  FOLDER_FILES_MAX files of MANIFEST_BYTES_MAX each; what is beyond is left out, and said.
  */
 #ifndef CONTROLLER_FOLDER_H
 #define CONTROLLER_FOLDER_H
@@ -15,9 +15,9 @@
 #include "controller/manifest.h"
 
 #define FOLDER_FILES_MAX 10000
-#define FOLDER_FILE_BYTES_MAX (64 << 20)
-/* A file that was emptied is being written: believed only when it stays so. */
+/* A file that was emptied, or that is gone, is probably being written: believed only when it stays so. */
 #define FOLDER_EMPTY_GRACE_US (2 * 1000 * 1000)
+#define FOLDER_MISSING_GRACE_US (25 * 1000)
 
 struct folder;
 
@@ -28,14 +28,15 @@ struct folder_sink {
 };
 
 struct folder_stats {
-    struct counter files, bad_files, objects; /* gauges */
-    struct counter looks, reads, ignored_objects;
+    struct counter files, bad_files, objects, ignored_objects; /* gauges */
+    struct counter looks, reads;
 };
 
 struct folder *folder_new(const char *path, const struct folder_sink *sink) must_check;
 void folder_free(struct folder *folder);
-/* The folder itself cannot be read: NOT_FOUND and the like; then nothing changes. */
-enum code folder_look(struct folder *folder, uint64_t now_us, struct err *err) must_check;
+/* The folder itself cannot be read: NOT_FOUND and the like; then nothing changes. *ret_again_us: when another look is due whether or not
+ * something happens; 0: no need. */
+enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us, struct err *err) must_check;
 /* The file of that name changed, whatever its stamp will say. */
 void folder_touch(struct folder *folder, const char *name);
 /* Whether a file of that name is read at all: not those that editors make on the way. */

@@ -5,7 +5,6 @@
  * EndpointSliceList. Other kinds are counted.
  *
  * Errors: a document that is no Kubernetes object with a kind and a name makes the whole file malformed; the message has the line.
- * Pure.
  */
 #ifndef CONTROLLER_MANIFEST_H
 #define CONTROLLER_MANIFEST_H
@@ -30,11 +29,14 @@ struct manifest {
     size_t ignored_objects;
 };
 
+#define MANIFEST_BYTES_MAX (64 << 20)
 #define MANIFEST_OBJECTS_MAX 100000
 #define MANIFEST_IGNORED_MAX 64
 
 /* `is_json`: one JSON document, else YAML. The caller calls manifest_done() in any case; {0}-initialised. */
 enum code manifest_parse(struct str text, bool is_json, struct manifest *manifest, struct err *err) must_check;
+/* The same for a file in the folder `dir`. NOT_FOUND: it does not exist. */
+enum code manifest_read(int dir, const char *name, struct manifest *manifest, struct err *err) must_check;
 void manifest_done(struct manifest *manifest);
 
 /* For the sink's remove: an object with no more than this key's namespace and name. The caller frees it. */

@@ -1,5 +1,6 @@
 /*
- * Where objects come from: the API server or a directory of manifests. Both speak to the store through struct kube_sink.
+ * Where objects come from: the API server or a directory of manifests. Both speak to the store through struct kube_sink, and call
+ * controller_set_synced() when all that is required was read: a controller has one source.
  *
  * Threads: the control loop.
  */
@@ -21,15 +22,14 @@ struct source_kube_options {
 enum code source_kube_new(struct loop *loop, struct controller *controller, const struct source_kube_options *options,
                           struct source **ret_source, struct err *err) must_check;
 /* .yaml .yml .json below `path` (not recursive), several documents a file, kind: List; watched. A file that cannot be read or parsed keeps
- * the objects that it gave before. A folder that does not exist is an error here; one that vanishes later is waited for. */
+ * the objects that it gave before. A folder that does not exist is an error here; one that vanishes later is waited for. The first look is made here, so that the first
+ * catalog is published before this returns. */
 enum code source_directory_new(struct loop *loop, struct controller *controller, const char *path, struct source **ret_source,
                                struct err *err) must_check;
 void source_free(struct source *source);
 
 /* True once all that is required was read completely. `ret_reason` (may be NULL) gets what is missing. */
 bool source_synced(const struct source *source, struct buf *ret_reason);
-/* Calls fn once, from the loop, when the source is synced for the first time (soon, if it already is). */
-void source_on_synced(struct source *source, void (*fn)(void *ctx), void *ctx);
 /* Microseconds since the view was last proved current, the oldest of all collections. */
 uint64_t source_staleness_us(const struct source *source);
 /* Prometheus text of the source's own counters. */

@@ -137,7 +137,8 @@ struct peer {
     enum rpc_wake dirty; /* the list that dirty_link is on */
     bool spoke;          /* we sent HEADERS or DATA since the peer's last ping: the next ping is free */
     bool paused;         /* we stopped reading */
-    bool flooding;       /* a limit was passed: the session is being terminated */
+    bool terminated;     /* by peer_terminate() */
+    bool blamed;         /* what ends the session is counted already */
     bool logged;
 };
 
@@ -152,7 +153,7 @@ void peer_terminate(struct peer *peer, uint32_t h2_error, struct counter *counte
 void peer_complain(struct peer *peer, struct counter *counter, const char *why);
 /* Queues the connection for the flush at the end of the turn. */
 void peer_mark(struct peer *peer, enum rpc_wake wake);
-/* Releases the calls whose streams are closed. */
+/* Releases the calls whose streams are closed; brings stats.stalled_bytes up to date. */
 void peer_reap(struct peer *peer);
 /* Plans the next look of the wheel. */
 void peer_plan_check(struct peer *peer);

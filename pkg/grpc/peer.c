@@ -86,9 +86,10 @@ void peer_complain(struct peer *peer, struct counter *counter, const char *why)
 
 void peer_terminate(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why)
 {
-    if (peer->flooding)
+    if (peer->terminated)
         return;
-    peer->flooding = true;
+    peer->terminated = true;
+    peer->blamed = true;
     peer_complain(peer, counter, why);
     (void)nghttp2_session_terminate_session(peer->session, h2_error);
     peer_mark(peer, RPC_WAKE_ANSWER);
@@ -99,10 +100,22 @@ bool peer_finished(const struct peer *peer)
     return !nghttp2_session_want_read(peer->session) && !nghttp2_session_want_write(peer->session);
 }
 
+static void update_stalled(struct peer *peer)
+{
+    struct counter *gauge = &peer->server->stats.stalled_bytes;
+    size_t now = peer->pinned + conn_backlog(peer->conn);
+
+    if (now == peer->stalled)
+        return;
+    counter_set(gauge, counter_get(gauge) + now - peer->stalled);
+    peer->stalled = now;
+}
+
 void peer_reap(struct peer *peer)
 {
     while (!list_empty(&peer->closed))
         rpc_release(container_of(peer->closed.next, struct rpc, link));
+    update_stalled(peer);
 }
 
 /* ---- the first bytes ---- */

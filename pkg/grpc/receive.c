@@ -188,7 +188,6 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         on_ping(peer, frame->hd.flags & NGHTTP2_FLAG_ACK);
         break;
     case NGHTTP2_SETTINGS:
-    case NGHTTP2_PRIORITY:
         count_control(peer);
         break;
     default:
@@ -207,6 +206,7 @@ static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_f
         peer_complain(peer, &peer->server->stats.limit_hits, "too many streams");
     else
         peer_complain(peer, &peer->server->stats.protocol_errors, nghttp2_strerror(error));
+    peer->blamed = true;
     if (frame->hd.stream_id != 0)
         count_reset(peer);
     return 0;

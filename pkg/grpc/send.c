@@ -247,23 +247,36 @@ static void service(nghttp2_session *session, struct rpc *rpc)
     }
 }
 
+static void on_end_sent(nghttp2_session *session, int32_t stream_id)
+{
+    struct rpc *rpc = nghttp2_session_get_stream_user_data(session, stream_id);
+
+    if (!rpc)
+        return;
+    rpc->ended = true;
+    if (!rpc->half_closed) /* the client need not send the rest */
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_NO_ERROR);
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
     struct peer *peer = ctx;
-    struct rpc *rpc;
 
-    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
-        return 0;
-    peer->spoke = true;
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
-        return 0;
-    rpc = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (!rpc)
-        return 0;
-    rpc->ended = true;
-    if (!rpc->half_closed) /* the client need not send the rest */
-        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                                        NGHTTP2_NO_ERROR);
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+        peer->spoke = true;
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
+            on_end_sent(session, frame->hd.stream_id);
+        break;
+    case NGHTTP2_GOAWAY: /* nghttp2 has found an error that on_invalid_frame does not tell */
+        if (frame->goaway.error_code != NGHTTP2_NO_ERROR && !peer->blamed)
+            peer_complain(peer, &peer->server->stats.protocol_errors,
+                          nghttp2_http2_strerror(frame->goaway.error_code));
+        break;
+    default:
+        break;
+    }
     return 0;
 }
 
@@ -299,17 +312,6 @@ void peer_after_write(struct peer *peer)
 
         after_message(rpc);
     }
-}
-
-static void update_stalled(struct peer *peer)
-{
-    struct counter *gauge = &peer->server->stats.stalled_bytes;
-    size_t now = peer->pinned + conn_backlog(peer->conn);
-
-    if (now == peer->stalled)
-        return;
-    counter_set(gauge, counter_get(gauge) + now - peer->stalled);
-    peer->stalled = now;
 }
 
 /* Fills the gather; the number of bytes, or nghttp2's error. */
@@ -365,7 +367,6 @@ bool peer_flush(struct peer *peer)
         return false;
     }
     write_gathered(peer, gather);
-    update_stalled(peer);
     peer_reap(peer);
     if (peer_finished(peer))
         peer_linger(peer);

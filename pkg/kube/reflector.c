@@ -380,12 +380,13 @@ static bool on_line(void *ctx, struct str line)
 static bool on_watch_data(void *ctx, const char *ptr, size_t len)
 {
     struct reflector *refl = ctx;
-    enum code code =
-        lines_feed(&refl->lines, str_make(ptr, len), on_line, refl, &refl->verdict_err);
+    struct err err = {0}; /* on_line() has its own */
+    enum code code = lines_feed(&refl->lines, str_make(ptr, len), on_line, refl, &err);
 
-    if (code == CODE_RESOURCE_EXHAUSTED)
-        return line_malformed(refl, buf_str(&refl->lines.partial));
-    return code == CODE_OK;
+    if (code != CODE_RESOURCE_EXHAUSTED)
+        return code == CODE_OK;
+    refl->verdict_err = err;
+    return line_malformed(refl, buf_str(&refl->lines.partial));
 }
 
 static void on_watch_open(void *ctx)

@@ -8,6 +8,7 @@ Exit code: 0, 1 if anything failed, 77 if everything was skipped.
 """
 import argparse
 import concurrent.futures
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -16,9 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+DEBIAN_PYTHON = "/usr/bin/python3"
+if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
+    os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv])      # python3-grpcio is installed for it
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import protocol
 import story
 from agents import LANGUAGES
 from scenarios import SCENARIOS
@@ -82,8 +86,18 @@ def run_language(language, command, work, report):
                 with report.case(f"{language.name}: {title}") as notes:
                     world.revive()
                     scenario(world, language, notes)
+            with report.case(f"{language.name}: the controller ends cleanly"):
+                world.end_controller()
     except Exception as error:
         report.fail(f"{language.name}: set-up", str(error))
+
+
+def run_protocol(work, report):
+    if importlib.util.find_spec("grpc") is None:
+        report.skip(PROTOCOL, "Debian's python3-grpcio is not installed")
+        return
+    import protocol                   # needs grpcio, which may have been installed just now
+    protocol.run(work, report)
 
 
 def parse_arguments():
@@ -120,7 +134,7 @@ def run_all(arguments, report, work):
                              work / language.name, report)
                  for language in languages if language.name in commands]
         if PROTOCOL in arguments.names:
-            tasks.append(pool.submit(protocol.run, work / PROTOCOL, report))
+            tasks.append(pool.submit(run_protocol, work / PROTOCOL, report))
         for task in tasks:
             task.result()
 

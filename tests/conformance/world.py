@@ -41,6 +41,10 @@ class World:
     def __exit__(self, *_):
         self.cleanup.close()
 
+    def end_controller(self):
+        code = self.lookaside.stop()
+        assert code == 0, f"lookaside: exit {code}:\n{self.lookaside.process.log()}"
+
     def revive(self):
         """Starts the agent again if the scenario before this one ended it."""
         if not self.agent.running:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("LOOKASIDE_BUILD", REPOSITORY / "build")).resolve()
+BUILD = REPOSITORY / os.environ.get("LOOKASIDE_BUILD", "build")
 
 
 class WaitTimeout(AssertionError):

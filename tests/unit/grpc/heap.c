@@ -16,7 +16,10 @@ static size_t allocations;
 
 #ifdef WITH_ASAN
 
-#include <sanitizer/allocator_interface.h>
+/* Of the sanitizers' allocator interface, whose header gcc does not ship. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
 
 static void on_malloc(const volatile void *ptr, size_t size)
 {

@@ -199,6 +199,14 @@ Test(conn, failed_write_is_told_from_the_loop_and_later_writes_are_dropped)
     cr_assert_eq(seen.code, CODE_UNAVAILABLE);
 }
 
+Test(conn, write_behind_our_own_end_is_told_and_raises_no_signal)
+{
+    conn_shutdown(conn);
+    write_text("too late");
+    turn_until(&seen.closed, 1);
+    cr_assert_str_eq(seen.reason, "broken pipe");
+}
+
 Test(conn, failed_write_is_told_even_when_reading_is_paused)
 {
     conn_read_pause(conn, true);
@@ -367,7 +375,53 @@ Test(conn_free, inside_on_data)
     free(bytes);
 }
 
-Test(conn_free, inside_on_drained_with_more_to_read)
+static void pause_on_drained(void *ctx)
+{
+    see_drained(ctx);
+    conn_read_pause(conn, true);
+}
+
+/* One event that says both: the rest of a write can go out, and there is something to read. */
+static void make_writable_and_readable(const struct conn_handler *handler)
+{
+    struct address nobody = {0};
+    struct blob *blob = blob_new(300 * 1024);
+    const struct conn_slice slice = {.blob = blob, .len = blob->len};
+    int fds[2];
+    size_t sent, got = 0;
+
+    memset(blob->bytes, 0, blob->len);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    far = fds[1];
+    cr_assert_eq(conn_new(loop, fds[0], &nobody, handler, NULL, &conn, NULL), CODE_OK);
+    conn_writev(conn, &slice, 1);
+    sent = blob->len - conn_backlog(conn);
+    cr_assert(sent < blob->len && sent > blob->len / 2);
+    while (got < sent)
+        got += (size_t)recv(far, seen.bytes, min_size(SEEN_MAX, sent - got), 0);
+    far_send("unread");
+    loop_turn(loop, WAIT_MS);
+    cr_assert_eq(seen.drained, 1);
+    blob_unref(blob);
+}
+
+Test(conn_free, inside_on_drained_in_an_event_with_data)
+{
+    static const struct conn_handler handler = {see_data, free_on_drained, see_closed};
+
+    make_writable_and_readable(&handler);
+    cr_assert_eq(seen.data, 0);
+}
+
+Test(conn_free, of_a_connection_that_was_paused_inside_on_drained)
+{
+    static const struct conn_handler handler = {see_data, pause_on_drained, see_closed};
+
+    make_writable_and_readable(&handler);
+    cr_assert_eq(seen.data, 0, "paused means paused, in the same event too");
+}
+
+Test(conn_free, inside_on_drained_with_data_unread)
 {
     struct blob *blob;
     char *got = xmalloc(BIG + 8);

@@ -1,0 +1,97 @@
+/* lookasidectl streams: who listens, what each was sent and accepted, from the admin port. */
+#include <stdio.h>
+
+#include "command.h"
+
+#define NAMES_SHOWN 3
+#define CELL_MAX 256
+
+static struct str member(const struct json *json, const char *key)
+{
+    return json_text(json_get(json, key));
+}
+
+static void add_member(struct table *table, const struct json *json, const char *key)
+{
+    table_addf(table, "%" STR_FMT, STR_ARG(member(json, key)));
+}
+
+/* What the client dialled: the names of its Listeners, or of its native targets; the first few spelled out. */
+static void add_names(struct table *table, const struct json *names)
+{
+    struct buf cell = BUFFER_INIT(CELL_MAX);
+    size_t shown = 0;
+
+    for (const struct json *item = json_first(names); item && shown < NAMES_SHOWN; item = json_next(item), shown++)
+        buf_printf(&cell, "%s%" STR_FMT, shown ? "," : "", STR_ARG(member(item, "name")));
+    if (json_len(names) > shown)
+        buf_printf(&cell, ",+%zu", json_len(names) - shown);
+    table_add(table, buf_cstr(&cell));
+    buf_done(&cell);
+}
+
+static const struct json *dialled(const struct json *stream)
+{
+    const struct json *type, *targets = json_get(stream, "targets");
+
+    for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
+        if (str_eq(member(type, "type"), STR("Listener")))
+            return json_get(type, "names");
+    return targets;
+}
+
+/* "ok", or the first thing that is not. */
+static struct str health(const struct json *stream)
+{
+    const struct json *type, *name;
+
+    if (json_bool(json_get(stream, "stalled")))
+        return STR("stalled");
+    for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
+        for (name = json_first(json_get(type, "names")); name; name = json_next(name))
+            if (!str_eq(member(name, "state"), STR("acknowledged")))
+                return member(name, "state");
+    return STR("ok");
+}
+
+static void add_stream(struct table *table, const struct json *stream)
+{
+    const struct json *node = json_get(stream, "node");
+
+    add_member(table, stream, "peer");
+    add_member(table, stream, "protocol");
+    add_member(table, node, "id");
+    add_member(table, node, "userAgent");
+    add_member(table, node, "zone");
+    table_addf(table, "%.0fs", json_number(json_get(stream, "ageSeconds")));
+    table_addf(table, "%.0f", json_number(json_get(stream, "responses")));
+    table_addf(table, "%.0f", json_number(json_get(stream, "nacks")));
+    table_addf(table, "%" STR_FMT, STR_ARG(health(stream)));
+    add_names(table, dialled(stream));
+}
+
+static void print_streams(const struct json *dump)
+{
+    static const char *const head[] = {"PEER", "PROTOCOL", "NODE",  "AGENT", "ZONE",
+                                       "AGE",  "SENT",     "NACKS", "STATE", "TARGETS"};
+    struct table table = {.columns = ARRAY_LEN(head)};
+
+    for (size_t i = 0; i < ARRAY_LEN(head); i++)
+        table_add(&table, head[i]);
+    for (const struct json *stream = json_first(json_get(dump, "streams")); stream; stream = json_next(stream))
+        add_stream(&table, stream);
+    table_print(&table);
+    table_done(&table);
+}
+
+static int run(int argc, char **argv)
+{
+    return dump_command(&streams_command, "/debug/streams", print_streams, argc, argv);
+}
+
+const struct command streams_command = {
+    "streams",
+    "streams [--admin HOST:PORT] [-o table|json]",
+    "list the clients that listen, what they were sent and accepted",
+    run,
+};

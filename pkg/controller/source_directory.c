@@ -1,0 +1,234 @@
+#include "controller/source_internal.h"
+
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "controller/folder.h"
+
+/* Writers make several steps: the look comes when they have been quiet for SETTLE_MS, or after
+ * SETTLE_MAX_US of never being quiet. */
+#define SETTLE_MS 4
+#define SETTLE_MAX_US (100 * 1000)
+/* For events that were missed, and folders on which there are none. */
+#define RESCAN_MS 2000
+
+struct source_directory {
+    struct source base;
+    struct loop *loop;
+    char *path;
+    struct folder *folder;
+    struct controller_scope *scopes[OBJECT_KINDS];
+    struct path_watch *watch;
+    ino_t watched_inode;
+    dev_t watched_device;
+    struct timer *settle;
+    struct timer *rescan;
+    uint64_t unsettled_us; /* the first event that no look has followed; 0: none */
+    uint64_t looked_us;    /* the last look that succeeded */
+    bool lost;             /* the folder is not there; said once */
+    bool unwatched;        /* there is no watch on it; said once */
+    bool moved;            /* the folder itself changed: the watch may be on one that is no more */
+};
+
+static struct source_directory *directory_of(const struct source *source)
+{
+    return container_of(source, struct source_directory, base);
+}
+
+static void on_upsert(void *ctx, enum object_kind kind, const struct json *object)
+{
+    struct source_directory *directory = ctx;
+
+    controller_sink()->upsert(directory->scopes[kind], object);
+}
+
+static void on_remove(void *ctx, enum object_kind kind, const struct json *object)
+{
+    struct source_directory *directory = ctx;
+
+    controller_sink()->remove(directory->scopes[kind], object);
+}
+
+/* ---- looking ---- */
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static void on_change(void *ctx, const char *name)
+{
+    struct source_directory *directory = ctx;
+    uint64_t now = loop_now_us(directory->loop);
+
+    if (*name == '\0' || strcmp(name, last_part(directory->path)) == 0)
+        directory->moved = true;
+    folder_touch(directory->folder, name);
+    if (directory->unsettled_us == 0)
+        directory->unsettled_us = now;
+    if (now - directory->unsettled_us < SETTLE_MAX_US || !timer_active(directory->settle))
+        timer_start(directory->settle, SETTLE_MS);
+}
+
+/* The watch is on an inode: a folder that was removed and made again needs a new one. */
+static void watch_folder(struct source_directory *directory)
+{
+    struct stat info;
+    struct err err = {0};
+
+    if (stat(directory->path, &info) < 0) {
+        path_watch_free(TAKE(directory->watch));
+        return;
+    }
+    if (directory->watch && !directory->moved && info.st_ino == directory->watched_inode &&
+        info.st_dev == directory->watched_device)
+        return;
+    path_watch_free(TAKE(directory->watch));
+    directory->moved = false;
+    directory->watched_inode = info.st_ino;
+    directory->watched_device = info.st_dev;
+    if (path_watch_new(directory->loop, directory->path, on_change, directory, &directory->watch,
+                       &err) == CODE_OK)
+        directory->unwatched = false;
+    else if (!directory->unwatched) {
+        directory->unwatched = true;
+        log_warn(LOG_CONTROLLER, "no file events: looking every two seconds", KV_ERR(&err));
+    }
+}
+
+static enum code look(struct source_directory *directory, struct err *err)
+{
+    uint64_t now = loop_now_us(directory->loop);
+    uint64_t again_us = 0;
+    enum code code;
+
+    directory->unsettled_us = 0;
+    watch_folder(directory); /* before the look, so that nothing falls between */
+    code = folder_look(directory->folder, now, &again_us, err);
+    if (code != CODE_OK)
+        return code;
+    directory->looked_us = now;
+    if (again_us != 0)
+        timer_start(directory->settle, (again_us - now + 999) / 1000);
+    return CODE_OK;
+}
+
+static void on_look(void *ctx)
+{
+    struct source_directory *directory = ctx;
+    struct err err = {0};
+    bool lost = look(directory, &err) != CODE_OK;
+
+    if (lost && !directory->lost)
+        log_warn(LOG_CONTROLLER, "folder lost: what it gave stays, waiting for it", KV_ERR(&err));
+    if (!lost && directory->lost)
+        log_info(LOG_CONTROLLER, "folder is back", KV_STR("folder", directory->path));
+    directory->lost = lost;
+}
+
+static void on_rescan(void *ctx)
+{
+    struct source_directory *directory = ctx;
+
+    if (directory->unsettled_us == 0) /* else a look is on its way */
+        on_look(directory);
+}
+
+/* ---- the source ---- */
+
+static void directory_free(struct source *source)
+{
+    struct source_directory *directory = directory_of(source);
+
+    timer_free(directory->rescan);
+    timer_free(directory->settle);
+    path_watch_free(directory->watch);
+    folder_free(directory->folder);
+    for (size_t i = 0; i < OBJECT_KINDS; i++)
+        controller_scope_free(directory->scopes[i]);
+    free(directory->path);
+    free(directory);
+}
+
+static bool directory_synced(const struct source *source, struct buf *ret_reason)
+{
+    const struct source_directory *directory = directory_of(source);
+
+    if (directory->looked_us == 0 && ret_reason)
+        buf_printf(ret_reason, "folder '%s': not read yet", directory->path);
+    return directory->looked_us != 0;
+}
+
+static uint64_t directory_staleness_us(const struct source *source)
+{
+    const struct source_directory *directory = directory_of(source);
+
+    return loop_now_us(directory->loop) - directory->looked_us;
+}
+
+static void directory_write_metrics(const struct source *source, struct buf *out)
+{
+    const struct source_directory *directory = directory_of(source);
+    const struct folder_stats *stats = folder_stats(directory->folder);
+    const struct {
+        const char *name, *type, *help;
+        const struct counter *counter;
+    } families[] = {
+        {"lookaside_source_files", "gauge", "Manifest files in the folder.", &stats->files},
+        {"lookaside_source_bad_files", "gauge",
+         "Manifest files that are malformed; what they gave before stays.", &stats->bad_files},
+        {"lookaside_source_objects", "gauge", "Objects in the manifest files.", &stats->objects},
+        {"lookaside_source_ignored_objects", "gauge",
+         "Objects of kinds that are not read in the manifest files.", &stats->ignored_objects},
+        {"lookaside_source_looks_total", "counter", "Times that the folder was looked through.",
+         &stats->looks},
+        {"lookaside_source_reads_total", "counter", "Manifest files read.", &stats->reads},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        metric_write_head(out, families[i].name, families[i].type, families[i].help);
+        metric_write_u64(out, families[i].name, NULL, counter_get(families[i].counter));
+    }
+    source_write_staleness_head(out);
+    source_write_staleness(out, "directory", "", directory_staleness_us(source));
+}
+
+static const struct source_ops directory_ops = {directory_free, directory_synced,
+                                                directory_staleness_us, directory_write_metrics};
+
+static void source_freep(struct source **source)
+{
+    source_free(*source);
+}
+
+enum code source_directory_new(struct loop *loop, struct controller *controller, const char *path,
+                               struct source **ret_source, struct err *err)
+{
+    struct source_directory *directory = xcalloc(1, sizeof(*directory));
+    CLEANUP(source_freep) struct source *source = &directory->base;
+    const struct folder_sink sink = {on_upsert, on_remove, directory};
+    enum code code;
+
+    directory->base.ops = &directory_ops;
+    directory->loop = loop;
+    directory->path = xstrdup(path);
+    while (strlen(directory->path) > 1 && directory->path[strlen(directory->path) - 1] == '/')
+        directory->path[strlen(directory->path) - 1] = '\0';
+    directory->folder = folder_new(path, &sink);
+    directory->scopes[OBJECT_SERVICE] = controller_scope_new(controller, OBJECT_SERVICE, path);
+    directory->scopes[OBJECT_SLICE] = controller_scope_new(controller, OBJECT_SLICE, path);
+    directory->settle = timer_new(loop, on_look, directory);
+    directory->rescan = timer_new(loop, on_rescan, directory);
+    code = look(directory, err);
+    if (code != CODE_OK)
+        return code;
+    timer_repeat(directory->rescan, RESCAN_MS, RESCAN_MS);
+    log_info(LOG_CONTROLLER, "folder read", KV_STR("folder", path),
+             KV_U64("files", counter_get(&folder_stats(directory->folder)->files)),
+             KV_U64("objects", counter_get(&folder_stats(directory->folder)->objects)));
+    controller_set_synced(controller);
+    *ret_source = TAKE(source);
+    return CODE_OK;
+}

@@ -1,0 +1,272 @@
+#include <criterion/criterion.h>
+
+#include "lookaside/v1/discovery.pb-c.h"
+#include "protocol/native.h"
+#include "wire/fields.h"
+#include "wire/writer.h"
+
+/* A world of lists by name; version 0: a problem. */
+static struct {
+    const char *name;
+    uint64_t version;
+    size_t padding;
+    struct native_target *target;
+} lists[] = {{"a", 1, 0, NULL}, {"b", 2, 0, NULL}, {"bad", 0, 0, NULL}};
+
+static struct blob *blob; /* handed out last */
+static size_t answers, updates, subscribed, unsubscribed;
+static struct native_session *session;
+static struct err err;
+
+static size_t find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        if (str_eq(str_of(lists[i].name), name))
+            return i;
+    }
+    cr_assert_fail("a target that no test asks for");
+    return 0;
+}
+
+static void on_subscribe(unused_arg void *ctx, struct native_target *target)
+{
+    lists[find(target->name)].target = target;
+    subscribed++;
+}
+
+static void on_unsubscribe(unused_arg void *ctx, struct native_target *target)
+{
+    lists[find(target->name)].target = NULL;
+    unsubscribed++;
+}
+
+static void on_resolve(unused_arg void *ctx, const struct native_target *target,
+                       struct native_list *ret_list)
+{
+    size_t i = find(target->name);
+
+    if (lists[i].version == 0) {
+        *ret_list = (struct native_list){.problem = "no such port"};
+        return;
+    }
+    blob_unref(blob);
+    blob = blob_new(2 + lists[i].padding);
+    memset(blob->bytes, 0, blob->len);
+    memcpy(blob->bytes, "\x12", 2);
+    *ret_list = (struct native_list){.version = lists[i].version, .blob = blob};
+}
+
+static void on_wake(unused_arg void *ctx, bool answer)
+{
+    answers += answer;
+    updates += !answer;
+}
+
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake};
+
+static void open_session(void)
+{
+    session = native_session_new(&host, NULL);
+}
+
+static void close_session(void)
+{
+    native_session_free(session);
+    blob_unref(blob);
+    cr_assert_eq(subscribed, unsubscribed);
+}
+
+TestSuite(native_session, .init = open_session, .fini = close_session);
+
+static enum code watch(const char *targets, const char *namespace_name)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(1024 * 1024);
+    struct str rest = str_of(targets);
+
+    while (rest.len > 0)
+        wire_put_bytes(&out, WATCH_REQUEST_TARGETS, str_cut(&rest, ' '));
+    if (namespace_name)
+        wire_put_bytes(&out, WATCH_REQUEST_NAMESPACE, str_of(namespace_name));
+    return native_session_request(session, buf_str(&out), &err);
+}
+
+/* "a" for a list, "a: no such port" for a problem, "" for nothing. */
+static const char *next(void)
+{
+    static char text[128];
+    CLEANUP(buf_done) struct buf head = BUFFER_INIT(8192);
+    struct blob *body = NULL;
+    Lookaside__V1__WatchResponse *response;
+
+    text[0] = '\0';
+    if (!native_session_next(session, &head, &body))
+        return text;
+    response = lookaside__v1__watch_response__unpack(NULL, head.len, (const uint8_t *)head.ptr);
+    cr_assert_not_null(response);
+    cr_assert_eq(body != NULL, response->problem[0] == '\0');
+    snprintf(text, sizeof(text), "%s%s%s", response->target, body ? "" : ": ", response->problem);
+    cr_assert_eq(strlen(response->version), body ? 0 : 16, "a list brings its own version");
+    lookaside__v1__watch_response__free_unpacked(response, NULL);
+    blob_unref(body);
+    return text;
+}
+
+static void change(const char *name, uint64_t version)
+{
+    size_t i = find(str_of(name));
+
+    lists[i].version = version;
+    if (lists[i].target)
+        native_target_touch(lists[i].target);
+}
+
+Test(native_session, every_target_gets_its_list_at_once)
+{
+    cr_assert_eq(watch("b a", NULL), CODE_OK);
+    cr_assert_eq(answers, 1);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_str_eq(next(), "b");
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, a_changed_list_is_sent_again)
+{
+    cr_assert_eq(watch("a b", NULL), CODE_OK);
+    while (*next())
+        ;
+    change("b", 20);
+    cr_assert_eq(updates, 1);
+    cr_assert_str_eq(next(), "b");
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, a_touch_without_a_change_is_told_to_nobody)
+{
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    next();
+    change("a", 1);
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, changes_that_were_not_sent_yet_are_one)
+{
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    next();
+    change("a", 10);
+    change("a", 11);
+    cr_assert_eq(updates, 1);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, a_request_replaces_the_one_before)
+{
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    next();
+    cr_assert_eq(watch("b", NULL), CODE_OK);
+    cr_assert_eq(unsubscribed, 1);
+    cr_assert_str_eq(next(), "b");
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, a_target_that_stays_is_not_sent_again)
+{
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    next();
+    cr_assert_eq(watch("a b", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "b");
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, a_target_that_comes_back_is_sent_again)
+{
+    cr_assert_eq(watch("a b", NULL), CODE_OK);
+    while (*next())
+        ;
+    cr_assert_eq(watch("b", NULL), CODE_OK);
+    cr_assert_eq(watch("a b", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_str_eq(next(), "");
+}
+
+Test(native_session, a_problem_is_said_once_and_followed_by_the_list)
+{
+    cr_assert_eq(watch("bad", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "bad: no such port");
+    change("bad", 0);
+    cr_assert_str_eq(next(), "");
+    change("bad", 7);
+    cr_assert_str_eq(next(), "bad");
+    change("bad", 0);
+    cr_assert_str_eq(next(), "bad: no such port");
+    cr_assert_eq(native_session_stats(session)->problems, 2);
+}
+
+Test(native_session, a_list_that_does_not_fit_is_a_problem)
+{
+    lists[0].padding = NATIVE_RESPONSE_MAX;
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "a: the list is too long for one message");
+}
+
+Test(native_session, the_namespace_stays_until_another_one_is_given)
+{
+    cr_assert(str_eq(native_session_namespace(session), STR("")));
+    cr_assert_eq(watch("a", "shop"), CODE_OK);
+    cr_assert_eq(watch("a b", NULL), CODE_OK);
+    cr_assert(str_eq(native_session_namespace(session), STR("shop")));
+}
+
+Test(native_session, another_namespace_makes_all_targets_new)
+{
+    cr_assert_eq(watch("a b", "shop"), CODE_OK);
+    while (*next())
+        ;
+    cr_assert_eq(watch("a b", "web"), CODE_OK);
+    cr_assert_eq(unsubscribed, 2);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_str_eq(next(), "b");
+    cr_assert(str_eq(native_session_namespace(session), STR("web")));
+}
+
+Test(native_session, a_malformed_request_changes_nothing)
+{
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    cr_assert_eq(native_session_request(session, STR("\x0A\x01" "b" "\x0A\x05"), &err),
+                 CODE_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.msg, "malformed WatchRequest");
+    cr_assert_eq(subscribed, 1);
+    cr_assert_eq(unsubscribed, 0);
+}
+
+Test(native_session, refuses_too_many_and_too_long_targets)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(1024 * 1024);
+    char name[NATIVE_TARGET_MAX + 1] = {0};
+
+    for (int i = 0; i < NATIVE_TARGETS_MAX + 1; i++)
+        wire_put_bytes(&out, WATCH_REQUEST_TARGETS, STR("a"));
+    cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(err.msg, "more than 10000 targets");
+    buf_reset(&out);
+    wire_put_bytes(&out, WATCH_REQUEST_TARGETS, str_make(name, sizeof(name)));
+    cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(err.msg, "a target is longer than 1024 bytes");
+    cr_assert_eq(native_session_request(session, STR("\x0A\x01\xFF"), &err), CODE_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.msg, "a target is not UTF-8");
+}
+
+Test(native_session, the_dump_tells_targets_and_versions)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);
+    struct json_writer writer = json_writer(&out);
+
+    cr_assert_eq(watch("a b", "shop"), CODE_OK);
+    next();
+    json_open_object(&writer, NULL);
+    native_session_dump(session, &writer);
+    json_close_object(&writer);
+    cr_assert_str_eq(buf_cstr(&out),
+                     "{\"namespace\":\"shop\",\"requests\":1,\"responses\":1,\"problems\":0,\"targets\":["
+                     "{\"name\":\"a\",\"version\":\"0000000000000001\"},{\"name\":\"b\"}]}");
+}

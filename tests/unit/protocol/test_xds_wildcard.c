@@ -1,0 +1,102 @@
+/* Clients that are not gRPC may ask for everything. */
+#include <criterion/criterion.h>
+
+#include "fake_host.h"
+
+static struct fake_host f;
+
+static void envoy(void)
+{
+    fake_open(&f, "envoy");
+    fake_put(&f, XDS_CLUSTER, "a", 1);
+    fake_put(&f, XDS_CLUSTER, "b", 2);
+    fake_put(&f, XDS_ENDPOINT, "a", 1);
+}
+
+static void done(void)
+{
+    fake_close(&f);
+}
+
+TestSuite(xds_wildcard, .init = envoy, .fini = done);
+
+Test(xds_wildcard, an_empty_first_request_means_everything)
+{
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "", ""), "Cluster a b");
+    cr_assert(xds_session_has_wildcard(f.session, XDS_CLUSTER));
+    fake_ack(&f, XDS_CLUSTER, "");
+    cr_assert_str_eq(fake_next(&f), "");
+    cr_assert(xds_session_has_wildcard(f.session, XDS_CLUSTER));
+}
+
+Test(xds_wildcard, a_star_means_everything)
+{
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "*", ""), "Cluster a b");
+}
+
+Test(xds_wildcard, everything_can_be_nothing_and_is_said_once)
+{
+    cr_assert_str_eq(fake_ask(&f, XDS_LISTENER, "", ""), "Listener");
+    fake_ack(&f, XDS_LISTENER, "");
+    cr_assert_str_eq(fake_next(&f), "");
+}
+
+Test(xds_wildcard, is_for_listeners_and_clusters_only)
+{
+    cr_assert_str_eq(fake_ask(&f, XDS_ENDPOINT, "", ""), "");
+    cr_assert_str_eq(fake_ask(&f, XDS_ENDPOINT, "*", ""), "");
+    cr_assert_not(xds_session_has_wildcard(f.session, XDS_ENDPOINT));
+}
+
+Test(xds_wildcard, what_changes_is_sent_with_everything)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_put(&f, XDS_CLUSTER, "c", 3);
+    cr_assert_str_eq(fake_next(&f), "Cluster a b c");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    cr_assert_str_eq(fake_next(&f), "Cluster b c");
+    cr_assert_str_eq(fake_next(&f), "");
+}
+
+Test(xds_wildcard, a_touch_without_a_change_is_told_to_nobody)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_touch(&f, XDS_CLUSTER, "a");
+    cr_assert_str_eq(fake_next(&f), "");
+}
+
+Test(xds_wildcard, ends_when_names_are_given)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "a", f.nonce[XDS_CLUSTER]), "Cluster a");
+    cr_assert_not(xds_session_has_wildcard(f.session, XDS_CLUSTER));
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "", f.nonce[XDS_CLUSTER]), "");
+    cr_assert_not(xds_session_has_wildcard(f.session, XDS_CLUSTER));
+}
+
+Test(xds_wildcard, a_name_beside_the_star_is_not_sent_twice)
+{
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "* b", ""), "Cluster b a");
+    fake_put(&f, XDS_CLUSTER, "b", 20);
+    cr_assert_str_eq(fake_next(&f), "Cluster b a");
+}
+
+Test(xds_wildcard, an_empty_nonce_in_mid_stream_has_everything_sent_again)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_ack(&f, XDS_CLUSTER, "");
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "", ""), "Cluster a b");
+}
+
+Test(xds_wildcard, everything_has_the_version_that_all_names_have)
+{
+    struct fake_host other;
+
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_open(&other, "gRPC Go");
+    fake_put(&other, XDS_CLUSTER, "a", 1);
+    fake_put(&other, XDS_CLUSTER, "b", 2);
+    fake_ask(&other, XDS_CLUSTER, "a b", "");
+    cr_assert_str_eq(f.version[XDS_CLUSTER], other.version[XDS_CLUSTER]);
+    fake_close(&other);
+}

@@ -41,7 +41,8 @@ struct err {
 /* Fills *err (may be NULL) and returns `code`:  return fail(err, CODE_NOT_FOUND, "no port '%s'", p); */
 enum code fail(struct err *err, enum code code, const char *fmt, ...) printf_like(3, 4);
 
-/* Puts context in front of a message that is already there; returns err->code. */
+/* Puts context and ": " in front of a message that is already there; returns err->code, or CODE_UNKNOWN
+ * when err is NULL: a caller that goes by the code of its callee returns that one. */
 enum code fail_in(struct err *err, const char *fmt, ...) printf_like(2, 3);
 
 /* "NOT_FOUND"; never NULL. */

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <pty.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -46,6 +47,25 @@ Test(log, writes_text)
     cr_assert_eq(line[4], '-');
     cr_assert_eq(line[10], 'T');
     cr_assert_eq(line[23], 'Z');
+}
+
+/* A person at a terminal knows the date. */
+Test(log, shows_only_the_time_on_a_terminal)
+{
+    int leader;
+    int terminal;
+    ssize_t len;
+
+    cr_assert_eq(openpty(&leader, &terminal, NULL, NULL, NULL), 0);
+    cr_assert_geq(dup2(terminal, STDERR_FILENO), 0);
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    log_info(LOG_MAIN, "ready");
+    len = read(leader, text, sizeof(text));
+    cr_assert_eq(len, (ssize_t)strlen("03:04:05.678Z info  main   ready\r\n"));
+    cr_assert_eq(text[2], ':');
+    cr_assert_eq(strncmp(text + 13, " info  main   ready\r\n", 21), 0);
+    close(leader);
+    close(terminal);
 }
 
 Test(log, quotes_values_that_would_mislead)

@@ -1,0 +1,116 @@
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "serve/serve.h"
+
+/* A control loop, two workers and a listener on a free port. */
+struct serve_fixture {
+    struct loop *loop;
+    struct serve *serve;
+};
+
+static void set_up(struct serve_fixture *fixture)
+{
+    struct serve_options options = {.threads = 2, .cluster_domain = "cluster.local", .default_namespace = "default"};
+    struct address any;
+    struct err err = {0};
+
+    cr_assert_eq(loop_new(&fixture->loop, &err), CODE_OK);
+    options.loop = fixture->loop;
+    cr_assert_eq(serve_new(&options, &fixture->serve, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
+    cr_assert_eq(serve_listen(fixture->serve, &any, &err), CODE_OK, "%s", err.msg);
+}
+
+static void tear_down(struct serve_fixture *fixture)
+{
+    loop_close_posts(fixture->loop);
+    serve_free(fixture->serve);
+    loop_free(fixture->loop);
+}
+
+static void stop(void *ctx)
+{
+    loop_stop(ctx);
+}
+
+Test(serve, drains_at_once_when_nobody_is_connected, .timeout = 20)
+{
+    struct serve_fixture fixture;
+
+    set_up(&fixture);
+    serve_drain(fixture.serve, 1000, 5000, stop, fixture.loop);
+    loop_run(fixture.loop);
+    cr_assert_null(serve_address(fixture.serve, 0), "it listens no more");
+    tear_down(&fixture);
+}
+
+struct dump_fixture {
+    struct loop *loop;
+    char *text;
+};
+
+static void on_dump(void *ctx, struct buf *json)
+{
+    struct dump_fixture *dump = ctx;
+
+    dump->text = xstrdup(buf_cstr(json));
+    loop_stop(dump->loop);
+}
+
+Test(serve, dumps_an_empty_list_of_streams, .timeout = 20)
+{
+    struct serve_fixture fixture;
+    struct dump_fixture dump;
+
+    set_up(&fixture);
+    dump = (struct dump_fixture){fixture.loop, NULL};
+    serve_dump_streams(fixture.serve, on_dump, &dump);
+    loop_run(fixture.loop);
+    cr_assert_str_eq(dump.text, "{\"streams\":[]}\n");
+    free(dump.text);
+    tear_down(&fixture);
+}
+
+Test(serve, is_torn_down_with_a_dump_under_way, .timeout = 20)
+{
+    struct serve_fixture fixture;
+    struct dump_fixture dump = {0};
+
+    set_up(&fixture);
+    serve_dump_streams(fixture.serve, on_dump, &dump);
+    loop_close_posts(fixture.loop);
+    serve_free(fixture.serve);
+    loop_free(fixture.loop);
+    free(dump.text);
+}
+
+Test(serve, takes_catalogs_and_counts_them, .timeout = 20)
+{
+    static const char *const one[] = {"10.0.0.1"};
+    struct serve_fixture fixture;
+    struct buf text = BUFFER_INIT(1024 * 1024);
+
+    set_up(&fixture);
+    serve_publish(fixture.serve, catalog_with_greeter(NULL, one, 1));
+    for (int i = 0; i < 1000 && !strstr(buf_cstr(&text), "lookaside_catalogs_total 2"); i++) {
+        buf_reset(&text);
+        serve_write_metrics(fixture.serve, &text);
+        loop_turn(fixture.loop, 1);
+    }
+    cr_assert_not_null(strstr(buf_cstr(&text), "lookaside_catalogs_total 2"));
+    cr_assert_not(buf_failed(&text));
+    buf_done(&text);
+    tear_down(&fixture);
+}
+
+Test(serve, refuses_a_port_that_is_taken_by_name, .timeout = 20)
+{
+    struct serve_fixture fixture;
+    struct err err = {0};
+
+    set_up(&fixture);
+    cr_assert_neq(serve_listen(fixture.serve, serve_address(fixture.serve, 0), &err), CODE_OK);
+    cr_assert_not_null(strstr(err.msg, "already in use"), "%s", err.msg);
+    tear_down(&fixture);
+}

@@ -1,0 +1,187 @@
+#include <criterion/criterion.h>
+
+#include "fixture.h"
+#include "serve/topic.h"
+
+static const char *const one[] = {"10.0.0.1"};
+static const char *const two[] = {"10.0.0.1", "10.0.0.2"};
+
+struct listener_fixture {
+    struct subscriber subscriber;
+    int changes;
+};
+
+static void on_changed(struct subscriber *subscriber)
+{
+    container_of(subscriber, struct listener_fixture, subscriber)->changes++;
+}
+
+static struct topic_table *make_table(enum unknown_names unknown)
+{
+    struct topic_table_options options = {"cluster.local", unknown};
+
+    return topic_table_new(&options);
+}
+
+static void publish(struct topic_table *table, const struct catalog *catalog)
+{
+    topic_table_publish(table, catalog);
+    while (topic_table_work(table, UINT64_MAX))
+        ;
+}
+
+static void join(struct topic_table *table, enum topic_kind kind, const char *name, struct listener_fixture *listener)
+{
+    struct err err = {0};
+
+    *listener = (struct listener_fixture){.subscriber.changed = on_changed};
+    cr_assert(topic_subscribe(table, kind, str_of(name), STR("shop"), &listener->subscriber, &err), "%s", err.msg);
+}
+
+Test(topic, is_shared_by_subscribers_of_one_name)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture a, b;
+
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &a);
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &b);
+    cr_assert_eq(a.subscriber.topic, b.subscriber.topic);
+    cr_assert_eq(topic_table_len(table), 1);
+    topic_unsubscribe(&a.subscriber);
+    topic_unsubscribe(&b.subscriber);
+    cr_assert_eq(topic_table_len(table), 0);
+    topic_table_free(table);
+}
+
+Test(topic, tells_subscribers_when_the_list_changes_and_only_then)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *catalog = catalog_with_greeter(NULL, one, 1);
+    struct listener_fixture list, cluster;
+    uint64_t version;
+
+    publish(table, catalog);
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
+    join(table, TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
+    version = list.subscriber.topic->version;
+    catalog = catalog_with_greeter(catalog, two, 2);
+    publish(table, catalog);
+    cr_assert_eq(list.changes, 1);
+    cr_assert_neq(list.subscriber.topic->version, version);
+    cr_assert_eq(list.subscriber.topic->received_us, 7);
+    cr_assert_eq(cluster.changes, 0, "a Cluster does not depend on its endpoints");
+    catalog = catalog_with_greeter(catalog, two, 2);
+    publish(table, catalog);
+    cr_assert_eq(list.changes, 1, "the same list is not a change");
+    topic_unsubscribe(&list.subscriber);
+    topic_unsubscribe(&cluster.subscriber);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+Test(topic, of_an_unknown_service_is_empty_and_fills_when_it_appears)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture list;
+    const struct catalog *catalog;
+
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
+    cr_assert_not_null(list.subscriber.topic->blob);
+    catalog = catalog_with_greeter(NULL, one, 1);
+    publish(table, catalog);
+    cr_assert_eq(list.changes, 1);
+    catalog = catalog_without_greeter(catalog);
+    publish(table, catalog);
+    cr_assert_eq(list.changes, 2);
+    cr_assert_not_null(list.subscriber.topic->blob);
+    topic_unsubscribe(&list.subscriber);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+Test(topic, of_an_unknown_service_is_absent_where_asked_but_never_withdrawn)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_ABSENT);
+    struct listener_fixture listener;
+    const struct catalog *catalog;
+
+    join(table, TOPIC_LISTENER, "greeter.shop:8001", &listener);
+    cr_assert_null(listener.subscriber.topic->blob);
+    catalog = catalog_with_greeter(NULL, one, 1);
+    publish(table, catalog);
+    cr_assert_not_null(listener.subscriber.topic->blob);
+    catalog = catalog_without_greeter(catalog);
+    publish(table, catalog);
+    cr_assert_not_null(listener.subscriber.topic->blob);
+    topic_unsubscribe(&listener.subscriber);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+Test(topic, names_without_a_namespace_mean_the_clients_own)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture ours = {.subscriber.changed = on_changed}, theirs = ours;
+    const struct catalog *catalog = catalog_with_greeter(NULL, one, 1);
+
+    publish(table, catalog);
+    cr_assert(topic_subscribe(table, TOPIC_NATIVE, STR("greeter:8001"), STR("shop"), &ours.subscriber, NULL));
+    cr_assert(topic_subscribe(table, TOPIC_NATIVE, STR("greeter:8001"), STR("web"), &theirs.subscriber, NULL));
+    cr_assert_null(ours.subscriber.topic->problem);
+    cr_assert_str_eq(theirs.subscriber.topic->problem, "no such Service");
+    topic_unsubscribe(&ours.subscriber);
+    topic_unsubscribe(&theirs.subscriber);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+Test(topic, refuses_a_malformed_name_and_joins_nothing)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture listener = {.subscriber.changed = on_changed};
+    struct err err = {0};
+
+    cr_assert_not(topic_subscribe(table, TOPIC_LISTENER, STR("no good:name:x"), STR("shop"), &listener.subscriber, &err));
+    cr_assert_neq(err.msg[0], '\0');
+    cr_assert_null(listener.subscriber.topic);
+    cr_assert_eq(topic_table_len(table), 0);
+    topic_table_free(table);
+}
+
+Test(topic, a_listener_moves_to_the_numbered_cluster_once_its_port_resolves)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture listener;
+    const struct catalog *catalog;
+
+    join(table, TOPIC_LISTENER, "greeter.shop:grpc", &listener);
+    cr_assert_not_null(memmem(listener.subscriber.topic->blob->bytes, listener.subscriber.topic->blob->len,
+                              "shop/greeter:grpc", strlen("shop/greeter:grpc")));
+    catalog = catalog_with_greeter(NULL, one, 1);
+    publish(table, catalog);
+    cr_assert_eq(listener.changes, 1);
+    cr_assert_not_null(memmem(listener.subscriber.topic->blob->bytes, listener.subscriber.topic->blob->len,
+                              "shop/greeter:8001", strlen("shop/greeter:8001")));
+    topic_unsubscribe(&listener.subscriber);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+static void count_cluster(void *ctx, struct str name)
+{
+    cr_assert(str_eq(name, STR("shop/greeter:8001")));
+    ++*(int *)ctx;
+}
+
+Test(topic, every_port_of_every_service_is_a_cluster_for_wildcards)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *catalog = catalog_with_greeter(NULL, one, 1);
+    int clusters = 0;
+
+    publish(table, catalog);
+    topic_each_cluster(table, count_cluster, &clusters);
+    cr_assert_eq(clusters, 1);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}

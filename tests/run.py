@@ -32,7 +32,6 @@ SUITES = [
     ("conformance", [sys.executable, "tests/conformance/run.py"], {"LOOKASIDE_BUILD": "build-asan"}, 2400),
     ("story", [sys.executable, "tests/conformance/run.py", "--story"], {}, 900),
     ("e2e", [sys.executable, "tests/e2e/run.py"], {"LOOKASIDE_BUILD": "build-asan"}, 2400),
-    ("bench", ["make", "-s", "bench"], {}, 600),
 ]
 
 

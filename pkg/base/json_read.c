@@ -1,7 +1,7 @@
 #include "base/json.h"
 
-/* Above 2^53 a double no longer tells neighbours apart. */
-#define EXACT_MAX (UINT64_C(1) << 53)
+/* From 2^53 on a double no longer tells neighbours apart. */
+#define EXACT_MAX ((UINT64_C(1) << 53) - 1)
 
 static enum code wrong_type(struct err *err, const char *path, const char *key,
                             const char *expected, const struct json *found)

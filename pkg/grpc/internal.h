@@ -132,12 +132,12 @@ struct peer {
     struct rate pings;
     struct rate controls;
 
+    uint32_t verdict; /* HTTP/2 error that ends the session behind this mem_recv; 0: none */
     enum peer_state state;
     enum peer_drain drain;
     enum rpc_wake dirty; /* the list that dirty_link is on */
     bool spoke;          /* we sent HEADERS or DATA since the peer's last ping: the next ping is free */
     bool paused;         /* we stopped reading */
-    bool terminated;     /* by peer_terminate() */
     bool blamed;         /* what ends the session is counted already */
     bool logged;
 };
@@ -147,8 +147,9 @@ void peer_new(struct grpc_server *server, int fd, const struct address *address)
 void peer_close(struct peer *peer, enum code code);
 /* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
 void peer_linger(struct peer *peer);
-/* GOAWAY with an HTTP/2 error; the connection closes once that is out. Inside nghttp2 callbacks too. */
-void peer_terminate(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
+/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error, and the end. Not at
+ * once: nghttp2 1.52 forgets a termination inside some callbacks, reads on and then fails an assertion. */
+void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
 /* Counts, and logs the first time. */
 void peer_complain(struct peer *peer, struct counter *counter, const char *why);
 /* Queues the connection for the flush at the end of the turn. */

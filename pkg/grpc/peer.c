@@ -84,15 +84,13 @@ void peer_complain(struct peer *peer, struct counter *counter, const char *why)
              KV_STR("peer", address), KV_STR("fault", why));
 }
 
-void peer_terminate(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why)
+void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why)
 {
-    if (peer->terminated)
+    if (peer->verdict)
         return;
-    peer->terminated = true;
+    peer->verdict = h2_error;
     peer->blamed = true;
     peer_complain(peer, counter, why);
-    (void)nghttp2_session_terminate_session(peer->session, h2_error);
-    peer_mark(peer, RPC_WAKE_ANSWER);
 }
 
 bool peer_finished(const struct peer *peer)

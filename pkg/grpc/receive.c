@@ -19,7 +19,7 @@ static void count_reset(struct peer *peer)
     const struct grpc_limits *limits = &peer->server->limits;
 
     if (!rate_take(&peer->resets, now_of(peer), limits->resets_per_second))
-        peer_terminate(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
+        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
                        "too many stream resets");
 }
 
@@ -28,7 +28,7 @@ static void count_control(struct peer *peer)
     const struct grpc_limits *limits = &peer->server->limits;
 
     if (!rate_take(&peer->controls, now_of(peer), limits->settings_per_second))
-        peer_terminate(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
+        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
                        "too many control frames");
 }
 
@@ -46,7 +46,7 @@ static void on_ping(struct peer *peer, bool ack)
         return;
     }
     if (!rate_take(&peer->pings, now_of(peer), limits->pings_per_second))
-        peer_terminate(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
+        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
                        "too many pings");
 }
 
@@ -56,7 +56,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct peer *peer = ctx;
 
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && !peer->verdict)
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
                                              rpc_new(peer, frame->hd.stream_id));
     return 0;
@@ -250,6 +250,8 @@ bool peer_receive(struct peer *peer, const void *ptr, size_t len)
         peer_close(peer, CODE_UNAVAILABLE);
         return false;
     }
+    if (peer->verdict)
+        (void)nghttp2_session_terminate_session(peer->session, peer->verdict);
     if (peer_finished(peer)) {
         peer_linger(peer);
         return true;

@@ -20,7 +20,7 @@ struct latest_options {
 };
 
 struct latest *latest_new(struct loop *reader, const struct latest_options *options) must_check;
-/* On the reader's thread, or after both threads have ended. */
+/* On the reader's thread, or after it has ended. The publisher has stopped before. */
 void latest_free(struct latest *latest);
 void latest_publish(struct latest *latest, void *value);
 

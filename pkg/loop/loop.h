@@ -63,14 +63,15 @@ struct timer;
 
 struct timer *timer_new(struct loop *loop, void (*fn)(void *ctx), void *ctx) must_check;
 void timer_free(struct timer *timer); /* NULL is fine */
-/* One shot; starting again moves it. */
+/* One shot; starting again moves it. Never early, at most 1 ms late when the loop is idle. */
 void timer_start(struct timer *timer, uint64_t delay_ms);
 /* First after `delay_ms`, then every `every_ms`. */
 void timer_repeat(struct timer *timer, uint64_t delay_ms, uint64_t every_ms);
 void timer_stop(struct timer *timer);
 bool timer_active(const struct timer *timer);
 
-/* ---- descriptors (level-triggered) ---- */
+/* ---- descriptors (level-triggered) ----
+ * An error on the descriptor is told as whatever was asked for: the next system call on it says which. */
 
 enum { FD_READABLE = 1, FD_WRITABLE = 2 };
 

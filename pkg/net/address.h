@@ -22,7 +22,8 @@ struct address {
 
 /* A literal address with a port; names are not looked up (address_lookup does). */
 enum code address_parse(struct str text, struct address *ret_address, struct err *err) must_check;
-/* Blocking name lookup, for command-line tools: "host:port" or a literal; a leading "dns:///" is skipped. */
+/* Blocking name lookup, for command-line tools: "host:port" or a literal; a leading "dns:///" is skipped.
+ * IPv4 where a name has both families. */
 enum code address_lookup(struct str text, struct address *ret_address, struct err *err) must_check;
 /* "127.0.0.1:18000", "[::1]:18000", "unix:/path", "unix:" (an unnamed peer); always NUL-terminated. */
 void address_format(const struct address *address, char out[ADDRESS_TEXT_MAX]);

@@ -31,6 +31,7 @@ struct conn_slice {
     size_t len;
 };
 
+/* Borrowed: lives as long as the connection (a static const). */
 struct conn_handler {
     void (*on_data)(void *ctx, const void *ptr, size_t len);
     void (*on_drained)(void *ctx);
@@ -41,7 +42,8 @@ struct conn_handler {
 enum code conn_new(struct loop *loop, int fd, const struct address *peer,
                    const struct conn_handler *handler, void *ctx, struct conn **ret_conn,
                    struct err *err) must_check;
-/* Connects; on_data, on_closed or on_drained (= connected) come later. `timeout_ms` bounds connecting. */
+/* Connects; on_data, on_closed or on_drained (= connected) come later. `timeout_ms` bounds connecting.
+ * A write before that is kept; on_drained then comes once, for both. */
 enum code conn_connect(struct loop *loop, const struct address *to, uint64_t timeout_ms,
                        const struct conn_handler *handler, void *ctx, struct conn **ret_conn,
                        struct err *err) must_check;
@@ -49,7 +51,7 @@ enum code conn_connect(struct loop *loop, const struct address *to, uint64_t tim
 void conn_free(struct conn *conn);
 
 /* Takes all slices (count <= CONN_SLICES_MAX) or fails for good (then on_closed follows from the loop, not from inside
- * this call). Legal only while conn_backlog() is 0. */
+ * this call). Legal only while conn_backlog() is 0. After a failure or on_closed, writes are dropped. */
 void conn_writev(struct conn *conn, const struct conn_slice *slices, size_t count);
 size_t conn_backlog(const struct conn *conn);
 /* Sends FIN once the backlog is out; reading goes on until the peer ends or conn_free(). */

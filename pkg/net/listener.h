@@ -18,7 +18,7 @@
 
 struct listener;
 
-/* Owns `fd` from here on. */
+/* Owns `fd` from here on. IPv4 peers of a dual-stack socket are shown as plain IPv4. */
 typedef void listener_accept_fn(void *ctx, int fd, const struct address *peer);
 
 enum code listener_new(struct loop *loop, const struct address *address, listener_accept_fn *on_accept,

@@ -84,8 +84,7 @@ def run_language(language, command, work, report):
         with World(work, command) as world:
             for title, scenario in SCENARIOS:
                 with report.case(f"{language.name}: {title}") as notes:
-                    world.revive()
-                    scenario(world, language, notes)
+                    world.run(scenario, language, notes)
             with report.case(f"{language.name}: the controller ends cleanly"):
                 world.end_controller()
     except Exception as error:

@@ -45,8 +45,19 @@ class World:
         code = self.lookaside.stop()
         assert code == 0, f"lookaside: exit {code}:\n{self.lookaside.process.log()}"
 
+    def run(self, scenario, language, notes):
+        self.revive()
+        try:
+            scenario(self, language, notes)
+        except Exception as error:
+            if self.lookaside.ended():
+                raise AssertionError(self.lookaside.end()) from error
+            raise
+
     def revive(self):
-        """Starts the agent again if the scenario before this one ended it."""
+        """Starts again what the scenario before this one ended."""
+        if not self.lookaside.process.running:
+            self.lookaside.start()
         if not self.agent.running:
             self.agent = Agent(self.command, self.work / "bootstrap.json",
                                self.work / "agent.log").start()

@@ -1,6 +1,6 @@
 /*
- * One publisher, several reading loops, each behind its own slot: every reader sees growing versions and
- * in the end the newest, and every reference is given back once.
+ * One publisher, several reading loops, each behind its own slot: every reader sees growing
+ * versions and in the end the newest, and every reference is given back once.
  */
 #include <sched.h>
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 /*
- * Threads that post to a loop until it refuses: every accepted call runs once and in the order of its
- * thread, no refused one does.
+ * Threads that post to a loop until it refuses: every accepted call runs once and in the order of
+ * its thread, no refused one does.
  */
 #include <stdatomic.h>
 #include <stdio.h>

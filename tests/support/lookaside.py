@@ -51,11 +51,23 @@ class Lookaside:
 
     def _ready(self):
         if not self.process.running:
-            raise AssertionError("lookaside ended:\n" + self.process.log())
+            raise AssertionError(self.end())
         try:
             return self.get("/readyz")[0] == 200
         except OSError:
             return False
+
+    def ended(self, within=1):
+        """Whether the process is gone, or goes within this time (a crash takes a moment)."""
+        try:
+            process.wait_until(lambda: not self.process.running, within, "")
+        except process.WaitTimeout:
+            return False
+        return True
+
+    def end(self):
+        """How the process ended, for a failure's text."""
+        return f"lookaside ended with {self.process.exit_code}; its log:\n{self.process.log(15)}"
 
     def stop(self, timeout=15):
         """SIGTERM; returns the exit code."""

@@ -67,6 +67,11 @@ class Process:
         return self.child.pid
 
     @property
+    def exit_code(self):
+        """None while it runs; minus the signal's number if a signal ended it."""
+        return self.child.poll() if self.child else None
+
+    @property
     def running(self):
         return self.child is not None and self.child.poll() is None
 

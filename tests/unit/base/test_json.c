@@ -198,6 +198,48 @@ Test(json, says_where_it_is_wrong)
         refuse(cases[i].text, cases[i].message);
 }
 
+/* Brackets open and closed, `depth` of them. */
+static char *nested(size_t depth)
+{
+    char *text = xmalloc(2 * depth + 1);
+
+    memset(text, '[', depth);
+    memset(text + depth, ']', depth);
+    text[2 * depth] = '\0';
+    return text;
+}
+
+/* The scanner looks at eight bytes at once: every byte must be seen in every place among them. */
+Test(json, sees_every_byte_at_every_place)
+{
+    for (unsigned byte = 1; byte < 256; byte++) {
+        for (size_t at = 1; at < 18; at++) {
+            char string[] = "\"................X\"";
+            bool good = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+            struct json *json = NULL;
+            enum code code;
+
+            string[at] = (char)byte;
+            code = json_parse(STR(string), &json, NULL);
+            cr_assert_eq(code == CODE_OK, good, "byte %u at %zu", byte, at);
+            json_free(json);
+        }
+    }
+}
+
+Test(json, remembers_the_depth_behind_a_closed_bracket)
+{
+    CLEANUP(freep) char *deep = nested(JSON_DEPTH_MAX - 1);
+    struct buf buf = BUFFER_INIT(1000);
+
+    buf_printf(&buf, "[[],%s]", deep);
+    parse(buf_cstr(&buf));
+    buf_reset(&buf);
+    buf_printf(&buf, "[[],[%s]]", deep);
+    refuse(buf_str(&buf), "line 1, column 68: nested too deeply");
+    buf_done(&buf);
+}
+
 Test(json, refuses_what_is_no_number)
 {
     static const char *const cases[] = {
@@ -223,17 +265,6 @@ Test(json, bounds_the_length_of_a_number)
     text[63] = '9';
     text[64] = '\0';
     refuse(str_of(text), "line 1, column 1: a number too long");
-}
-
-/* Brackets open and closed, `depth` of them. */
-static char *nested(size_t depth)
-{
-    char *text = xmalloc(2 * depth + 1);
-
-    memset(text, '[', depth);
-    memset(text + depth, ']', depth);
-    text[2 * depth] = '\0';
-    return text;
 }
 
 Test(json, bounds_the_depth)

@@ -108,6 +108,8 @@ Test(json_read, takes_only_whole_numbers_within_the_limit)
     cr_assert_str_eq(err.msg, "p.half: expected a whole number from 0 to 8000, found 0.5");
     cr_assert_eq(json_read_u64(tree, "p", "huge", UINT64_MAX, 0, &number, &err),
                  CODE_INVALID_ARGUMENT);
+    cr_assert_eq(json_read_u64(tree, "p", "big", UINT64_MAX, 0, &number, &err),
+                 CODE_INVALID_ARGUMENT, "a double has rounded it");
     cr_assert_eq(number, 77);
     cr_assert_eq(json_read_u64(tree, "p", "n", 8001, 0, &number, &err), CODE_OK);
 }

@@ -17,7 +17,7 @@ static void drop_blob(void)
 
 TestSuite(backlog, .init = make_blob, .fini = drop_blob);
 
-#define WHOLE "headblobmiddleobtail"
+static const char whole[] = "headblobmiddleobtail";
 
 static struct backlog *backlog_of(size_t sent)
 {
@@ -54,22 +54,22 @@ static void assert_left(const struct backlog *backlog, const char *expected)
 
 Test(backlog, holds_what_is_behind_any_short_write)
 {
-    for (size_t sent = 0; sent < strlen(WHOLE); sent++) {
+    for (size_t sent = 0; sent < strlen(whole); sent++) {
         struct backlog *backlog = backlog_of(sent);
 
-        assert_left(backlog, WHOLE + sent);
+        assert_left(backlog, whole + sent);
         backlog_free(backlog);
     }
 }
 
 Test(backlog, is_consumed_in_steps_of_any_size)
 {
-    for (size_t step = 1; step <= strlen(WHOLE); step++) {
+    for (size_t step = 1; step <= strlen(whole); step++) {
         struct backlog *backlog = backlog_of(0);
 
-        for (size_t out = 0; out + step <= strlen(WHOLE); out += step) {
+        for (size_t out = 0; out + step <= strlen(whole); out += step) {
             backlog_consume(backlog, step);
-            assert_left(backlog, WHOLE + out + step);
+            assert_left(backlog, whole + out + step);
         }
         backlog_free(backlog);
     }

@@ -1,0 +1,196 @@
+"""First lists and later ones, in pages, broken in every way."""
+import time
+
+from tests.support import api_faults as faults
+from tests.support import manifests
+
+from .world import CLUSTER, SERVICE, Client, World, endpoint_slice
+
+
+def waits_for_the_first_list(work):
+    """Nothing is served, not even an empty list, before the sources are synced."""
+    with World(work, start=False) as world:
+        fault = world.api.fault("endpointslices", "list", faults.status(503), times=2)
+        world.starting()
+        fault.wait(1)
+        code, reason = world.readyz()
+        assert code == 503 and "endpointslices" in reason and "HTTP 503" in reason, (code, reason)
+        assert not _listens(world)
+        world.wait_ready()
+        world.client()
+
+
+def _listens(world):
+    from tests.support.process import accepts
+    host, _, port = world.controller.listen.rpartition(":")
+    return accepts(host, int(port))
+
+
+def reads_many_pages(work):
+    with World(work, start=False) as world:
+        addresses = _fill(world, 1234)
+        world.ready()
+        assert world.truth() == addresses
+        world.client()
+        pages = world.api.asked("endpointslices", "page")
+        assert len(pages) == 2, pages
+        assert all("resourceVersion" not in page.query for page in world.api.asked(None, "list"))
+        assert all("resourceVersion" not in page.query for page in pages)
+
+
+def _fill(world, count):
+    slices = []
+    for number in range(count):
+        address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        slices.append(endpoint_slice(f"n{number}", [address]))
+    world.api.put(*slices)
+    return world.truth()
+
+
+def continue_410_starts_again(work):
+    with World(work, start=False) as world:
+        _fill(world, 700)
+        fault = world.api.fault("endpointslices", "page", faults.status(410))
+        world.starting()
+        fault.wait()
+        world.wait_ready()
+        world.client()
+        assert len(world.api.asked("endpointslices", "list")) == 2
+
+
+def continue_expires_while_objects_go(work):
+    """What the first page named and the second list does not must not come back."""
+    with World(work) as world:
+        world.client()
+        _fill(world, 700)
+        world.settle()
+
+        async def expire(api, conn, request):
+            api.delete(endpoint_slice("n0", []))
+            api.expire_pages()
+            page = api.page(request)
+            await conn.answer(page["code"], page, request)
+        fault = world.api.fault("endpointslices", "page", expire)
+        world.api.compact()
+        world.api.drop_watches()
+        world.put("a", "10.0.0.1")                     # so that the old version is too old
+        world.api.compact()
+        fault.wait()
+        world.settle()
+
+
+def broken_pages_count_for_nothing(work):
+    true_page = faults.half_a_list
+    bad = [true_page(0.5), true_page(0.5, framed=False), true_page(0.95, framed=False),
+           faults.half_a_gzip(), faults.body(""), faults.body("{}"), faults.body("null"),
+           faults.body("<html>502 Bad Gateway</html>", "text/html"),
+           faults.body('{"kind":"EndpointSliceList","metadata":{"resourceVersion":"5"}}'),
+           faults.body('{"kind":"EndpointSliceList","metadata":{},"items":[]}'),
+           faults.body('{"kind":"Status","metadata":{"resourceVersion":"5"},"items":[]}')]
+    for act in bad:
+        with World(work) as world:
+            world.client()
+            fault = world.api.fault("endpointslices", "list", act)
+            _lose_watches(world)
+            fault.wait()
+            world.put("a", "10.0.0.8")
+            world.settle()
+
+
+def _lose_watches(world):
+    """The watches end and their version is gone: a list must follow."""
+    world.api.pause_events()
+    world.put("a", "10.0.0.3")
+    world.api.compact()
+    world.api.drop_watches()
+    world.api.wait_asked(2, "endpointslices", "watch")
+    world.api.resume_events()
+
+
+def a_later_page_that_fails_removes_nothing(work):
+    with World(work) as world:
+        world.client()
+        _fill(world, 700)
+        world.settle()
+        fault = world.api.fault("endpointslices", "page", faults.status(500), times=2)
+        _lose_watches(world)
+        fault.wait(2)
+        world.put("b", "10.9.0.8")
+        world.settle()
+
+
+def a_page_that_hangs_is_given_up(work):
+    """After 30 s without a byte. The clients keep what they have."""
+    with World(work) as world:
+        client = world.client()
+        fault = world.api.fault("endpointslices", "list", faults.hang())
+        _lose_watches(world)
+        fault.wait()
+        begin = time.monotonic()
+        world.settle(timeout=50)
+        assert 25 < time.monotonic() - begin < 45, time.monotonic() - begin
+        assert frozenset() not in client.seen
+
+
+def slow_pages_are_read(work):
+    with World(work, start=False, gzip=False) as world:
+        _fill(world, 40)
+        world.api.trickle = (100, 0.001)
+        world.ready()
+        world.client()
+
+
+def no_gzip_is_fine(work):
+    with World(work, start=False, gzip=False) as world:
+        _fill(world, 600)
+        world.ready()
+        world.client()
+
+
+def asks_for_gzip_in_lists_only(work):
+    with World(work) as world:
+        assert "gzip" in world.api.asked(None, "list")[0].headers["accept-encoding"]
+        assert "accept-encoding" not in world.api.asked(None, "watch")[0].headers
+        agent = world.api.asked()[0].headers["user-agent"]
+        assert agent.startswith("lookaside/"), agent
+
+
+def forbidden_is_said_and_retried(work):
+    with World(work, start=False) as world:
+        fault = world.api.fault("services", "list",
+                                faults.status(403, "services is forbidden: no RBAC"), times=2)
+        world.starting()
+        fault.wait(1)
+        code, reason = world.readyz()
+        assert code == 503 and "services is forbidden: no RBAC" in reason, (code, reason)
+        world.wait_ready()
+        world.client()
+
+
+def namespaces_need_no_right_over_all(work):
+    with World(work, start=False, namespaces_only=True,
+               flags=["--namespaces", "shop,web"]) as world:
+        world.api.put(manifests.service(SERVICE, "web"), endpoint_slice("a", ["10.7.0.1"], namespace="web"),
+                      manifests.service(SERVICE, "elsewhere"),
+                      endpoint_slice("a", ["10.8.0.1"], namespace="elsewhere"))
+        world.starting()
+        world.wait_ready()
+        client = world.client()
+        web = Client(world.controller.listen, CLUSTER.replace("shop/", "web/"))
+        elsewhere = Client(world.controller.listen, CLUSTER.replace("shop/", "elsewhere/"))
+        web.wait(["10.7.0.1"])
+        elsewhere.wait([])
+        world.put("a", "10.0.0.4")
+        world.api.put(endpoint_slice("a", ["10.7.0.2"], namespace="web"))
+        web.wait(["10.7.0.2"])
+        client.wait(["10.0.0.4"])
+        web.close()
+        elsewhere.close()
+        assert {request.namespace for request in world.api.asked()} == {"shop", "web"}
+
+
+CASES = [waits_for_the_first_list, reads_many_pages, continue_410_starts_again,
+         continue_expires_while_objects_go, broken_pages_count_for_nothing,
+         a_later_page_that_fails_removes_nothing, a_page_that_hangs_is_given_up, slow_pages_are_read,
+         no_gzip_is_fine, asks_for_gzip_in_lists_only, forbidden_is_said_and_retried,
+         namespaces_need_no_right_over_all]

@@ -1,0 +1,67 @@
+"""The controller against a fake API server that misbehaves, and against bad input of every kind.
+
+    tests/integration/run.py [--jobs N] [NAME...]     NAME: a part of a case's name
+
+Every case is a function with a work folder of its own. A case that failed keeps its folder and prints
+where it is.
+"""
+import argparse
+import importlib
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support.lookaside import build_has  # noqa: E402
+from tests.support.report import Report  # noqa: E402
+
+MODULES = ["cases_watch", "cases_list"]
+
+
+def all_cases():
+    for module in MODULES:
+        loaded = importlib.import_module(f"tests.integration.{module}")
+        for case in loaded.CASES:
+            yield f"{module.removeprefix('cases_')}.{case.__name__}", case
+
+
+def run_case(report, name, case):
+    work = Path(tempfile.mkdtemp(prefix="lookaside-integration-"))
+    with report.case(name):
+        try:
+            case(work)
+        except Exception:
+            (work / "traceback.txt").write_text(traceback.format_exc())
+            report.note(f"{name}: see {work}")
+            raise
+    if not (work / "traceback.txt").exists():
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    report = Report("integration")
+    missing = build_has("lookaside")
+    if missing:
+        report.fail("build", f"{missing} is not built")
+        return report.finish()
+    chosen = [(name, case) for name, case in all_cases()
+              if not args.names or any(part in name for part in args.names)]
+    begin = time.monotonic()
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for future in [pool.submit(run_case, report, *entry) for entry in chosen]:
+            future.result()
+    report.note(f"{len(chosen)} cases in {time.monotonic() - begin:.0f} s")
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

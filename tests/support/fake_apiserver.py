@@ -1,0 +1,558 @@
+"""A fake Kubernetes API server that can misbehave.
+
+It holds Services and EndpointSlices and serves paged lists and watches with bookmarks over HTTP/1.1,
+plain or TLS, chunked and gzipped, as the real one does. Faults are scripted: a Fault takes the next
+requests that it fits; a Cut damages the next event of a watch. It remembers every list of backends
+that it ever held, so that a test can say whether what a client saw was true.
+
+    with FakeApiServer() as api:
+        api.put(manifests.service("greeter"))
+        api.fault("endpointslices", "watch", api_faults.status(500), times=3)
+
+Everything public may be called from any thread. The server runs an asyncio loop in a thread of its own.
+"""
+import asyncio
+import base64
+import copy
+import gzip
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass
+
+from .api_faults import Cut, Fault, status_object
+from .process import wait_until
+
+RESOURCES = {
+    "services": ("/api/v1", "v1", "Service"),
+    "endpointslices": ("/apis/discovery.k8s.io/v1", "discovery.k8s.io/v1", "EndpointSlice"),
+}
+_PLURALS = {kind: plural for plural, (_, _, kind) in RESOURCES.items()}
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+            410: "Gone", 429: "Too Many Requests", 500: "Internal Server Error",
+            503: "Service Unavailable"}
+HEAD_MAX = 65536
+
+
+@dataclass
+class Request:
+    moment: float
+    resource: str
+    namespace: str | None
+    verb: str                      # "list" (a first page), "page" (a later one), "watch"
+    query: dict
+    headers: dict                  # lower-case names
+    connection: int
+
+
+# ---- one connection ----
+
+class _Connection:
+    def __init__(self, server, reader, writer, number):
+        self.server, self.reader, self.writer, self.number = server, reader, writer, number
+        self.gone = asyncio.Event()
+
+    async def read_head(self):
+        """(request line, headers) or None at the end."""
+        try:
+            data = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError, OSError):
+            return None
+        lines = data.decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                headers[name.strip().lower()] = value.strip()
+        return lines[0], headers
+
+    async def write(self, data):
+        """Writes it, in as small and slow pieces as server.trickle says."""
+        size, delay = self.server.trickle or (len(data) or 1, 0)
+        for at in range(0, len(data), size):
+            self.writer.write(data[at:at + size])
+            await self.writer.drain()
+            if delay:
+                await asyncio.sleep(delay)
+
+    async def head(self, code, headers):
+        lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'X')}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        await self.writer.drain()
+
+    async def answer(self, code, obj, request, extra=None):
+        """A complete JSON answer, gzipped where the client takes it."""
+        data = (json.dumps(obj, ensure_ascii=False) + "\n").encode()
+        headers = {"Content-Type": "application/json", **(extra or {})}
+        if self.server.gzip and "gzip" in request.headers.get("accept-encoding", ""):
+            data = gzip.compress(data)
+            headers["Content-Encoding"] = "gzip"
+        await self.head(code, {**headers, "Content-Length": len(data)})
+        await self.write(data)
+
+    async def chunk(self, data):
+        await self.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    async def end(self):
+        await self.write(b"0\r\n\r\n")
+
+    def drop(self, reset):
+        sock = self.writer.get_extra_info("socket")
+        if reset and sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.writer.transport.abort()
+        else:
+            self.writer.close()
+        self.gone.set()
+
+
+# ---- the server ----
+
+class FakeApiServer:
+    def __init__(self, tls=None, client_ca=None, token=None, gzip=True, bookmark_seconds=None,
+                 namespaces_only=False):
+        """tls: (certificate file, key file). client_ca: clients need a certificate of this CA. token:
+        clients must bear it. namespaces_only: lists over all namespaces are forbidden."""
+        self.tls, self.client_ca, self.token, self.gzip = tls, client_ca, token, gzip
+        self.bookmark_seconds, self.namespaces_only = bookmark_seconds, namespaces_only
+        self.trickle = None                            # (bytes, seconds): how the bodies are written
+        self.frozen = False                            # watches get no events
+        self.requests, self.history = [], {}
+        self.version, self.floor = 1000, 0
+        self.objects = {plural: {} for plural in RESOURCES}
+        self.events = []                               # (version, resource, type, object)
+        self.port = None
+        self._snapshots, self._faults, self._cuts = {}, [], []
+        self._connections, self._watchers, self._numbers = set(), set(), 0
+        self._lock = threading.RLock()
+        self._loop = asyncio.new_event_loop()
+        self._server = None
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    # -- life --
+
+    def __enter__(self):
+        self._thread.start()
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+        self._run(self._cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    @staticmethod
+    async def _cancel_all():
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    def start(self):
+        """Accepts connections; on the same port as before, if there was one."""
+        self._run(self._listen())
+        return self
+
+    async def _listen(self):
+        context = None
+        if self.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self.tls)
+            context.set_alpn_protocols(["h2", "http/1.1"])
+            if self.client_ca:
+                context.load_verify_locations(self.client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port or 0, ssl=context, limit=HEAD_MAX,
+            reuse_address=True)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop(self, reset=False):
+        """Refuses connections from now on and drops those that are open."""
+        self._run(self._unlisten(reset))
+
+    async def _unlisten(self, reset):
+        if self._server:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+        for conn in list(self._connections):
+            conn.drop(reset)
+
+    @property
+    def url(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def kubeconfig(self, path, cluster=None, user=None):
+        """Writes a kubeconfig that leads here; further fields of the cluster and user entries."""
+        path.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "fake", "cluster": {"server": self.url, **(cluster or {})}}],
+            "users": [{"name": "tester", "user": user or {}}],
+            "contexts": [{"name": "test", "context": {"cluster": "fake", "user": "tester"}}]},
+            indent=1))
+        return path
+
+    # -- objects --
+
+    def put(self, *objects):
+        """Creates or replaces objects, each as one change."""
+        with self._lock:
+            for obj in objects:
+                obj = copy.deepcopy(obj)
+                plural, key = self._key(obj)
+                self.version += 1
+                obj["metadata"]["resourceVersion"] = str(self.version)
+                kind = "MODIFIED" if key in self.objects[plural] else "ADDED"
+                self.objects[plural][key] = obj
+                self._changed(plural, kind, obj)
+
+    def delete(self, obj):
+        with self._lock:
+            plural, key = self._key(obj)
+            gone = copy.deepcopy(self.objects[plural].pop(key))
+            self.version += 1
+            gone["metadata"]["resourceVersion"] = str(self.version)
+            self._changed(plural, "DELETED", gone)
+
+    @staticmethod
+    def _key(obj):
+        meta = obj["metadata"]
+        return _PLURALS[obj["kind"]], (meta.get("namespace", "default"), meta["name"])
+
+    def _changed(self, plural, kind, obj):
+        self.events.append((self.version, plural, kind, obj))
+        self._remember()
+        self._wake()
+
+    def _wake(self):
+        def wake():
+            for event in self._watchers:
+                event.set()
+        self._loop.call_soon_threadsafe(wake)
+
+    def pause_events(self):
+        """Watches stay open and silent, as if the server hung."""
+        self.frozen = True
+
+    def resume_events(self):
+        self.frozen = False
+        self._wake()
+
+    # -- truth --
+
+    def backends(self, namespace, name):
+        """The addresses that a client of this Service must get by the API as it is now."""
+        if (namespace, name) not in self.objects["services"]:
+            return frozenset()
+        ready, draining = set(), set()
+        for (of, _), entry in self.objects["endpointslices"].items():
+            labels = entry["metadata"].get("labels", {})
+            if of != namespace or labels.get("kubernetes.io/service-name") != name:
+                continue
+            for endpoint in entry.get("endpoints") or []:
+                conditions = endpoint.get("conditions", {})
+                if conditions.get("ready") is not False:
+                    ready.update(endpoint["addresses"])
+                elif conditions.get("terminating") and conditions.get("serving") is not False:
+                    draining.update(endpoint["addresses"])
+        return frozenset(ready or draining)
+
+    def _remember(self):
+        names = set(self.objects["services"]) | set(self.history)
+        for namespace, name in names:
+            past = self.history.setdefault((namespace, name), [])
+            now = self.backends(namespace, name)
+            if not past or past[-1] != now:
+                past.append(now)
+
+    # -- time travel --
+
+    def compact(self):
+        """Forgets the past: a watch from an older version answers 410, inside its 200."""
+        with self._lock:
+            self.floor = self.version
+            self._snapshots.clear()
+
+    def expire_pages(self):
+        """Continue tokens given so far answer 410."""
+        with self._lock:
+            self._snapshots.clear()
+
+    def snapshot(self):
+        with self._lock:
+            return self.version, copy.deepcopy(self.objects), list(self.events)
+
+    def restore(self, snapshot):
+        """etcd restored from a backup: objects and versions go back."""
+        with self._lock:
+            self.version, self.objects, self.events = (
+                snapshot[0], copy.deepcopy(snapshot[1]), list(snapshot[2]))
+            self._snapshots.clear()
+            self._remember()
+
+    # -- misbehaviour --
+
+    def fault(self, resource, verb, act, times=1):
+        """Misbehaves for the next requests that fit; times None: until clear_faults()."""
+        fault = Fault(resource, verb, act, times)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def clear_faults(self):
+        with self._lock:
+            self._faults.clear()
+
+    def cut_next_event(self, resource, where, reset=False):
+        cut = Cut(resource, where, reset)
+        with self._lock:
+            self._cuts.append(cut)
+        return cut
+
+    def inject(self, resource, data, then="open"):
+        """Writes raw bytes into every open watch of the resource."""
+        with self._lock:
+            for watch in list(self._watchers):
+                if watch.resource == resource:
+                    watch.injected.append((data.encode() if isinstance(data, str) else data, then))
+        self._wake()
+
+    def drop_watches(self, reset=False):
+        """Ends the connections of all watches, but not the server."""
+        def drop():
+            for watch in list(self._watchers):
+                watch.conn.drop(reset)
+        self._loop.call_soon_threadsafe(drop)
+
+    def end_watches_after(self, age):
+        """Every open watch ends cleanly, as when its time is up, once it is so many seconds old."""
+        def old():
+            watches = list(self._watchers)
+            return watches and all(time.monotonic() - watch.begin >= age for watch in watches)
+        wait_until(old, age + 20, f"all watches are {age:g} s old")
+        for resource in RESOURCES:
+            self.inject(resource, b"", then="end")
+
+    # -- what was asked --
+
+    def asked(self, resource=None, verb=None):
+        with self._lock:
+            return [request for request in self.requests
+                    if resource in (None, request.resource) and verb in (None, request.verb)]
+
+    def wait_asked(self, count, resource=None, verb=None, timeout=20):
+        wait_until(lambda: len(self.asked(resource, verb)) >= count, timeout,
+                   f"{count} requests of {resource} {verb}")
+        return self.asked(resource, verb)
+
+    def wait_watched(self, timeout=20):
+        """Both resources have an open watch."""
+        wait_until(lambda: {watch.resource for watch in list(self._watchers)} == set(RESOURCES),
+                   timeout, "both resources are watched")
+
+    # -- HTTP --
+
+    async def _serve(self, reader, writer):
+        self._numbers += 1
+        conn = _Connection(self, reader, writer, self._numbers)
+        self._connections.add(conn)
+        try:
+            while not conn.gone.is_set():
+                head = await conn.read_head()
+                if head is None:
+                    break
+                await self._dispatch(conn, *head)
+        except (ConnectionError, OSError, ssl.SSLError):
+            pass
+        finally:
+            conn.gone.set()
+            self._connections.discard(conn)
+            writer.close()
+
+    async def _dispatch(self, conn, line, headers):
+        request = self._parse(conn, line, headers)
+        if request is None:
+            await conn.answer(404, status_object(404, "no such path"),
+                              Request(0, "", None, "", {}, headers, 0))
+            return
+        with self._lock:
+            self.requests.append(request)
+            fault = next((fault for fault in self._faults if fault.fits(request)), None)
+            if fault:
+                fault.hits += 1
+        if self.token and headers.get("authorization") != f"Bearer {self.token}":
+            await conn.answer(401, status_object(401, "Unauthorized"), request)
+        elif self.namespaces_only and request.namespace is None:
+            await conn.answer(403, status_object(403, f"{request.resource} is forbidden"), request)
+        elif fault:
+            await self._until_gone(conn, fault.act(self, conn, request))
+        elif request.verb == "watch":
+            await self._until_gone(conn, self._watch(conn, request))
+        else:
+            page = self.page(request)
+            await conn.answer(page.get("code", 200), page, request)
+
+    async def _until_gone(self, conn, work):
+        """Runs it, but not longer than the peer is there."""
+        task = asyncio.ensure_future(work)
+        peer = asyncio.ensure_future(self._peer_gone(conn))
+        await asyncio.wait({task, peer}, return_when=asyncio.FIRST_COMPLETED)
+        for other in (task, peer):
+            if not other.done():
+                other.cancel()
+        await asyncio.gather(task, peer, return_exceptions=True)
+        if task.done() and not task.cancelled() and task.exception():
+            raise task.exception()
+
+    @staticmethod
+    async def _peer_gone(conn):
+        while not conn.reader.at_eof():
+            await asyncio.sleep(0.05)
+        conn.gone.set()
+
+    @staticmethod
+    def _parse(conn, line, headers):
+        method, target, _ = (line.split(" ") + ["", ""])[:3]
+        path, _, query = target.partition("?")
+        query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        for plural, (prefix, _, _) in RESOURCES.items():
+            if method != "GET" or not path.startswith(prefix + "/"):
+                continue
+            parts = path[len(prefix) + 1:].split("/")
+            namespace = parts[1] if len(parts) == 3 and parts[0] == "namespaces" else None
+            if parts[-1] != plural or len(parts) not in (1, 3) or (len(parts) == 3 and not namespace):
+                continue
+            verb = "watch" if "watch" in query else "page" if "continue" in query else "list"
+            return Request(time.monotonic(), plural, namespace, verb, query, headers, conn.number)
+        return None
+
+    # -- lists --
+
+    def page(self, request):
+        """The list object, or a Status, that answers it."""
+        with self._lock:
+            start, version = 0, self.version
+            if "continue" in request.query:
+                version, start = json.loads(base64.urlsafe_b64decode(request.query["continue"]))
+            else:
+                self._snapshots[request.resource, request.namespace, version] = [
+                    {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
+                    for (namespace, _), obj in sorted(self.objects[request.resource].items())
+                    if request.namespace in (None, namespace)]
+            items = self._snapshots.get((request.resource, request.namespace, version))
+        if items is None:
+            return status_object(410, "The provided continue parameter is too old")
+        limit = int(request.query.get("limit", 0)) or len(items)
+        _, api_version, kind = RESOURCES[request.resource]
+        metadata = {"resourceVersion": str(version)}
+        if start + limit < len(items):
+            token = json.dumps([version, start + limit]).encode()
+            metadata["continue"] = base64.urlsafe_b64encode(token).decode()
+            metadata["remainingItemCount"] = len(items) - start - limit
+        return {"kind": kind + "List", "apiVersion": api_version, "metadata": metadata,
+                "items": items[start:start + limit]}
+
+    # -- watches --
+
+    async def _watch(self, conn, request):
+        watch = asyncio.Event()
+        watch.resource, watch.conn, watch.injected = request.resource, conn, []
+        watch.begin = time.monotonic()
+        seen = int(request.query["resourceVersion"])
+        await conn.head(200, {"Content-Type": "application/json", "Transfer-Encoding": "chunked"})
+        if seen < self.floor:
+            await conn.chunk(_line("ERROR", status_object(410, f"too old resource version: {seen}")))
+            await conn.end()
+            return
+        end = time.monotonic() + int(request.query.get("timeoutSeconds", 3600))
+        self._watchers.add(watch)
+        watch.set()
+        try:
+            while not conn.gone.is_set() and time.monotonic() < end:
+                seen = await self._turn(watch, request, seen, end)
+                if seen is None:
+                    return
+            if not conn.gone.is_set():
+                await conn.end()
+        finally:
+            self._watchers.discard(watch)
+
+    async def _turn(self, watch, request, seen, end):
+        """Waits for news and writes them; the version that was reached, or None: it is over."""
+        bookmarks = self.bookmark_seconds if request.query.get("allowWatchBookmarks") else None
+        pause = min(end - time.monotonic(), bookmarks or 3600)
+        try:
+            await asyncio.wait_for(watch.wait(), max(pause, 0.001))
+            due = False
+        except asyncio.TimeoutError:
+            due = bookmarks and not self.frozen
+        watch.clear()
+        while watch.injected:
+            data, then = watch.injected.pop(0)
+            if data:
+                await watch.conn.chunk(data)
+            if then == "end":
+                await watch.conn.end()
+                return None
+            if then != "open":
+                watch.conn.drop(reset=then == "reset")
+                return None
+        news, newest = self._news(request, seen)
+        for version, line in news:
+            cut = self._take_cut(request)
+            if cut:
+                await self._write_cut(watch.conn, line, cut)
+                return None
+            await watch.conn.chunk(line)
+            seen = version
+        if due:
+            await watch.conn.chunk(self._bookmark(request, newest))
+        return seen
+
+    def _news(self, request, seen):
+        """Events behind a version, and the version that is reached with them."""
+        with self._lock:
+            if self.frozen:
+                return [], seen
+            return [(version, _line(kind, obj)) for version, plural, kind, obj in self.events
+                    if version > seen and plural == request.resource
+                    and request.namespace in (None, obj["metadata"].get("namespace", "default"))
+                    ], self.version
+
+    @staticmethod
+    def _bookmark(request, version):
+        _, api_version, kind = RESOURCES[request.resource]
+        obj = {"kind": kind, "apiVersion": api_version,
+               "metadata": {"resourceVersion": str(version), "creationTimestamp": None}}
+        if kind == "EndpointSlice":
+            obj.update(endpoints=None, ports=None)
+        return _line("BOOKMARK", obj)
+
+    def _take_cut(self, request):
+        with self._lock:
+            for cut in self._cuts:
+                if cut.resource == request.resource:
+                    self._cuts.remove(cut)
+                    return cut
+        return None
+
+    @staticmethod
+    async def _write_cut(conn, line, cut):
+        """The chunk is announced whole, and cut."""
+        await conn.write(f"{len(line):x}\r\n".encode() + line[:cut.where(line)])
+        conn.drop(cut.reset)
+        cut.done.set()
+
+
+def _line(kind, obj):
+    return (json.dumps({"type": kind, "object": obj}, ensure_ascii=False) + "\n").encode()

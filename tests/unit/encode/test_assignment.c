@@ -1,0 +1,242 @@
+/* ClusterLoadAssignments, read as protobuf-c reads them and by the rules by which clients refuse them. */
+#include <criterion/criterion.h>
+
+#include "base/clock.h"
+#include "envoy/config/endpoint/v3/endpoint.pb-c.h"
+#include "envoy/service/discovery/v3/discovery.pb-c.h"
+#include "fixture.h"
+#include "wire/fields.h"
+
+#define NAME "shop/greeter:80"
+
+typedef Envoy__Config__Endpoint__V3__ClusterLoadAssignment Assignment;
+typedef Envoy__Config__Endpoint__V3__LocalityLbEndpoints Locality;
+
+static const struct service *service;
+static Assignment *assignment;
+
+static void done(void)
+{
+    if (assignment)
+        envoy__config__endpoint__v3__cluster_load_assignment__free_unpacked(assignment, NULL);
+    service_unref(service);
+}
+
+TestSuite(encode_assignment, .fini = done);
+
+/* What every client checks, whatever the list is. */
+static void check_rules(void)
+{
+    uint64_t weights = 0;
+
+    cr_assert_str_not_empty(assignment->cluster_name);
+    for (size_t i = 0; i < assignment->n_endpoints; i++) {
+        Locality *locality = assignment->endpoints[i];
+
+        cr_assert_not_null(locality->locality);
+        cr_assert_not_null(locality->load_balancing_weight);
+        cr_assert_gt(locality->n_lb_endpoints, 0);
+        cr_assert_eq(locality->load_balancing_weight->value, locality->n_lb_endpoints);
+        cr_assert_eq(locality->priority, 0);
+        weights += locality->load_balancing_weight->value;
+        for (size_t j = 0; j < i; j++)
+            cr_assert_str_neq(locality->locality->zone, assignment->endpoints[j]->locality->zone);
+    }
+    cr_assert_leq(weights, INT32_MAX);
+}
+
+static void read_blob(struct blob *blob)
+{
+    Envoy__Service__Discovery__V3__DiscoveryResponse *response =
+        envoy__service__discovery__v3__discovery_response__unpack(NULL, blob->len, blob->bytes);
+
+    cr_assert_not_null(response);
+    cr_assert_eq(response->n_resources, 1);
+    cr_assert_str_eq(response->resources[0]->type_url, CLUSTER_LOAD_ASSIGNMENT_URL);
+    assignment = envoy__config__endpoint__v3__cluster_load_assignment__unpack(
+        NULL, response->resources[0]->value.len, response->resources[0]->value.data);
+    cr_assert_not_null(assignment);
+    envoy__service__discovery__v3__discovery_response__free_unpacked(response, NULL);
+    blob_unref(blob);
+    check_rules();
+}
+
+static void encode(uint16_t asked_port, const char *hostname)
+{
+    read_blob(encode_assignment(STR(NAME), service ? list_of(service) : NULL, asked_port,
+                                str_of(hostname)));
+}
+
+/* "zone=weight:address:port,address:port zone=..." */
+static const char *text(void)
+{
+    static char out[1024];
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < assignment->n_endpoints; i++) {
+        Locality *locality = assignment->endpoints[i];
+
+        len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s=%u", i ? " " : "",
+                                locality->locality->zone, locality->load_balancing_weight->value);
+        for (size_t j = 0; j < locality->n_lb_endpoints; j++) {
+            Envoy__Config__Core__V3__SocketAddress *address =
+                locality->lb_endpoints[j]->endpoint->address->socket_address;
+
+            len += (size_t)snprintf(out + len, sizeof(out) - len, ",%s:%u", address->address,
+                                    address->port_value);
+        }
+    }
+    return out;
+}
+
+Test(encode_assignment, no_list_is_an_assignment_without_localities)
+{
+    encode(0, NULL);
+    cr_assert_str_eq(assignment->cluster_name, NAME);
+    cr_assert_eq(assignment->n_endpoints, 0);
+}
+
+Test(encode_assignment, an_empty_list_is_an_assignment_without_localities)
+{
+    service = service_of(NULL, 0);
+    encode(0, NULL);
+    cr_assert_str_eq(assignment->cluster_name, NAME);
+    cr_assert_eq(assignment->n_endpoints, 0);
+}
+
+Test(encode_assignment, one_endpoint_without_a_zone_has_an_empty_locality)
+{
+    service = SERVICE({.address = "10.0.0.1"});
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "=1,10.0.0.1:8001");
+}
+
+Test(encode_assignment, a_zone_weighs_as_many_endpoints_as_it_has)
+{
+    service = SERVICE({.address = "10.0.0.3", .zone = "b"}, {.address = "10.0.0.2", .zone = "a"},
+                      {.address = "10.0.0.1", .zone = "b"}, {.address = "10.0.0.9"});
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "=1,10.0.0.9:8001 a=1,10.0.0.2:8001 b=2,10.0.0.1:8001,10.0.0.3:8001");
+}
+
+Test(encode_assignment, ipv6_addresses_have_no_brackets)
+{
+    service = SERVICE({.address = "2001:DB8:0::1"});
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "=1,2001:db8::1:8001");
+}
+
+Test(encode_assignment, every_backend_has_its_own_port)
+{
+    service = SERVICE({.address = "10.0.0.1", .port = 65535}, {.address = "10.0.0.2", .port = 1},
+                      {.address = "10.0.0.2", .port = 2});
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "=3,10.0.0.1:65535,10.0.0.2:1,10.0.0.2:2");
+}
+
+Test(encode_assignment, the_asked_port_stands_in_where_there_is_none)
+{
+    const struct spot spots[] = {{.address = "10.0.0.1"}, {.address = "10.0.0.2", .zone = "z"}};
+
+    service = portless_service_of(spots, 2);
+    encode(9000, NULL);
+    cr_assert_str_eq(text(), "=1,10.0.0.1:9000 z=1,10.0.0.2:9000");
+}
+
+Test(encode_assignment, a_backend_without_any_port_is_left_out)
+{
+    const struct spot spot = {.address = "10.0.0.1"};
+
+    service = portless_service_of(&spot, 1);
+    encode(0, NULL);
+    cr_assert_eq(assignment->n_endpoints, 0);
+}
+
+Test(encode_assignment, a_hostname_chooses_one_pod_and_drops_the_other_zones)
+{
+    service = SERVICE({.address = "10.0.0.1", .zone = "a", .hostname = "pod-0"},
+                      {.address = "10.0.0.2", .zone = "a", .hostname = "pod-1"},
+                      {.address = "10.0.0.3", .zone = "b", .hostname = "pod-2"});
+    encode(0, "pod-1");
+    cr_assert_str_eq(text(), "a=1,10.0.0.2:8001");
+}
+
+Test(encode_assignment, a_hostname_that_nobody_has_is_an_empty_list)
+{
+    service = SERVICE({.address = "10.0.0.1", .hostname = "pod-0"});
+    encode(0, "pod");
+    cr_assert_eq(assignment->n_endpoints, 0);
+}
+
+Test(encode_assignment, equal_input_gives_equal_bytes_whatever_order_it_came_in)
+{
+    const struct service *other = SERVICE({.address = "10.0.0.2", .zone = "a"}, {.address = "10.0.0.1"});
+    struct blob *a;
+    struct blob *b;
+
+    service = SERVICE({.address = "10.0.0.1"}, {.address = "10.0.0.2", .zone = "a"});
+    a = encode_assignment(STR(NAME), list_of(service), 0, STR(""));
+    b = encode_assignment(STR(NAME), list_of(other), 0, STR(""));
+    cr_assert(str_eq(blob_str(a), blob_str(b)));
+    blob_unref(a);
+    blob_unref(b);
+    service_unref(other);
+}
+
+/* ---- many ---- */
+
+#define MANY 10000
+
+/* A list of our own: a Service would need ten slices. */
+struct many {
+    struct endpoint endpoints[MANY];
+    struct backend backends[MANY];
+    const struct backend *order[MANY];
+    char addresses[MANY][16];
+    struct locality locality;
+    struct buf wires;
+};
+
+static void fill(struct many *many)
+{
+    size_t from;
+
+    buf_init(&many->wires, MANY * 64);
+    buf_append(&many->wires, (char[MANY * 40]){0}, MANY * 40); /* so that it does not move */
+    many->wires.len = 0;
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(many->addresses[i], sizeof(many->addresses[i]), "10.%zu.%zu.1", i / 256, i % 256);
+        many->endpoints[i] = (struct endpoint){.address = str_of(many->addresses[i]), .ready = true};
+        from = many->wires.len;
+        encode_backend(&many->wires, &many->endpoints[i], 8001);
+        many->backends[i] = (struct backend){
+            .endpoint = &many->endpoints[i],
+            .port = 8001,
+            .wire = str_make(many->wires.ptr + from, many->wires.len - from),
+        };
+        many->order[i] = &many->backends[i];
+    }
+    many->locality = (struct locality){STR("zone-1"), 0, MANY};
+}
+
+static struct blob *encode_many(struct many *many)
+{
+    struct backend_list list = {MANY, many->order, 1, &many->locality};
+
+    return encode_assignment(STR(NAME), &list, 0, STR(""));
+}
+
+Test(encode_assignment, ten_thousand_endpoints_are_all_there)
+{
+    struct many *many = xcalloc(1, sizeof(*many));
+
+    fill(many);
+    read_blob(encode_many(many));
+    cr_assert_eq(assignment->endpoints[0]->n_lb_endpoints, MANY);
+    cr_assert_str_eq(
+        assignment->endpoints[0]->lb_endpoints[MANY - 1]->endpoint->address->socket_address->address,
+        many->addresses[MANY - 1]);
+    buf_done(&many->wires);
+    free(many);
+}

@@ -1,0 +1,148 @@
+#include "fixture.h"
+
+#include "base/buf.h"
+
+void text_wire(struct buf *out, const struct endpoint *endpoint, uint16_t port)
+{
+    buf_printf(out, "%" STR_FMT ":%u;", STR_ARG(endpoint->address), (unsigned)port);
+}
+
+static struct str next_word(struct str *rest)
+{
+    struct str word = STR("");
+
+    while (rest->ptr && word.len == 0)
+        word = str_cut(rest, ' ');
+    return word;
+}
+
+static enum protocol cut_protocol(struct str *word)
+{
+    if (!str_starts_with(*word, STR("udp:")))
+        return PROTOCOL_TCP;
+    *word = str_slice(*word, 4, word->len);
+    return PROTOCOL_UDP;
+}
+
+static uint16_t number_of(struct str text)
+{
+    uint64_t number = 0;
+
+    cr_assert(text.len == 0 || str_to_u64(text, UINT16_MAX, &number));
+    return (uint16_t)number;
+}
+
+static void add_ports(struct slice_builder *builder, const char *text)
+{
+    struct str rest = str_of(text);
+
+    for (struct str word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
+        struct slice_port port = {.protocol = cut_protocol(&word)};
+
+        port.name = str_cut(&word, '=');
+        port.number = number_of(word);
+        cr_assert_eq(slice_add_port(builder, &port, NULL), CODE_OK);
+    }
+}
+
+static void add_endpoints(struct slice_builder *builder, const char *text)
+{
+    struct str rest = str_of(text);
+
+    for (struct str word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
+        struct endpoint endpoint = {0};
+        struct str place = str_cut(&word, '/');
+        char state = word.len > 0 ? word.ptr[0] : 'r';
+        struct err err = {0};
+
+        endpoint.address = str_cut(&place, '@');
+        endpoint.zone = place.ptr ? place : STR("");
+        endpoint.ready = state == 'r';
+        endpoint.serving = state != 't';
+        endpoint.terminating = state == 'd' || state == 't';
+        cr_assert_eq(slice_add_endpoint(builder, &endpoint, &err), CODE_OK, "%s", err.msg);
+    }
+}
+
+const struct slice *make_slice(const struct slice_text *text)
+{
+    struct slice_spec spec = {
+        .namespace_name = STR("shop"),
+        .name = str_of(text->name),
+        .service = STR("greeter"),
+        .owner_uid = str_of(text->owner_uid),
+        .resource_version = text->resource_version,
+        .family = text->family ? text->family : FAMILY_IPV4,
+    };
+    struct slice_builder *builder = slice_builder_new(&spec);
+
+    add_ports(builder, text->ports);
+    add_endpoints(builder, text->endpoints);
+    return slice_finish(builder, text_wire);
+}
+
+const struct service *make_service(const struct service_text *text, const struct slice **slices,
+                                   size_t slices_len)
+{
+    struct service_spec_port ports[16];
+    struct service_spec spec = {
+        .namespace_name = STR("shop"),
+        .name = text->name ? str_of(text->name) : STR("greeter"),
+        .uid = str_of(text->uid),
+        .type = text->type,
+        .ports = ports,
+        .received_us = 1,
+    };
+    struct str rest = str_of(text->ports);
+    const struct service *service;
+
+    for (struct str word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
+        struct service_spec_port port = {.protocol = cut_protocol(&word)};
+
+        port.name = str_cut(&word, '=');
+        port.number = number_of(str_cut(&word, '!'));
+        port.app_protocol = word.ptr ? word : STR("");
+        cr_assert_lt(spec.ports_len, ARRAY_LEN(ports));
+        ports[spec.ports_len++] = port;
+    }
+    service = service_new(&spec, slices, slices_len);
+    for (size_t i = 0; i < slices_len; i++)
+        slice_unref(slices[i]);
+    return service;
+}
+
+const char *list_text(const struct service_port *port)
+{
+    static struct buf text = BUFFER_INIT(1 << 20);
+    const struct backend_list *list = &port->list;
+    size_t at = 0;
+
+    buf_reset(&text);
+    for (size_t i = 0; i < list->localities_len; i++) {
+        const struct locality *locality = &list->localities[i];
+
+        cr_assert_eq(locality->first, at, "localities lie next to each other");
+        cr_assert_gt(locality->len, 0);
+        for (at = locality->first; at < locality->first + locality->len; at++) {
+            const struct backend *backend = list->backends[at];
+
+            cr_assert(str_eq(backend->endpoint->zone, locality->zone));
+            buf_printf(&text, "%s%" STR_FMT ":%u", at > locality->first ? "," : i > 0 ? " | " : "",
+                       STR_ARG(backend->endpoint->address), (unsigned)backend->port);
+        }
+        if (locality->zone.len > 0)
+            buf_printf(&text, "@%" STR_FMT, STR_ARG(locality->zone));
+    }
+    cr_assert_eq(at, list->len, "every backend stands in a locality");
+    return buf_cstr(&text);
+}
+
+const struct service_port *port_of(const struct service *service, uint16_t number)
+{
+    for (size_t i = 0; i < service->ports_len; i++) {
+        if (service->ports[i].number == number)
+            return &service->ports[i];
+    }
+    cr_assert_fail("no port %u", (unsigned)number);
+    return NULL;
+}

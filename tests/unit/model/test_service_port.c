@@ -1,0 +1,139 @@
+/* Which port a client means. */
+#include "fixture.h"
+
+/* The number of the port found, or -1; *ret_reason as the function gives it. */
+static int find(const struct service *service, struct port_ref ref, const char **ret_reason)
+{
+    const struct service_port *port = service_find_port(service, &ref, ret_reason);
+
+    cr_assert((port == NULL) == (*ret_reason != NULL), "a reason exactly when there is no port");
+    return port ? port->number : -1;
+}
+
+static int by_number(const struct service *service, uint16_t number)
+{
+    const char *reason;
+
+    return find(service, (struct port_ref){PORT_NUMBER, number, STR("")}, &reason);
+}
+
+static int by_name(const struct service *service, const char *name)
+{
+    const char *reason;
+
+    return find(service, (struct port_ref){PORT_NAME, 0, str_of(name)}, &reason);
+}
+
+static const char *none_reason(const struct service *service, int *ret_port)
+{
+    const char *reason;
+
+    *ret_port = find(service, (struct port_ref){PORT_NONE, 0, STR("")}, &reason);
+    return reason;
+}
+
+Test(service_port, is_found_by_number_and_by_name)
+{
+    const struct service *service = make_service(SERVICE_TEXT(.ports = "http=80 grpc=8001"), NULL, 0);
+
+    cr_assert_eq(by_number(service, 80), 80);
+    cr_assert_eq(by_number(service, 8001), 8001);
+    cr_assert_eq(by_number(service, 81), -1);
+    cr_assert_eq(by_name(service, "http"), 80);
+    cr_assert_eq(by_name(service, "grpc"), 8001);
+    cr_assert_eq(by_name(service, "metrics"), -1);
+    service_unref(service);
+}
+
+Test(service_port, without_a_port_is_the_only_one_else_the_one_that_speaks_grpc)
+{
+    static const struct {
+        const char *ports;
+        int port;
+        const char *reason;
+    } cases[] = {
+        {"http=80", 80, NULL},
+        {"=80 udp:dns=53", 80, NULL},
+        {"http=80 grpc=8001", 8001, NULL},
+        {"http=80 x=8001!grpc", 8001, NULL},
+        {"http=80 x=8001!kubernetes.io/h2c", 8001, NULL},
+        {"grpc=80 x=8001!grpc", 80, NULL},
+        {"x=80!grpc y=8001!grpc", -1, "several ports speak gRPC: the name must say which"},
+        {"x=80 y=8001", -1, "several ports and none is marked as gRPC: the name must say which"},
+        {"udp:dns=53", -1, "the Service has no TCP port"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct service *service = make_service(SERVICE_TEXT(.ports = cases[i].ports), NULL, 0);
+        int port;
+        const char *reason = none_reason(service, &port);
+
+        cr_assert_eq(port, cases[i].port, "%s: %d", cases[i].ports, port);
+        if (cases[i].reason)
+            cr_assert_str_eq(reason, cases[i].reason);
+        service_unref(service);
+    }
+}
+
+Test(service_port, of_an_external_name_does_not_exist)
+{
+    const struct service *service =
+        make_service(SERVICE_TEXT(.ports = "=80", .type = SERVICE_EXTERNAL_NAME), NULL, 0);
+    int port;
+
+    cr_assert_str_eq(none_reason(service, &port), "the Service is an ExternalName");
+    cr_assert_eq(by_number(service, 80), -1);
+    service_unref(service);
+}
+
+/* dns:///greeter:9001 meant the pods' port. */
+Test(service_port, of_a_headless_service_is_also_found_by_the_pods_number)
+{
+    const struct service *headless =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001 http=9001", .type = SERVICE_HEADLESS),
+                     SLICE_TEXT("a", "grpc=9001 http=8080", "10.0.0.1"));
+    const struct service *other =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001"), SLICE_TEXT("a", "grpc=9001", "10.0.0.1"));
+
+    cr_assert_eq(by_number(headless, 8080), 9001);
+    cr_assert_eq(by_number(headless, 9001), 9001, "the Service's own number comes first");
+    cr_assert_eq(by_number(other, 9001), -1);
+    service_unref(headless);
+    service_unref(other);
+}
+
+Test(service_port, is_not_found_by_pods_numbers_that_differ)
+{
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001", .type = SERVICE_HEADLESS),
+                     SLICE_TEXT("a", "grpc=9001", "10.0.0.1"), SLICE_TEXT("b", "grpc=9002", "10.0.0.2"));
+
+    cr_assert_eq(by_number(service, 9001), -1);
+    cr_assert_eq(by_number(service, 9002), -1);
+    service_unref(service);
+}
+
+Test(service_port, 0_stands_for_every_number_and_no_name)
+{
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS), SLICE_TEXT("a", "", "10.0.0.1"));
+    int port;
+
+    cr_assert_eq(by_number(service, 8001), 0);
+    cr_assert_eq(by_name(service, "grpc"), -1);
+    cr_assert_str_eq(none_reason(service, &port),
+                     "the Service has no ports of its own: the name must give a number");
+    service_unref(service);
+}
+
+Test(service_port, whose_name_stands_for_several_is_none)
+{
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS), SLICE_TEXT("a", "grpc=9001", "10.0.0.1"),
+                     SLICE_TEXT("b", "grpc=9002", "10.0.0.2"));
+    const char *reason;
+
+    cr_assert_eq(find(service, (struct port_ref){PORT_NAME, 0, STR("grpc")}, &reason), -1);
+    cr_assert_str_eq(reason, "several ports have this name");
+    service_unref(service);
+}

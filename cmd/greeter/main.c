@@ -20,7 +20,8 @@ static const char usage[] =
     "\n"
     "Serves helloworld.Greeter/SayHello and grpc.health.v1.Health/Check over plaintext HTTP/2.\n"
     "\n"
-    "  --listen ADDR:PORT  where to serve: 127.0.0.1:8001, [::1]:8001, :8001, unix:/path; repeatable\n"
+    "  --listen ADDR:PORT  where to serve: 127.0.0.1:8001, [::1]:8001, :8001, unix:/path; "
+    "repeatable\n"
     "  --name NAME         what the backend calls itself; default: the address it listens on\n"
     "  --delay-ms N        answer each SayHello N milliseconds later\n"
     "  --help              print this\n"
@@ -79,8 +80,10 @@ static bool add_option(struct options *options, int flag)
 static bool parse_flags(int argc, char **argv, struct options *options)
 {
     static const struct option flags[] = {
-        {"listen", required_argument, NULL, 'l'},   {"name", required_argument, NULL, 'n'},
-        {"delay-ms", required_argument, NULL, 'd'}, {"help", no_argument, NULL, 'h'},
+        {"listen", required_argument, NULL, 'l'},
+        {"name", required_argument, NULL, 'n'},
+        {"delay-ms", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int flag;

@@ -182,7 +182,12 @@ static enum code watch_signals(struct app *app, struct err *err)
 
 enum code app_start(struct app *app, const struct options *options, struct err *err)
 {
-    struct controller_options controller = {.publish = on_publish, .ctx = app, .fanout_us = on_fanout_us};
+    struct controller_options controller = {
+        .publish = on_publish,
+        .ctx = app,
+        .fanout_us = on_fanout_us,
+        .deletion_grace_ms = options->deletion_grace_ms,
+    };
     enum code code;
 
     *app = (struct app){.options = options};

@@ -7,7 +7,7 @@
 #include "base/yaml.h"
 
 #define CONFIG_FILE_MAX (1024 * 1024)
-#define SHUTDOWN_MAX_MS (3600u * 1000)
+#define DURATION_MAX_MS (3600u * 1000)
 
 struct setting {
     const char *flag; /* --flag */
@@ -170,14 +170,19 @@ static enum code set_log_level(struct options *options, struct str value, struct
     return CODE_OK;
 }
 
+static enum code set_deletion_grace(struct options *options, struct str value, struct err *err)
+{
+    return duration_parse(value, DURATION_MAX_MS, &options->deletion_grace_ms, err);
+}
+
 static enum code set_shutdown_delay(struct options *options, struct str value, struct err *err)
 {
-    return duration_parse(value, SHUTDOWN_MAX_MS, &options->shutdown_delay_ms, err);
+    return duration_parse(value, DURATION_MAX_MS, &options->shutdown_delay_ms, err);
 }
 
 static enum code set_shutdown_timeout(struct options *options, struct str value, struct err *err)
 {
-    return duration_parse(value, SHUTDOWN_MAX_MS, &options->shutdown_timeout_ms, err);
+    return duration_parse(value, DURATION_MAX_MS, &options->shutdown_timeout_ms, err);
 }
 
 static const struct setting settings[] = {
@@ -196,6 +201,8 @@ static const struct setting settings[] = {
      set_default_namespace, false},
     {"unknown-names", "unknownNames", "empty|absent",
      "answer for a Service that does not exist: an empty list, or nothing (default empty)", set_unknown_names, false},
+    {"deletion-grace", "deletionGrace", "DURATION",
+     "a deleted Service keeps its last list for so long, in case it comes back (default 5s)", set_deletion_grace, false},
     {"log-format", "logFormat", "text|json", "default text", set_log_format, false},
     {"log-level", "logLevel", "LEVEL", "debug, info, warn or error (default info)", set_log_level, false},
     {"shutdown-delay", "shutdownDelay", "DURATION",
@@ -401,7 +408,7 @@ enum code options_parse(int argc, char **argv, struct options *options, enum opt
     CLEANUP(freep) char *config = NULL;
     enum code code = CODE_OK;
 
-    *options = (struct options){.log_level = LOG_LEVEL_INFO, .shutdown_timeout_ms = 10000};
+    *options = (struct options){.deletion_grace_ms = 5000, .log_level = LOG_LEVEL_INFO, .shutdown_timeout_ms = 10000};
     *ret_result = OPTIONS_RUN;
     for (int i = 1; i < argc && code == CODE_OK; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

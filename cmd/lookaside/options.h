@@ -29,6 +29,7 @@ struct options {
     char *cluster_domain;    /* default cluster.local */
     char *default_namespace; /* default: the kubeconfig's, else "default" */
     enum unknown_names unknown_names;
+    uint64_t deletion_grace_ms;
     enum log_format log_format;
     enum log_level log_level;
     uint64_t shutdown_delay_ms;

@@ -50,6 +50,9 @@ static void write_objects(const struct app *app, struct buf *out)
     metric_write_u64(out, "lookaside_services", NULL, counter_get(&stats->services));
     metric_write_head(out, "lookaside_endpoints", "gauge", "Endpoints published, over all Services and ports.");
     metric_write_u64(out, "lookaside_endpoints", NULL, counter_get(&stats->endpoints));
+    metric_write_head(out, "lookaside_holds", "gauge", "Services whose last list is kept on purpose, by hold.");
+    metric_write_u64(out, "lookaside_holds", "hold=\"deletion\"", counter_get(&stats->held_deletion));
+    metric_write_u64(out, "lookaside_holds", "hold=\"service-change\"", counter_get(&stats->held_service_change));
     metric_write_head(out, "lookaside_rebuilds_total", "counter", "Services built anew from their slices.");
     metric_write_u64(out, "lookaside_rebuilds_total", NULL, counter_get(&stats->rebuilds));
     metric_write_head(out, "lookaside_publications_total", "counter", "Catalogs published to the serving loops.");

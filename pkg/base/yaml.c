@@ -354,8 +354,8 @@ static enum code read_member(struct reader *reader, unsigned depth, cJSON *objec
         return code;
     ret_key->name = name;
     item->string = TAKE(name);
-    cJSON_AddItemToArray(object,
-                         item); /* into the object: as the array variant, it keeps `string` */
+    /* The variant for arrays, because it keeps `string`. */
+    cJSON_AddItemToArray(object, item);
     return CODE_OK;
 }
 

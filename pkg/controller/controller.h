@@ -23,6 +23,8 @@ struct controller_options {
     /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. */
     void (*publish)(void *ctx, const struct catalog *catalog);
     void *ctx;
+    /* How long a deleted Service's list stays published (hold "deletion"); 0: not at all. */
+    uint64_t deletion_grace_ms;
     /* How long the last fan-out took, asked when coalescing; may be NULL. */
     uint64_t (*fanout_us)(void *ctx);
 };
@@ -32,6 +34,7 @@ struct controller_stats {
     struct counter services, endpoints;              /* gauges: published */
     struct counter bad_objects;
     struct counter rebuilds, publications;
+    struct counter held_deletion, held_service_change; /* gauges: Services whose last list is kept, by hold */
 };
 
 struct controller *controller_new(const struct controller_options *options) must_check;

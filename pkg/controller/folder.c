@@ -280,6 +280,7 @@ static void look_at(struct folder *folder, int dir, const char *name, uint64_t n
     struct file *file;
     struct stat info;
     struct stamp stamp;
+    bool emptied;
 
     if (!folder_reads(name) || fstatat(dir, name, &info, 0) < 0)
         return;
@@ -291,12 +292,13 @@ static void look_at(struct folder *folder, int dir, const char *name, uint64_t n
     stamp = stamp_of(&info);
     if (!file->again && stamp_equal(&stamp, &file->stamp))
         return;
-    if (info.st_size > 0 || file->keys_len == 0)
+    emptied = info.st_size == 0 && file->keys_len > 0;
+    if (!emptied)
         file->emptied_us = 0;
-    else if (in_grace(folder, &file->emptied_us, FOLDER_EMPTY_GRACE_US, now_us))
-        return;
-    file->again = true;
-    file->stamp = stamp;
+    /* Not read yet: its stamp still differs when the next look comes. */
+    file->again = !emptied || !in_grace(folder, &file->emptied_us, FOLDER_EMPTY_GRACE_US, now_us);
+    if (file->again)
+        file->stamp = stamp;
 }
 
 /* Not only not listed: a rename while the folder is read can hide the new file. */

@@ -59,18 +59,27 @@ static uint64_t endpoints_of(const struct service *service)
     return most;
 }
 
-/* True if the edit got something. */
-static bool publish_group(struct publisher *publisher, struct group *group,
-                          struct catalog_edit *edit)
+static void set_hold(struct publisher *publisher, struct group *group, enum hold hold)
+{
+    struct counter *gauges[HOLD_KINDS] = {
+        [HOLD_DELETION] = &publisher->stats->held_deletion,
+        [HOLD_SERVICE_CHANGE] = &publisher->stats->held_service_change,
+    };
+
+    if (gauges[group->hold])
+        counter_set(gauges[group->hold], counter_get(gauges[group->hold]) - 1);
+    if (gauges[hold])
+        counter_add(gauges[hold], 1);
+    group->hold = hold;
+}
+
+/* Puts the change into the edit; true if there is one. */
+static bool put_change(struct publisher *publisher, const struct group *group, struct catalog_edit *edit,
+                       const struct service *before, const struct service *after)
 {
     struct counter *endpoints = &publisher->stats->endpoints;
-    const struct service *before =
-        catalog_find(publisher->catalog, group->namespace_name, group->name);
-    const struct service *after = build(publisher, group);
 
-    if (before == after)
-        return false;
-    if (before && after && service_equal(before, after)) {
+    if (before == after || (before && after && service_equal(before, after))) {
         service_unref(after);
         return false;
     }
@@ -80,6 +89,24 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     else
         catalog_remove(edit, group->namespace_name, group->name);
     return true;
+}
+
+/* True if the edit got something. *ret_until_us: when a hold in force ends, 0: there is none. */
+static bool publish_group(struct publisher *publisher, struct group *group, struct catalog_edit *edit,
+                          uint64_t now, uint64_t *ret_until_us)
+{
+    const struct service *before =
+        catalog_find(publisher->catalog, group->namespace_name, group->name);
+    const struct service *after = build(publisher, group);
+    uint64_t grace_us = publisher->options.deletion_grace_ms * 1000;
+
+    *ret_until_us = 0;
+    set_hold(publisher, group,
+             hold_judge(before, after, group->changed_us, grace_us, now, ret_until_us));
+    if (group->hold == HOLD_NONE)
+        return put_change(publisher, group, edit, before, after);
+    service_unref(after);
+    return false;
 }
 
 static void publish(struct publisher *publisher, const struct catalog *next)
@@ -169,11 +196,15 @@ static void on_flush(void *ctx)
 
     while ((link = list_pop(&publisher->now))) {
         struct group *group = container_of(link, struct group, pending);
+        uint64_t until_us;
 
-        if (publish_group(publisher, group, edit))
+        if (publish_group(publisher, group, edit, now, &until_us))
             group->published_us = now;
         group->received_us = 0;
-        retire(publisher, group, now);
+        if (until_us)
+            send_later(publisher, group, until_us);
+        else
+            retire(publisher, group, now);
     }
     next = catalog_edit_finish(edit);
     if (next != publisher->catalog)

@@ -147,6 +147,19 @@ static void object_join(struct object *object, struct group *group)
     list_append(object->value.slice ? &group->slices : &group->services, &object->link);
 }
 
+/* A Service that is new has not changed; one that comes back in place of a deleted one has. */
+static void note_change(struct controller_scope *scope, struct group *left, struct group *joined)
+{
+    uint64_t now = loop_now_us(scope->loop);
+
+    if (scope->kind != OBJECT_SERVICE)
+        return;
+    if (left)
+        left->changed_us = now;
+    if (joined && joined->changed_us != 0)
+        joined->changed_us = now;
+}
+
 /* Puts `value` (owned) in force. */
 static void object_set(struct controller_scope *scope, struct object *object, struct value value,
                        uint64_t received_us)
@@ -160,6 +173,7 @@ static void object_set(struct controller_scope *scope, struct object *object, st
     object->value = value;
     count_object(scope, value, true);
     object_join(object, joined);
+    note_change(scope, left, joined);
     if (left)
         publisher_touch(publisher, left, received_us);
     if (joined && joined != left)

@@ -11,6 +11,7 @@
 
 #include "controller/controller.h"
 #include "controller/decode.h"
+#include "controller/hold.h"
 
 /* Before uthash.h, in every file that includes it. */
 #define HASH_FUNCTION HASH_FUNCTION_SEEDED
@@ -28,7 +29,9 @@ struct group {
     struct list services; /* struct object.link; more than one only when sources overlap: the first counts */
     struct list slices;
     size_t slices_len;
+    uint64_t changed_us; /* when its Service object changed or went last; 0: never */
     /* The publisher's. */
+    enum hold hold;      /* in force */
     struct list pending;  /* in its list of what goes out now, or later */
     uint64_t received_us; /* of the oldest change that is not published; 0: none */
     uint64_t published_us;

@@ -7,9 +7,9 @@
 #include "grpc/rpc.h"
 #include "net/conn.h"
 
-#define CLIENT_WINDOW (4 * 1024 * 1024)      /* of a stream and of the connection */
-#define CLIENT_QUEUE_MAX (64 * 1024 * 1024)  /* bytes that wait in one call; our own */
-#define CLIENT_WRITE_MAX (256 * 1024)        /* of one write */
+#define CLIENT_WINDOW (4 * 1024 * 1024)     /* of a stream and of the connection */
+#define CLIENT_QUEUE_MAX (64 * 1024 * 1024) /* bytes that wait in one call; our own */
+#define CLIENT_WRITE_MAX (256 * 1024)       /* of one write */
 #define ERROR_KEPT_MAX 256
 #define REQUEST_HEADERS_MAX 8
 
@@ -113,7 +113,7 @@ static void call_fail(struct grpc_call *call, enum code code, const char *messag
 static void fail_all(struct grpc_client *client, const char *why)
 {
     snprintf(client->failure, sizeof(client->failure), "%s", why);
-    list_for_each_safe(node, &client->calls) {
+    list_for_each_safe (node, &client->calls) {
         struct grpc_call *call = container_of(node, struct grpc_call, link);
 
         call_decide(call, CODE_UNAVAILABLE, why);
@@ -210,7 +210,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     if (!call)
         return 0;
     if (h2_error != NGHTTP2_NO_ERROR)
-        snprintf(why, sizeof(why), "the server reset the stream: %s", nghttp2_http2_strerror(h2_error));
+        snprintf(why, sizeof(why), "the server reset the stream: %s",
+                 nghttp2_http2_strerror(h2_error));
     else if (call->http_status != 200)
         snprintf(why, sizeof(why), "the server answered with HTTP status %u", call->http_status);
     else
@@ -221,14 +222,14 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 }
 
 /* A request that could not be sent, as after the server's GOAWAY, has no stream that could close. */
-static int on_frame_not_sent(nghttp2_session *session unused_arg, const nghttp2_frame *frame, int error,
-                             void *ctx)
+static int on_frame_not_sent(nghttp2_session *session unused_arg, const nghttp2_frame *frame,
+                             int error, void *ctx)
 {
     struct grpc_client *client = ctx;
 
     if (frame->hd.type != NGHTTP2_HEADERS)
         return 0;
-    list_for_each(node, &client->calls) {
+    list_for_each (node, &client->calls) {
         struct grpc_call *call = container_of(node, struct grpc_call, link);
 
         if (call->stream_id != frame->hd.stream_id)
@@ -240,8 +241,9 @@ static int on_frame_not_sent(nghttp2_session *session unused_arg, const nghttp2_
     return 0;
 }
 
-static ssize_t on_read(nghttp2_session *session unused_arg, int32_t stream_id unused_arg, uint8_t *out,
-                       size_t max, uint32_t *flags, nghttp2_data_source *source, void *ctx unused_arg)
+static ssize_t on_read(nghttp2_session *session unused_arg, int32_t stream_id unused_arg,
+                       uint8_t *out, size_t max, uint32_t *flags, nghttp2_data_source *source,
+                       void *ctx unused_arg)
 {
     struct grpc_call *call = source->ptr;
     size_t len = min_size(call->queue.len, max);
@@ -436,8 +438,9 @@ static void submit(struct grpc_call *call, const char *path, uint64_t deadline_m
         call_fail(call, CODE_UNAVAILABLE, nghttp2_strerror(call->stream_id));
 }
 
-struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path, uint64_t deadline_ms,
-                                  const struct grpc_call_handler *handler, void *ctx)
+struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path,
+                                  uint64_t deadline_ms, const struct grpc_call_handler *handler,
+                                  void *ctx)
 {
     struct grpc_call *call = xcalloc(1, sizeof(*call));
 

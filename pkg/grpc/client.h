@@ -22,13 +22,15 @@ struct grpc_call_handler {
 
 /* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`. `authority` is copied. */
 enum code grpc_client_new(struct loop *loop, const struct address *server, const char *authority,
-                          uint64_t connect_timeout_ms, struct grpc_client **ret_client, struct err *err) must_check;
+                          uint64_t connect_timeout_ms, struct grpc_client **ret_client,
+                          struct err *err) must_check;
 /* Not inside its callbacks. NULL is fine. */
 void grpc_client_free(struct grpc_client *client);
 
 /* deadline_ms 0: none. The call lives until on_end or grpc_call_cancel(). */
-struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path, uint64_t deadline_ms,
-                                  const struct grpc_call_handler *handler, void *ctx) must_check;
+struct grpc_call *grpc_call_start(struct grpc_client *client, const char *path,
+                                  uint64_t deadline_ms, const struct grpc_call_handler *handler,
+                                  void *ctx) must_check;
 /* Copied and queued; `last` half-closes. */
 void grpc_call_send(struct grpc_call *call, const void *ptr, size_t len, bool last);
 void grpc_call_cancel(struct grpc_call *call);

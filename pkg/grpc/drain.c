@@ -22,7 +22,7 @@ void peer_start_drain(struct peer *peer, uint64_t due_us)
 
 static void end_streaming_calls(struct peer *peer)
 {
-    list_for_each_safe(node, &peer->calls) {
+    list_for_each_safe (node, &peer->calls) {
         struct rpc *rpc = container_of(node, struct rpc, link);
 
         if (rpc->opened && rpc->handler->on_pull)
@@ -81,7 +81,7 @@ static void on_drain_deadline(void *ctx)
 {
     struct grpc_server *server = ctx;
 
-    list_for_each_safe(node, &server->peers)
+    list_for_each_safe (node, &server->peers)
         peer_close(container_of(node, struct peer, link), CODE_UNAVAILABLE);
 }
 
@@ -111,7 +111,7 @@ void grpc_server_drain(struct grpc_server *server, uint64_t spread_ms, uint64_t 
     deferred_init(&server->drained, on_all_gone, server);
     server->drain_timer = timer_new(server->loop, on_drain_deadline, server);
     timer_start(server->drain_timer, deadline_ms);
-    list_for_each_safe(node, &server->peers)
+    list_for_each_safe (node, &server->peers)
         drain_peer(server, container_of(node, struct peer, link), spread_ms);
     if (list_empty(&server->peers))
         deferred_schedule(server->loop, &server->drained);

@@ -12,9 +12,9 @@
 #include "net/conn.h"
 
 #define GATHER_ARENA_SIZE (64 * 1024)
-#define GATHER_FRAME_MAX (18 * 1024)    /* what one call of mem_send may add to the arena */
-#define GATHER_BYTES_MAX (256 * 1024)   /* of one write; the rest goes in the next turn */
-#define GATHER_SLICES_MIN 16            /* room for at least so many slices before a frame is started */
+#define GATHER_FRAME_MAX (18 * 1024)  /* what one call of mem_send may add to the arena */
+#define GATHER_BYTES_MAX (256 * 1024) /* of one write; the rest goes in the next turn */
+#define GATHER_SLICES_MIN 16 /* room for at least so many slices before a frame is started */
 
 struct gather {
     struct conn_slice slices[CONN_SLICES_MAX];

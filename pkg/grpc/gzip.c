@@ -18,8 +18,8 @@ static enum code inflate_all(z_stream *stream, struct buf *out, struct err *err)
         if (result != Z_OK && result != Z_STREAM_END)
             return fail(err, CODE_INTERNAL, "broken gzip message");
         if (buf_append(out, step, room - stream->avail_out) != CODE_OK)
-            return fail(err, CODE_RESOURCE_EXHAUSTED, "message exceeds %zu bytes after decompression",
-                        out->max);
+            return fail(err, CODE_RESOURCE_EXHAUSTED,
+                        "message exceeds %zu bytes after decompression", out->max);
         if (result == Z_STREAM_END)
             return stream->avail_in == 0
                        ? CODE_OK

@@ -21,10 +21,15 @@
 #include "grpc/wheel.h"
 #include "net/conn.h"
 
-#define PEER_OUTBOUND_MAX 256    /* queued control frames of a peer that does not read: then we stop reading */
-#define PEER_LINGER_US 1000000   /* how long a closed connection waits for the peer's end */
-#define PEER_DRAIN_NOTICE_US 500000 /* between the two GOAWAYs, if the peer does not answer our ping */
-#define PATH_KEPT_MAX 128        /* of an unknown method, for its error message */
+#define PEER_OUTBOUND_MAX                                                                          \
+    256 /* queued control frames of a peer that does not read: then we stop reading */
+#define PEER_LINGER_US 1000000 /* how long a closed connection waits for the peer's end */
+#define PEER_DRAIN_NOTICE_US                                                                       \
+    500000 /* between the two GOAWAYs, if the peer does not answer our ping */
+#define PEER_PARTIAL_MESSAGES                                                                      \
+    4 /* bytes in unfinished requests of a connection: so many of the largest */
+#define SERVER_PARTIAL_MAX ((size_t)256 * 1024 * 1024) /* and of all connections */
+#define PATH_KEPT_MAX 128 /* of an unknown method, for its error message */
 
 struct peer;
 
@@ -46,26 +51,27 @@ struct rpc {
     int32_t stream_id;
     uint32_t header_bytes;
 
-    unsigned get : 1;       /* request: GET or HEAD */
-    unsigned head : 1;      /* request: HEAD */
-    unsigned post : 1;      /* request: POST */
-    unsigned grpc : 1;      /* request: content-type application/grpc */
-    unsigned healthz : 1;   /* request: /healthz */
-    unsigned opened : 1;    /* handler->on_open() was called; on_close() is owed */
+    unsigned get : 1;         /* request: GET or HEAD */
+    unsigned head : 1;        /* request: HEAD */
+    unsigned post : 1;        /* request: POST */
+    unsigned grpc : 1;        /* request: content-type application/grpc */
+    unsigned healthz : 1;     /* request: /healthz */
+    unsigned opened : 1;      /* handler->on_open() was called; on_close() is owed */
     unsigned half_closed : 1; /* the client will send no more */
-    unsigned finishing : 1; /* `code` is decided */
-    unsigned responded : 1; /* response headers are submitted */
-    unsigned trailing : 1;  /* the end of the response is submitted */
-    unsigned ended : 1;     /* the end of the response went out */
-    unsigned dead : 1;      /* the stream is closed */
-    unsigned sending : 1;   /* `out` holds a message that is not framed in full */
-    unsigned unwritten : 1; /* `out` is framed, but not given to the kernel in full */
+    unsigned finishing : 1;   /* `code` is decided */
+    unsigned responded : 1;   /* response headers are submitted */
+    unsigned trailing : 1;    /* the end of the response is submitted */
+    unsigned ended : 1;       /* the end of the response went out */
+    unsigned dead : 1;        /* the stream is closed */
+    unsigned sending : 1;     /* `out` holds a message that is not framed in full */
+    unsigned unwritten : 1;   /* `out` is framed, but not given to the kernel in full */
 
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
     char *message;        /* of the status, percent-encoded; or NULL */
     char *unknown_path;   /* cut at PATH_KEPT_MAX; or NULL */
     struct message_reader reader;
+    size_t partial; /* bytes in it, as counted in peer.partial and server.partial */
 
     struct rpc_out out; /* the message that is in flight */
     size_t out_len;     /* with its prefix */
@@ -82,6 +88,8 @@ void rpc_release(struct rpc *rpc);
 /* Opens the call on its handler, or refuses it: the request's headers are complete. */
 void rpc_start(struct rpc *rpc);
 void rpc_half_close(struct rpc *rpc);
+/* Frees what came of an unfinished message. */
+void rpc_drop_partial(struct rpc *rpc);
 void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...) printf_like(3, 4);
 /* Asks the handler for a message; true when there is one to send. */
 bool rpc_pull(struct rpc *rpc);
@@ -127,6 +135,7 @@ struct peer {
     uint64_t due_us;    /* next step of draining or lingering */
     size_t backlog;     /* as last seen */
     size_t pinned;      /* bytes of pulled messages that are not framed */
+    size_t partial;     /* bytes of unfinished requests */
     size_t stalled;     /* its share of stats.stalled_bytes */
     struct rate resets;
     struct rate pings;
@@ -136,9 +145,9 @@ struct peer {
     enum peer_state state;
     enum peer_drain drain;
     enum rpc_wake dirty; /* the list that dirty_link is on */
-    bool spoke;          /* we sent HEADERS or DATA since the peer's last ping: the next ping is free */
-    bool paused;         /* we stopped reading */
-    bool blamed;         /* what ends the session is counted already */
+    bool spoke;  /* we sent HEADERS or DATA since the peer's last ping: the next ping is free */
+    bool paused; /* we stopped reading */
+    bool blamed; /* what ends the session is counted already */
     bool logged;
 };
 
@@ -194,6 +203,7 @@ struct grpc_server {
     struct list dirty[2]; /* by enum rpc_wake */
     struct deferred flush;
     uint64_t next_id;
+    size_t partial; /* bytes of unfinished requests, of all connections */
 
     bool draining;
     uint64_t drain_start_us;

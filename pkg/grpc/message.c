@@ -99,8 +99,8 @@ static enum code take_body(struct message_reader *reader, struct str *bytes, mes
     return code;
 }
 
-enum code message_reader_feed(struct message_reader *reader, struct str bytes, message_fn *on_message,
-                              void *ctx, struct err *err)
+enum code message_reader_feed(struct message_reader *reader, struct str bytes,
+                              message_fn *on_message, void *ctx, struct err *err)
 {
     bool more = true;
     enum code code = CODE_OK;

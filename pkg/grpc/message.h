@@ -26,8 +26,8 @@ typedef bool message_fn(void *ctx, struct str message);
 
 void message_reader_init(struct message_reader *reader, size_t limit);
 void message_reader_done(struct message_reader *reader);
-enum code message_reader_feed(struct message_reader *reader, struct str bytes, message_fn *on_message,
-                              void *ctx, struct err *err) must_check;
+enum code message_reader_feed(struct message_reader *reader, struct str bytes,
+                              message_fn *on_message, void *ctx, struct err *err) must_check;
 /* Nothing of a message is waiting for its rest. */
 bool message_reader_idle(const struct message_reader *reader);
 

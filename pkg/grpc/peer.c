@@ -148,7 +148,8 @@ static bool start_http2(struct peer *peer)
     return true;
 }
 
-static void answer_http1(struct peer *peer, enum http1_state state, const struct http1_request *request)
+static void answer_http1(struct peer *peer, enum http1_state state,
+                         const struct http1_request *request)
 {
     unsigned status = 400;
     const char *text = "this port speaks gRPC (HTTP/2), and GET /healthz in HTTP/1.1\n";
@@ -175,7 +176,7 @@ static void sniff(struct peer *peer, struct str bytes)
 
     if (memcmp(bytes.ptr, PREFACE, preface) == 0) {
         if (bytes.len < PREFACE_LEN)
-            return; /* not whole yet */
+            return;         /* not whole yet */
         kept = peer->input; /* holds `bytes`, unless they came in one piece */
         buf_init(&peer->input, 0);
         if (start_http2(peer))
@@ -315,6 +316,11 @@ static void on_check(struct wheel_entry *entry)
     struct grpc_server_stats *stats = &peer->server->stats;
     uint64_t now = now_of(peer);
 
+    if (peer->state == PEER_LINGERING && conn_backlog(peer->conn) > 0 && !stuck(peer, now)) {
+        peer->due_us = now + PEER_LINGER_US; /* our last bytes are still on their way */
+        peer_plan_check(peer);
+        return;
+    }
     if (peer->state != PEER_HTTP2) {
         if (peer->state == PEER_SNIFFING)
             peer_complain(peer, &stats->limit_hits, "no HTTP/2 preface in time");

@@ -20,7 +20,7 @@ static void count_reset(struct peer *peer)
 
     if (!rate_take(&peer->resets, now_of(peer), limits->resets_per_second))
         peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                       "too many stream resets");
+                     "too many stream resets");
 }
 
 static void count_control(struct peer *peer)
@@ -29,7 +29,7 @@ static void count_control(struct peer *peer)
 
     if (!rate_take(&peer->controls, now_of(peer), limits->settings_per_second))
         peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                       "too many control frames");
+                     "too many control frames");
 }
 
 static void on_ping(struct peer *peer, bool ack)
@@ -47,7 +47,7 @@ static void on_ping(struct peer *peer, bool ack)
     }
     if (!rate_take(&peer->pings, now_of(peer), limits->pings_per_second))
         peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                       "too many pings");
+                     "too many pings");
 }
 
 /* ---- headers ---- */
@@ -91,6 +91,13 @@ static void on_encoding(struct rpc *rpc, struct str value)
                   STR_ARG(str_slice(value, 0, 32)));
 }
 
+static void on_timeout_header(struct rpc *rpc, struct str value)
+{
+    if (!grpc_timeout_parse(value, &rpc->timeout_us))
+        rpc_abort(rpc, CODE_INTERNAL, "malformed grpc-timeout");
+    rpc->timeout_us = max_u64(rpc->timeout_us, 1); /* 0 means "none" to us, "now" to the client */
+}
+
 static void on_request_header(struct rpc *rpc, struct str name, struct str value)
 {
     if (str_eq(name, STR(":method")))
@@ -101,13 +108,13 @@ static void on_request_header(struct rpc *rpc, struct str name, struct str value
         rpc->grpc = grpc_content_type(value);
     else if (str_eq(name, STR("grpc-encoding")))
         on_encoding(rpc, value);
-    else if (str_eq(name, STR("grpc-timeout")) && !grpc_timeout_parse(value, &rpc->timeout_us))
-        rpc_abort(rpc, CODE_INTERNAL, "malformed grpc-timeout");
+    else if (str_eq(name, STR("grpc-timeout")))
+        on_timeout_header(rpc, value);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
-                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags unused_arg,
-                     void *ctx)
+                     size_t name_len, const uint8_t *value, size_t value_len,
+                     uint8_t flags unused_arg, void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, frame->hd.stream_id);
@@ -136,6 +143,29 @@ static bool on_message(void *ctx, struct str message)
     return !rpc->finishing;
 }
 
+/* Keeps count of the bytes that wait in unfinished messages. */
+static enum code count_partial(struct rpc *rpc, struct err *err)
+{
+    struct peer *peer = rpc->peer;
+    struct grpc_server *server = peer->server;
+    size_t grown =
+        rpc->reader.body.len - rpc->partial; /* wraps when it shrank, and so do the sums */
+
+    rpc->partial += grown;
+    peer->partial += grown;
+    server->partial += grown;
+    if (peer->partial <= PEER_PARTIAL_MESSAGES * server->limits.message &&
+        server->partial <= SERVER_PARTIAL_MAX)
+        return CODE_OK;
+    return fail(err, CODE_RESOURCE_EXHAUSTED, "too many bytes in unfinished messages");
+}
+
+void rpc_drop_partial(struct rpc *rpc)
+{
+    message_reader_done(&rpc->reader);
+    (void)count_partial(rpc, NULL);
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int32_t stream_id,
                          const uint8_t *ptr, size_t len, void *ctx)
 {
@@ -148,7 +178,10 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int
         return 0;
     code = message_reader_feed(&rpc->reader, str_make(ptr, len), on_message, rpc, &err);
     if (code == CODE_OK)
+        code = count_partial(rpc, &err);
+    if (code == CODE_OK)
         return 0;
+    rpc_drop_partial(rpc);
     peer_complain(peer,
                   code == CODE_RESOURCE_EXHAUSTED ? &peer->server->stats.limit_hits
                                                   : &peer->server->stats.protocol_errors,
@@ -197,8 +230,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 }
 
 /* A frame that nghttp2 refused: it answers with a reset of the stream, or ends the connection. */
-static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_frame *frame, int error,
-                            void *ctx)
+static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_frame *frame,
+                            int error, void *ctx)
 {
     struct peer *peer = ctx;
 
@@ -212,8 +245,8 @@ static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_f
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t stream_id,
-                           uint32_t error unused_arg, void *ctx)
+static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error unused_arg,
+                           void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, stream_id);

@@ -53,7 +53,7 @@ void rpc_release(struct rpc *rpc)
         rpc->handler->on_close(rpc, closing_code(rpc));
     }
     rpc_clear_out(rpc);
-    message_reader_done(&rpc->reader);
+    rpc_drop_partial(rpc);
     buf_done(&rpc->out.head);
     free(rpc->out.blobs);
     free(rpc->message);
@@ -114,7 +114,8 @@ void rpc_start(struct rpc *rpc)
         server_set_timeout(server, &rpc->deadline, rpc->opened_us + rpc->timeout_us);
     rpc->handler->on_open(rpc);
     if (rpc->handler->on_pull)
-        rpc_wake(rpc, RPC_WAKE_ANSWER); /* headers go early, and perhaps there is something to say */
+        rpc_wake(rpc,
+                 RPC_WAKE_ANSWER); /* headers go early, and perhaps there is something to say */
 }
 
 void rpc_half_close(struct rpc *rpc)
@@ -191,8 +192,7 @@ bool rpc_pull(struct rpc *rpc)
 
 bool rpc_exhausted(const struct rpc *rpc)
 {
-    return rpc->finishing &&
-           (rpc->code != CODE_OK || !rpc->handler || !rpc->handler->on_pull);
+    return rpc->finishing && (rpc->code != CODE_OK || !rpc->handler || !rpc->handler->on_pull);
 }
 
 void rpc_queue(struct rpc *rpc, enum rpc_wake wake)

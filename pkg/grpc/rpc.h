@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "net/address.h"
 
-#define RPC_MESSAGE_MAX (1024 * 1024)      /* of a request, after decompression */
+#define RPC_MESSAGE_MAX (1024 * 1024)       /* of a request, after decompression */
 #define RPC_REPLY_MAX (4 * 1024 * 1024 - 1) /* what gRPC clients accept by default */
 
 struct rpc;

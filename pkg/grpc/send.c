@@ -66,8 +66,9 @@ static size_t fits_into(const struct rpc *rpc, size_t len, size_t room)
     return min_size(fits, len);
 }
 
-static ssize_t on_read(nghttp2_session *session, int32_t stream_id unused_arg, uint8_t *buf unused_arg,
-                       size_t max, uint32_t *flags, nghttp2_data_source *source, void *ctx unused_arg)
+static ssize_t on_read(nghttp2_session *session, int32_t stream_id unused_arg,
+                       uint8_t *buf unused_arg, size_t max, uint32_t *flags,
+                       nghttp2_data_source *source, void *ctx unused_arg)
 {
     struct rpc *rpc = source->ptr;
     size_t left, len;
@@ -123,7 +124,8 @@ static size_t send_blob(struct gather *gather, struct rpc *rpc, size_t len)
 }
 
 static int on_send_data(nghttp2_session *session unused_arg, nghttp2_frame *frame unused_arg,
-                        const uint8_t *frame_head, size_t len, nghttp2_data_source *source, void *ctx)
+                        const uint8_t *frame_head, size_t len, nghttp2_data_source *source,
+                        void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = source->ptr;
@@ -160,7 +162,8 @@ static void submit_plain(nghttp2_session *session, struct rpc *rpc, nghttp2_data
     headers[0] = header_of(":status", status);
     if (rpc->sending)
         headers[len++] = header_of("content-type", "text/plain; charset=utf-8");
-    (void)nghttp2_submit_response(session, rpc->stream_id, headers, len, rpc->sending ? provider : NULL);
+    (void)nghttp2_submit_response(session, rpc->stream_id, headers, len,
+                                  rpc->sending ? provider : NULL);
     rpc->trailing = !rpc->sending;
 }
 
@@ -178,7 +181,8 @@ static void submit_status_only(nghttp2_session *session, struct rpc *rpc)
     (void)nghttp2_submit_response(session, rpc->stream_id, headers, len, NULL);
 }
 
-static void submit_headers(nghttp2_session *session, struct rpc *rpc, nghttp2_data_provider *provider)
+static void submit_headers(nghttp2_session *session, struct rpc *rpc,
+                           nghttp2_data_provider *provider)
 {
     static const nghttp2_nv headers[] = {
         NV(":status", "200"),

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "grpc/internal.h"
 
-#define UPDATES_PER_TURN_MIN 4  /* updates move on even when answers fill the turn */
-#define SERVER_ID_SHIFT 40      /* calls of one server before ids could meet the next server's */
+#define UPDATES_PER_TURN_MIN 4 /* updates move on even when answers fill the turn */
+#define SERVER_ID_SHIFT 40     /* calls of one server before ids could meet the next server's */
 
 static uint64_t or_default(uint64_t value, uint64_t def)
 {
@@ -96,7 +96,8 @@ static enum code new_nghttp2(struct grpc_server *server, struct err *err)
     nghttp2_option_set_max_deflate_dynamic_table_size(options, 0);
     nghttp2_option_set_max_reserved_remote_streams(options, 0);
     /* Ours (count_reset) counts more kinds and comes first. */
-    nghttp2_option_set_stream_reset_rate_limit(options, 2 * RATE_BURST_SECONDS * resets, 2 * resets);
+    nghttp2_option_set_stream_reset_rate_limit(options, 2 * RATE_BURST_SECONDS * resets,
+                                               2 * resets);
     return CODE_OK;
 }
 
@@ -107,8 +108,8 @@ static uint64_t first_id(void)
     return (uint64_t)atomic_fetch_add(&servers, 1) << SERVER_ID_SHIFT;
 }
 
-enum code grpc_server_new(const struct grpc_server_options *options, struct grpc_server **ret_server,
-                          struct err *err)
+enum code grpc_server_new(const struct grpc_server_options *options,
+                          struct grpc_server **ret_server, struct err *err)
 {
     struct grpc_server *server = xcalloc(1, sizeof(*server));
     enum code code;
@@ -142,7 +143,7 @@ void grpc_server_free(struct grpc_server *server)
     if (!server)
         return;
     server->draining = false;
-    list_for_each_safe(node, &server->peers)
+    list_for_each_safe (node, &server->peers)
         peer_close(container_of(node, struct peer, link), CODE_UNAVAILABLE);
     deferred_cancel(&server->flush);
     deferred_cancel(&server->drained);
@@ -189,10 +190,10 @@ const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *serv
 void grpc_server_each_call(struct grpc_server *server, void (*visit)(void *ctx, struct rpc *rpc),
                            void *ctx)
 {
-    list_for_each_safe(peer_node, &server->peers) {
+    list_for_each_safe (peer_node, &server->peers) {
         struct peer *peer = container_of(peer_node, struct peer, link);
 
-        list_for_each(node, &peer->calls) {
+        list_for_each (node, &peer->calls) {
             struct rpc *rpc = container_of(node, struct rpc, link);
 
             if (rpc->opened)

@@ -15,19 +15,21 @@
 
 struct grpc_server;
 
+/* Rates are of one connection; ten seconds' worth may come at once. Zero: the default. */
 struct grpc_limits {
-    size_t connections;         /* of this loop; default 20,000 */
-    uint32_t streams;           /* SETTINGS_MAX_CONCURRENT_STREAMS of a connection; default 1,000 */
-    size_t header_list;         /* bytes; default 16 KiB */
-    size_t message;             /* default RPC_MESSAGE_MAX */
-    uint32_t resets_per_second; /* of a connection, RST_STREAM sent or caused by the peer; default 200 */
-    uint32_t pings_per_second;  /* default 10 (grpc clients ping every 20 s at most), burst 100 */
-    uint32_t settings_per_second;
-    uint64_t keepalive_ms;         /* ping a connection that said nothing for so long; default 60,000 */
-    uint64_t keepalive_timeout_ms; /* close it when the ping stays unanswered; default 20,000 */
-    uint64_t stalled_ms;           /* close a connection whose written bytes do not move; default 120,000 */
-    uint64_t handshake_ms;         /* no HTTP/2 preface within; default 10,000 */
-    uint64_t turn_us;              /* work of one flush turn; default 1,000 */
+    size_t connections;            /* of this loop; 20,000 */
+    uint32_t streams;              /* of a connection at a time; 1,000 */
+    size_t header_list;            /* bytes; 16 KiB */
+    size_t message;                /* of a request; RPC_MESSAGE_MAX. Unfinished ones of a
+                                      connection together: four times that */
+    uint32_t resets_per_second;    /* RST_STREAM sent, or caused, by the peer; 200 */
+    uint32_t pings_per_second;     /* those that follow no message of ours; 10 */
+    uint32_t settings_per_second;  /* and empty DATA; 10 */
+    uint64_t keepalive_ms;         /* ping a connection that said nothing for so long; 60,000 */
+    uint64_t keepalive_timeout_ms; /* close it when the ping stays unanswered; 20,000 */
+    uint64_t stalled_ms;           /* close it when written bytes do not move; 120,000 */
+    uint64_t handshake_ms;         /* no HTTP/2 preface within; 10,000 */
+    uint64_t turn_us;              /* work of one flush turn; 1,000 */
 };
 
 struct grpc_server_stats {
@@ -49,26 +51,28 @@ struct grpc_server_options {
     struct loop *loop;
     const struct rpc_method *methods; /* borrowed for life */
     size_t methods_len;
-    void *ctx; /* rpc_server_ctx() */
+    void *ctx;                 /* rpc_server_ctx() */
     struct grpc_limits limits; /* zero fields: defaults */
     /* The answer to GET /healthz: an HTTP status and a short text with a static lifetime. NULL: always 200 "ok". */
     const char *(*healthz)(void *ctx, unsigned *ret_status);
     /* How many calls there are, for the acceptor's choice of a loop, is in stats.calls. */
 };
 
-enum code grpc_server_new(const struct grpc_server_options *options, struct grpc_server **ret_server,
-                          struct err *err) must_check;
-/* Closes everything that is left, hard. */
+enum code grpc_server_new(const struct grpc_server_options *options,
+                          struct grpc_server **ret_server, struct err *err) must_check;
+/* Closes everything that is left, hard. Not inside a handler's callbacks; NULL is fine. */
 void grpc_server_free(struct grpc_server *server);
 /* A new connection; owns fd. */
 void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer);
-/* Graceful: GOAWAY on every connection, calls end with status OK, staggered over `spread_ms`; `on_drained` when no connection
- * is left. After `deadline_ms` what is left is closed hard. */
+/* Graceful: GOAWAY on every connection, staggered over `spread_ms`; calls whose handler has on_pull end with status OK, the
+ * others finish by themselves; `on_drained` (from the loop) when no connection is left. After `deadline_ms` what is left
+ * is closed hard. Once per server. */
 void grpc_server_drain(struct grpc_server *server, uint64_t spread_ms, uint64_t deadline_ms,
                        void (*on_drained)(void *ctx), void *ctx);
 const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server);
 /* Visits every open call, oldest connection first. */
-void grpc_server_each_call(struct grpc_server *server, void (*visit)(void *ctx, struct rpc *rpc), void *ctx);
+void grpc_server_each_call(struct grpc_server *server, void (*visit)(void *ctx, struct rpc *rpc),
+                           void *ctx);
 /* The path of the method that a call is of. */
 struct str rpc_path(const struct rpc *rpc);
 

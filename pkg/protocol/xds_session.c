@@ -280,6 +280,20 @@ static void set_wildcard(struct xds_type_state *state, bool wildcard)
     state->every_sum = 0;
 }
 
+/* Returns true if an answer is owed. */
+static bool set_names(struct add_ctx *add, const struct xds_request *request)
+{
+    struct xds_type_state *state = &add->session->types[add->type];
+    size_t before = state->names.len;
+    size_t added = name_set_replace(&state->names, request->names, request->names_len,
+                                    &xds_subscription_ops, add);
+
+    /* Beside a wildcard, what is named no longer is part of everything again. */
+    if (before + added != state->names.len)
+        state->every_due |= state->wildcard;
+    return added > 0;
+}
+
 static size_t names_of_others(const struct xds_session *session, enum xds_type type)
 {
     size_t len = 0;
@@ -310,8 +324,7 @@ enum code xds_session_request(struct xds_session *session, const struct xds_requ
     read_nonce(session, add.type, request);
     set_wildcard(state, wants_everything(session, add.type, request));
     state->named_before |= request->names_len > 0 || request->has_wildcard;
-    owes = name_set_replace(&state->names, request->names, request->names_len,
-                            &xds_subscription_ops, &add) > 0;
+    owes = set_names(&add, request);
     if (request->nonce.len == 0 && state->last_nonce != 0)
         owes |= forget(state);
     if (owes || state->every_due)

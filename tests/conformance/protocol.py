@@ -335,8 +335,8 @@ def case_conditions_of_endpoints(bench):
     name, cluster = bench.known(["10.0.0.1"])
     stream = bench.stream()
     stream.send(EDS, [cluster])
-    ending, never = Endpoint("10.0.0.2").draining(), Endpoint("10.0.0.3", ready=False,
-                                                             serving=False)
+    ending = Endpoint("10.0.0.2").draining()
+    never = Endpoint("10.0.0.3", ready=False, serving=False)
     bench.manifests.slice(name, [Endpoint("10.0.0.9", ready=None), ending, never])
     stream.until(EDS, lambda got: addresses(got, cluster) == ["10.0.0.9"])
     bench.manifests.slice(name, [ending, never])

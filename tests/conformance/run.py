@@ -49,8 +49,8 @@ def install_packages(report):
     missing = missing_packages()
     if not missing:
         return
-    if os.geteuid() != 0:
-        report.note("not installed: apt-get install " + " ".join(missing))
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        report.note("not installed; on Debian: apt-get install " + " ".join(missing))
         return
     report.note("installing " + " ".join(missing))
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

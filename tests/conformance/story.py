@@ -1,4 +1,5 @@
 """The story that the product exists for, at full speed: a million calls, one joins, one leaves."""
+import statistics
 import time
 
 from scenarios import assert_shares
@@ -7,6 +8,7 @@ from world import World
 CALLS = 1_000_000
 THREADS = 10
 JOIN_LIMIT_MS = 50
+JOINS = 5
 TOTAL_SECONDS = 900
 
 
@@ -26,13 +28,19 @@ def _million_calls(world, target, report, notes):
 
 
 def _join(world, target, notes):
+    """The fourth, and then four more: one measurement on a busy machine says little."""
+    times, present = [], [1, 2, 3]
     with world.load(target, threads=THREADS, pause_us=0) as load:
-        load.wait_calls(1000)
-        moment = world.manifests.slice("greeter", world.endpoints(1, 2, 3, 4))
-        took = load.wait_seen("b4") - moment * 1000
+        for number in range(4, 4 + JOINS):
+            load.wait_calls(1000)
+            present.append(number)
+            moment = world.manifests.slice("greeter", world.endpoints(*present))
+            times.append(load.wait_seen(f"b{number}") - moment * 1000)
     load.assert_unfailed()
-    assert took < JOIN_LIMIT_MS, f"the first call of the fourth came after {took:.1f} ms"
-    notes.append(f"first call after {took:.1f} ms, {load.ok:,} calls, 0 failed")
+    every = ", ".join(f"{took:.1f}" for took in times)
+    median = statistics.median(times)
+    assert median < JOIN_LIMIT_MS, f"first calls of new backends came after {every} ms"
+    notes.append(f"first calls after {every} ms (median {median:.1f}); {load.ok:,} calls, 0 failed")
 
 
 def _leave(world, target, notes):
@@ -57,7 +65,7 @@ def run(command, work, report):
         with report.case("story: a million calls over three, even within 1 %") as notes:
             world.reach(target, ("b1", "b2", "b3"))
             _million_calls(world, target, report, notes)
-        with report.case(f"story: the fourth is called within {JOIN_LIMIT_MS} ms") as notes:
+        with report.case(f"story: a new one is called within {JOIN_LIMIT_MS} ms") as notes:
             _join(world, target, notes)
         with report.case("story: one drains, no call is lost") as notes:
             _leave(world, target, notes)

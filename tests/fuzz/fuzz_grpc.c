@@ -61,13 +61,10 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
     return true;
 }
 
-static const struct rpc_handler unary = {.on_open = on_open,
-                                         .on_message = on_unary,
-                                         .on_close = on_close};
-static const struct rpc_handler stream = {.on_open = on_open,
-                                          .on_message = on_stream,
-                                          .on_pull = on_pull,
-                                          .on_close = on_close};
+static const struct rpc_handler unary = {
+    .on_open = on_open, .on_message = on_unary, .on_close = on_close};
+static const struct rpc_handler stream = {
+    .on_open = on_open, .on_message = on_stream, .on_pull = on_pull, .on_close = on_close};
 static const struct rpc_method methods[] = {{STR_INIT("/u"), &unary}, {STR_INIT("/s"), &stream}};
 
 static void start(void)

@@ -3,7 +3,7 @@
  * is refused has a message with its place.
  */
 #include "base/json.h"
-#include "tests/fuzz/tree.h"
+#include "tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

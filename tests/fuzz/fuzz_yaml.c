@@ -3,7 +3,7 @@
  * being written as JSON and read again.
  */
 #include "base/yaml.h"
-#include "tests/fuzz/tree.h"
+#include "tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,17 +13,10 @@ def waits_for_the_first_list(work):
         fault = world.api.fault("endpointslices", "list", faults.status(503), times=2)
         world.starting()
         fault.wait(1)
-        code, reason = world.readyz()
-        assert code == 503 and "endpointslices" in reason and "HTTP 503" in reason, (code, reason)
-        assert not _listens(world)
+        world.wait_reason("cannot list endpointslices: HTTP 503: scripted by the test")
+        assert not world.listens()
         world.wait_ready()
         world.client()
-
-
-def _listens(world):
-    from tests.support.process import accepts
-    host, _, port = world.controller.listen.rpartition(":")
-    return accepts(host, int(port))
 
 
 def reads_many_pages(work):
@@ -79,15 +72,23 @@ def continue_expires_while_objects_go(work):
         world.settle()
 
 
-def broken_pages_count_for_nothing(work):
-    true_page = faults.half_a_list
-    bad = [true_page(0.5), true_page(0.5, framed=False), true_page(0.95, framed=False),
-           faults.half_a_gzip(), faults.body(""), faults.body("{}"), faults.body("null"),
-           faults.body("<html>502 Bad Gateway</html>", "text/html"),
-           faults.body('{"kind":"EndpointSliceList","metadata":{"resourceVersion":"5"}}'),
-           faults.body('{"kind":"EndpointSliceList","metadata":{},"items":[]}'),
-           faults.body('{"kind":"Status","metadata":{"resourceVersion":"5"},"items":[]}')]
-    for act in bad:
+BROKEN_PAGES = {
+    "cut": faults.half_a_list(0.5),
+    "cut_without_length": faults.half_a_list(0.5, framed=False),
+    "cut_near_the_end": faults.half_a_list(0.95, framed=False),
+    "cut_in_gzip": faults.half_a_gzip(),
+    "empty": faults.body(""),
+    "empty_object": faults.body("{}"),
+    "null": faults.body("null"),
+    "html": faults.body("<html>502 Bad Gateway</html>", "text/html"),
+    "without_items": faults.body('{"kind":"EndpointSliceList","metadata":{"resourceVersion":"5"}}'),
+    "without_version": faults.body('{"kind":"EndpointSliceList","metadata":{},"items":[]}'),
+    "of_another_kind": faults.body('{"kind":"Status","metadata":{"resourceVersion":"5"},"items":[]}'),
+}
+
+
+def _broken_page(name, act):
+    def case(work):
         with World(work) as world:
             world.client()
             fault = world.api.fault("endpointslices", "list", act)
@@ -95,6 +96,8 @@ def broken_pages_count_for_nothing(work):
             fault.wait()
             world.put("a", "10.0.0.8")
             world.settle()
+    case.__name__ = f"broken_page_{name}_counts_for_nothing"
+    return case
 
 
 def _lose_watches(world):
@@ -157,12 +160,10 @@ def asks_for_gzip_in_lists_only(work):
 
 def forbidden_is_said_and_retried(work):
     with World(work, start=False) as world:
-        fault = world.api.fault("services", "list",
-                                faults.status(403, "services is forbidden: no RBAC"), times=2)
+        world.api.fault("services", "list", faults.status(403, "services is forbidden: no RBAC"),
+                        times=2)
         world.starting()
-        fault.wait(1)
-        code, reason = world.readyz()
-        assert code == 503 and "services is forbidden: no RBAC" in reason, (code, reason)
+        world.wait_reason("cannot list services: HTTP 403: services is forbidden: no RBAC")
         world.wait_ready()
         world.client()
 
@@ -190,7 +191,7 @@ def namespaces_need_no_right_over_all(work):
 
 
 CASES = [waits_for_the_first_list, reads_many_pages, continue_410_starts_again,
-         continue_expires_while_objects_go, broken_pages_count_for_nothing,
-         a_later_page_that_fails_removes_nothing, a_page_that_hangs_is_given_up, slow_pages_are_read,
+         continue_expires_while_objects_go, a_later_page_that_fails_removes_nothing, a_page_that_hangs_is_given_up, slow_pages_are_read,
          no_gzip_is_fine, asks_for_gzip_in_lists_only, forbidden_is_said_and_retried,
-         namespaces_need_no_right_over_all]
+         namespaces_need_no_right_over_all,
+         *[_broken_page(name, act) for name, act in BROKEN_PAGES.items()]]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.support import ads, manifests, process
-from tests.support.fake_apiserver import FakeApiServer
+from tests.support.fake_apiserver import RESOURCES, FakeApiServer
 from tests.support.lookaside import Lookaside
 
 NAMESPACE, SERVICE, PORT = "shop", "greeter", 8001
@@ -132,6 +132,18 @@ class World:
         except OSError:
             return 0, ""
 
+    def wait_reason(self, text, timeout=DEADLINE):
+        """Until /readyz is 503 and says this."""
+        def said():
+            code, reason = self.readyz()
+            assert code in (0, 503), (code, reason)
+            return code == 503 and text in reason
+        process.wait_until(said, timeout, lambda: f"/readyz says '{text}', it says {self.readyz()}")
+
+    def listens(self):
+        host, _, port = self.controller.listen.rpartition(":")
+        return process.accepts(host, int(port))
+
     def put(self, suffix, *addresses):
         self.api.put(endpoint_slice(suffix, addresses))
 
@@ -151,7 +163,16 @@ class World:
             each.wait(self.truth(), timeout)
 
     def metric(self, name, resource):
-        return self.controller.metrics().get(f'{name}{{resource="{resource}"}}', 0)
+        return self.controller.metrics().get(f'{name}{{resource="{resource}",namespace=""}}', 0)
+
+    def stop_api(self, reset=False):
+        """Stops the server, and waits until the controller was refused: then it must list."""
+        errors = {each: self.metric("lookaside_source_errors_total", each) for each in RESOURCES}
+        self.api.stop(reset)
+        for each, before in errors.items():            # the first error is the lost watch
+            process.wait_until(
+                lambda: self.metric("lookaside_source_errors_total", each) >= before + 2,
+                DEADLINE, f"{each} was refused")
 
     def log(self):
         return self.controller.process.log(lines=100000)

@@ -1,7 +1,6 @@
 /* ClusterLoadAssignments, read as protobuf-c reads them and by the rules by which clients refuse them. */
 #include <criterion/criterion.h>
 
-#include "base/clock.h"
 #include "envoy/config/endpoint/v3/endpoint.pb-c.h"
 #include "envoy/service/discovery/v3/discovery.pb-c.h"
 #include "fixture.h"

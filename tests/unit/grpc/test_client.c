@@ -48,10 +48,11 @@ static void start(void)
 
     world_start();
     cr_assert_eq(address_parse(STR("127.0.0.1:0"), &address, &err), CODE_OK);
-    cr_assert_eq(listener_new(world.loop, &address, on_accept, NULL, &listener, &err), CODE_OK, "%s",
-                 err.msg);
-    cr_assert_eq(grpc_client_new(world.loop, listener_address(listener), "test", 1000, &client, &err),
-                 CODE_OK, "%s", err.msg);
+    cr_assert_eq(listener_new(world.loop, &address, on_accept, NULL, &listener, &err), CODE_OK,
+                 "%s", err.msg);
+    cr_assert_eq(
+        grpc_client_new(world.loop, listener_address(listener), "test", 1000, &client, &err),
+        CODE_OK, "%s", err.msg);
 }
 
 static void stop(void)

@@ -187,6 +187,33 @@ Test(limits, message)
     stop();
 }
 
+/* Many streams that each send all but the last byte of a message. */
+Test(limits, unfinished_messages_of_a_connection)
+{
+    static char part[1000];
+    unsigned refused = 0;
+
+    world.limits.message = sizeof(part);
+    start();
+    for (uint32_t i = 0; i < 20; i++) {
+        raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
+        raw_frame(&raw, FRAME_DATA, 0, 1 + 2 * i, "\0\0\0\x03\xe8", 5);
+        raw_frame(&raw, FRAME_DATA, 0, 1 + 2 * i, part, sizeof(part) - 1);
+    }
+    world_settle();
+    for (uint32_t i = 0; i < 20; i++)
+        refused += raw_find(&raw, FRAME_HEADERS, 1 + 2 * i, 0, NULL);
+    cr_assert_eq(refused, 16, "%u", refused);
+    expect_status(9, "8");
+    raw_frame(&raw, FRAME_DATA, FLAG_END_STREAM, 1, "x", 1);
+    raw_call(&raw, 101, ECHO, NULL, NULL);
+    raw_message(&raw, 101, part, sizeof(part), true);
+    world_settle();
+    cr_assert_eq(world.messages, 2);
+    expect_status(101, "0");
+    stop();
+}
+
 Test(limits, a_connection_that_says_nothing)
 {
     world.limits.handshake_ms = 40;

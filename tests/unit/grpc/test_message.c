@@ -117,7 +117,8 @@ Test(message, refuses_broken_framing)
 {
     expect_failure(STR("\x02\0\0\0\0"), true, CODE_INTERNAL, "flags 2");
     expect_failure(STR("\x01\0\0\0\x01x"), false, CODE_INTERNAL, "without grpc-encoding");
-    expect_failure(STR("\0\0\0\x03\xe9"), false, CODE_RESOURCE_EXHAUSTED, "1001 bytes exceeds 1000");
+    expect_failure(STR("\0\0\0\x03\xe9"), false, CODE_RESOURCE_EXHAUSTED,
+                   "1001 bytes exceeds 1000");
     expect_failure(STR("\0\xff\xff\xff\xff"), false, CODE_RESOURCE_EXHAUSTED, "exceeds 1000");
     expect_failure(STR("\x01\0\0\0\x03zip"), true, CODE_INTERNAL, "broken gzip");
     expect_failure(STR("\x01\0\0\0\0"), true, CODE_INTERNAL, "broken gzip");
@@ -178,8 +179,9 @@ Test(message, memory_grows_with_what_came_not_with_what_was_announced)
     struct err err = {0};
 
     message_reader_init(&reader, 64 * 1024 * 1024);
-    cr_assert_eq(message_reader_feed(&reader, STR("\0\x03\xff\xff\xff"
-                                                  "abc"),
+    cr_assert_eq(message_reader_feed(&reader,
+                                     STR("\0\x03\xff\xff\xff"
+                                         "abc"),
                                      on_message, &sink, &err),
                  CODE_OK);
     cr_assert_not(message_reader_idle(&reader));

@@ -332,6 +332,15 @@ Test(rpc, a_deadline_ends_the_call)
     stop();
 }
 
+Test(rpc, a_deadline_of_zero_is_now)
+{
+    start();
+    raw_call(&raw, 1, SILENT, "grpc-timeout", "0S");
+    cr_assert(raw_await(&raw, FRAME_HEADERS, 1, NULL));
+    expect_status(1, "4", "deadline exceeded");
+    stop();
+}
+
 Test(rpc, a_deadline_ends_a_call_whose_message_is_stuck)
 {
     struct frame frame;
@@ -376,5 +385,45 @@ Test(rpc, ids_are_unique_over_servers)
     raw_call(&raw, 1, SILENT, NULL, NULL);
     world_settle();
     cr_assert_neq(rpc_id(world.rpc), first);
+    stop();
+}
+
+/* ---- the order of things ---- */
+
+#define PEERS 40
+
+static void wake_update(void *ctx unused_arg, struct rpc *rpc)
+{
+    rpc_wake(rpc, RPC_WAKE_UPDATE);
+}
+
+Test(rpc, updates_wait_for_answers_and_long_work_is_cut_into_turns)
+{
+    static struct raw raws[PEERS];
+    unsigned turns;
+
+    world.limits.turn_us = 1;
+    start();
+    world_say(100);
+    for (int i = 0; i < PEERS; i++) {
+        raw_hello(&raws[i]);
+        raw_call(&raws[i], 1, STREAM, NULL, NULL);
+    }
+    for (int i = 0; i < 10; i++)
+        world_settle();
+    cr_assert_eq(world.opens, PEERS);
+    world.ready = PEERS;
+    grpc_server_each_call(world.server, wake_update, NULL);
+    raw_call(&raw, 1, ECHO, NULL, NULL);
+    raw_message(&raw, 1, "first", 5, true);
+    loop_turn(world.loop, 0);
+    cr_assert(raw_find(&raw, FRAME_DATA, 1, 0, NULL), "the answer does not wait for 40 updates");
+    cr_assert_lt(world.written, PEERS);
+    for (turns = 1; world.written < PEERS && turns < 100; turns++)
+        loop_turn(world.loop, 0);
+    cr_assert_eq(world.written, PEERS);
+    cr_assert_gt(turns, 3);
+    for (int i = 0; i < PEERS; i++)
+        raw_close(&raws[i]);
     stop();
 }

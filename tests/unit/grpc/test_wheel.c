@@ -26,7 +26,8 @@ static void alarm_init(struct alarm *alarm, struct wheel *wheel)
 
 Test(wheel, fires_never_early_and_at_most_a_tick_late)
 {
-    static const uint64_t delays[] = {0, 1, 19999, 20000, 20001, 555555, 20479999, 20480000, 61000000};
+    static const uint64_t delays[] = {0,      1,        19999,    20000,   20001,
+                                      555555, 20479999, 20480000, 61000000};
     static struct wheel wheel;
 
     for (size_t i = 0; i < ARRAY_LEN(delays); i++) {

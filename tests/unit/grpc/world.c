@@ -86,8 +86,8 @@ static const struct rpc_handler echo = {on_open, on_echo, on_half_close, NULL, N
 static const struct rpc_handler silent = {on_open, on_silent, on_half_close, NULL, NULL, on_close};
 static const struct rpc_handler stream = {on_open, on_silent, NULL, on_pull, on_written, on_close};
 static const struct rpc_handler denied = {on_open_denied, on_silent, NULL, on_pull, NULL, on_close};
-static const struct rpc_handler refused = {on_open,   on_message_refused, NULL,
-                                           on_pull,   NULL,               on_close};
+static const struct rpc_handler refused = {on_open, on_message_refused, NULL, on_pull, NULL,
+                                           on_close};
 
 static const struct rpc_method methods[] = {
     {STR_INIT(ECHO), &echo},     {STR_INIT(SILENT), &silent},   {STR_INIT(STREAM), &stream},
@@ -194,10 +194,14 @@ void raw_write(struct raw *raw, const void *ptr, size_t len)
 void raw_frame(struct raw *raw, uint8_t type, uint8_t flags, uint32_t stream_id, const void *ptr,
                size_t len)
 {
-    unsigned char head[9] = {(unsigned char)(len >> 16),       (unsigned char)(len >> 8),
-                             (unsigned char)len,               type,
-                             flags,                            (unsigned char)(stream_id >> 24),
-                             (unsigned char)(stream_id >> 16), (unsigned char)(stream_id >> 8),
+    unsigned char head[9] = {(unsigned char)(len >> 16),
+                             (unsigned char)(len >> 8),
+                             (unsigned char)len,
+                             type,
+                             flags,
+                             (unsigned char)(stream_id >> 24),
+                             (unsigned char)(stream_id >> 16),
+                             (unsigned char)(stream_id >> 8),
                              (unsigned char)stream_id};
 
     raw_write(raw, head, sizeof(head));
@@ -261,9 +265,8 @@ void raw_call(struct raw *raw, uint32_t stream_id, const char *path, const char 
               const char *value)
 {
     const char *const headers[][2] = {
-        {":method", "POST"},  {":scheme", "http"},
-        {":path", path},      {":authority", "test"},
-        {"te", "trailers"},   {"content-type", "application/grpc"},
+        {":method", "POST"},    {":scheme", "http"}, {":path", path},
+        {":authority", "test"}, {"te", "trailers"},  {"content-type", "application/grpc"},
         {name, value},
     };
 
@@ -274,8 +277,10 @@ void raw_request(struct raw *raw, uint32_t stream_id, const char *method, const 
                  const char *content_type)
 {
     const char *const headers[][2] = {
-        {":method", method},     {":scheme", "http"},
-        {":path", path},         {":authority", "test"},
+        {":method", method},
+        {":scheme", "http"},
+        {":path", path},
+        {":authority", "test"},
         {content_type ? "content-type" : NULL, content_type},
     };
 
@@ -325,7 +330,8 @@ static bool parse_frame(const struct buf *in, size_t *off, struct frame *out)
     return true;
 }
 
-bool raw_find(struct raw *raw, uint8_t type, uint32_t stream_id, unsigned n, struct frame *ret_frame)
+bool raw_find(struct raw *raw, uint8_t type, uint32_t stream_id, unsigned n,
+              struct frame *ret_frame)
 {
     size_t off = 0;
     struct frame found;
@@ -364,8 +370,8 @@ bool raw_await_end(struct raw *raw)
     return raw->ended;
 }
 
-static bool inflate_block(nghttp2_hd_inflater *inflater, const struct frame *frame, const char *name,
-                          char *ret_value, size_t size)
+static bool inflate_block(nghttp2_hd_inflater *inflater, const struct frame *frame,
+                          const char *name, char *ret_value, size_t size)
 {
     const unsigned char *in = frame->payload;
     size_t left = frame->len;

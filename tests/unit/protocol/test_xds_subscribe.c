@@ -232,7 +232,7 @@ Test(xds_subscribe, a_stream_without_a_node_is_served_too)
 
 static void many_names(struct xds_request *request, enum xds_type type, size_t len)
 {
-    static char text[XDS_NAMES_MAX + 1][8];
+    static char text[XDS_NAMES_MAX][24];
 
     request->type_url = str_of(xds_type_url(type));
     request->names = xrealloc(request->names, len * sizeof(*request->names));

@@ -81,6 +81,13 @@ Test(xds_wildcard, a_name_beside_the_star_is_not_sent_twice)
     cr_assert_str_eq(fake_next(&f), "Cluster b a");
 }
 
+Test(xds_wildcard, a_name_that_is_given_up_beside_the_star_is_part_of_everything_again)
+{
+    fake_ask(&f, XDS_CLUSTER, "* b", "");
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "*", f.nonce[XDS_CLUSTER]), "Cluster a b");
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "*", f.nonce[XDS_CLUSTER]), "");
+}
+
 Test(xds_wildcard, an_empty_nonce_in_mid_stream_has_everything_sent_again)
 {
     fake_ask(&f, XDS_CLUSTER, "", "");

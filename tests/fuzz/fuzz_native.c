@@ -1,0 +1,153 @@
+/*
+ * A native stream under any requests, changes and pulls: every target that exists gets each of its
+ * versions at most once in a row, the newest at the end, and nothing is said without cause.
+ *
+ * Input: commands of one byte. 0..127: a request of so many bytes that follow; 128..191: a list
+ * changes; 192..255: pull.
+ */
+#include "base/hash.h"
+#include "protocol/native.h"
+#include "tests/fuzz/must_hold.h"
+#include "wire/fields.h"
+#include "wire/reader.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define LISTS 8 /* names fall into them by hash */
+#define TARGETS_MAX 256
+
+static struct {
+    uint64_t version; /* 0: a problem */
+    struct blob *blob;
+} lists[LISTS];
+
+static struct {
+    struct native_target *target;
+    uint64_t said; /* version + 1; 0: nothing */
+} targets[TARGETS_MAX];
+
+static size_t targets_len;
+
+static size_t list_of(struct str name)
+{
+    return hash_content(name.ptr, name.len) % LISTS;
+}
+
+static void on_subscribe(void *ctx unused_arg, struct native_target *target)
+{
+    must_hold(targets_len < TARGETS_MAX);
+    for (size_t i = 0; i < targets_len; i++)
+        must_hold(!str_eq(targets[i].target->name, target->name) || targets[i].target == NULL);
+    targets[targets_len].target = target;
+    targets[targets_len++].said = 0;
+}
+
+static size_t find(const struct native_target *target)
+{
+    for (size_t i = 0; i < targets_len; i++) {
+        if (targets[i].target == target)
+            return i;
+    }
+    abort();
+}
+
+static void on_unsubscribe(void *ctx unused_arg, struct native_target *target)
+{
+    targets[find(target)] = targets[--targets_len];
+}
+
+static void on_resolve(void *ctx unused_arg, const struct native_target *target,
+                       struct native_list *ret_list)
+{
+    size_t list = list_of(target->name);
+
+    (void)find(target);
+    ret_list->version = lists[list].version;
+    ret_list->blob = lists[list].blob;
+    ret_list->problem = lists[list].version == 0 ? "a problem" : NULL;
+}
+
+static void on_wake(void *ctx unused_arg, bool answer unused_arg)
+{
+}
+
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake};
+
+static void change(uint8_t byte)
+{
+    size_t list = byte % LISTS;
+
+    lists[list].version = byte / LISTS % 4;
+    for (size_t i = 0; i < targets_len; i++) {
+        if (list_of(targets[i].target->name) == list)
+            native_target_touch(targets[i].target);
+    }
+}
+
+static struct str said_name(struct str head)
+{
+    struct wire_reader reader = wire_reader(head);
+    struct wire_field field;
+
+    must_hold(wire_next(&reader, &field) && field.number == WATCH_RESPONSE_TARGET);
+    return field.bytes;
+}
+
+static bool pull(struct native_session *session)
+{
+    struct buf head = BUFFER_INIT(8192);
+    struct blob *blob = NULL;
+    bool said = native_session_next(session, &head, &blob);
+    size_t i = 0;
+
+    if (said) {
+        while (i < targets_len && !str_eq(targets[i].target->name, said_name(buf_str(&head))))
+            i++;
+        must_hold(i < targets_len);
+        must_hold(targets[i].said != lists[list_of(targets[i].target->name)].version + 1);
+        targets[i].said = lists[list_of(targets[i].target->name)].version + 1;
+        must_hold((blob == NULL) == (targets[i].said == 1));
+    }
+    must_hold(said || head.len == 0);
+    must_hold(!buf_failed(&head));
+    blob_unref(blob);
+    buf_done(&head);
+    return said;
+}
+
+static void check_settled(struct native_session *session)
+{
+    while (pull(session))
+        ;
+    for (size_t i = 0; i < targets_len; i++)
+        must_hold(targets[i].said == lists[list_of(targets[i].target->name)].version + 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct native_session *session = native_session_new(&host, NULL);
+    struct err err = {0};
+
+    for (size_t i = 0; i < LISTS; i++) {
+        lists[i].version = i % 3;
+        lists[i].blob = blob_copy("\x12", 2);
+    }
+    for (size_t i = 0; i < size; i++) {
+        size_t len = min_size(data[i], size - i - 1);
+
+        if (data[i] >= 192) {
+            (void)pull(session);
+        } else if (data[i] >= 128) {
+            change(data[i]);
+        } else {
+            (void)native_session_request(session, str_make(data + i + 1, len), &err);
+            i += len;
+        }
+    }
+    check_settled(session);
+    native_session_free(session);
+    must_hold(targets_len == 0);
+    for (size_t i = 0; i < LISTS; i++)
+        blob_unref(lists[i].blob);
+    return 0;
+}

@@ -1,0 +1,216 @@
+#include "fixture.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct world world;
+
+static void on_publish(unused_arg void *ctx, const struct catalog *catalog)
+{
+    catalog_unref(world.published);
+    world.published = catalog;
+    world.publications++;
+    world.published_us = loop_now_us(world.loop);
+}
+
+static uint64_t on_fanout(unused_arg void *ctx)
+{
+    return world.fanout_us;
+}
+
+void world_start_bare(void)
+{
+    struct controller_options options = {.publish = on_publish, .fanout_us = on_fanout};
+
+    world = (struct world){.deletion_grace_ms = world.deletion_grace_ms};
+    options.deletion_grace_ms = world.deletion_grace_ms;
+    cr_assert_eq(loop_new(&world.loop, NULL), CODE_OK);
+    options.loop = world.loop;
+    world.controller = controller_new(&options);
+}
+
+void world_start(void)
+{
+    world_start_bare();
+    world.services = controller_scope_new(world.controller, OBJECT_SERVICE, "services");
+    world.slices = controller_scope_new(world.controller, OBJECT_SLICE, "endpointslices");
+    controller_set_synced(world.controller);
+    cr_assert_eq(world.publications, 1);
+    world.publications = 0;
+}
+
+void world_stop(void)
+{
+    controller_scope_free(world.slices);
+    controller_scope_free(world.services);
+    controller_free(world.controller);
+    catalog_unref(world.published);
+    loop_free(world.loop);
+}
+
+/* ---- objects ---- */
+
+struct json *parse(const char *text)
+{
+    CLEANUP(freep) char *copy = xstrdup(text);
+    struct json *json = NULL;
+    struct err err = {0};
+
+    for (char *ch = copy; *ch; ch++)
+        *ch = *ch == '\'' ? '"' : *ch;
+    cr_assert_eq(json_parse(str_of(copy), &json, &err), CODE_OK, "%s in %s", err.msg, copy);
+    return json;
+}
+
+static void call(struct controller_scope *scope,
+                 void (*function)(void *ctx, const struct json *object), const char *fmt,
+                 va_list args)
+{
+    char *text = NULL;
+    struct json *json;
+
+    cr_assert_geq(vasprintf(&text, fmt, args), 0);
+    json = parse(text);
+    function(scope, json);
+    json_free(json);
+    free(text);
+}
+
+void upsert(struct controller_scope *scope, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    call(scope, controller_sink()->upsert, fmt, args);
+    va_end(args);
+}
+
+void list_object(struct controller_scope *scope, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    call(scope, controller_sink()->list_object, fmt, args);
+    va_end(args);
+}
+
+void remove_object(struct controller_scope *scope, const char *name)
+{
+    char text[256];
+    struct json *json;
+
+    snprintf(text, sizeof(text), "{'metadata':{'namespace':'shop','name':'%s'}}", name);
+    json = parse(text);
+    controller_sink()->remove(scope, json);
+    json_free(json);
+}
+
+void list_begin(struct controller_scope *scope)
+{
+    controller_sink()->list_begin(scope);
+}
+
+void list_end(struct controller_scope *scope)
+{
+    controller_sink()->list_end(scope);
+}
+
+void list_abort(struct controller_scope *scope)
+{
+    controller_sink()->list_abort(scope);
+}
+
+/* ---- waiting ---- */
+
+void turn(void)
+{
+    loop_turn(world.loop, 0);
+}
+
+void turn_until(const size_t *count, size_t wanted)
+{
+    uint64_t end_us = clock_monotonic_us() + WAIT_MS * 1000;
+
+    while (*count < wanted && clock_monotonic_us() < end_us)
+        loop_turn(world.loop, 50);
+    cr_assert_geq(*count, wanted, "waited %d ms for %zu, saw %zu", WAIT_MS, wanted, *count);
+}
+
+void turn_until_published(const char *name, const char *wanted)
+{
+    uint64_t end_us = clock_monotonic_us() + WAIT_MS * 1000;
+
+    while (strcmp(published(name), wanted) != 0 && clock_monotonic_us() < end_us)
+        loop_turn(world.loop, 50);
+    cr_assert_str_eq(published(name), wanted, "%s is '%s', not '%s'", name, published(name),
+                     wanted);
+}
+
+void turn_for_ms(uint64_t ms)
+{
+    uint64_t end_us = clock_monotonic_us() + ms * 1000;
+
+    while (clock_monotonic_us() < end_us)
+        loop_turn(world.loop, 5);
+}
+
+/* ---- what was published ---- */
+
+const struct service *published_service(const char *name)
+{
+    return world.published ? catalog_find(world.published, STR("shop"), str_of(name)) : NULL;
+}
+
+const char *published(const char *name)
+{
+    static struct buf text = BUFFER_INIT(1 << 20);
+    const struct service *service = published_service(name);
+
+    buf_reset(&text);
+    if (!service)
+        return "none";
+    for (size_t i = 0; i < service->ports_len; i++) {
+        const struct backend_list *list = &service->ports[i].list;
+
+        buf_printf(&text, "%s%u:", i > 0 ? "; " : "", (unsigned)service->ports[i].number);
+        for (size_t k = 0; k < list->len; k++)
+            buf_printf(&text, "%s%" STR_FMT ":%u", k > 0 ? "," : " ",
+                       STR_ARG(list->backends[k]->endpoint->address),
+                       (unsigned)list->backends[k]->port);
+    }
+    return buf_cstr(&text);
+}
+
+/* ---- the log ---- */
+
+static FILE *log_file;
+
+void log_capture(void)
+{
+    log_file = tmpfile();
+    cr_assert_not_null(log_file);
+    cr_assert_geq(dup2(fileno(log_file), STDERR_FILENO), 0);
+}
+
+const char *log_taken(void)
+{
+    static char text[64 * 1024];
+    ssize_t len = pread(fileno(log_file), text, sizeof(text) - 1, 0);
+
+    cr_assert_geq(len, 0);
+    text[len] = '\0';
+    cr_assert_eq(ftruncate(fileno(log_file), 0), 0);
+    lseek(fileno(log_file), 0, SEEK_SET);
+    return text;
+}
+
+size_t log_count(const char *text, const char *part)
+{
+    size_t count = 0;
+
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
+        count++;
+    return count;
+}

@@ -1,0 +1,189 @@
+#include "fixture.h"
+
+#include "controller/decode.h"
+
+static enum code decode(const char *text, const struct slice **ret_slice, struct err *err)
+{
+    struct json *json = parse(text);
+    struct object_meta meta;
+    enum code code = decode_meta(json, &meta, err);
+
+    if (code == CODE_OK)
+        code = decode_slice(json, &meta, ret_slice, err);
+    json_free(json);
+    return code;
+}
+
+static const struct slice *good(const char *text)
+{
+    const struct slice *slice = NULL;
+    struct err err = {0};
+
+    cr_assert_eq(decode(text, &slice, &err), CODE_OK, "%s", err.msg);
+    return slice;
+}
+
+Test(decode_slice, reads_everything_that_counts)
+{
+    const struct slice *slice = good(
+        "{'metadata':{'namespace':'shop','name':'greeter-abc','resourceVersion':'12345',"
+        "'labels':{'kubernetes.io/service-name':'greeter'},"
+        "'ownerReferences':[{'kind':'Other','uid':'x'},{'kind':'Service','uid':'u1'}]},"
+        "'addressType':'IPv6','ports':[{'name':'grpc','port':9001,'protocol':'TCP','appProtocol':'grpc'},"
+        "{'name':'any'}],'endpoints':[{'addresses':['FD00::1','fd00::2'],"
+        "'conditions':{'ready':false,'serving':true,'terminating':true},'hostname':'pod-0',"
+        "'nodeName':'n1','zone':'z1','targetRef':{'kind':'Pod','name':'p1','uid':'pu'},"
+        "'hints':{'forZones':[{'name':'z1'}]}}]}");
+    const struct endpoint *endpoint = &slice->endpoints[0];
+
+    cr_assert(str_eq(slice->namespace_name, STR("shop")));
+    cr_assert(str_eq(slice->name, STR("greeter-abc")));
+    cr_assert(str_eq(slice->service, STR("greeter")));
+    cr_assert(str_eq(slice->owner_uid, STR("u1")));
+    cr_assert_eq(slice->resource_version, 12345);
+    cr_assert_eq(slice->family, FAMILY_IPV6);
+    cr_assert_eq(slice->ports_len, 2);
+    cr_assert(str_eq(slice->ports[0].name, STR("grpc")));
+    cr_assert_eq(slice->ports[0].number, 9001);
+    cr_assert(str_eq(slice->ports[0].app_protocol, STR("grpc")));
+    cr_assert_eq(slice->ports[1].number, 0);
+    cr_assert_eq(slice->endpoints_len, 1);
+    cr_assert(str_eq(endpoint->address, STR("fd00::1")));
+    cr_assert(!endpoint->ready && endpoint->serving && endpoint->terminating);
+    cr_assert(str_eq(endpoint->hostname, STR("pod-0")));
+    cr_assert(str_eq(endpoint->node, STR("n1")));
+    cr_assert(str_eq(endpoint->zone, STR("z1")));
+    cr_assert(str_eq(endpoint->pod, STR("p1")));
+    cr_assert(str_eq(endpoint->uid, STR("pu")));
+    cr_assert_gt(slice_backends(slice, 0)[0].wire.len, 0);
+    slice_unref(slice);
+}
+
+Test(decode_slice, gives_absent_conditions_their_defaults)
+{
+    static const struct {
+        const char *conditions;
+        bool ready, serving, terminating;
+    } cases[] = {
+        {"{}", true, true, false},
+        {"null", true, true, false},
+        {"{'ready':null,'serving':null,'terminating':null}", true, true, false},
+        {"{'ready':false}", false, true, false},
+        {"{'ready':false,'terminating':true}", false, true, true},
+        {"{'serving':false}", true, false, false},
+        {"{'ready':false,'serving':false,'terminating':true}", false, false, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512];
+        const struct slice *slice;
+
+        snprintf(text, sizeof(text),
+                 "{'metadata':{'name':'s'},'addressType':'IPv4','endpoints':[{'addresses':"
+                 "['10.0.0.1'],'conditions':%s}]}",
+                 cases[i].conditions);
+        slice = good(text);
+        cr_assert_eq(slice->endpoints[0].ready, cases[i].ready, "%s", cases[i].conditions);
+        cr_assert_eq(slice->endpoints[0].serving, cases[i].serving, "%s", cases[i].conditions);
+        cr_assert_eq(slice->endpoints[0].terminating, cases[i].terminating, "%s",
+                     cases[i].conditions);
+        slice_unref(slice);
+    }
+}
+
+Test(decode_slice, takes_null_for_empty)
+{
+    const struct slice *slice = good("{'metadata':{'name':'s','labels':null,'ownerReferences':null},"
+                                     "'addressType':'IPv4','endpoints':null,'ports':null}");
+
+    cr_assert_eq(slice->endpoints_len, 0);
+    cr_assert_eq(slice->ports_len, 0);
+    cr_assert_eq(slice->service.len, 0);
+    cr_assert_eq(slice->resource_version, 0);
+    slice_unref(slice);
+}
+
+Test(decode_slice, knows_no_pod_behind_a_target_that_is_none)
+{
+    const struct slice *slice =
+        good("{'metadata':{'name':'s'},'addressType':'IPv4','endpoints':[{'addresses':['10.0.0.1'],"
+             "'targetRef':{'kind':'Node','name':'n','uid':'u'}}]}");
+
+    cr_assert_eq(slice->endpoints[0].pod.len, 0);
+    slice_unref(slice);
+}
+
+Test(decode_slice, ignores_slices_of_names)
+{
+    cr_assert_null(good("{'metadata':{'name':'s'},'addressType':'FQDN','endpoints':[{'addresses':"
+                        "['example.com']}]}"));
+}
+
+#define HEAD "{'metadata':{'namespace':'shop','name':'s'},'addressType':'IPv4',"
+
+Test(decode_slice, refuses_by_name_field_and_cause)
+{
+    static const char *const cases[][2] = {
+        {"{'metadata':{'namespace':'shop','name':'s'}}", "shop/s: addressType: missing"},
+        {"{'metadata':{'namespace':'shop','name':'s'},'addressType':'ipv4'}",
+         "shop/s: addressType: 'ipv4' is no type of address"},
+        {"{'metadata':{'namespace':'shop','name':'s','labels':[]},'addressType':'IPv4'}",
+         "shop/s: metadata.labels: expected an object, found an array"},
+        {"{'metadata':{'namespace':'shop','name':'s','labels':{'kubernetes.io/service-name':1}},"
+         "'addressType':'IPv4'}",
+         "shop/s: metadata.labels.kubernetes.io/service-name: expected a string, found a number"},
+        {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':['x']},'addressType':'IPv4'}",
+         "shop/s: metadata.ownerReferences[0]: expected an object, found a string"},
+        {HEAD "'endpoints':{}}", "shop/s: endpoints: expected an array, found an object"},
+        {HEAD "'endpoints':['10.0.0.1']}", "shop/s: endpoints[0]: expected an object, found a string"},
+        {HEAD "'endpoints':[{}]}", "shop/s: endpoints[0].addresses: missing"},
+        {HEAD "'endpoints':[{'addresses':[]}]}", "shop/s: endpoints[0].addresses: empty"},
+        {HEAD "'endpoints':[{'addresses':'10.0.0.1'}]}",
+         "shop/s: endpoints[0].addresses: expected an array, found a string"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':[7]}]}",
+         "shop/s: endpoints[1].addresses[0]: expected a string, found a number"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':['10.0.0.2']},"
+              "{'addresses':['10.0.0.3']},{'addresses':['10.0.0.400']}]}",
+         "shop/s: endpoints[3].addresses[0]: '10.0.0.400' is no IPv4 address"},
+        {HEAD "'endpoints':[{'addresses':['::1']}]}",
+         "shop/s: endpoints[0].addresses[0]: '::1' is no IPv4 address"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':true}]}",
+         "shop/s: endpoints[0].conditions: expected an object, found a boolean"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':'yes'}}]}",
+         "shop/s: endpoints[0].conditions.ready: expected a boolean, found a string"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'targetRef':{'kind':3}}]}",
+         "shop/s: endpoints[0].targetRef.kind: expected a string, found a number"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'zone':3}]}",
+         "shop/s: endpoints[0].zone: expected a string, found a number"},
+        {HEAD "'ports':[{'port':'grpc'}]}", "shop/s: ports[0].port: expected a number, found a string"},
+        {HEAD "'ports':[{'port':0}]}", "shop/s: ports[0].port: 0 is no port"},
+        {HEAD "'ports':[{'port':80},{'port':70000}]}",
+         "shop/s: ports[1].port: expected a whole number from 0 to 65535, found 70000"},
+        {HEAD "'ports':[{'port':80,'protocol':'HTTP'}]}",
+         "shop/s: ports[0].protocol: 'HTTP' is no protocol"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct slice *slice = NULL;
+        struct err err = {0};
+
+        cr_assert_neq(decode(cases[i][0], &slice, &err), CODE_OK, "%s", cases[i][0]);
+        cr_assert_null(slice);
+        cr_assert_str_eq(err.msg, cases[i][1]);
+    }
+}
+
+Test(decode_slice, refuses_more_than_the_api_allows)
+{
+    struct buf text = BUFFER_INIT(1 << 20);
+    const struct slice *slice = NULL;
+    struct err err = {0};
+
+    buf_printf(&text, HEAD "'endpoints':[");
+    for (int i = 0; i <= SLICE_ENDPOINTS_MAX; i++)
+        buf_printf(&text, "%s{'addresses':['10.0.%d.%d']}", i > 0 ? "," : "", i / 250, i % 250);
+    buf_printf(&text, "]}");
+    cr_assert_eq(decode(buf_cstr(&text), &slice, &err), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(err.msg, "shop/s: endpoints: more than 1000 endpoints");
+    buf_done(&text);
+}

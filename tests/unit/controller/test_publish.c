@@ -1,0 +1,114 @@
+/* Objects in, catalogs out: when it is published. Times are compared as the loop has them, upwards only where a busy machine may add. */
+#include "fixture.h"
+
+#define WINDOW_US 10000
+
+TestSuite(publish, .init = world_start, .fini = world_stop);
+
+static void put_slice(int number)
+{
+    upsert(world.slices, SLICE_JSON("a", "greeter", 1, "{'addresses':['10.0.0.%d']}"), number);
+}
+
+static void put_service(void)
+{
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    turn();
+    cr_assert_eq(world.publications, 1);
+}
+
+Test(publish, sends_a_later_change_when_the_window_has_passed)
+{
+    uint64_t first;
+
+    put_service();
+    first = world.published_us;
+    put_slice(1);
+    turn();
+    if (loop_now_us(world.loop) - first < WINDOW_US)
+        cr_assert_eq(world.publications, 1);
+    turn_until(&world.publications, 2);
+    cr_assert_geq(world.published_us - first, WINDOW_US);
+}
+
+Test(publish, sends_a_change_at_once_when_the_service_was_quiet)
+{
+    put_service();
+    turn_for_ms(15);
+    put_slice(1);
+    turn();
+    cr_assert_eq(world.publications, 2);
+}
+
+Test(publish, does_not_hold_one_service_for_another)
+{
+    put_service();
+    upsert(world.services, SERVICE_JSON("other", 80));
+    turn();
+    cr_assert_eq(world.publications, 2);
+}
+
+Test(publish, coalesces_a_service_that_keeps_changing)
+{
+    uint64_t start, published_before;
+    size_t changes = 0;
+
+    put_service();
+    published_before = world.publications;
+    start = loop_update_now(world.loop);
+    while (loop_update_now(world.loop) - start < 200 * 1000) {
+        put_slice(1 + (int)(changes++ % 200));
+        loop_turn(world.loop, 1);
+    }
+    cr_assert_gt(changes, 40);
+    cr_assert_leq(world.publications - published_before, 21);
+    cr_assert_geq(world.publications - published_before, 2);
+}
+
+Test(publish, ends_with_the_newest)
+{
+    put_service();
+    for (int i = 1; i < 100; i++)
+        put_slice(i);
+    turn_until_published("greeter", "8001: 10.0.0.99:9001");
+    cr_assert_eq(world.publications, 2);
+}
+
+Test(publish, widens_the_window_with_the_last_fan_out)
+{
+    uint64_t first;
+
+    world.fanout_us = 30 * 1000;
+    put_service();
+    first = world.published_us;
+    put_slice(1);
+    turn_until(&world.publications, 2);
+    cr_assert_geq(world.published_us - first, 120 * 1000);
+}
+
+Test(publish, never_waits_longer_than_a_second)
+{
+    uint64_t first;
+
+    world.fanout_us = UINT64_MAX;
+    put_service();
+    first = world.published_us;
+    put_slice(1);
+    turn_until(&world.publications, 2);
+    cr_assert_geq(world.published_us - first, 1000 * 1000);
+}
+
+Test(publish, an_emptied_group_still_has_its_window)
+{
+    uint64_t gone;
+
+    put_service();
+    turn_for_ms(15);
+    remove_object(world.services, "greeter");
+    turn();
+    cr_assert_str_eq(published("greeter"), "none");
+    gone = world.published_us;
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    turn_until_published("greeter", "8001:");
+    cr_assert_geq(world.published_us - gone, WINDOW_US);
+}

@@ -39,10 +39,12 @@ class Bench:
         self.open.append(stream.cancel)
         return stream
 
-    def run(self, case):
-        """One case. A controller that a case before this one ended is started again."""
+    def revive(self):
+        """Starts the controller again if the case before this one ended it."""
         if not self.lookaside.process.running:
             self.lookaside.start()
+
+    def run(self, case):
         try:
             case(self)
         except Exception as error:
@@ -493,6 +495,7 @@ def run(work, report):
     try:
         bench.lookaside.start()
         for title, case in CASES:
+            bench.revive()
             with report.case(f"protocol: {title}"):
                 bench.run(case)
     except Exception as error:

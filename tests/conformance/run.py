@@ -83,6 +83,7 @@ def run_language(language, command, work, report):
     try:
         with World(work, command) as world:
             for title, scenario in SCENARIOS:
+                world.revive()
                 with report.case(f"{language.name}: {title}") as notes:
                     world.run(scenario, language, notes)
             with report.case(f"{language.name}: the controller ends cleanly"):

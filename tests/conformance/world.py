@@ -45,7 +45,6 @@ class World:
         assert code == 0, f"lookaside: exit {code}:\n{self.lookaside.process.log()}"
 
     def run(self, scenario, language, notes):
-        self.revive()
         try:
             scenario(self, language, notes)
         except Exception as error:

@@ -29,15 +29,15 @@ BAR = 24
 class Client:
     """The stock Python client under remote control; every answer is read by a thread of its own."""
 
-    def __init__(self, name, target, work, env):
-        self.name, self.target = name, target
+    def __init__(self, name, target, work, env, **options):
+        self.name, self.target, self.options = name, target, options
         self.process = Process(["/usr/bin/python3", AGENT, target], work / f"client-{name}.log", name, env, pipes=True)
         self.total = {"ok": 0, "failed": 0, "first_error": ""}
         self.seen = {}
 
     def start(self):
         self.process.start()
-        self.ask("start", threads=THREADS, timeout_ms=5000)
+        self.ask("start", threads=THREADS, timeout_ms=5000, **self.options)
         return self
 
     def ask(self, command, **arguments):
@@ -140,10 +140,11 @@ class World:
         bootstrap = self.lookaside.bootstrap(self.work / "bootstrap.json", "demo")
         self.xds = self._client("xds", f"xds:///{TARGET}", {"GRPC_XDS_BOOTSTRAP": bootstrap})
         self.dns = self._client("plain DNS", self.dns_target,
-                                {"GRPC_DNS_RESOLVER": "ares", "GRPC_XDS_BOOTSTRAP": None})
+                                {"GRPC_DNS_RESOLVER": "ares", "GRPC_XDS_BOOTSTRAP": None},
+                                service_config={"loadBalancingConfig": [{"round_robin": {}}]})
 
-    def _client(self, name, target, env):
-        client = Client(name, target, self.work, env).start()
+    def _client(self, name, target, env, **options):
+        client = Client(name, target, self.work, env, **options).start()
         self.stack.callback(client.stop)
         return client
 
@@ -169,7 +170,7 @@ class Story:
             self.problems.append(problem)
 
     def tell(self):
-        self.screen.event(f"three pods; {THREADS} threads call xds:///{TARGET}; {THREADS} more find the pods by plain DNS")
+        self.screen.event(f"three pods; {THREADS} threads call xds:///{TARGET}; {THREADS} more use plain DNS and round_robin")
         self.watch(self.act)
         self.scale_up()
         self.scale_down()

@@ -3,7 +3,7 @@
  * again, and where protobuf-c takes the message too, it reads the same.
  */
 #include "helloworld.pb-c.h"
-#include "tests/fuzz/must_hold.h"
+#include "must_hold.h"
 #include "wire/fields.h"
 #include "wire/writer.h"
 

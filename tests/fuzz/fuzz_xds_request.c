@@ -3,7 +3,7 @@
  * on the request that was read before; what is refused says why.
  */
 #include "protocol/request.h"
-#include "tests/fuzz/must_hold.h"
+#include "must_hold.h"
 #include "wire/reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -51,7 +51,7 @@ Test(hold, a_recreated_service_keeps_the_list_until_its_slices_follow)
 Test(hold, does_not_keep_a_list_that_empties_by_itself)
 {
     upsert(world.slices, SLICE_JSON("a", "greeter", 2, NOT_READY("10.0.0.1")));
-    turn_until_published("greeter", "8001: ");
+    turn_until_published("greeter", "8001:");
     cr_assert_eq(held(&controller_stats(world.controller)->held_service_change), 0);
 }
 

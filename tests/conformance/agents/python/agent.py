@@ -17,8 +17,10 @@ REQUEST = b"\x0a\x05agent"                       # HelloRequest{name: "agent"}
 class Channel:
     """One dialled target, and when each of its backends first answered."""
 
-    def __init__(self, target, idle_ms):
+    def __init__(self, target, idle_ms, service_config):
         options = [("grpc.client_idle_timeout_ms", idle_ms)] if idle_ms else []
+        if service_config:                       # for targets that are not xds:///
+            options.append(("grpc.service_config", json.dumps(service_config)))
         self.channel = grpc.insecure_channel(target, options=options)
         self.call = self.channel.unary_unary(METHOD)
         self.first_seen = {}
@@ -113,7 +115,7 @@ class Agent:
     def channel(self, command):
         key = (command.get("target", self.target), command.get("idle_ms", 0))
         if key not in self.channels:
-            self.channels[key] = Channel(*key)
+            self.channels[key] = Channel(*key, command.get("service_config"))
         return self.channels[key]
 
     def call(self, command):

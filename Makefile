@@ -144,11 +144,12 @@ race: ## programs with threads under TSan
 	$(Q)$(MAKE) -s -j$(JOBS) $(TSAN) $(RACES:%=build-tsan/race-%)
 	$(Q)failed=0; for r in $(RACES); do build-tsan/race-$$r && echo "ok race-$$r" || { echo "FAILED race-$$r"; failed=$$((failed+1)); }; done; \
 	  echo "race: $$(($(words $(RACES))-failed)) passed, $$failed failed"; [ $$failed = 0 ]
-fuzz: ## replay every fuzz target's corpus under ASan and UBSan
+fuzz: ## replay every fuzz target's corpus under ASan and UBSan; fuzz-json SECONDS=60: look for new inputs
 	$(Q)$(MAKE) -s -j$(JOBS) $(ASAN) $(FUZZERS:%=build-asan/fuzz-%)
 	$(Q)failed=0; for f in $(FUZZERS); do build-asan/fuzz-$$f tests/data/fuzz/$$f && echo "ok fuzz-$$f" || { echo "FAILED fuzz-$$f"; failed=$$((failed+1)); }; done; \
 	  echo "fuzz: $$(($(words $(FUZZERS))-failed)) passed, $$failed failed"; [ $$failed = 0 ]
-fuzz-%: ## let libFuzzer look for new inputs: make fuzz-json SECONDS=60
+# Static: a bare fuzz-% would also match $(BUILD)/fuzz-x, and win.
+$(FUZZERS:%=fuzz-%): fuzz-%:
 	$(Q)$(MAKE) -s -j$(JOBS) BUILD=build-fuzz CC=clang SAN=fuzzer-no-link,address,undefined build-fuzz/explore-$*
 	$(Q)mkdir -p build-fuzz/corpus-$*; build-fuzz/explore-$* -max_total_time=$(or $(SECONDS),60) build-fuzz/corpus-$* tests/data/fuzz/$*
 integration: all ## the controller against a fake API server that misbehaves

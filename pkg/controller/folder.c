@@ -23,8 +23,8 @@ struct file {
     bool again;         /* to be read whatever the stamp says */
     bool check;         /* its objects may be another file's: look and say */
     bool bad;
-    uint64_t emptied_us; /* since when it is empty, gone; 0: it is not */
-    uint64_t missing_us;
+    uint64_t missing_us; /* since when it is gone; 0: it is not */
+    uint64_t busy_us;    /* when somebody wrote to it last and has not closed it; 0: nobody */
     size_t ignored;
     char **keys; /* objects that it gave */
     size_t keys_len;
@@ -280,7 +280,6 @@ static void look_at(struct folder *folder, int dir, const char *name, uint64_t n
     struct file *file;
     struct stat info;
     struct stamp stamp;
-    bool emptied;
 
     if (!folder_reads(name) || fstatat(dir, name, &info, 0) < 0)
         return;
@@ -292,11 +291,9 @@ static void look_at(struct folder *folder, int dir, const char *name, uint64_t n
     stamp = stamp_of(&info);
     if (!file->again && stamp_equal(&stamp, &file->stamp))
         return;
-    emptied = info.st_size == 0 && file->keys_len > 0;
-    if (!emptied)
-        file->emptied_us = 0;
     /* Not read yet: its stamp still differs when the next look comes. */
-    file->again = !emptied || !in_grace(folder, &file->emptied_us, FOLDER_EMPTY_GRACE_US, now_us);
+    file->again = file->busy_us == 0 ||
+                  !in_grace(folder, &file->busy_us, FOLDER_WRITER_GRACE_US, now_us);
     if (file->again)
         file->stamp = stamp;
 }
@@ -405,13 +402,23 @@ enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_agai
     return CODE_OK;
 }
 
-void folder_touch(struct folder *folder, const char *name)
+void folder_note_writing(struct folder *folder, const char *name, uint64_t now_us)
+{
+    struct file *file = folder_reads(name) ? get_file(folder, name) : NULL;
+
+    if (file)
+        file->busy_us = now_us;
+}
+
+void folder_note_changed(struct folder *folder, const char *name)
 {
     bool found;
     size_t at = find_file(folder, name, &found);
 
-    if (found)
-        folder->files[at]->again = true;
+    if (!found)
+        return;
+    folder->files[at]->busy_us = 0;
+    folder->files[at]->again = true;
 }
 
 const struct folder_stats *folder_stats(const struct folder *folder)

@@ -15,9 +15,10 @@
 #include "controller/manifest.h"
 
 #define FOLDER_FILES_MAX 10000
-/* A file that was emptied, or that is gone, is probably being written: believed only when it stays so. */
-#define FOLDER_EMPTY_GRACE_US (2 * 1000 * 1000)
+/* A file that is gone is probably being replaced: believed only when it stays so. */
 #define FOLDER_MISSING_GRACE_US (25 * 1000)
+/* A writer that has done nothing for so long is not waited for. */
+#define FOLDER_WRITER_GRACE_US (5 * 1000 * 1000)
 
 struct folder;
 
@@ -37,8 +38,10 @@ void folder_free(struct folder *folder);
 /* The folder itself cannot be read: NOT_FOUND and the like; then nothing changes. *ret_again_us: when another look is due whether or not
  * something happens; 0: no need. */
 enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us, struct err *err) must_check;
-/* The file of that name changed, whatever its stamp will say. */
-void folder_touch(struct folder *folder, const char *name);
+/* Somebody writes to the file of that name: it is read when that ends. */
+void folder_note_writing(struct folder *folder, const char *name, uint64_t now_us);
+/* The file of that name changed, whatever its stamp will say, and nobody writes to it any more. */
+void folder_note_changed(struct folder *folder, const char *name);
 /* Whether a file of that name is read at all: not those that editors make on the way. */
 bool folder_reads(const char *name);
 const struct folder_stats *folder_stats(const struct folder *folder);

@@ -1,9 +1,8 @@
 #include "controller/source_internal.h"
 
-#include <sys/stat.h>
-
 #include "base/log.h"
 #include "controller/folder.h"
+#include "controller/folder_watch.h"
 
 /* Writers make several steps: the look comes when they have been quiet for SETTLE_MS, or after
  * SETTLE_MAX_US of never being quiet. */
@@ -18,16 +17,14 @@ struct source_directory {
     char *path;
     struct folder *folder;
     struct controller_scope *scopes[OBJECT_KINDS];
-    struct path_watch *watch;
-    ino_t watched_inode;
-    dev_t watched_device;
+    struct folder_watch *watch; /* NULL: the next look tries to make one */
+    bool watch_ended;
     struct timer *settle;
     struct timer *rescan;
     uint64_t unsettled_us; /* the first event that no look has followed; 0: none */
     uint64_t looked_us;    /* the last look that succeeded */
     bool lost;             /* the folder is not there; said once */
     bool unwatched;        /* there is no watch on it; said once */
-    bool moved;            /* the folder itself changed: the watch may be on one that is no more */
 };
 
 static struct source_directory *directory_of(const struct source *source)
@@ -51,48 +48,36 @@ static void on_remove(void *ctx, enum object_kind kind, const struct json *objec
 
 /* ---- looking ---- */
 
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-static void on_change(void *ctx, const char *name)
+static void on_event(void *ctx, enum folder_event event, const char *name)
 {
     struct source_directory *directory = ctx;
     uint64_t now = loop_now_us(directory->loop);
 
-    if (*name == '\0' || strcmp(name, last_part(directory->path)) == 0)
-        directory->moved = true;
-    folder_touch(directory->folder, name);
+    if (event == FOLDER_WRITING) {
+        folder_note_writing(directory->folder, name, now);
+        return;
+    }
+    if (event == FOLDER_LOST)
+        directory->watch_ended = true;
+    folder_note_changed(directory->folder, name);
     if (directory->unsettled_us == 0)
         directory->unsettled_us = now;
     if (now - directory->unsettled_us < SETTLE_MAX_US || !timer_active(directory->settle))
         timer_start(directory->settle, SETTLE_MS);
 }
 
-/* The watch is on an inode: a folder that was removed and made again needs a new one. */
 static void watch_folder(struct source_directory *directory)
 {
-    struct stat info;
     struct err err = {0};
 
-    if (stat(directory->path, &info) < 0) {
-        path_watch_free(TAKE(directory->watch));
+    if (directory->watch && !directory->watch_ended)
         return;
-    }
-    if (directory->watch && !directory->moved && info.st_ino == directory->watched_inode &&
-        info.st_dev == directory->watched_device)
-        return;
-    path_watch_free(TAKE(directory->watch));
-    directory->moved = false;
-    directory->watched_inode = info.st_ino;
-    directory->watched_device = info.st_dev;
-    if (path_watch_new(directory->loop, directory->path, on_change, directory, &directory->watch,
-                       &err) == CODE_OK)
+    folder_watch_free(TAKE(directory->watch));
+    directory->watch_ended = false;
+    if (folder_watch_new(directory->loop, directory->path, on_event, directory, &directory->watch,
+                         &err) == CODE_OK) {
         directory->unwatched = false;
-    else if (!directory->unwatched) {
+    } else if (!directory->unwatched && err.code == CODE_RESOURCE_EXHAUSTED) {
         directory->unwatched = true;
         log_warn(LOG_CONTROLLER, "no file events: looking every two seconds", KV_ERR(&err));
     }
@@ -144,7 +129,7 @@ static void directory_free(struct source *source)
 
     timer_free(directory->rescan);
     timer_free(directory->settle);
-    path_watch_free(directory->watch);
+    folder_watch_free(directory->watch);
     folder_free(directory->folder);
     for (size_t i = 0; i < OBJECT_KINDS; i++)
         controller_scope_free(directory->scopes[i]);
@@ -214,8 +199,6 @@ enum code source_directory_new(struct loop *loop, struct controller *controller,
     directory->base.ops = &directory_ops;
     directory->loop = loop;
     directory->path = xstrdup(path);
-    while (strlen(directory->path) > 1 && directory->path[strlen(directory->path) - 1] == '/')
-        directory->path[strlen(directory->path) - 1] = '\0';
     directory->folder = folder_new(path, &sink);
     directory->scopes[OBJECT_SERVICE] = controller_scope_new(controller, OBJECT_SERVICE, path);
     directory->scopes[OBJECT_SLICE] = controller_scope_new(controller, OBJECT_SLICE, path);

@@ -63,13 +63,13 @@ static bool kube_synced(const struct source *source, struct buf *ret_reason)
 
     for (size_t i = 0; i < kube->len && ret_reason; i++) {
         const struct collection *collection = &kube->collections[i];
-        const char *error = reflector_last_error(collection->reflector);
 
         if (collection->synced)
             continue;
-        buf_printf(ret_reason, "%s%s%s%s: %s", first ? "" : "; ", collection->resource,
-                   *collection->namespace_name ? " of " : "", collection->namespace_name,
-                   *error ? error : "not listed yet");
+        buf_printf(ret_reason, "%s%s", first ? "" : "; ",
+                   reflector_last_error(collection->reflector));
+        if (*collection->namespace_name)
+            buf_printf(ret_reason, " (namespace %s)", collection->namespace_name);
         first = false;
     }
     return kube->synced == kube->len;
@@ -116,7 +116,9 @@ static void kube_write_metrics(const struct source *source, struct buf *out)
         {"lookaside_source_errors_total", offsetof(struct reflector_stats, errors),
          "Requests that failed, and errors inside watches."},
         {"lookaside_source_bad_objects_total", offsetof(struct reflector_stats, bad_objects),
-         "Objects that were not readable at all."},
+         "Objects without a name."},
+        {"lookaside_source_malformed_total", offsetof(struct reflector_stats, malformed),
+         "Pages and watch lines that were not what the API serves."},
     };
     const struct source_kube *kube = kube_of(source);
 

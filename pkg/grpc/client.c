@@ -248,10 +248,9 @@ static ssize_t on_read(nghttp2_session *session unused_arg, int32_t stream_id un
     struct grpc_call *call = source->ptr;
     size_t len = min_size(call->queue.len, max);
 
-    if (len == 0 && !call->last)
+    if (len == 0)
         return NGHTTP2_ERR_DEFERRED;
-    if (len > 0)
-        memcpy(out, call->queue.ptr, len);
+    memcpy(out, call->queue.ptr, len);
     buf_consume(&call->queue, len);
     if (call->queue.len == 0 && call->last)
         *flags |= NGHTTP2_DATA_FLAG_EOF;

@@ -26,7 +26,7 @@ struct xds_type_state {
     struct xds_nack *nack; /* the newest; NULL: none */
     bool wildcard;
     bool named_before; /* then an empty list of names means "nothing", no longer the legacy wildcard */
-    bool every_due;    /* a wildcard that has to be answered, changed or not */
+    bool every_due; /* the full state has to be sent, changed or not: a wildcard began or ended */
     bool every_dirty;
 };
 

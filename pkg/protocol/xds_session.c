@@ -256,7 +256,7 @@ static bool forget(struct xds_type_state *state)
         subscription->nacked_version = 0;
         mark_dirty(subscription);
     }
-    state->every_due = state->wildcard;
+    state->every_due |= state->wildcard;
     return state->names.len > 0;
 }
 
@@ -270,12 +270,14 @@ static bool wants_everything(const struct xds_session *session, enum xds_type ty
            (request->names_len == 0 && !session->types[type].named_before);
 }
 
-static void set_wildcard(struct xds_type_state *state, bool wildcard)
+/* Going over from everything to names is answered too: what everything brought may be gone by then. */
+static void set_wildcard(struct xds_type_state *state, bool wildcard,
+                         const struct xds_request *request)
 {
     if (wildcard == state->wildcard)
         return;
     state->wildcard = wildcard;
-    state->every_due = wildcard;
+    state->every_due = wildcard || request->names_len > 0;
     state->every_dirty = false;
     state->every_sum = 0;
 }
@@ -322,7 +324,7 @@ enum code xds_session_request(struct xds_session *session, const struct xds_requ
                     XDS_NAMES_MAX);
     state = &session->types[add.type];
     read_nonce(session, add.type, request);
-    set_wildcard(state, wants_everything(session, add.type, request));
+    set_wildcard(state, wants_everything(session, add.type, request), request);
     state->named_before |= request->names_len > 0 || request->has_wildcard;
     owes = set_names(&add, request);
     if (request->nonce.len == 0 && state->last_nonce != 0)

@@ -2,7 +2,7 @@
  * Any bytes as a kubeconfig: what is accepted has a server and a complete identity, what is refused has a message that names the file.
  */
 #include "kube/config.h"
-#include "tests/fuzz/tree.h"
+#include "must_hold.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

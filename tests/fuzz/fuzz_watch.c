@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "kube/lines.h"
 #include "kube/object.h"
-#include "tests/fuzz/tree.h"
+#include "must_hold.h"
 
 #define LINE_MAX 1024
 

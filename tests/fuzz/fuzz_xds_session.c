@@ -163,7 +163,8 @@ static void set_names(struct kind *kind, enum xds_type type, uint8_t mask)
     bool star = mask & WILDCARD_BIT;
     bool wildcard = !grpc && is_full_state(type) && (star || (none && !kind->named_before));
 
-    kind->wildcard_owed = wildcard && (kind->wildcard_owed || !kind->wildcard);
+    if (wildcard != kind->wildcard)
+        kind->wildcard_owed = wildcard || !none;
     kind->wildcard = wildcard;
     kind->named_before |= !none || star;
     for (size_t i = 0; i < NAMES; i++) {

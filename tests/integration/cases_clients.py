@@ -212,10 +212,11 @@ def streams_opened_and_reset_at_once(work):
 
 
 def readers_that_never_read(work):
-    """Ten of them, with windows wide open, behind a list of 2,000 endpoints that keeps changing."""
+    """Ten of them, with windows wide open, behind a list of 6,000 endpoints that keeps changing: more
+    than the kernel's buffers take."""
     with World(work) as world:
-        world.put("a", *[f"10.{i >> 8}.{i & 255}.1" for i in range(1000)])
-        world.put("b", *[f"10.{i >> 8}.{i & 255}.2" for i in range(1000)])
+        for number in range(6):
+            world.put(f"n{number}", *[f"10.{i >> 8}.{i & 255}.{number}" for i in range(1000)])
         client = world.client()
         before = _rss(world)
         peers = [h2raw.Peer(world.controller.listen, window=h2raw.WINDOW_MAX, receive_buffer=4096,
@@ -228,7 +229,7 @@ def readers_that_never_read(work):
         assert len(client.seen) > 30, len(client.seen)
         _bound(RSS_GROWTH_MAX, world, before)
         last = _read_lists(peers[0], b"10.200.0.60")
-        assert last < 30, f"{last} lists were waiting for a reader that was away"
+        assert last < 50, f"{last} of 61 lists were kept for a reader that was away"
         for peer in peers:
             peer.close()
         _gone(world)

@@ -122,8 +122,8 @@ Test(folder, sees_a_change_within_one_tick_of_the_clock_when_it_is_told)
     file_write("a.yaml", SERVICE_YAML("one", 1));
     utimensat(AT_FDCWD, path, times, 0);
     look();
-    folder_touch(folder, "a.yaml");
-    folder_touch(folder, "no-such.yaml");
+    folder_note_changed(folder, "a.yaml");
+    folder_note_changed(folder, "no-such.yaml");
     cr_assert_str_eq(look(), "+service one:1");
 }
 
@@ -184,23 +184,42 @@ Test(folder, keeps_the_objects_of_a_file_that_comes_back_in_time)
     cr_assert_str_eq(look_after(100), "");
 }
 
-Test(folder, keeps_the_objects_of_a_file_that_is_emptied_for_a_while)
+Test(folder, reads_a_file_when_its_writer_has_closed_it)
 {
     uint64_t again_us;
 
     file_write("a.yaml", SERVICE_YAML("one", 1));
     look();
     file_write("a.yaml", "");
-    folder_touch(folder, "a.yaml");
-    cr_assert_str_eq(look(), "");
+    folder_note_writing(folder, "a.yaml", now_us);
     cr_assert_eq(folder_look(folder, now_us, &again_us, NULL), CODE_OK);
-    cr_assert_eq(again_us, now_us + FOLDER_EMPTY_GRACE_US);
+    cr_assert_eq(again_us, now_us + FOLDER_WRITER_GRACE_US);
     cr_assert_str_eq(look_after(1000), "");
     file_write("a.yaml", SERVICE_YAML("one", 2));
+    cr_assert_str_eq(look(), "", "a prefix of what it will be");
+    folder_note_changed(folder, "a.yaml");
     cr_assert_str_eq(look(), "+service one:2");
+}
+
+Test(folder, does_not_wait_for_a_writer_for_ever)
+{
+    file_write("a.yaml", SERVICE_YAML("one", 1));
+    look();
     file_write("a.yaml", "");
+    folder_note_writing(folder, "a.yaml", now_us);
+    cr_assert_str_eq(look_after(4999), "");
+    cr_assert_str_eq(look_after(1), "-service one");
+}
+
+Test(folder, waits_for_the_writer_of_a_new_file)
+{
+    folder_note_writing(folder, "b.yaml", now_us);
+    folder_note_writing(folder, "notes.txt", now_us);
+    file_write("b.yaml", SERVICE_YAML("two", 2));
     cr_assert_str_eq(look(), "");
-    cr_assert_str_eq(look_after(2001), "-service one");
+    folder_note_changed(folder, "b.yaml");
+    cr_assert_str_eq(look(), "+service two:2");
+    cr_assert_eq(counter_get(&folder_stats(folder)->files), 1);
 }
 
 Test(folder, takes_an_object_from_the_first_file_by_name)

@@ -172,11 +172,10 @@ Test(rpc, does_not_pull_into_a_window_that_is_exactly_full)
 
     start();
     world_say(65535 - MESSAGE_PREFIX_SIZE);
-    world.ready = 1;
+    world.ready = 2;
     raw_call(&raw, 1, STREAM, NULL, NULL);
     world_settle();
     cr_assert_eq(world.written, 1);
-    world.ready = 1;
     rpc_wake(world.rpc, RPC_WAKE_UPDATE);
     world_settle();
     cr_assert_eq(world.ready, 1, "not asked yet");
@@ -320,6 +319,29 @@ Test(rpc, a_reset_or_a_lost_connection_closes_calls_as_cancelled)
     world_stop();
 }
 
+Test(rpc, a_reset_before_the_answer_is_out_closes_the_call_as_cancelled)
+{
+    static char text[100000];
+
+    start();
+    raw_call(&raw, 1, ECHO, NULL, NULL);
+    for (size_t i = 0; i < 10; i++) {
+        size_t head = i == 0 ? MESSAGE_PREFIX_SIZE : 0;
+        char part[10000 + MESSAGE_PREFIX_SIZE] = {0};
+
+        message_prefix((unsigned char *)part, sizeof(text));
+        raw_frame(&raw, FRAME_DATA, i == 9 ? FLAG_END_STREAM : 0, 1,
+                  part + (head ? 0 : MESSAGE_PREFIX_SIZE), 10000 + head);
+        world_settle();
+    }
+    cr_assert_eq(world.messages, 1);
+    cr_assert_eq(world.closes, 0, "the answer is larger than the window");
+    raw_frame(&raw, FRAME_RST, 0, 1, "\0\0\0\x08", 4);
+    world_settle();
+    cr_assert_eq(world.closed, CODE_CANCELLED);
+    stop();
+}
+
 Test(rpc, a_deadline_ends_the_call)
 {
     struct frame frame;
@@ -397,13 +419,8 @@ static void wake_update(void *ctx unused_arg, struct rpc *rpc)
     rpc_wake(rpc, RPC_WAKE_UPDATE);
 }
 
-Test(rpc, updates_wait_for_answers_and_long_work_is_cut_into_turns)
+static void open_streams(struct raw raws[PEERS])
 {
-    static struct raw raws[PEERS];
-    unsigned turns;
-
-    world.limits.turn_us = 1;
-    start();
     world_say(100);
     for (int i = 0; i < PEERS; i++) {
         raw_hello(&raws[i]);
@@ -414,16 +431,48 @@ Test(rpc, updates_wait_for_answers_and_long_work_is_cut_into_turns)
     cr_assert_eq(world.opens, PEERS);
     world.ready = PEERS;
     grpc_server_each_call(world.server, wake_update, NULL);
-    raw_call(&raw, 1, ECHO, NULL, NULL);
-    raw_message(&raw, 1, "first", 5, true);
+}
+
+static void close_streams(struct raw raws[PEERS])
+{
+    for (int i = 0; i < PEERS; i++)
+        raw_close(&raws[i]);
+}
+
+Test(rpc, updates_wait_for_the_answers_of_their_turn)
+{
+    static struct raw raws[PEERS], others[PEERS];
+
+    world.limits.turn_us = 1000000;
+    start();
+    for (int i = 0; i < PEERS; i++)
+        raw_hello(&others[i]);
+    open_streams(raws);
+    for (int i = 0; i < PEERS; i++) {
+        raw_call(&others[i], 1, ECHO, NULL, NULL);
+        raw_message(&others[i], 1, "x", 1, true);
+    }
     loop_turn(world.loop, 0);
-    cr_assert(raw_find(&raw, FRAME_DATA, 1, 0, NULL), "the answer does not wait for 40 updates");
-    cr_assert_lt(world.written, PEERS);
-    for (turns = 1; world.written < PEERS && turns < 100; turns++)
+    cr_assert_eq(world.order.len, 2 * PEERS);
+    for (int i = 0; i < 2 * PEERS; i++)
+        cr_assert_eq(world.order.ptr[i], i < PEERS ? 'a' : 'u', "%s", buf_cstr(&world.order));
+    close_streams(raws);
+    close_streams(others);
+    stop();
+}
+
+Test(rpc, long_work_is_cut_into_turns)
+{
+    static struct raw raws[PEERS];
+    unsigned turns = 0;
+
+    world.limits.turn_us = 1;
+    start();
+    open_streams(raws);
+    while (world.written < PEERS && ++turns < 100)
         loop_turn(world.loop, 0);
     cr_assert_eq(world.written, PEERS);
     cr_assert_gt(turns, 3);
-    for (int i = 0; i < PEERS; i++)
-        raw_close(&raws[i]);
+    close_streams(raws);
     stop();
 }

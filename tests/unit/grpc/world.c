@@ -60,12 +60,15 @@ static bool on_pull(struct rpc *rpc unused_arg, struct rpc_out *out)
 static void on_written(struct rpc *rpc unused_arg)
 {
     world.written++;
+    cr_assert_eq(buf_add_char(&world.order, 'u'), CODE_OK);
 }
 
 static void on_close(struct rpc *rpc, enum code code)
 {
     world.closes++;
     world.closed = code;
+    if (str_eq(rpc_path(rpc), STR(ECHO)))
+        cr_assert_eq(buf_add_char(&world.order, 'a'), CODE_OK);
     if (world.rpc == rpc)
         world.rpc = NULL;
 }
@@ -105,6 +108,7 @@ void world_start(void)
                                           .limits = world.limits};
 
     buf_init(&world.message, RPC_MESSAGE_MAX);
+    buf_init(&world.order, RPC_MESSAGE_MAX);
     cr_assert_eq(loop_new(&world.loop, &err), CODE_OK, "%s", err.msg);
     options.loop = world.loop;
     cr_assert_eq(grpc_server_new(&options, &world.server, &err), CODE_OK, "%s", err.msg);
@@ -116,6 +120,7 @@ void world_stop(void)
     loop_free(world.loop);
     blob_unref(world.next);
     buf_done(&world.message);
+    buf_done(&world.order);
     cr_assert_eq(world.opens, world.closes, "every call is closed once");
 }
 

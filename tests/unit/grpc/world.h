@@ -30,7 +30,9 @@ struct world {
     unsigned half_closes;
     unsigned pulls;
     unsigned written;
-    struct rpc *rpc;   /* the newest that is open, or NULL */
+    struct buf
+        order;       /* 'u' for a message of STREAM that is written, 'a' for an ECHO that is over */
+    struct rpc *rpc; /* the newest that is open, or NULL */
     struct blob *next; /* what STREAM says; NULL: nothing */
     size_t head_len;   /* bytes that STREAM puts before it */
     unsigned ready;    /* messages that STREAM has left to say */

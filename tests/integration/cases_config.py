@@ -1,0 +1,186 @@
+"""Flags, config files, kubeconfigs and manifests that are wrong: refused with the place and the cause."""
+import re
+import subprocess
+
+from tests.support import manifests, process
+from tests.support.lookaside import Lookaside
+
+from .world import CLUSTER, Client, World
+
+CA = "LS0tLS1CRUdJTiBYLS0tLS0K"
+KUBECONFIG = """
+clusters: [{{name: c, cluster: {{{cluster}}}}}]
+users: [{{name: u, user: {{{user}}}}}]
+contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
+current-context: {current}
+"""
+SERVER = "server: 'https://127.0.0.1:1'"
+
+
+def _run(work, *flags, env=None):
+    """(exit code, what it printed) of a controller that must end by itself."""
+    child = process.Process([process.BUILD / "lookaside", *flags], work / "run.log", env=env)
+    child.log_path.unlink(missing_ok=True)
+    with child:
+        return child.wait(20), child.log()
+
+
+def _refused(work, code, *texts, flags):
+    got, log = _run(work, *flags)
+    assert got == code, f"{flags}: exit {got}: {log}"
+    for text in texts:
+        assert text in log, f"{flags}: no '{text}' in: {log}"
+    assert len(log.splitlines()) <= 3, f"{flags}: {log}"
+
+
+def flags_that_are_wrong(work):
+    cases = [
+        (["--no-such-flag", "1"], "unknown flag --no-such-flag"),
+        (["--listen"], "--listen needs a value"),
+        (["--listen", "127.0.0.1:99999"], "--listen"),
+        (["--listen", "nonsense"], "--listen"),
+        (["--admin", ":x"], "--admin"),
+        (["--threads", "0"], "--threads"),
+        (["--threads", "many"], "--threads"),
+        (["--namespaces", "A/B"], "--namespaces"),
+        (["--log-level", "loud"], "--log-level"),
+        (["--unknown-names", "maybe"], "--unknown-names"),
+        (["--shutdown-timeout", "soon"], "--shutdown-timeout"),
+        (["--kubeconfig", "a", "--directory", "b"], "exclude each other"),
+        (["stray"], "unexpected argument 'stray'"),
+    ]
+    for flags, text in cases:
+        _refused(work, 2, text, flags=flags)
+
+
+def config_files_that_are_wrong(work):
+    path = work / "config.yaml"
+    cases = [
+        ("threads: [", "line "),
+        ("tread: 1\n", "unknown setting 'tread'"),
+        ("threads: 0\n", "threads"),
+        ("threads: {a: 1}\n", "threads"),
+        ("listen: [':18000', 5x]\n", "listen"),
+        ("[]\n", "expected settings"),
+    ]
+    for text, want in cases:
+        path.write_text(text)
+        _refused(work, 2, str(path), want, flags=["--config", path])
+    _refused(work, 2, "/nowhere/config.yaml", "No such file", flags=["--config", "/nowhere/config.yaml"])
+
+
+def kubeconfigs_that_are_wrong(work):
+    path = work / "kubeconfig"
+    cases = [
+        ("clusters: [", "line "),
+        ("", "is empty"),
+        ("[]", "expected a mapping"),
+        (KUBECONFIG.format(cluster=SERVER, user="", current="gone"), "no entry named 'gone'"),
+        (KUBECONFIG.format(cluster="", user="token: t", current="x"), "clusters[c].cluster"),
+        (KUBECONFIG.format(cluster="server: 'h:1'", user="token: t", current="x"),
+         "clusters[c].cluster.server: expected a URL"),
+        (KUBECONFIG.format(cluster=SERVER + ", certificate-authority-data: '?'", user="token: t",
+                           current="x"), "clusters[c].cluster.certificate-authority-data: not base64"),
+        (KUBECONFIG.format(cluster=SERVER + ", certificate-authority: ca.pem", user="token: t",
+                           current="x"), "certificate-authority: cannot read"),
+        (KUBECONFIG.format(cluster=SERVER, user="exec: {command: aws}", current="x"),
+         "users[u].user.exec: credential plugins are not supported"),
+        (KUBECONFIG.format(cluster=SERVER, user=f"client-certificate-data: {CA}", current="x"),
+         "users[u].user: client-certificate without client-key"),
+        (KUBECONFIG.format(cluster=SERVER, user="tokenFile: 5", current="x"),
+         "users[u].user.tokenFile: expected a string, found a number"),
+    ]
+    for text, want in cases:
+        path.write_text(text)
+        _refused(work, 1, str(path), want, flags=["--kubeconfig", path, "--listen", "127.0.0.1:0",
+                                                  "--admin", "127.0.0.1:0"])
+    _refused(work, 1, "/nowhere/kubeconfig", "No such file", flags=[
+        "--kubeconfig", "/nowhere/kubeconfig", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+
+
+def context_that_is_not_there(work):
+    path = work / "kubeconfig"
+    path.write_text(KUBECONFIG.format(cluster=SERVER, user="token: t", current="x"))
+    _refused(work, 1, "contexts: there is no entry named 'y'", flags=[
+        "--kubeconfig", path, "--context", "y", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+
+
+def neither_cluster_nor_directory(work):
+    code, log = _run(work, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+                     env={"KUBERNETES_SERVICE_HOST": None, "KUBERNETES_SERVICE_PORT": None})
+    assert code == 1 and "--kubeconfig" in log and "--directory" in log, (code, log)
+
+
+def settings_from_a_config_file(work):
+    """Every setting of the file counts, and flags win over it."""
+    with World(work, start=False) as world:
+        config = work / "config.yaml"
+        config.write_text(f"kubeconfig: {work / 'kubeconfig'}\nlogFormat: json\nthreads: 2\n"
+                          f"listen: ['127.0.0.1:1', '{world.controller.listen}']\n")
+        world.controller.process.argv = [str(process.BUILD / "lookaside"), "--config", str(config),
+                                         "--listen", world.controller.listen,
+                                         "--admin", world.controller.admin]
+        world.ready()
+        world.client()
+        assert all(line.startswith("{") for line in world.log().splitlines()), world.log()
+
+
+def directory_that_is_not_there(work):
+    _refused(work, 1, "/nowhere", flags=["--directory", "/nowhere", "--listen", "127.0.0.1:0",
+                                         "--admin", "127.0.0.1:0"])
+
+
+def manifests_that_are_wrong(work):
+    """Each names its file and cause in the log; the other files count, and the last good state stays."""
+    folder = manifests.Manifests(work / "manifests")
+    folder.service("greeter")
+    folder.slice("greeter", [manifests.Endpoint("10.0.0.1")])
+    broken = {
+        "yaml": ("a: {\n", r"line \d+"),
+        "tabs": ("a:\n\t- b\n", r"line \d+"),
+        "kind": ("apiVersion: v1\nkind: Service\nmetadata: {namespace: shop}\n", "name"),
+        "ports": ("apiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: shop}\n"
+                  "spec: {ports: 5}\n", "ports"),
+        "endpoints": ("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n"
+                      "metadata: {name: bad-a, namespace: shop, labels: "
+                      "{kubernetes.io/service-name: greeter}}\n"
+                      "ports: [{port: 8001}]\nendpoints: [{addresses: ['not an address']}]\n", "bad-a"),
+        "not_utf8": (b"a: \xff\xfe\n", "not_utf8"),
+    }
+    with Lookaside(work, directory=work / "manifests") as controller:
+        client = Client(controller.listen)
+        client.wait(["10.0.0.1"])
+        for name, (text, want) in broken.items():
+            path = work / "manifests" / f"{name}.yaml"
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+            process.wait_until(
+                lambda: any(name in line and re.search(want, line)
+                            for line in controller.process.log(1000).splitlines()),
+                10, lambda: f"the log tells of {name}\n" + controller.process.log())
+        folder.slice("greeter", [manifests.Endpoint("10.0.0.2")])
+        client.wait(["10.0.0.2"])
+        (work / "manifests" / "shop-greeter-a-slice.yaml").write_text("endpoints: [\n")
+        folder.service("other")                        # so that we know when it was looked at
+        folder.slice("other", [manifests.Endpoint("10.0.0.9")])
+        other = Client(controller.listen, CLUSTER.replace("greeter", "other"))
+        other.wait(["10.0.0.9"])
+        folder.slice("greeter", [manifests.Endpoint("10.0.0.3")])
+        client.wait(["10.0.0.3"])
+        assert frozenset() not in client.seen, client.seen
+        client.close()
+        other.close()
+
+
+def help_and_version(work):
+    code, log = _run(work, "--version")
+    assert code == 0 and re.search(r"^lookaside \d+\.\d+\.\d+$", log), log
+    done = subprocess.run([process.BUILD / "lookaside", "--help"], capture_output=True, text=True,
+                          timeout=10)
+    for flag in ("--kubeconfig", "--directory", "--listen", "--admin", "--threads", "--namespaces",
+                 "--config", "--log-format", "--log-level", "--unknown-names"):
+        assert flag in done.stdout, f"{flag} is not in --help"
+
+
+CASES = [flags_that_are_wrong, config_files_that_are_wrong, kubeconfigs_that_are_wrong,
+         context_that_is_not_there, neither_cluster_nor_directory, settings_from_a_config_file,
+         directory_that_is_not_there, manifests_that_are_wrong, help_and_version]

@@ -1,6 +1,6 @@
 /*
- * A backend to call: serves helloworld.Greeter/SayHello and grpc.health.v1.Health/Check, and says which backend
- * answered. For demonstrations, tests and measurements.
+ * A backend to call: serves helloworld.Greeter/SayHello and grpc.health.v1.Health/Check, and says
+ * which backend answered. For demonstrations, tests and measurements.
  */
 #include <getopt.h>
 #include <signal.h>

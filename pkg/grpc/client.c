@@ -221,7 +221,8 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
     return 0;
 }
 
-/* A request that could not be sent, as after the server's GOAWAY, has no stream that could close. */
+/* A request that could not be sent, as after the server's GOAWAY, has no stream that could
+ * close. */
 static int on_frame_not_sent(nghttp2_session *session unused_arg, const nghttp2_frame *frame,
                              int error, void *ctx)
 {

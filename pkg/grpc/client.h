@@ -1,5 +1,6 @@
 /*
- * A small gRPC client: one connection, plaintext HTTP/2, unary and streaming calls. For lookasidectl and tests.
+ * A small gRPC client: one connection, plaintext HTTP/2, unary and streaming calls. For
+ * lookasidectl and tests.
  *
  * Threads: everything on the loop given.
  * Owns:    the caller frees the client; that ends its calls without callbacks.
@@ -20,7 +21,8 @@ struct grpc_call_handler {
     void (*on_end)(void *ctx, enum code code, const char *message);
 };
 
-/* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`. `authority` is copied. */
+/* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`.
+ * `authority` is copied. */
 enum code grpc_client_new(struct loop *loop, const struct address *server, const char *authority,
                           uint64_t connect_timeout_ms, struct grpc_client **ret_client,
                           struct err *err) must_check;

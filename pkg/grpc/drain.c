@@ -1,7 +1,8 @@
 /*
- * Graceful shutdown. Each connection gets two GOAWAYs: the first asks the client to open no more streams, the
- * second, once the client has answered a ping and thus seen the first, names the last stream that is processed. So no
- * call is lost on the way. Streaming calls (those that are pulled) end with OK; unary calls finish by themselves.
+ * Graceful shutdown. Each connection gets two GOAWAYs: the first asks the client to open no more
+ * streams, the second, once the client has answered a ping and thus seen the first, names the last
+ * stream that is processed. So no call is lost on the way. Streaming calls (those that are pulled)
+ * end with OK; unary calls finish by themselves.
  */
 #include "base/random.h"
 #include "grpc/internal.h"

@@ -1,7 +1,9 @@
 /*
- * The pieces of one write: bytes that are copied (frame heads, headers), and references to blobs in between.
+ * The pieces of one write: bytes that are copied (frame heads, headers), and references to blobs in
+ * between.
  *
- * A loop has one; it is filled from one connection's session, written with one system call, and emptied.
+ * A loop has one; it is filled from one connection's session, written with one system call, and
+ * emptied.
  *
  * Threads: belongs to one loop.
  * Owns:    its arena. Blobs and pointers are borrowed until gather_reset().

@@ -1,10 +1,11 @@
 /*
  * What the files of the server share: the call, the connection, the server.
  *
- * The way of a call: nghttp2's callbacks (receive.c) only change what struct rpc knows and put it on its
- * connection's `ready` list; the connection goes on one of the server's two dirty lists. At the end of the loop's
- * turn the server flushes them (send.c): that is the only place that calls nghttp2_session_mem_send() and conn_writev().
- * A call that ended is released (rpc_release) behind mem_recv or mem_send, never inside: its memory is in the write.
+ * The way of a call: nghttp2's callbacks (receive.c) only change what struct rpc knows and put it
+ * on its connection's `ready` list; the connection goes on one of the server's two dirty lists. At
+ * the end of the loop's turn the server flushes them (send.c): that is the only place that calls
+ * nghttp2_session_mem_send() and conn_writev(). A call that ended is released (rpc_release) behind
+ * mem_recv or mem_send, never inside: its memory is in the write.
  *
  * Threads: one loop.
  * Owns:    server → connections → calls.
@@ -21,15 +22,17 @@
 #include "grpc/wheel.h"
 #include "net/conn.h"
 
-#define PEER_OUTBOUND_MAX                                                                          \
-    256 /* queued control frames of a peer that does not read: then we stop reading */
-#define PEER_LINGER_US 1000000 /* how long a closed connection waits for the peer's end */
-#define PEER_DRAIN_NOTICE_US                                                                       \
-    500000 /* between the two GOAWAYs, if the peer does not answer our ping */
-#define PEER_PARTIAL_MESSAGES                                                                      \
-    4 /* bytes in unfinished requests of a connection: so many of the largest */
-#define SERVER_PARTIAL_MAX ((size_t)256 * 1024 * 1024) /* and of all connections */
-#define PATH_KEPT_MAX 128 /* of an unknown method, for its error message */
+/* Queued control frames of a peer that does not read: then we stop reading. */
+#define PEER_OUTBOUND_MAX 256
+/* How long a closed connection waits for the peer's end. */
+#define PEER_LINGER_US 1000000
+/* Between the two GOAWAYs, if the peer does not answer our ping. */
+#define PEER_DRAIN_NOTICE_US 500000
+/* Bytes in unfinished requests: of a connection, so many of the largest; of all connections. */
+#define PEER_PARTIAL_MESSAGES 4
+#define SERVER_PARTIAL_MAX ((size_t)256 * 1024 * 1024)
+/* Of an unknown method, for its error message. */
+#define PATH_KEPT_MAX 128
 
 struct peer;
 
@@ -156,8 +159,9 @@ void peer_new(struct grpc_server *server, int fd, const struct address *address)
 void peer_close(struct peer *peer, enum code code);
 /* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
 void peer_linger(struct peer *peer);
-/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error, and the end. Not at
- * once: nghttp2 1.52 forgets a termination inside some callbacks, reads on and then fails an assertion. */
+/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error,
+ * and the end. Not at once: nghttp2 1.52 forgets a termination inside some callbacks, reads on
+ * and then fails an assertion. */
 void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
 /* Counts, and logs the first time. */
 void peer_complain(struct peer *peer, struct counter *counter, const char *why);

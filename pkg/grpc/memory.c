@@ -2,10 +2,11 @@
 
 #include <assert.h>
 
-/* NGHTTP2_FRAMEBUF_CHUNKLEN of nghttp2: frame head, one pad byte, 16 KiB. A version with another size
- * gets plain memory, which is only larger. */
+/* NGHTTP2_FRAMEBUF_CHUNKLEN of nghttp2: frame head, one pad byte, 16 KiB. A version with another
+ * size gets plain memory, which is only larger. */
 #define SEND_BUFFER_SIZE (9 + 1 + 16384)
-/* 128 pointers. A session allocates two of these, the compressor's first: known of this version, not of others. */
+/* 128 pointers. A session allocates two of these, the compressor's first: known of this version,
+ * not of others. */
 #define TABLE_SIZE 1024
 #define TABLE_VERSION 0x013400
 

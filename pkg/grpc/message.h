@@ -2,9 +2,11 @@
  * Cuts a stream of DATA bytes into gRPC messages: one byte of flags, four of length, the message.
  *
  * Threads: belongs to its owner's loop.
- * Owns:    the bytes of a message that came in parts. A message that came in one piece is delivered without a copy.
- * Errors:  CODE_RESOURCE_EXHAUSTED for a message over the limit, CODE_INTERNAL for anything that breaks the framing.
- *          Memory grows with the bytes that came, never with the length that was announced.
+ * Owns:    the bytes of a message that came in parts. A message that came in one piece is delivered
+ *          without a copy.
+ * Errors:  CODE_RESOURCE_EXHAUSTED for a message over the limit, CODE_INTERNAL for anything that
+ *          breaks the framing. Memory grows with the bytes that came, never with the length that
+ *          was announced.
  */
 #ifndef GRPC_MESSAGE_H
 #define GRPC_MESSAGE_H

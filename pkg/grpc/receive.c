@@ -1,4 +1,5 @@
-/* From bytes to calls: nghttp2's receiving callbacks. They only change calls and put them on the ready list. */
+/* From bytes to calls: nghttp2's receiving callbacks. They only change calls and put them on the
+ * ready list. */
 #include "grpc/header.h"
 #include "grpc/internal.h"
 
@@ -148,8 +149,7 @@ static enum code count_partial(struct rpc *rpc, struct err *err)
 {
     struct peer *peer = rpc->peer;
     struct grpc_server *server = peer->server;
-    size_t grown =
-        rpc->reader.body.len - rpc->partial; /* wraps when it shrank, and so do the sums */
+    size_t grown = rpc->reader.body.len - rpc->partial; /* when it shrank, all of this wraps */
 
     rpc->partial += grown;
     peer->partial += grown;

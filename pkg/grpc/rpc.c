@@ -50,7 +50,8 @@ void rpc_release(struct rpc *rpc)
     wheel_remove(&server->wheel, &rpc->deadline);
     if (rpc->opened) {
         counter_set(&server->stats.calls, counter_get(&server->stats.calls) - 1);
-        rpc->handler->on_close(rpc, closing_code(rpc));
+        if (rpc->handler->on_close)
+            rpc->handler->on_close(rpc, closing_code(rpc));
     }
     rpc_clear_out(rpc);
     rpc_drop_partial(rpc);
@@ -112,7 +113,8 @@ void rpc_start(struct rpc *rpc)
     counter_set(&server->stats.calls, counter_get(&server->stats.calls) + 1);
     if (rpc->timeout_us)
         server_set_timeout(server, &rpc->deadline, rpc->opened_us + rpc->timeout_us);
-    rpc->handler->on_open(rpc);
+    if (rpc->handler->on_open)
+        rpc->handler->on_open(rpc);
     if (rpc->handler->on_pull)
         rpc_wake(rpc,
                  RPC_WAKE_ANSWER); /* headers go early, and perhaps there is something to say */

@@ -1,12 +1,14 @@
 /*
  * One gRPC call on the server side, as its handler sees it.
  *
- * Sending is pulled, never queued: a handler that has something to say calls rpc_wake(); when the stream can take a message,
- * on_pull is asked for one, and asked again until it returns false. At most one message of a call is in flight, so a client
- * that does not read costs what it subscribed to and nothing more, and gets the newest state when it reads again.
+ * Sending is pulled, never queued: a handler that has something to say calls rpc_wake(); when the
+ * stream can take a message, on_pull is asked for one, and asked again until it returns false. At
+ * most one message of a call is in flight, so a client that does not read costs what it subscribed
+ * to and nothing more, and gets the newest state when it reads again.
  *
  * Threads: everything on the loop of the server.
- * Owns:    the call belongs to the server; on_close is the last callback, after which the pointer is dead.
+ * Owns:    the call belongs to the server; on_close is the last callback, after which the pointer
+ *          is dead.
  */
 #ifndef GRPC_RPC_H
 #define GRPC_RPC_H
@@ -20,8 +22,9 @@
 
 struct rpc;
 
-/* A message to send: `head` bytes (copied), then the blobs in order. The 5-byte gRPC prefix is put in front by the
- * server. References to blobs move to the server. Both arrays are emptied, and their memory kept, by the server. */
+/* A message to send: `head` bytes (copied), then the blobs in order. The 5-byte gRPC prefix is
+ * put in front by the server. References to blobs move to the server. Both arrays are emptied,
+ * and their memory kept, by the server. */
 struct rpc_out {
     struct buf head;
     struct blob **blobs;
@@ -33,17 +36,20 @@ struct rpc_out {
 void rpc_out_add(struct rpc_out *out, struct blob *blob);
 
 struct rpc_handler {
-    /* A new call; attach state with rpc_set_state(). May call rpc_finish(). */
+    /* A new call; attach state with rpc_set_state(). May call rpc_finish(). NULL: nothing to set
+     * up. */
     void (*on_open)(struct rpc *rpc);
     /* One whole message, decompressed, valid during the call. */
     void (*on_message)(struct rpc *rpc, struct str message);
-    /* The client will send no more. NULL: the call ends with status OK once nothing is left to pull. */
+    /* The client will send no more. NULL: the call ends with status OK once nothing is left to
+     * pull. */
     void (*on_half_close)(struct rpc *rpc);
-    /* Fill `out` and return true, or return false when there is nothing to say. NULL for handlers that only rpc_reply(). */
+    /* Fill `out` and return true, or return false when there is nothing to say. NULL for
+     * handlers that only rpc_reply(). */
     bool (*on_pull)(struct rpc *rpc, struct rpc_out *out);
     /* The message that was pulled last has been given to the kernel in full. May be NULL. */
     void (*on_written)(struct rpc *rpc);
-    /* The call is over, whoever ended it. Free the state. */
+    /* The call is over, whoever ended it. Free the state. NULL: there is none. */
     void (*on_close)(struct rpc *rpc, enum code code);
 };
 
@@ -52,15 +58,17 @@ struct rpc_method {
     const struct rpc_handler *handler;
 };
 
-/* Updates may wait for the answers that a turn of the loop owes (first answers go before updates). */
+/* Updates may wait for the answers that a turn of the loop owes (first answers go before
+ * updates). */
 enum rpc_wake { RPC_WAKE_ANSWER, RPC_WAKE_UPDATE };
 
 /* O(1), no allocation; waking twice is once. */
 void rpc_wake(struct rpc *rpc, enum rpc_wake wake);
-/* Ends the call with trailers once on_pull has nothing more to give (CODE_OK), or without asking it any more (any other
- * code). `message` is percent-encoded and cut; NULL for none. */
+/* Ends the call with trailers once on_pull has nothing more to give (CODE_OK), or without asking
+ * it any more (any other code). `message` is percent-encoded and cut; NULL for none. */
 void rpc_finish(struct rpc *rpc, enum code code, const char *message);
-/* Unary convenience: sends one message (copied), then finishes with OK. Not together with on_pull. */
+/* Unary convenience: sends one message (copied), then finishes with OK. Not together with
+ * on_pull. */
 void rpc_reply(struct rpc *rpc, const void *ptr, size_t len);
 
 void rpc_set_state(struct rpc *rpc, void *state);

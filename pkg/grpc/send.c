@@ -1,4 +1,5 @@
-/* From calls to bytes: what nghttp2 has to say, and the messages between, in one write per flush. */
+/* From calls to bytes: what nghttp2 has to say, and the messages between, in one write per
+ * flush. */
 #include "grpc/internal.h"
 
 #define HEAD_COPY_MAX 512 /* message heads up to this size are copied behind their frame head */
@@ -292,7 +293,8 @@ void send_set_callbacks(nghttp2_session_callbacks *callbacks)
 
 /* ---- the flush ---- */
 
-/* Asks for the next message at once, but only if it could go out: else it would be old when it does. */
+/* Asks for the next message at once, but only if it could go out: else it would be old when it
+ * does. */
 static void after_message(struct rpc *rpc)
 {
     struct peer *peer = rpc->peer;

@@ -1,10 +1,13 @@
 /*
- * A gRPC server for one loop, over nghttp2: connections are handed to it, calls come out as struct rpc.
+ * A gRPC server for one loop, over nghttp2: connections are handed to it, calls come out as struct
+ * rpc.
  *
- * Serves HTTP/2 with prior knowledge (h2c), and answers GET /healthz in HTTP/1.1 and HTTP/2 for load balancers and people.
+ * Serves HTTP/2 with prior knowledge (h2c), and answers GET /healthz in HTTP/1.1 and HTTP/2 for
+ * load balancers and people.
  * Threads: everything on its loop, except reading stats.
- * Limits:  what a peer influences is bounded by struct grpc_limits; what passes a limit ends that stream or connection
- *          with the proper code, one counter, and at most one log line per connection.
+ * Limits:  what a peer influences is bounded by struct grpc_limits; what passes a limit ends that
+ *          stream or connection with the proper code, one counter, and at most one log line per
+ *          connection.
  */
 #ifndef GRPC_SERVER_H
 #define GRPC_SERVER_H
@@ -53,7 +56,8 @@ struct grpc_server_options {
     size_t methods_len;
     void *ctx;                 /* rpc_server_ctx() */
     struct grpc_limits limits; /* zero fields: defaults */
-    /* The answer to GET /healthz: an HTTP status and a short text with a static lifetime. NULL: always 200 "ok". */
+    /* The answer to GET /healthz: an HTTP status and a short text with a static lifetime. NULL:
+     * always 200 "ok". */
     const char *(*healthz)(void *ctx, unsigned *ret_status);
     /* How many calls there are, for the acceptor's choice of a loop, is in stats.calls. */
 };
@@ -64,9 +68,9 @@ enum code grpc_server_new(const struct grpc_server_options *options,
 void grpc_server_free(struct grpc_server *server);
 /* A new connection; owns fd. */
 void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer);
-/* Graceful: GOAWAY on every connection, staggered over `spread_ms`; calls whose handler has on_pull end with status OK, the
- * others finish by themselves; `on_drained` (from the loop) when no connection is left. After `deadline_ms` what is left
- * is closed hard. Once per server. */
+/* Graceful: GOAWAY on every connection, staggered over `spread_ms`; calls whose handler has
+ * on_pull end with status OK, the others finish by themselves; `on_drained` (from the loop) when
+ * no connection is left. After `deadline_ms` what is left is closed hard. Once per server. */
 void grpc_server_drain(struct grpc_server *server, uint64_t spread_ms, uint64_t deadline_ms,
                        void (*on_drained)(void *ctx), void *ctx);
 const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server);

@@ -1,8 +1,8 @@
 /*
  * Coarse timeouts: one timer for all deadlines and idle checks of a server.
  *
- * A timeout fires up to WHEEL_TICK_US late and never early. Adding, moving and removing one costs O(1)
- * and no allocation.
+ * A timeout fires up to WHEEL_TICK_US late and never early. Adding, moving and removing one costs
+ * O(1) and no allocation.
  *
  * Threads: belongs to its owner's loop. Pure: it is told the time.
  * Owns:    nothing; entries are embedded in their users, who remove them before their memory goes.

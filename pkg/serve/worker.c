@@ -193,6 +193,7 @@ void worker_free(struct worker *worker)
     if (worker->mailbox)
         latest_free(worker->mailbox);
     topic_table_free(worker->topics);
+    xds_request_done(&worker->request);
     loop_free(worker->loop);
     free(worker);
 }

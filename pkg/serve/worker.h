@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/metric.h"
 #include "grpc/server.h"
+#include "protocol/request.h"
 #include "serve/topic.h"
 
 /* Written by the worker's thread, read by any. */
@@ -42,6 +43,7 @@ struct worker {
     struct list health_watchers; /* health_stream */
     uint64_t catalog_at_us; /* when the newest catalog was taken */
     bool draining;
+    struct xds_request request; /* scratch: keeps its memory from message to message */
     /* the worker's own */
     struct thread *thread;
     struct latest *mailbox;

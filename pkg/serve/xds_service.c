@@ -181,16 +181,16 @@ static void log_nack(const struct xds_stream *stream, const struct xds_request *
 
 static void on_message(struct rpc *rpc, struct str message)
 {
-    static _Thread_local struct xds_request request; /* keeps its memory from message to message */
     struct xds_stream *stream = rpc_state(rpc);
+    struct xds_request *request = &stream->worker->request;
     struct worker_stats *stats = &stream->worker->stats;
     struct xds_session_stats before = *xds_session_stats(stream->session);
     const struct xds_session_stats *after;
     struct err err = {0};
 
     counter_add(&stats->requests, 1);
-    if (xds_request_parse(message, &request, &err) != CODE_OK ||
-        xds_session_request(stream->session, &request, &err) != CODE_OK) {
+    if (xds_request_parse(message, request, &err) != CODE_OK ||
+        xds_session_request(stream->session, request, &err) != CODE_OK) {
         refuse(stream, &err);
         return;
     }
@@ -199,7 +199,7 @@ static void on_message(struct rpc *rpc, struct str message)
     counter_add(&stats->stale_nonces, after->stale - before.stale);
     if (after->nacks != before.nacks) {
         counter_add(&stats->nacks, after->nacks - before.nacks);
-        log_nack(stream, &request);
+        log_nack(stream, request);
     }
 }
 

@@ -105,9 +105,12 @@ def controller_restarted(world, language, notes):
         world.lookaside.restart()
         load.wait_calls(50)
         moment = world.manifests.slice("steady", world.endpoints(1, 2, 3, 4))
-        took = load.wait_seen("b4", timeout=60) - moment * 1000
+        found = load.wait_seen("b4", timeout=60) - moment * 1000
+        moment = world.manifests.slice("steady", world.endpoints(1, 2, 3, 4, 5))
+        pushed = load.wait_seen("b5") - moment * 1000
     load.assert_unfailed()
-    notes.append(f"{load.ok} calls, 0 failed; the next change after {took:.0f} ms")
+    notes.append(f"{load.ok} calls, 0 failed; back after {found:.0f} ms, "
+                 f"the next change after {pushed:.1f} ms")
 
 
 def nine_and_one(world, language, notes):

@@ -65,7 +65,7 @@ def run(command, work, report):
         with report.case("story: a million calls over three, even within 1 %") as notes:
             world.reach(target, ("b1", "b2", "b3"))
             _million_calls(world, target, report, notes)
-        with report.case(f"story: a new one is called within {JOIN_LIMIT_MS} ms") as notes:
+        with report.case(f"story: new ones are called within {JOIN_LIMIT_MS} ms (median)") as notes:
             _join(world, target, notes)
         with report.case("story: one drains, no call is lost") as notes:
             _leave(world, target, notes)

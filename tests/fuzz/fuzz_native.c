@@ -53,7 +53,9 @@ static size_t find(const struct native_target *target)
 
 static void on_unsubscribe(void *ctx unused_arg, struct native_target *target)
 {
-    targets[find(target)] = targets[--targets_len];
+    size_t gone = find(target);
+
+    targets[gone] = targets[--targets_len];
 }
 
 static void on_resolve(void *ctx unused_arg, const struct native_target *target,
@@ -82,6 +84,15 @@ static void change(uint8_t byte)
         if (list_of(targets[i].target->name) == list)
             native_target_touch(targets[i].target);
     }
+}
+
+static void request(struct native_session *session, struct str message)
+{
+    struct err err = {0};
+    enum code code = native_session_request(session, message, &err);
+
+    must_hold(code == CODE_OK || code == CODE_INVALID_ARGUMENT);
+    must_hold(err.code == code && (code == CODE_OK) == (err.msg[0] == '\0'));
 }
 
 static struct str said_name(struct str head)
@@ -126,7 +137,6 @@ static void check_settled(struct native_session *session)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct native_session *session = native_session_new(&host, NULL);
-    struct err err = {0};
 
     for (size_t i = 0; i < LISTS; i++) {
         lists[i].version = i % 3;
@@ -140,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else if (data[i] >= 128) {
             change(data[i]);
         } else {
-            (void)native_session_request(session, str_make(data + i + 1, len), &err);
+            request(session, str_make(data + i + 1, len));
             i += len;
         }
     }

@@ -172,26 +172,35 @@ def headers_without_end(work):
 # ---- many and slow ----
 
 def ten_thousand_streams_on_one_connection(work):
+    """The first ones are served; those beyond the limit are refused, or the connection ends."""
     with World(work) as world:
         world.client()
         before = _rss(world)
         peer = h2raw.Peer(world.controller.listen, window=h2raw.WINDOW_MAX, timeout=30)
+        for _ in range(500):                           # their requests fit into the first window
+            peer.open_call(REQUEST)
+        wait_until(lambda: _streams(world) == 501, 10, "501 streams")
         try:
-            for _ in range(10_000):
-                peer.open_call(REQUEST)
+            for _ in range(9_500):
+                peer.open_call()
         except OSError:
-            pass                                       # told to go away: that is an answer
+            pass
         _others_live(world, 3)
-        streams = world.controller.metrics()['lookaside_streams{protocol="xds"}']
-        assert streams <= 1001, streams
+        assert _streams(world) <= 1001, _streams(world)
         _bound(RSS_GROWTH_MAX, world, before)
+        got = peer.until(h2raw.RST_STREAM, h2raw.GOAWAY)
+        code = got and int.from_bytes(got[3][-4:] if got[0] == h2raw.RST_STREAM else got[3][4:8], "big")
+        assert got is None or code in (h2raw.REFUSED_STREAM, h2raw.ENHANCE_YOUR_CALM), got
         peer.close()
         _gone(world)
 
 
+def _streams(world):
+    return world.controller.metrics()['lookaside_streams{protocol="xds"}']
+
+
 def _gone(world):
-    wait_until(lambda: world.controller.metrics()['lookaside_streams{protocol="xds"}']
-               == len(world.clients), 30, "the streams of the raw peer are gone")
+    wait_until(lambda: _streams(world) == len(world.clients), 30, "the raw peers' streams are gone")
 
 
 def streams_opened_and_reset_at_once(work):
@@ -202,12 +211,14 @@ def streams_opened_and_reset_at_once(work):
         peer = h2raw.Peer(world.controller.listen, timeout=30)
         try:
             for _ in range(20_000):
-                stream = peer.open_call(REQUEST)
-                peer.send(h2raw.frame(h2raw.RST_STREAM, 0, stream, struct.pack("!I", 8)))
+                stream = peer.open_call()
+                peer.send(h2raw.frame(h2raw.RST_STREAM, 0, stream, struct.pack("!I", h2raw.CANCEL)))
         except OSError:
             pass
         _others_live(world, 3)
-        assert peer.wait_closed() in (None, 11), "not ENHANCE_YOUR_CALM"
+        code = peer.wait_closed()
+        assert code in (None, h2raw.ENHANCE_YOUR_CALM), f"GOAWAY {code}"
+        assert world.controller.metrics()["lookaside_grpc_limit_hits_total"] >= 1
         _bound(RSS_GROWTH_MAX, world, before)
 
 

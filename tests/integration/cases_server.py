@@ -48,7 +48,7 @@ def changes_while_the_server_is_away_arrive_as_one(work):
         client = world.client()
         world.put("b", "10.0.1.1")
         world.settle()
-        world.api.stop()
+        world.stop_api()
         world.api.delete(endpoint_slice("b", []))
         world.put("c", "10.0.2.1")
         world.put("a", "10.0.0.2")

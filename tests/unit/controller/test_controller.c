@@ -372,7 +372,9 @@ Test(controller, a_list_replaces_only_its_own_scope)
 
 /* ---- life ---- */
 
-Test(controller, publishes_nothing_before_it_is_synced, .init = world_start_bare)
+TestSuite(controller_sync, .init = world_start_bare, .fini = world_stop);
+
+Test(controller_sync, publishes_nothing_before)
 {
     world.services = controller_scope_new(world.controller, OBJECT_SERVICE, "services");
     world.slices = controller_scope_new(world.controller, OBJECT_SLICE, "endpointslices");
@@ -389,7 +391,7 @@ Test(controller, publishes_nothing_before_it_is_synced, .init = world_start_bare
     cr_assert_eq(world.publications, 1);
 }
 
-Test(controller, publishes_an_empty_cluster_too, .init = world_start_bare)
+Test(controller_sync, publishes_an_empty_cluster_too)
 {
     controller_set_synced(world.controller);
     cr_assert_eq(world.publications, 1);

@@ -1,5 +1,6 @@
 /*
- * What the process has on its heap, and how often it asked for memory: with and without AddressSanitizer.
+ * What the process has on its heap, and how often it asked for memory: with and without
+ * AddressSanitizer.
  */
 #ifndef TESTS_UNIT_GRPC_HEAP_H
 #define TESTS_UNIT_GRPC_HEAP_H

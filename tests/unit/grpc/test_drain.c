@@ -37,7 +37,8 @@ Test(drain, without_connections_is_at_once)
     world_stop();
 }
 
-/* Streams end with OK; a unary call that is open, and one that was on its way, are answered; then the end. */
+/* Streams end with OK; a unary call that is open, and one that was on its way, are answered;
+ * then the end. */
 Test(drain, loses_no_call)
 {
     struct frame frame;

@@ -101,6 +101,7 @@ static const struct rpc_method methods[] = {
 
 void world_start(void)
 {
+    char *room;
     struct err err = {0};
     struct grpc_server_options options = {.methods = methods,
                                           .methods_len = ARRAY_LEN(methods),
@@ -109,6 +110,7 @@ void world_start(void)
 
     buf_init(&world.message, RPC_MESSAGE_MAX);
     buf_init(&world.order, RPC_MESSAGE_MAX);
+    cr_assert_eq(buf_reserve(&world.order, 16 * 1024, &room), CODE_OK); /* before anyone counts */
     cr_assert_eq(loop_new(&world.loop, &err), CODE_OK, "%s", err.msg);
     options.loop = world.loop;
     cr_assert_eq(grpc_server_new(&options, &world.server, &err), CODE_OK, "%s", err.msg);
@@ -118,6 +120,8 @@ void world_stop(void)
 {
     grpc_server_free(world.server);
     loop_free(world.loop);
+    if (world.next)
+        cr_assert_eq(atomic_load(&world.next->refs), 1, "the server has let go of all messages");
     blob_unref(world.next);
     buf_done(&world.message);
     buf_done(&world.order);

@@ -1,6 +1,7 @@
 /*
- * What the server's tests share: one loop, one server with a few methods, and raw HTTP/2 connections to it over socket
- * pairs. Each test is a process of its own, so the world is one global.
+ * What the server's tests share: one loop, one server with a few methods, and raw HTTP/2
+ * connections to it over socket pairs. Each test is a process of its own, so the world is one
+ * global.
  */
 #ifndef TESTS_UNIT_GRPC_WORLD_H
 #define TESTS_UNIT_GRPC_WORLD_H
@@ -101,8 +102,8 @@ bool raw_find(struct raw *raw, uint8_t type, uint32_t stream, unsigned n, struct
 bool raw_await(struct raw *raw, uint8_t type, uint32_t stream, struct frame *ret_frame);
 /* Turns the loop until the server has closed the connection. */
 bool raw_await_end(struct raw *raw);
-/* The literal "name: value" is somewhere in what came (the server sends header values without Huffman or
- * with; compared after decoding by nghttp2). */
+/* The literal "name: value" is somewhere in what came (the server sends header values without
+ * Huffman or with; compared after decoding by nghttp2). */
 bool raw_header(struct raw *raw, uint32_t stream, const char *name, char *ret_value, size_t size);
 
 #endif

@@ -68,10 +68,6 @@ static void delay(struct greeter *greeter, struct rpc *rpc, struct buf *reply)
 
 /* ---- helloworld.Greeter/SayHello ---- */
 
-static void on_open(struct rpc *rpc unused_arg)
-{
-}
-
 /* The one text field of a request; false when the bytes are no such message. */
 static bool read_text(struct str message, uint32_t number, struct str *ret_text)
 {
@@ -156,14 +152,10 @@ static void check_health(struct rpc *rpc, struct str message)
     buf_done(&out);
 }
 
-static const struct rpc_handler hello_handler = {.on_open = on_open,
-                                                 .on_message = say_hello,
-                                                 .on_half_close = on_half_close,
-                                                 .on_close = on_close};
-static const struct rpc_handler health_handler = {.on_open = on_open,
-                                                  .on_message = check_health,
-                                                  .on_half_close = on_half_close,
-                                                  .on_close = on_close};
+static const struct rpc_handler hello_handler = {
+    .on_message = say_hello, .on_half_close = on_half_close, .on_close = on_close};
+static const struct rpc_handler health_handler = {.on_message = check_health,
+                                                  .on_half_close = on_half_close};
 static const struct rpc_method methods[] = {
     {STR_INIT("/helloworld.Greeter/SayHello"), &hello_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_handler},

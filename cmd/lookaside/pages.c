@@ -175,14 +175,18 @@ static void show_services(void *ctx, struct admin_request *request)
 
 static void on_streams(void *ctx, struct buf *json)
 {
-    admin_reply(ctx, buf_failed(json) ? 500 : 200, "application/json", buf_str(json));
+    if (buf_failed(json))
+        admin_reply(ctx, 507, "text/plain", STR("the dump is too large\n"));
+    else
+        admin_reply(ctx, 200, "application/json", buf_str(json));
 }
 
 static void show_streams(void *ctx, struct admin_request *request)
 {
     struct app *app = ctx;
 
-    serve_dump_streams(app->serve, on_streams, request);
+    if (!serve_dump_streams(app->serve, on_streams, request))
+        admin_reply(request, 503, "text/plain", STR("another dump is under way\n"));
 }
 
 const struct admin_route app_pages[] = {

@@ -131,6 +131,7 @@ struct peer {
     struct wheel_entry check;
     struct buf input; /* first bytes, while sniffing */
 
+    uint64_t tally; /* the handlers' */
     uint64_t opened_us;
     uint64_t heard_us;  /* last bytes from the peer */
     uint64_t pinged_us; /* our ping is out since; 0: none */

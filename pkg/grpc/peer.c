@@ -237,9 +237,13 @@ static void on_drained(void *ctx)
     peer_mark(peer, RPC_WAKE_UPDATE);
 }
 
-static void on_closed(void *ctx, enum code code unused_arg, const char *reason unused_arg)
+static void on_closed(void *ctx, enum code code, const char *reason unused_arg)
 {
-    peer_close(ctx, CODE_CANCELLED);
+    struct peer *peer = ctx;
+
+    if (code != CODE_OK)
+        counter_add(&peer->server->stats.connections_broken, 1);
+    peer_close(peer, CODE_CANCELLED);
 }
 
 void peer_mark(struct peer *peer, enum rpc_wake wake)

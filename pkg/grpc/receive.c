@@ -235,7 +235,10 @@ static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_f
 {
     struct peer *peer = ctx;
 
-    if (error == NGHTTP2_ERR_REFUSED_STREAM)
+    /* grpc-go says goodbye with a last stream id of 2^31-1, which nghttp2 takes for an error. */
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
+        ;
+    else if (error == NGHTTP2_ERR_REFUSED_STREAM)
         peer_complain(peer, &peer->server->stats.limit_hits, "too many streams");
     else
         peer_complain(peer, &peer->server->stats.protocol_errors, nghttp2_strerror(error));

@@ -271,6 +271,11 @@ const struct address *rpc_peer(const struct rpc *rpc)
     return conn_peer(rpc->peer->conn);
 }
 
+uint64_t *rpc_connection_tally(const struct rpc *rpc)
+{
+    return &rpc->peer->tally;
+}
+
 uint64_t rpc_id(const struct rpc *rpc)
 {
     return rpc->id;

@@ -182,6 +182,11 @@ const char *server_health(const struct grpc_server *server, unsigned *ret_status
     return server->healthz ? server->healthz(server->ctx, ret_status) : "ok\n";
 }
 
+bool grpc_server_idle(const struct grpc_server *server)
+{
+    return list_empty(&server->dirty[RPC_WAKE_ANSWER]) && list_empty(&server->dirty[RPC_WAKE_UPDATE]);
+}
+
 const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server)
 {
     return &server->stats;

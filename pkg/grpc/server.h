@@ -46,6 +46,7 @@ struct grpc_server_stats {
     struct counter bytes_sent;
     struct counter protocol_errors; /* broken HTTP/2 or gRPC framing */
     struct counter limit_hits;      /* any of the limits */
+    struct counter connections_broken; /* ended by an error of the network */
     struct counter keepalive_closed;
     struct counter stalled_bytes; /* gauge: bytes that stalled readers pin */
 };
@@ -73,6 +74,8 @@ void grpc_server_adopt(struct grpc_server *server, int fd, const struct address 
  * no connection is left. After `deadline_ms` what is left is closed hard. Once per server. */
 void grpc_server_drain(struct grpc_server *server, uint64_t spread_ms, uint64_t deadline_ms,
                        void (*on_drained)(void *ctx), void *ctx);
+/* Every connection has been given what there was to send, as far as it takes it. */
+bool grpc_server_idle(const struct grpc_server *server);
 const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server);
 /* Visits every open call, oldest connection first. */
 void grpc_server_each_call(struct grpc_server *server, void (*visit)(void *ctx, struct rpc *rpc),

@@ -9,7 +9,7 @@
 #include "net/backlog.h"
 #include "net/socket.h"
 
-#define USER_TIMEOUT_MS 30000 /* bytes that nobody acknowledges end the connection */
+#define USER_TIMEOUT_MS 150000 /* above what the users allow a peer that does not read */
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3

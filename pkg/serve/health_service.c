@@ -66,7 +66,16 @@ static void check_on_message(struct rpc *rpc, struct str message)
     buf_done(&reply);
 }
 
-const struct rpc_handler health_check_handler = {.on_message = check_on_message};
+/* After a reply the call is finishing and this is not called. */
+static void check_on_half_close(struct rpc *rpc)
+{
+    rpc_finish(rpc, CODE_INVALID_ARGUMENT, "no HealthCheckRequest");
+}
+
+const struct rpc_handler health_check_handler = {
+    .on_message = check_on_message,
+    .on_half_close = check_on_half_close,
+};
 
 static void watch_on_open(struct rpc *rpc)
 {
@@ -94,8 +103,12 @@ static void watch_on_message(struct rpc *rpc, struct str message)
 }
 
 /* The one request is also the end of the client's sending; the watch lives on. */
-static void watch_on_half_close(struct rpc *rpc unused_arg)
+static void watch_on_half_close(struct rpc *rpc)
 {
+    const struct health_stream *stream = rpc_state(rpc);
+
+    if (!stream->asked)
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "no HealthCheckRequest");
 }
 
 static bool watch_on_pull(struct rpc *rpc, struct rpc_out *out)

@@ -39,6 +39,9 @@ static const struct family families[] = {
      "xDS requests that answered an older response than the last.", NULL, WORKER_FIELD(stale_nonces)},
     {"lookaside_refused_streams_total", "counter",
      "Streams ended because a request was malformed or passed a limit.", NULL, WORKER_FIELD(refused_streams)},
+    {"lookaside_too_large_total", "counter",
+     "Resources not sent because the message would be larger than clients accept.", NULL, WORKER_FIELD(too_large)},
+    {"lookaside_subscriptions", "gauge", "Names that streams are subscribed to.", NULL, WORKER_FIELD(subscriptions)},
     {"lookaside_topics", "gauge", "Distinct resources that clients listen to, over all serving loops.", NULL,
      WORKER_FIELD(topics)},
     {"lookaside_catalogs_total", "counter", "Catalogs taken by the serving loops.", NULL, WORKER_FIELD(catalogs)},
@@ -52,6 +55,8 @@ static const struct family families[] = {
      NULL, SERVER_FIELD(protocol_errors)},
     {"lookaside_grpc_limit_hits_total", "counter", "Connections or streams ended for passing a limit.", NULL,
      SERVER_FIELD(limit_hits)},
+    {"lookaside_connections_broken_total", "counter", "Connections ended by an error of the network.", NULL,
+     SERVER_FIELD(connections_broken)},
     {"lookaside_grpc_keepalive_closed_total", "counter", "Connections closed because the peer was silent.", NULL,
      SERVER_FIELD(keepalive_closed)},
     {"lookaside_grpc_stalled_bytes", "gauge", "Bytes held for clients that do not read.", NULL,
@@ -75,12 +80,17 @@ static uint64_t family_sum(const struct serve *serve, const struct family *famil
 void serve_write_metrics(const struct serve *serve, struct buf *out)
 {
     struct histogram convergence = {0};
+    uint64_t accept_errors = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         if (families[i].help)
             metric_write_head(out, families[i].name, families[i].type, families[i].help);
         metric_write_u64(out, families[i].name, families[i].labels, family_sum(serve, &families[i]));
     }
+    for (size_t i = 0; i < serve->listeners_len; i++)
+        accept_errors += listener_accept_errors(serve->listeners[i]);
+    metric_write_head(out, "lookaside_accept_errors_total", "counter", "Connections that could not be accepted.");
+    metric_write_u64(out, "lookaside_accept_errors_total", NULL, accept_errors);
     for (unsigned i = 0; i < serve->options.threads; i++)
         histogram_merge(&convergence, &serve->workers[i]->stats.convergence);
     metric_write_histogram(out, "lookaside_convergence_seconds",

@@ -50,14 +50,17 @@ static void host_subscribe(void *ctx, struct native_target *target)
     if (!topic_subscribe(stream->worker->topics, TOPIC_NATIVE, target->name,
                          client_namespace(stream), &tie->subscriber, &err))
         snprintf(tie->problem, sizeof(tie->problem), "%s", err.msg);
+    worker_count_subscription(stream->worker, stream->rpc, 1);
 }
 
-static void host_unsubscribe(void *ctx unused_arg, struct native_target *target)
+static void host_unsubscribe(void *ctx, struct native_target *target)
 {
+    struct native_stream *stream = ctx;
     struct native_tie *tie = target->host;
 
     if (tie->subscriber.topic)
         topic_unsubscribe(&tie->subscriber);
+    worker_count_subscription(stream->worker, stream->rpc, -1);
     free(tie);
 }
 
@@ -102,7 +105,8 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stream->worker->stats.requests, 1);
-    if (native_session_request(stream->session, message, &err) == CODE_OK)
+    if (native_session_request(stream->session, message, &err) == CODE_OK &&
+        worker_check_subscriptions(stream->worker, rpc, &err) == CODE_OK)
         return;
     counter_add(&stream->worker->stats.refused_streams, 1);
     rpc_finish(rpc, err.code, err.msg);
@@ -140,7 +144,6 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
 
     native_session_free(stream->session);
     counter_set(&stats->streams_native, counter_get(&stats->streams_native) - 1);
-    counter_set(&stats->topics, topic_table_len(stream->worker->topics));
     free(stream);
 }
 

@@ -127,6 +127,7 @@ struct dump {
     struct list link;
     struct serve *serve;
     unsigned missing;
+    bool failed; /* some part did not fit */
     struct buf parts[SERVE_THREADS_MAX];
     void (*on_done)(void *ctx, struct buf *json);
     void *ctx;
@@ -159,6 +160,7 @@ static void dump_finish(struct dump *dump)
     struct buf json = BUFFER_INIT(SERVE_DUMP_MAX);
     bool first = true;
 
+    json.failed = dump->failed;
     buf_add_str(&json, STR("{\"streams\":["));
     for (unsigned i = 0; i < dump->serve->options.threads; i++) {
         if (dump->parts[i].len && !first)
@@ -179,6 +181,7 @@ static void on_part(void *ctx)
     struct dump *dump = part->dump;
 
     dump->parts[part->index] = part->text;
+    dump->failed = dump->failed || buf_failed(&part->text);
     free(part);
     if (--dump->missing == 0)
         dump_finish(dump);
@@ -191,7 +194,7 @@ static void dump_worker(struct worker *worker, void *ctx)
 
     part->dump = dump;
     part->index = worker->options.index;
-    buf_init(&part->text, SERVE_DUMP_MAX / SERVE_THREADS_MAX * 4);
+    buf_init(&part->text, SERVE_DUMP_MAX / dump->serve->options.threads);
     part->writer = json_writer(&part->text);
     grpc_server_each_call(worker->server, visit_call, part);
     if (!loop_post(dump->serve->options.loop, on_part, part)) {
@@ -200,10 +203,13 @@ static void dump_worker(struct worker *worker, void *ctx)
     }
 }
 
-void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx)
+bool serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx)
 {
-    struct dump *dump = xcalloc(1, sizeof(*dump));
+    struct dump *dump;
 
+    if (!list_empty(&serve->dumps))
+        return false;
+    dump = xcalloc(1, sizeof(*dump));
     dump->serve = serve;
     list_init(&dump->link);
     list_append(&serve->dumps, &dump->link);
@@ -212,6 +218,7 @@ void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct b
     dump->missing = serve->options.threads;
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_call(serve->workers[i], dump_worker, dump);
+    return true;
 }
 
 /* ---- life ---- */

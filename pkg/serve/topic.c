@@ -22,7 +22,7 @@ struct interest {
 struct topic_entry {
     UT_hash_handle hh;
     struct topic topic;
-    char key[]; /* kind, default namespace, 0, text */
+    char key[]; /* kind, the client's namespace if the text does not name one, 0, text */
 };
 
 struct topic_table {
@@ -31,6 +31,8 @@ struct topic_table {
     struct topic_entry *entries;
     struct interest *interests;
     struct list dirty; /* interests whose Service changed */
+    uint64_t clusters_version;
+    uint64_t published_us;
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options)
@@ -55,6 +57,11 @@ void topic_table_free(struct topic_table *table)
 size_t topic_table_len(const struct topic_table *table)
 {
     return HASH_COUNT(table->entries);
+}
+
+uint64_t topic_table_clusters_version(const struct topic_table *table)
+{
+    return table->clusters_version;
 }
 
 /* ---- interests ---- */
@@ -218,7 +225,8 @@ static bool topic_refresh(struct topic *topic)
         topic->blob = blob_ref(blob);
         topic->version = version;
         topic->problem = meaning.problem;
-        topic->received_us = meaning.service ? meaning.service->received_us : 0;
+        /* A deletion was held back on purpose: what counts is the time since it was decided. */
+        topic->received_us = meaning.service ? meaning.service->received_us : table->published_us;
     }
     blob_unref(blob);
     return changed;
@@ -227,16 +235,25 @@ static bool topic_refresh(struct topic *topic)
 /* ---- topics ---- */
 
 /* kind byte, namespace, 0, text: unique, and the namespace can be read back. */
-static size_t topic_key(enum topic_kind kind, struct str namespace_name, struct str text,
-                        struct buf *out)
+static void topic_key(enum topic_kind kind, struct str namespace_name, struct str text, struct buf *out)
 {
     buf_add_char(out, (char)('0' + kind));
-    /* Cluster names are absolute: the client's namespace says nothing about them. */
-    if (kind == TOPIC_LISTENER || kind == TOPIC_NATIVE)
-        buf_add_str(out, namespace_name);
+    buf_add_str(out, namespace_name);
     buf_add_char(out, '\0');
     buf_add_str(out, text);
-    return out->len;
+}
+
+/* The namespace that the name's meaning depends on: none for most, so that all clients share their topics. */
+static enum code parse_subscribed(const struct topic_table *table, enum topic_kind kind, struct str text,
+                                  struct str *namespace_name, struct name *name, struct err *err)
+{
+    struct str given = *namespace_name;
+
+    *namespace_name = STR("");
+    if (parse_topic_name(table, kind, text, STR(""), name, err) == CODE_OK)
+        return CODE_OK;
+    *namespace_name = given;
+    return parse_topic_name(table, kind, text, given, name, err);
 }
 
 static struct topic *topic_new(struct topic_table *table, enum topic_kind kind, struct str key,
@@ -280,7 +297,7 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     struct name name;
     struct topic *topic = NULL;
 
-    if (parse_topic_name(table, kind, text, default_namespace, &name, err) != CODE_OK)
+    if (parse_subscribed(table, kind, text, &default_namespace, &name, err) != CODE_OK)
         return false;
     topic_key(kind, default_namespace, text, &key);
     if (buf_failed(&key)) {
@@ -308,20 +325,33 @@ void topic_unsubscribe(struct subscriber *subscriber)
 
 /* ---- publication ---- */
 
+static bool same_ports(const struct service *a, const struct service *b)
+{
+    if (!a || !b || a->ports_len != b->ports_len)
+        return false;
+    for (size_t i = 0; i < a->ports_len; i++)
+        if (a->ports[i].number != b->ports[i].number)
+            return false;
+    return true;
+}
+
 static void on_difference(void *ctx, const struct service *before, const struct service *after)
 {
     struct topic_table *table = ctx;
     const struct service *service = after ? after : before;
     struct interest *interest = interest_find(table, service->namespace_name, service->name);
 
+    if (!same_ports(before, after))
+        table->clusters_version++;
     if (interest && list_empty(&interest->dirty))
         list_append(&table->dirty, &interest->dirty);
 }
 
-void topic_table_publish(struct topic_table *table, const struct catalog *catalog)
+void topic_table_publish(struct topic_table *table, const struct catalog *catalog, uint64_t now_us)
 {
     const struct catalog *before = table->catalog;
 
+    table->published_us = now_us;
     table->catalog = catalog_ref(catalog);
     catalog_diff(before, catalog, on_difference, table);
     catalog_unref(before);

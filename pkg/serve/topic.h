@@ -53,9 +53,12 @@ struct topic_table *topic_table_new(const struct topic_table_options *options) m
 /* All subscribers must be gone. */
 void topic_table_free(struct topic_table *table);
 size_t topic_table_len(const struct topic_table *table);
+/* Changes whenever the set of Cluster names may have changed (a Service or a port came or went). */
+uint64_t topic_table_clusters_version(const struct topic_table *table);
 
-/* The newest catalog (borrowed until the next call); marks the topics of changed Services. Refreshing is topic_table_work(). */
-void topic_table_publish(struct topic_table *table, const struct catalog *catalog);
+/* The newest catalog (borrowed until the next call), taken at `now_us`; marks the topics of changed Services. Refreshing is
+ * topic_table_work(). */
+void topic_table_publish(struct topic_table *table, const struct catalog *catalog, uint64_t now_us);
 /* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left. */
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 

@@ -16,21 +16,30 @@
 static void on_work(void *ctx)
 {
     struct worker *worker = ctx;
+    bool more = topic_table_work(worker->topics, clock_monotonic_us() + WORKER_TURN_US);
 
-    if (topic_table_work(worker->topics, clock_monotonic_us() + WORKER_TURN_US))
+    /* Until every stream that can take its list has it: readers that stall are not waited for. */
+    if (more || !grpc_server_idle(worker->server)) {
         deferred_schedule(worker->loop, &worker->work);
+    } else if (worker->fanning_out) {
+        worker->fanning_out = false;
+        counter_set(&worker->stats.fanout_us, loop_update_now(worker->loop) - worker->catalog_at_us);
+    }
 }
 
 static void on_catalog(void *ctx, void *value)
 {
     struct worker *worker = ctx;
     const struct catalog *catalog = value;
+    uint64_t clusters = topic_table_clusters_version(worker->topics);
 
     worker->catalog_at_us = loop_update_now(worker->loop);
+    worker->fanning_out = true;
     counter_add(&worker->stats.catalogs, 1);
-    topic_table_publish(worker->topics, catalog);
+    topic_table_publish(worker->topics, catalog, worker->catalog_at_us);
     catalog_unref(catalog);
-    xds_streams_touch_wildcard(worker);
+    if (topic_table_clusters_version(worker->topics) != clusters)
+        xds_streams_touch_wildcard(worker);
     on_work(worker);
 }
 
@@ -52,7 +61,38 @@ void worker_note_written(struct worker *worker, uint64_t received_us)
         return;
     now = loop_update_now(worker->loop);
     histogram_observe_us(&worker->stats.convergence, now > received_us ? now - received_us : 0);
-    counter_set(&worker->stats.fanout_us, now - worker->catalog_at_us);
+}
+
+/* ---- limits ---- */
+
+void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change)
+{
+    uint64_t *connection = rpc_connection_tally(rpc);
+
+    *connection += (uint64_t)change;
+    counter_add(&worker->stats.subscriptions, (uint64_t)change);
+    counter_set(&worker->stats.topics, topic_table_len(worker->topics));
+}
+
+enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err)
+{
+    if (*rpc_connection_tally(rpc) > CONNECTION_SUBSCRIPTIONS_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one connection",
+                    CONNECTION_SUBSCRIPTIONS_MAX);
+    if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one serving thread",
+                    WORKER_SUBSCRIPTIONS_MAX);
+    return CODE_OK;
+}
+
+bool worker_may_complain(struct worker *worker)
+{
+    uint64_t now = loop_now_us(worker->loop);
+
+    if (worker->complained_us && now - worker->complained_us < WORKER_COMPLAINT_US)
+        return false;
+    worker->complained_us = now;
+    return true;
 }
 
 /* ---- connections ---- */
@@ -67,6 +107,7 @@ static void on_handover(void *ctx)
 {
     struct handover *handover = ctx;
 
+    counter_add(&handover->worker->arrived, 1);
     grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer);
     free(handover);
 }
@@ -90,7 +131,7 @@ uint64_t worker_load(const struct worker *worker)
     const struct grpc_server_stats *stats = grpc_server_stats(worker->server);
 
     return counter_get(&stats->calls) + counter_get(&stats->connections) +
-           counter_get(&worker->adopted) - counter_get(&stats->connections_total);
+           counter_get(&worker->adopted) - counter_get(&worker->arrived);
 }
 
 struct worker_message {
@@ -163,7 +204,7 @@ enum code worker_new(const struct worker_options *options, struct worker **ret_w
     enum code code;
 
     worker->options = *options;
-    list_init(&worker->streams);
+    list_init(&worker->wildcards);
     list_init(&worker->health_watchers);
     deferred_init(&worker->work, on_work, worker);
     code = loop_new(&worker->loop, err);

@@ -20,11 +20,19 @@ struct worker_stats {
     struct counter push_bytes;
     struct counter acks, nacks, stale_nonces;
     struct counter refused_streams; /* ended for a limit or a malformed request */
-    struct counter topics;          /* gauge */
+    struct counter too_large;       /* resources not sent because no client would accept the message */
+    struct counter subscriptions;   /* gauge */
+    struct counter topics;          /* gauge: distinct resources subscribed to */
     struct counter catalogs;        /* taken from the mailbox */
-    struct counter fanout_us;       /* the last fan-out: from the mailbox to the last write */
+    struct counter fanout_us;       /* the last fan-out: from the mailbox until nothing was left to send */
     struct histogram convergence;   /* object received → written to a client */
 };
+
+/* What subscriptions may cost in all: about 700 bytes each where every name is another. */
+#define WORKER_SUBSCRIPTIONS_MAX 1000000
+#define CONNECTION_SUBSCRIPTIONS_MAX 20000
+/* One line per loop and second about clients that misbehave; the others are only counted. */
+#define WORKER_COMPLAINT_US 1000000
 
 struct worker_options {
     unsigned index;
@@ -39,9 +47,11 @@ struct worker {
     struct grpc_server *server;
     struct topic_table *topics;
     struct worker_stats stats;
-    struct list streams;         /* xds_stream, for wildcard subscriptions */
+    struct list wildcards;       /* xds_stream with a wildcard subscription */
     struct list health_watchers; /* health_stream */
     uint64_t catalog_at_us; /* when the newest catalog was taken */
+    bool fanning_out;       /* its fan-out is not through yet */
+    uint64_t complained_us;
     bool draining;
     struct xds_request request; /* scratch: keeps its memory from message to message */
     /* the worker's own */
@@ -49,6 +59,7 @@ struct worker {
     struct latest *mailbox;
     struct deferred work;
     struct counter adopted; /* connections handed over so far (control thread) */
+    struct counter arrived; /* of these, those that came here */
 };
 
 enum code worker_new(const struct worker_options *options, struct worker **ret_worker, struct err *err) must_check;
@@ -66,6 +77,12 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
+/* A subscription of `rpc`'s connection came (+1) or went (-1). */
+void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
+/* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */
+enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
+/* Whether a line about a misbehaving client may be logged now. */
+bool worker_may_complain(struct worker *worker);
 /* A message that brings a change of `received_us` has been written (0: no change, only an answer). */
 void worker_note_written(struct worker *worker, uint64_t received_us);
 

@@ -7,7 +7,7 @@
 #include "serve/worker.h"
 
 struct xds_stream {
-    struct list link; /* worker's */
+    struct list wildcard; /* worker's list, with a wildcard subscription */
     struct rpc *rpc;
     struct worker *worker;
     struct xds_session *session;
@@ -61,19 +61,23 @@ static void host_subscribe(void *ctx, struct xds_subscription *subscription)
     tie->stream = stream;
     tie->subscriber.changed = on_topic_changed;
     if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type], subscription->name,
-                        client_namespace(stream), &tie->subscriber, NULL))
+                        client_namespace(stream), &tie->subscriber, NULL)) {
         subscription->host = tie;
-    else
+        worker_count_subscription(stream->worker, stream->rpc, 1);
+    } else {
         free(tie); /* malformed: remembered by the session, never answered */
+    }
 }
 
-static void host_unsubscribe(void *ctx unused_arg, struct xds_subscription *subscription)
+static void host_unsubscribe(void *ctx, struct xds_subscription *subscription)
 {
+    struct xds_stream *stream = ctx;
     struct xds_tie *tie = subscription->host;
 
     if (!tie)
         return;
     topic_unsubscribe(&tie->subscriber);
+    worker_count_subscription(stream->worker, stream->rpc, -1);
     free(tie);
     subscription->host = NULL;
 }
@@ -134,13 +138,15 @@ static const struct xds_host host = {
 
 void xds_streams_touch_wildcard(struct worker *worker)
 {
-    list_for_each(node, &worker->streams)
-    {
-        struct xds_stream *stream = container_of(node, struct xds_stream, link);
+    list_for_each(node, &worker->wildcards)
+        xds_session_touch_wildcard(container_of(node, struct xds_stream, wildcard)->session, XDS_CLUSTER);
+}
 
-        if (xds_session_has_wildcard(stream->session, XDS_CLUSTER))
-            xds_session_touch_wildcard(stream->session, XDS_CLUSTER);
-    }
+static void join_wildcards(struct xds_stream *stream)
+{
+    list_remove(&stream->wildcard);
+    if (xds_session_has_wildcard(stream->session, XDS_CLUSTER))
+        list_append(&stream->worker->wildcards, &stream->wildcard);
 }
 
 /* ---- the RPC ---- */
@@ -152,8 +158,7 @@ static void on_open(struct rpc *rpc)
     stream->rpc = rpc;
     stream->worker = rpc_server_ctx(rpc);
     stream->session = xds_session_new(&host, stream);
-    list_init(&stream->link);
-    list_append(&stream->worker->streams, &stream->link);
+    list_init(&stream->wildcard);
     counter_add(&stream->worker->stats.streams_xds, 1);
     rpc_set_state(rpc, stream);
 }
@@ -162,9 +167,11 @@ static void refuse(struct xds_stream *stream, struct err *err)
 {
     char peer[ADDRESS_TEXT_MAX];
 
-    address_format(rpc_peer(stream->rpc), peer);
     counter_add(&stream->worker->stats.refused_streams, 1);
-    log_warn(LOG_SERVE, "xds stream refused", KV_STR("peer", peer), KV_ERR(err));
+    if (worker_may_complain(stream->worker)) {
+        address_format(rpc_peer(stream->rpc), peer);
+        log_warn(LOG_SERVE, "xds stream refused", KV_STR("peer", peer), KV_ERR(err));
+    }
     rpc_finish(stream->rpc, err->code, err->msg);
 }
 
@@ -172,6 +179,8 @@ static void log_nack(const struct xds_stream *stream, const struct xds_request *
 {
     char peer[ADDRESS_TEXT_MAX];
 
+    if (!worker_may_complain(stream->worker))
+        return;
     address_format(rpc_peer(stream->rpc), peer);
     log_warn(LOG_SERVE, "client refused a response; it is not sent again", KV_STR("peer", peer),
              KV_TEXT("type", request->type_url),
@@ -190,10 +199,12 @@ static void on_message(struct rpc *rpc, struct str message)
 
     counter_add(&stats->requests, 1);
     if (xds_request_parse(message, request, &err) != CODE_OK ||
-        xds_session_request(stream->session, request, &err) != CODE_OK) {
+        xds_session_request(stream->session, request, &err) != CODE_OK ||
+        worker_check_subscriptions(stream->worker, rpc, &err) != CODE_OK) {
         refuse(stream, &err);
         return;
     }
+    join_wildcards(stream);
     after = xds_session_stats(stream->session);
     counter_add(&stats->acks, after->acks - before.acks);
     counter_add(&stats->stale_nonces, after->stale - before.stale);
@@ -246,10 +257,9 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     struct xds_stream *stream = rpc_state(rpc);
     struct worker_stats *stats = &stream->worker->stats;
 
-    list_remove(&stream->link);
+    list_remove(&stream->wildcard);
     xds_session_free(stream->session);
     counter_set(&stats->streams_xds, counter_get(&stats->streams_xds) - 1);
-    counter_set(&stats->topics, topic_table_len(stream->worker->topics));
     free(stream);
 }
 

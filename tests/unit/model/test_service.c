@@ -255,9 +255,9 @@ Test(service, of_an_external_name_has_neither_ports_nor_backends)
 Test(service, does_not_depend_on_the_order_of_its_slices)
 {
     static const struct slice_text texts[] = {
-        {.name = "a", .ports = "=80", .endpoints = "10.0.0.1@a 10.0.0.2@b 10.0.0.3"},
-        {.name = "b", .ports = "=80", .endpoints = "10.0.0.2@c 10.0.0.4@a"},
-        {.name = "c", .ports = "=81", .endpoints = "10.0.0.1@a 10.0.0.5@b/d"},
+        {.name = "a", .ports = "=81", .endpoints = "10.0.0.1@a 10.0.0.5@b/d"},
+        {.name = "b", .ports = "=80", .endpoints = "10.0.0.1@a 10.0.0.2@b 10.0.0.3"},
+        {.name = "c", .ports = "=80", .endpoints = "10.0.0.2@c 10.0.0.4@a"},
     };
     static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};

@@ -294,7 +294,7 @@ Test(conn, sets_what_finds_dead_peers_and_delays_nothing)
     static const struct {
         int level, name, value;
     } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
-                   {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000},
+                   {IPPROTO_TCP, TCP_USER_TIMEOUT, 150000},
                    {SOL_SOCKET, SO_KEEPALIVE, 1}};
     int fd = near_descriptor();
 

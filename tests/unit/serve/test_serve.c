@@ -65,7 +65,8 @@ Test(serve, dumps_an_empty_list_of_streams, .timeout = 20)
 
     set_up(&fixture);
     dump = (struct dump_fixture){fixture.loop, NULL};
-    serve_dump_streams(fixture.serve, on_dump, &dump);
+    cr_assert(serve_dump_streams(fixture.serve, on_dump, &dump));
+    cr_assert_not(serve_dump_streams(fixture.serve, on_dump, &dump), "one at a time");
     loop_run(fixture.loop);
     cr_assert_str_eq(dump.text, "{\"streams\":[]}\n");
     free(dump.text);
@@ -78,7 +79,7 @@ Test(serve, is_torn_down_with_a_dump_under_way, .timeout = 20)
     struct dump_fixture dump = {0};
 
     set_up(&fixture);
-    serve_dump_streams(fixture.serve, on_dump, &dump);
+    cr_assert(serve_dump_streams(fixture.serve, on_dump, &dump));
     loop_close_posts(fixture.loop);
     serve_free(fixture.serve);
     loop_free(fixture.loop);

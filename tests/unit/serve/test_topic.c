@@ -25,7 +25,7 @@ static struct topic_table *make_table(enum unknown_names unknown)
 
 static void publish(struct topic_table *table, const struct catalog *catalog)
 {
-    topic_table_publish(table, catalog);
+    topic_table_publish(table, catalog, 1);
     while (topic_table_work(table, UINT64_MAX))
         ;
 }
@@ -93,6 +93,7 @@ Test(topic, of_an_unknown_service_is_empty_and_fills_when_it_appears)
     catalog = catalog_without_greeter(catalog);
     publish(table, catalog);
     cr_assert_eq(list.changes, 2);
+    cr_assert_eq(list.subscriber.topic->received_us, 1);
     cr_assert_not_null(list.subscriber.topic->blob);
     topic_unsubscribe(&list.subscriber);
     catalog_unref(catalog);
@@ -163,6 +164,35 @@ Test(topic, a_listener_moves_to_the_numbered_cluster_once_its_port_resolves)
     cr_assert_not_null(memmem(listener.subscriber.topic->blob->bytes, listener.subscriber.topic->blob->len,
                               "shop/greeter:8001", strlen("shop/greeter:8001")));
     topic_unsubscribe(&listener.subscriber);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+Test(topic, full_names_are_shared_by_clients_of_every_namespace)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture ours = {.subscriber.changed = on_changed}, theirs = ours;
+
+    cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), STR("shop"), &ours.subscriber, NULL));
+    cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), STR("web"), &theirs.subscriber, NULL));
+    cr_assert_eq(ours.subscriber.topic, theirs.subscriber.topic);
+    topic_unsubscribe(&ours.subscriber);
+    topic_unsubscribe(&theirs.subscriber);
+    topic_table_free(table);
+}
+
+Test(topic, the_set_of_clusters_changes_with_services_not_with_endpoints)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *catalog = catalog_with_greeter(NULL, one, 1);
+    uint64_t version = topic_table_clusters_version(table);
+
+    publish(table, catalog);
+    cr_assert_neq(topic_table_clusters_version(table), version);
+    version = topic_table_clusters_version(table);
+    catalog = catalog_with_greeter(catalog, two, 2);
+    publish(table, catalog);
+    cr_assert_eq(topic_table_clusters_version(table), version);
     catalog_unref(catalog);
     topic_table_free(table);
 }

@@ -5,7 +5,9 @@
  *
  * Levels: error = an operator must act; warn = degraded, and says what happens next; info = life
  *         cycle only; debug = anything. Never logs secrets, and values from peers are escaped and cut.
- * Threads: any; a line is written with one write(2).
+ * Threads: any; a line is written with one write(2) of at most PIPE_BUF bytes.
+ * Never:   waits for who reads stderr. Lines that do not go through are lost; the next one that does
+ *          says how many.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -18,7 +20,6 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 /* The layer that speaks. */
 #define LOG_MAIN "main"
-#define LOG_LOOP "loop"
 #define LOG_NET "net"
 #define LOG_KUBE "kube"
 #define LOG_CONTROLLER "controller"

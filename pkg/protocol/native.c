@@ -142,54 +142,39 @@ enum code native_session_request(struct native_session *session, struct str mess
 
 /* ---- responses ---- */
 
-static void put_version(struct buf *head, uint64_t version)
+/* Why there is no list at all: the client keeps the one it had, so the response carries no version. */
+static const char *obstacle(const struct native_list *list)
 {
-    char text[17];
-
-    snprintf(text, sizeof(text), "%016llx", (unsigned long long)version);
-    wire_put_bytes(head, WATCH_RESPONSE_VERSION, str_of(text));
-}
-
-/* What went wrong has a version too, so that it is said once. */
-static void put_problem(struct native_session *session, struct native_target *target,
-                        const char *problem, uint64_t version, struct buf *head)
-{
-    wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
-    put_version(head, version);
-    wire_put_bytes(head, WATCH_RESPONSE_PROBLEM, str_of(problem));
-    target->sent_version = version;
-    session->stats.problems++;
-}
-
-static const char *problem_of(const struct native_list *list)
-{
-    if (list->problem)
+    if (!list->blob)
         return list->problem;
     if (list->blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
         return "the list is too long for one message";
     return NULL;
 }
 
+static void put_problem(struct native_session *session, const char *problem, struct buf *head)
+{
+    wire_put_bytes(head, WATCH_RESPONSE_PROBLEM, str_of(problem));
+    session->stats.problems++;
+}
+
 static bool say(struct native_session *session, struct native_target *target, struct buf *head,
                 struct blob **ret_blob)
 {
     struct native_list list = {0};
-    const char *problem;
+    const char *missing;
 
     session->host->resolve(session->ctx, target, &list);
-    problem = problem_of(&list);
-    if (problem)
-        list.version = hash_content(problem, strlen(problem));
+    missing = obstacle(&list);
+    if (missing)
+        list.version = hash_content(missing, strlen(missing)); /* so that it is said once */
     if (list.version == target->sent_version)
         return false;
-    *ret_blob = NULL;
-    if (problem) {
-        put_problem(session, target, problem, list.version, head);
-    } else {
-        wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
-        target->sent_version = list.version;
-        *ret_blob = blob_ref(list.blob);
-    }
+    target->sent_version = list.version;
+    wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
+    *ret_blob = missing ? NULL : blob_ref(list.blob);
+    if (missing || list.problem)
+        put_problem(session, missing ? missing : list.problem, head);
     session->stats.responses++;
     return true;
 }

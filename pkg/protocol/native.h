@@ -33,7 +33,7 @@ struct native_target {
 struct native_list {
     uint64_t version;    /* not 0 */
     struct blob *blob;   /* a WatchResponse without target; borrowed until the next call to the host */
-    const char *problem; /* why the name has no list, for people; NULL: all is well. Then blob is ignored. */
+    const char *problem; /* why the list is empty, or, where blob is NULL, why there is none; for people; NULL: all is well */
 };
 
 struct native_host {

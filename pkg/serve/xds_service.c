@@ -128,7 +128,20 @@ static void host_wake(void *ctx, bool answer)
     rpc_wake(stream->rpc, answer ? RPC_WAKE_ANSWER : RPC_WAKE_UPDATE);
 }
 
+/* The client keeps its last good list; the resource is looked at again when it changes. */
+static void host_refused(void *ctx, const struct xds_subscription *subscription, size_t len)
+{
+    struct xds_stream *stream = ctx;
+
+    counter_add(&stream->worker->stats.too_large, 1);
+    if (worker_may_complain(stream->worker))
+        log_warn(LOG_SERVE, "resource is too large for a client's message; its last good version stays",
+                 KV_STR("type", xds_type_name(subscription->type)), KV_TEXT("name", subscription->name),
+                 KV_U64("bytes", len), KV_U64("limit", XDS_RESPONSE_MAX));
+}
+
 static const struct xds_host host = {
+    .refused = host_refused,
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,

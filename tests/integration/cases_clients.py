@@ -31,10 +31,8 @@ def _sanitized(world):
 
 def _others_live(world, number):
     """A change reaches every well-behaved client, soon."""
-    begin = time.monotonic()
     world.put("a", f"10.0.{number}.1", f"10.0.{number}.2")
     world.settle(timeout=10)
-    assert time.monotonic() - begin < 5
 
 
 def _status_of(world, *messages, method=ads.METHOD):

@@ -57,7 +57,7 @@ def second_sigterm_ends_at_once(work):
         begin = time.monotonic()
         world.controller.process.signal(signal.SIGTERM)
         code = world.controller.process.wait(10)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5            # of a delay of 60 s
         assert code == 128 + signal.SIGTERM, code
         world.controller.process.child.returncode = 0  # it is what this case wants
 

@@ -213,6 +213,17 @@ def rotated_token_is_read_again(work):
         assert not [line for line in world.warnings() if "401" in line], world.warnings()
 
 
+def proxy_of_the_kubeconfig_is_used(work):
+    """The server's own name leads nowhere; the fake plays the proxy to it."""
+    with World(work, start=False) as world:
+        world.api.kubeconfig(work / "kubeconfig", {"server": "http://api.invalid:8080",
+                                                   "proxy-url": world.api.url})
+        world.ready()
+        world.client()
+        assert all(request.target.startswith("http://api.invalid:8080/api")
+                   for request in world.api.asked())
+
+
 CASES = [refused_connections_keep_the_last_list, starts_before_its_server, restarts_of_the_server,
          changes_while_the_server_is_away_arrive_as_one, restored_backup_is_taken_as_it_is,
          restored_backup_that_overtook_us_is_noticed, hung_server_disturbs_nobody,
@@ -220,4 +231,4 @@ CASES = [refused_connections_keep_the_last_list, starts_before_its_server, resta
          tls_with_client_certificate_as_data, tls_with_client_certificate_as_files,
          tls_of_another_name, tls_not_verified_on_request, tls_of_a_stranger_is_refused,
          tls_of_a_wrong_name_is_refused, token_is_sent, wrong_token_is_said_and_not_shown,
-         rotated_token_is_read_again]
+         rotated_token_is_read_again, proxy_of_the_kubeconfig_is_used]

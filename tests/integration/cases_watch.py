@@ -186,6 +186,7 @@ def events_byte_by_byte(work):
         world.api.put(fresh)
         world.put("b", "10.0.2.1")
         world.settle()
+        assert len(world.api.asked("endpointslices", "list")) == 1
 
 
 def malformed_events_are_never_skipped(work):

@@ -44,6 +44,7 @@ class Request:
     resource: str
     namespace: str | None
     verb: str                      # "list" (a first page), "page" (a later one), "watch"
+    target: str                    # as it was sent
     query: dict
     headers: dict                  # lower-case names
     connection: int
@@ -383,7 +384,7 @@ class FakeApiServer:
         request = self._parse(conn, line, headers)
         if request is None:
             await conn.answer(404, status_object(404, "no such path"),
-                              Request(0, "", None, "", {}, headers, 0))
+                              Request(0, "", None, "", "", {}, headers, 0))
             return
         with self._lock:
             self.requests.append(request)
@@ -424,6 +425,8 @@ class FakeApiServer:
     def _parse(conn, line, headers):
         method, target, _ = (line.split(" ") + ["", ""])[:3]
         path, _, query = target.partition("?")
+        if path.startswith("http://"):                 # as a proxy is asked
+            path = "/" + path.removeprefix("http://").partition("/")[2]
         query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         for plural, (prefix, _, _) in RESOURCES.items():
             if method != "GET" or not path.startswith(prefix + "/"):
@@ -433,7 +436,8 @@ class FakeApiServer:
             if parts[-1] != plural or len(parts) not in (1, 3) or (len(parts) == 3 and not namespace):
                 continue
             verb = "watch" if "watch" in query else "page" if "continue" in query else "list"
-            return Request(time.monotonic(), plural, namespace, verb, query, headers, conn.number)
+            return Request(time.monotonic(), plural, namespace, verb, target, query, headers,
+                           conn.number)
         return None
 
     # -- lists --

@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <pty.h>
 #include <unistd.h>
@@ -158,6 +160,61 @@ Test(log, cuts_long_values_between_characters)
     cr_assert_eq(strlen(strstr(output(), " v=") + 3), 1023 + 1);
 }
 
+/* JSON escapes take six bytes for one: the line stays whole and below what a pipe takes at once. */
+Test(log, cuts_values_shorter_where_the_line_would_be_too_long)
+{
+    char value[2000];
+    struct json *json = NULL;
+    struct err err = {0};
+
+    memset(value, '\x01', sizeof(value));
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+    log_info(LOG_MAIN, "m", KV_TEXT("a", str_make(value, sizeof(value))),
+             KV_TEXT("b", str_make(value, sizeof(value))),
+             KV_TEXT("c", str_make(value, sizeof(value))), KV_U64("d", 7));
+    cr_assert_leq(strlen(output()), PIPE_BUF);
+    cr_assert_eq(text[strlen(text) - 1], '\n');
+    cr_assert_eq(json_parse(str_of(text), &json, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(json_text(json_get(json, "a")).len, 128);
+    cr_assert_eq(json_number(json_get(json, "d")), 7);
+    json_free(json);
+}
+
+/* A pipe of one page that nobody reads is full after a few lines: none of the threads may wait. */
+Test(log, loses_and_counts_lines_that_nobody_reads, .timeout = 20)
+{
+    int ends[2];
+    ssize_t len;
+    size_t whole;
+    unsigned long long told = 0;
+    char *note;
+
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_geq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 0);
+    cr_assert_geq(dup2(ends[1], STDERR_FILENO), 0);
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
+    for (int i = 0; i < 500; i++)
+        log_info(LOG_MAIN, "x", KV_STR("who", "abcdefghijklmnop"));
+    len = read(ends[0], text, sizeof(text));
+    cr_assert_gt(len, 0);
+    whole = 0;
+    for (ssize_t i = 0; i < len; i++)
+        whole += text[i] == '\n';
+    log_info(LOG_MAIN, "heard again");
+    len = read(ends[0], text, sizeof(text) - 1);
+    cr_assert_gt(len, 0);
+    text[len] = '\0';
+    note = strstr(text, " warn  main   log lines lost: nobody read them lines=");
+    cr_assert_not_null(note, "%s", text);
+    told = strtoull(strstr(note, "lines=") + 6, NULL, 10);
+    cr_assert_eq(told + whole, 500, "%llu lost, %zu read", told, whole);
+    cr_assert(str_ends_with(str_of(text), STR(" info  main   heard again\n")));
+    log_info(LOG_MAIN, "once");
+    len = read(ends[0], text, sizeof(text) - 1);
+    text[len] = '\0';
+    cr_assert_null(strstr(text, "lost"));
+}
+
 Test(log, leaves_errno_alone)
 {
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
@@ -170,7 +227,7 @@ Test(log, leaves_errno_alone)
 static void *write_lines(void *arg)
 {
     for (int i = 0; i < 500; i++)
-        log_info(LOG_LOOP, "x", KV_STR("who", arg));
+        log_info(LOG_MAIN, "x", KV_STR("who", arg));
     return NULL;
 }
 
@@ -185,7 +242,7 @@ Test(log, does_not_mix_the_lines_of_threads)
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         pthread_join(threads[i], NULL);
     for (struct str rest = str_of(output()); rest.len > 0; lines++)
-        cr_assert(str_ends_with(str_cut(&rest, '\n'), STR(" info  loop   x who=abcdefghijklmnop")));
+        cr_assert(str_ends_with(str_cut(&rest, '\n'), STR(" info  main   x who=abcdefghijklmnop")));
     cr_assert_eq(lines, 2000);
 }
 

@@ -5,9 +5,11 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "net/listener.h"
 
-/* libmicrohttpd polls its own descriptors behind one epoll fd; its idle timeouts need a look now and then. */
+/* libmicrohttpd polls its own descriptors behind one epoll fd; its idle timeouts need a look now and
+ * then. */
 #define ADMIN_HOUSEKEEPING_MS 1000
 
 struct admin {
@@ -19,14 +21,15 @@ struct admin {
     struct listener *listener;
     struct fd_watch *watch;
     struct timer *housekeeping;
+    struct deferred work;
     struct list waiting; /* requests whose reply comes later */
+    struct counter refused;
 };
 
 struct admin_request {
     struct list link;
     struct admin *admin;
     struct MHD_Connection *connection;
-    const struct admin_route *route;
     struct MHD_Response *response;
     unsigned status;
     bool suspended;
@@ -91,7 +94,8 @@ static enum MHD_Result answer_index(struct admin *admin, struct MHD_Connection *
     buf_printf(&text, "lookaside %s\n\n", LOOKASIDE_VERSION);
     for (size_t i = 0; i < admin->routes_len; i++)
         buf_printf(&text, "%-5s %-18s %s%s\n", admin->routes[i].method, admin->routes[i].path,
-                   admin->routes[i].help, admin->routes[i].local_only ? " (local clients only)" : "");
+                   admin->routes[i].help,
+                   admin->routes[i].local_only ? " (local clients only)" : "");
     result = answer(connection, MHD_HTTP_OK, buf_cstr(&text));
     buf_done(&text);
     return result;
@@ -100,7 +104,8 @@ static enum MHD_Result answer_index(struct admin *admin, struct MHD_Connection *
 /* Queues what the handler replied. */
 static enum MHD_Result finish(struct admin_request *request)
 {
-    enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, request->status, request->response);
 
     MHD_destroy_response(request->response);
     request->response = NULL;
@@ -114,7 +119,6 @@ static enum MHD_Result start(struct admin *admin, struct MHD_Connection *connect
 
     request->admin = admin;
     request->connection = connection;
-    request->route = route;
     list_init(&request->link);
     *request_state = request;
     route->handle(admin->ctx, request);
@@ -130,7 +134,8 @@ static char first_call; /* a marker: headers are there, the body is not */
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version unused_arg,
-                                  const char *body unused_arg, size_t *body_len, void **request_state)
+                                  const char *body unused_arg, size_t *body_len,
+                                  void **request_state)
 {
     struct admin *admin = ctx;
     const struct admin_route *route = find_route(admin, url);
@@ -153,7 +158,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed here\n");
     if (route->local_only && !is_local(connection))
         return answer(connection, MHD_HTTP_FORBIDDEN,
-                      "only clients on loopback or a unix socket may see this; use kubectl port-forward\n");
+                      "only clients on loopback or a unix socket may see this; "
+                      "use kubectl port-forward\n");
     return start(admin, connection, route, request_state);
 }
 
@@ -170,7 +176,8 @@ static void on_request_over(void *ctx unused_arg, struct MHD_Connection *connect
     free(request);
 }
 
-void admin_reply(struct admin_request *request, unsigned status, const char *content_type, struct str body)
+void admin_reply(struct admin_request *request, unsigned status, const char *content_type,
+                 struct str body)
 {
     request->status = status;
     request->response = make_response(content_type, body);
@@ -179,37 +186,38 @@ void admin_reply(struct admin_request *request, unsigned status, const char *con
     request->suspended = false;
     list_remove(&request->link);
     MHD_resume_connection(request->connection);
-    MHD_run(request->admin->daemon);
-}
-
-const char *admin_argument(struct admin_request *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+    deferred_schedule(request->admin->loop, &request->admin->work);
 }
 
 /* ---- life ---- */
+
+/* One MHD_run() may leave work that no event announces (a pipelined request, an answer's end): it
+ * then says "0 ms". The rest waits for the next turn, so that nobody can keep the loop here. */
+static void work(void *ctx)
+{
+    struct admin *admin = ctx;
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+
+    MHD_run(admin->daemon);
+    if (MHD_get_timeout(admin->daemon, &wait_ms) == MHD_YES && wait_ms == 0)
+        deferred_schedule(admin->loop, &admin->work);
+}
 
 static void on_accept(void *ctx, int fd, const struct address *peer)
 {
     struct admin *admin = ctx;
 
-    if (MHD_add_connection(admin->daemon, fd, (const struct sockaddr *)&peer->storage, peer->len) != MHD_YES)
+    if (MHD_add_connection(admin->daemon, fd, (const struct sockaddr *)&peer->storage, peer->len) !=
+        MHD_YES) {
+        counter_add(&admin->refused, 1);
         log_debug(LOG_ADMIN, "connection refused: too many");
-    MHD_run(admin->daemon);
+    }
+    deferred_schedule(admin->loop, &admin->work);
 }
 
 static void on_readable(void *ctx, int events unused_arg)
 {
-    struct admin *admin = ctx;
-
-    MHD_run(admin->daemon);
-}
-
-static void on_housekeeping(void *ctx)
-{
-    struct admin *admin = ctx;
-
-    MHD_run(admin->daemon);
+    work(ctx);
 }
 
 static enum code start_daemon(struct admin *admin, struct err *err)
@@ -217,9 +225,11 @@ static enum code start_daemon(struct admin *admin, struct err *err)
     const union MHD_DaemonInfo *info;
 
     admin->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, admin,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)ADMIN_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_request_over, NULL, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        on_request, admin, MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_MAX,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS_PER_IP_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)ADMIN_IDLE_S, MHD_OPTION_NOTIFY_COMPLETED,
+        on_request_over, NULL, MHD_OPTION_END);
     if (!admin->daemon)
         return fail(err, CODE_INTERNAL, "cannot start the admin server");
     info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -228,8 +238,9 @@ static enum code start_daemon(struct admin *admin, struct err *err)
     return fd_watch_new(admin->loop, info->epoll_fd, on_readable, admin, &admin->watch, err);
 }
 
-enum code admin_new(struct loop *loop, const struct address *address, const struct admin_route *routes, size_t routes_len,
-                    void *ctx, struct admin **ret_admin, struct err *err)
+enum code admin_new(struct loop *loop, const struct address *address,
+                    const struct admin_route *routes, size_t routes_len, void *ctx,
+                    struct admin **ret_admin, struct err *err)
 {
     CLEANUP(admin_freep) struct admin *admin = xcalloc(1, sizeof(*admin));
     enum code code;
@@ -239,13 +250,14 @@ enum code admin_new(struct loop *loop, const struct address *address, const stru
     admin->routes_len = routes_len;
     admin->ctx = ctx;
     list_init(&admin->waiting);
+    deferred_init(&admin->work, work, admin);
     code = start_daemon(admin, err);
     if (code == CODE_OK)
         code = listener_new(loop, address, on_accept, admin, &admin->listener, err);
     if (code != CODE_OK)
         return code;
     fd_watch_set(admin->watch, FD_READABLE);
-    admin->housekeeping = timer_new(loop, on_housekeeping, admin);
+    admin->housekeeping = timer_new(loop, work, admin);
     timer_repeat(admin->housekeeping, ADMIN_HOUSEKEEPING_MS, ADMIN_HOUSEKEEPING_MS);
     *ret_admin = TAKE(admin);
     return CODE_OK;
@@ -259,6 +271,9 @@ void admin_free(struct admin *admin)
     while (!list_empty(&admin->waiting))
         admin_reply(container_of(admin->waiting.next, struct admin_request, link),
                     MHD_HTTP_SERVICE_UNAVAILABLE, "text/plain", STR("shutting down\n"));
+    if (admin->daemon)
+        MHD_run(admin->daemon);
+    deferred_cancel(&admin->work);
     timer_free(admin->housekeeping);
     fd_watch_free(admin->watch);
     if (admin->daemon)
@@ -269,4 +284,9 @@ void admin_free(struct admin *admin)
 const struct address *admin_address(const struct admin *admin)
 {
     return listener_address(admin->listener);
+}
+
+uint64_t admin_refused(const struct admin *admin)
+{
+    return counter_get(&admin->refused);
 }

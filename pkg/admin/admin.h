@@ -1,9 +1,12 @@
 /*
  * The admin port: health, readiness, metrics and dumps over HTTP/1.1.
  *
- * A route may be local_only: it answers only clients on loopback or a unix socket (kubectl port-forward reaches them), 403 to others.
+ * A route may be local_only: it answers only clients on loopback or a unix socket (kubectl
+ * port-forward reaches them), 403 to others.
  * Threads: everything on the loop given.
- * Limits:  ADMIN_CONNECTIONS_MAX connections, ADMIN_IDLE_S seconds idle, bodies of requests are discarded.
+ * Limits:  ADMIN_CONNECTIONS_MAX connections, ADMIN_CONNECTIONS_PER_IP_MAX of one address, so that
+ *          nobody locks the kubelet out; ADMIN_IDLE_S seconds idle, also between two requests and
+ *          inside one. Bodies of requests are discarded.
  */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
@@ -13,8 +16,8 @@
 #include "net/address.h"
 
 #define ADMIN_CONNECTIONS_MAX 256
-#define ADMIN_IDLE_S 30
-#define ADMIN_ROUTES_MAX 32
+#define ADMIN_CONNECTIONS_PER_IP_MAX 32
+#define ADMIN_IDLE_S 10
 
 struct admin;
 struct admin_request;
@@ -29,16 +32,19 @@ struct admin_route {
 };
 
 /* `routes` are borrowed for life. */
-enum code admin_new(struct loop *loop, const struct address *address, const struct admin_route *routes, size_t routes_len,
-                    void *ctx, struct admin **ret_admin, struct err *err) must_check;
-/* Requests that wait for a reply must be gone or are answered with 503; their handles are dead afterwards. */
+enum code admin_new(struct loop *loop, const struct address *address,
+                    const struct admin_route *routes, size_t routes_len, void *ctx,
+                    struct admin **ret_admin, struct err *err) must_check;
+/* Requests that wait for a reply must be gone or are answered with 503; their handles are dead
+ * afterwards. */
 void admin_free(struct admin *admin);
 DEFINE_CLEANUP(struct admin, admin_free)
 const struct address *admin_address(const struct admin *admin);
+/* Connections that passed a limit, so far. */
+uint64_t admin_refused(const struct admin *admin);
 
 /* The body is copied. */
-void admin_reply(struct admin_request *request, unsigned status, const char *content_type, struct str body);
-/* A query argument, or NULL. Borrowed until the reply. */
-const char *admin_argument(struct admin_request *request, const char *name);
+void admin_reply(struct admin_request *request, unsigned status, const char *content_type,
+                 struct str body);
 
 #endif

@@ -45,8 +45,6 @@ void histogram_observe_us(struct histogram *histogram, uint64_t us);
 /* Adds `from` to `to` (a scrape summing the threads' histograms). */
 void histogram_merge(struct histogram *to, const struct histogram *from);
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
-
 /* # HELP and # TYPE; once per family, before its samples. */
 void metric_write_head(struct buf *out, const char *name, const char *type, const char *help);
 /* labels: `resource="services",x="y"` or NULL; values that come from outside must be escaped by

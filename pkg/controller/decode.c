@@ -93,9 +93,8 @@ static enum code decode_type(const struct json *spec, enum service_type *ret_typ
     return CODE_OK;
 }
 
-static enum code decode_service_port(const struct json *json, const char *path,
-                                     struct arena *arena, struct service_spec_port *ret_port,
-                                     struct err *err)
+static enum code decode_service_port(const struct json *json, const char *path, struct arena *arena,
+                                     struct service_spec_port *ret_port, struct err *err)
 {
     struct str name, app_protocol;
     uint64_t number;

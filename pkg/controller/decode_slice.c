@@ -4,7 +4,6 @@
 
 #define PATH_SIZE 48
 
-
 static enum code expect_object(const struct json *json, const char *path, struct err *err)
 {
     if (json_type(json) == JSON_OBJECT)
@@ -98,8 +97,8 @@ static enum code decode_conditions(const struct json *json, const char *path,
     return CODE_OK;
 }
 
-static enum code decode_target(const struct json *json, const char *path,
-                               struct endpoint *endpoint, struct err *err)
+static enum code decode_target(const struct json *json, const char *path, struct endpoint *endpoint,
+                               struct err *err)
 {
     const struct json *target = NULL;
     char inner[PATH_SIZE + 16];
@@ -157,12 +156,11 @@ static enum code decode_endpoint(struct slice_builder *builder, const struct jso
 }
 
 /* `key` is "ports" or "endpoints". */
-static enum code decode_items(struct slice_builder *builder, const struct json *object,
-                              const char *key,
-                              enum code (*decode)(struct slice_builder *builder,
-                                                  const struct json *json, const char *path,
-                                                  struct err *err),
-                              struct err *err)
+static enum code
+decode_items(struct slice_builder *builder, const struct json *object, const char *key,
+             enum code (*decode)(struct slice_builder *builder, const struct json *json,
+                                 const char *path, struct err *err),
+             struct err *err)
 {
     const struct json *array = NULL;
     char path[PATH_SIZE];

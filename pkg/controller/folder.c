@@ -36,7 +36,7 @@ struct folder {
     struct file **files; /* sorted by name */
     size_t len, cap;
     struct claims claims;
-    uint64_t again_us; /* when to look again; 0: no need */
+    uint64_t again_us;    /* when to look again; 0: no need */
     struct manifest said; /* kinds that were named in the log already: `ignored` only */
     bool crowded;         /* more files than the limit; said once */
     struct folder_stats stats;
@@ -292,8 +292,8 @@ static void look_at(struct folder *folder, int dir, const char *name, uint64_t n
     if (!file->again && stamp_equal(&stamp, &file->stamp))
         return;
     /* Not read yet: its stamp still differs when the next look comes. */
-    file->again = file->busy_us == 0 ||
-                  !in_grace(folder, &file->busy_us, FOLDER_WRITER_GRACE_US, now_us);
+    file->again =
+        file->busy_us == 0 || !in_grace(folder, &file->busy_us, FOLDER_WRITER_GRACE_US, now_us);
     if (file->again)
         file->stamp = stamp;
 }

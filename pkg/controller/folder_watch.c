@@ -60,8 +60,9 @@ enum code folder_watch_new(struct loop *loop, const char *path, folder_event_fn 
     watch->fn = fn;
     watch->ctx = ctx;
     watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (watch->fd < 0 || inotify_add_watch(watch->fd, path,
-                                           WRITING_MASK | CHANGED_MASK | LOST_MASK | IN_ONLYDIR) < 0) {
+    if (watch->fd < 0 ||
+        inotify_add_watch(watch->fd, path, WRITING_MASK | CHANGED_MASK | LOST_MASK | IN_ONLYDIR) <
+            0) {
         int error = errno;
 
         folder_watch_free(watch);

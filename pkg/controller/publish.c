@@ -37,8 +37,7 @@ static const struct service *build(struct publisher *publisher, const struct gro
     if (!object)
         return NULL;
     slices = xmalloc((group->slices_len + 1) * sizeof(const struct slice *));
-    list_for_each(link, &group->slices)
-    {
+    list_for_each (link, &group->slices) {
         slices[len++] = container_of(link, struct object, link)->value.slice;
     }
     spec = object->value.service->spec;
@@ -74,8 +73,9 @@ static void set_hold(struct publisher *publisher, struct group *group, enum hold
 }
 
 /* Puts the change into the edit; true if there is one. */
-static bool put_change(struct publisher *publisher, const struct group *group, struct catalog_edit *edit,
-                       const struct service *before, const struct service *after)
+static bool put_change(struct publisher *publisher, const struct group *group,
+                       struct catalog_edit *edit, const struct service *before,
+                       const struct service *after)
 {
     struct counter *endpoints = &publisher->stats->endpoints;
 
@@ -92,8 +92,8 @@ static bool put_change(struct publisher *publisher, const struct group *group, s
 }
 
 /* True if the edit got something. *ret_until_us: when a hold in force ends, 0: there is none. */
-static bool publish_group(struct publisher *publisher, struct group *group, struct catalog_edit *edit,
-                          uint64_t now, uint64_t *ret_until_us)
+static bool publish_group(struct publisher *publisher, struct group *group,
+                          struct catalog_edit *edit, uint64_t now, uint64_t *ret_until_us)
 {
     const struct service *before =
         catalog_find(publisher->catalog, group->namespace_name, group->name);
@@ -161,8 +161,7 @@ static void on_timer(void *ctx)
     uint64_t now = loop_now_us(publisher->options.loop);
     uint64_t next = UINT64_MAX;
 
-    list_for_each_safe(link, &publisher->later)
-    {
+    list_for_each_safe (link, &publisher->later) {
         struct group *group = container_of(link, struct group, pending);
 
         if (group->due_us <= now)

@@ -20,10 +20,11 @@ struct source {
 };
 
 /* One sample: <name>{resource="...",namespace="..."}. */
-void source_write_u64(struct buf *out, const char *name, const char *resource, const char *namespace_name,
-                      uint64_t value);
+void source_write_u64(struct buf *out, const char *name, const char *resource,
+                      const char *namespace_name, uint64_t value);
 /* The whole family for a source with one collection is head and sample; with several, one head. */
 void source_write_staleness_head(struct buf *out);
-void source_write_staleness(struct buf *out, const char *resource, const char *namespace_name, uint64_t us);
+void source_write_staleness(struct buf *out, const char *resource, const char *namespace_name,
+                            uint64_t us);
 
 #endif

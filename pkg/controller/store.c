@@ -209,7 +209,8 @@ static enum code decode(enum object_kind kind, const struct json *json,
 
 static void log_bad(const struct controller_scope *scope, const struct err *err, bool kept)
 {
-    log_warn(LOG_CONTROLLER, kept ? "bad object: its last good version stays" : "bad object: skipped",
+    log_warn(LOG_CONTROLLER,
+             kept ? "bad object: its last good version stays" : "bad object: skipped",
              KV_STR("kind", kind_names[scope->kind]), KV_STR("source", scope->label), KV_ERR(err));
 }
 
@@ -314,8 +315,7 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
         object->next = (struct value){NULL, NULL};
         object->has_next = false;
     }
-    if (object->seen != scope->list ||
-        (value_empty(object->value) && object->bad_message == 0))
+    if (object->seen != scope->list || (value_empty(object->value) && object->bad_message == 0))
         object_remove(scope, object, now);
 }
 

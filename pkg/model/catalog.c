@@ -194,8 +194,8 @@ void catalog_put(struct catalog_edit *edit, const struct service *service)
     if (found) {
         service_unref(draft->services[at]);
     } else {
-        draft->services = xgrow(draft->services, &draft->cap, draft->len,
-                                sizeof(const struct service *));
+        draft->services =
+            xgrow(draft->services, &draft->cap, draft->len, sizeof(const struct service *));
         memmove(draft->services + at + 1, draft->services + at,
                 (draft->len - at) * sizeof(const struct service *));
         draft->len++;
@@ -224,8 +224,8 @@ static bool draft_changes(const struct draft *draft, const struct leaf *leaf)
 
     if (!draft->touched)
         return false;
-    return draft->len != len ||
-           (len > 0 && memcmp(draft->services, leaf->services, len * sizeof(*draft->services)) != 0);
+    return draft->len != len || (len > 0 && memcmp(draft->services, leaf->services,
+                                                   len * sizeof(*draft->services)) != 0);
 }
 
 static void draft_done(struct draft *draft)

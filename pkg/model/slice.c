@@ -252,8 +252,8 @@ const struct slice *slice_finish(struct slice_builder *builder, slice_wire_fn *w
     struct backend *backends;
 
     slice->ports = move_in(&box->arena, builder->ports, slice->ports_len, sizeof(*slice->ports));
-    slice->endpoints = move_in(&box->arena, builder->endpoints, slice->endpoints_len,
-                               sizeof(*slice->endpoints));
+    slice->endpoints =
+        move_in(&box->arena, builder->endpoints, slice->endpoints_len, sizeof(*slice->endpoints));
     backends = make_rows(slice, &box->arena);
     make_wires(slice, backends, &box->arena, wire);
     slice->backends = backends;

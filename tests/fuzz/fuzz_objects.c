@@ -59,8 +59,7 @@ static void check_service(unused_arg void *ctx, const struct service *service)
 static void on_publish(unused_arg void *ctx, const struct catalog *catalog)
 {
     catalog_each(catalog, check_service, NULL);
-    must_hold(catalog_len(catalog) <=
-              counter_get(&controller_stats(controller)->objects_services));
+    must_hold(catalog_len(catalog) <= counter_get(&controller_stats(controller)->objects_services));
     catalog_unref(catalog);
 }
 
@@ -71,7 +70,8 @@ static void apply(const struct json *item)
     const struct kube_sink *sink = controller_sink();
     struct str kind = json_text(json_get(item, "kind"));
     struct str verb = json_text(json_get(item, "verb"));
-    struct controller_scope *scope = scopes[str_eq(kind, STR("Service")) ? OBJECT_SERVICE : OBJECT_SLICE];
+    struct controller_scope *scope =
+        scopes[str_eq(kind, STR("Service")) ? OBJECT_SERVICE : OBJECT_SLICE];
 
     if (str_eq(verb, STR("remove")))
         sink->remove(scope, item);
@@ -103,7 +103,8 @@ static void apply_manifest(struct str text)
             json_free(tombstone);
         }
     } else {
-        must_hold(str_starts_with(str_of(err.msg), STR("line ")) || err.code != CODE_INVALID_ARGUMENT);
+        must_hold(str_starts_with(str_of(err.msg), STR("line ")) ||
+                  err.code != CODE_INVALID_ARGUMENT);
     }
     manifest_done(&manifest);
 }

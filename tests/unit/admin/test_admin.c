@@ -1,7 +1,9 @@
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "base/clock.h"
 #include "loop/thread.h"
 
 /* An admin port on a loop; requests are made by a thread of their own with plain sockets. */
@@ -16,9 +18,7 @@ struct admin_fixture {
 
 static void show_now(void *ctx unused_arg, struct admin_request *request)
 {
-    const char *name = admin_argument(request, "name");
-
-    admin_reply(request, 200, "text/plain", str_of(name ? name : "now"));
+    admin_reply(request, 200, "text/plain", STR("now"));
 }
 
 static void reply_late(void *ctx)
@@ -55,8 +55,9 @@ static void set_up(struct admin_fixture *fixture)
     cr_assert_eq(loop_new(&fixture->loop, &err), CODE_OK);
     cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
     fixture->timer = timer_new(fixture->loop, reply_late, fixture);
-    cr_assert_eq(admin_new(fixture->loop, &any, routes, ARRAY_LEN(routes), fixture, &fixture->admin, &err), CODE_OK, "%s",
-                 err.msg);
+    cr_assert_eq(admin_new(fixture->loop, &any, routes, ARRAY_LEN(routes), fixture,
+                           &fixture->admin, &err),
+                 CODE_OK, "%s", err.msg);
 }
 
 static void tear_down(struct admin_fixture *fixture)
@@ -67,16 +68,30 @@ static void tear_down(struct admin_fixture *fixture)
     loop_free(fixture->loop);
 }
 
+/* A connection from 127.0.0.`from`. */
+static int connect_from(const struct admin_fixture *fixture, unsigned from)
+{
+    const struct address *address = admin_address(fixture->admin);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in own = {.sin_family = AF_INET,
+                              .sin_addr = {htonl(INADDR_LOOPBACK - 1 + from)}};
+
+    if (bind(fd, (const struct sockaddr *)&own, sizeof(own)) != 0 ||
+        connect(fd, (const struct sockaddr *)&address->storage, address->len) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static void ask_blocking(void *ctx)
 {
     struct admin_fixture *fixture = ctx;
-    const struct address *address = admin_address(fixture->admin);
-    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = connect_from(fixture, 1);
     size_t len = 0;
     ssize_t got;
 
-    if (connect(fd, (const struct sockaddr *)&address->storage, address->len) == 0 &&
-        write(fd, fixture->request, strlen(fixture->request)) > 0) {
+    if (write(fd, fixture->request, strlen(fixture->request)) > 0) {
         while ((got = read(fd, fixture->answer + len, sizeof(fixture->answer) - 1 - len)) > 0)
             len += (size_t)got;
     }
@@ -101,9 +116,9 @@ Test(admin, answers_at_once, .timeout = 20)
     struct admin_fixture fixture;
 
     set_up(&fixture);
-    ask(&fixture, GET("/now?name=gopher"));
+    ask(&fixture, GET("/now"));
     cr_assert_not_null(strstr(fixture.answer, "HTTP/1.1 200"), "%s", fixture.answer);
-    cr_assert_not_null(strstr(fixture.answer, "\r\n\r\ngopher"), "%s", fixture.answer);
+    cr_assert_not_null(strstr(fixture.answer, "\r\n\r\nnow"), "%s", fixture.answer);
     tear_down(&fixture);
 }
 
@@ -124,10 +139,57 @@ Test(admin, says_404_405_and_an_index, .timeout = 20)
     set_up(&fixture);
     ask(&fixture, GET("/nothing"));
     cr_assert_not_null(strstr(fixture.answer, "HTTP/1.1 404"), "%s", fixture.answer);
-    ask(&fixture, "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    ask(&fixture, "POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n"
+                  "\r\n");
     cr_assert_not_null(strstr(fixture.answer, "HTTP/1.1 405"), "%s", fixture.answer);
     ask(&fixture, GET("/"));
     cr_assert_not_null(strstr(fixture.answer, "/late"), "%s", fixture.answer);
+    tear_down(&fixture);
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t found = 0;
+
+    for (text = strstr(text, word); text; text = strstr(text + 1, word))
+        found++;
+    return found;
+}
+
+#define KEPT(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
+
+/* What came in one piece is answered without waiting for the housekeeping between requests. */
+Test(admin, answers_pipelined_requests_at_once, .timeout = 20)
+{
+    struct admin_fixture fixture;
+    uint64_t begin;
+
+    set_up(&fixture);
+    begin = clock_monotonic_us();
+    ask(&fixture, KEPT("/now") KEPT("/late") KEPT("/now") KEPT("/late") KEPT("/now") GET("/late"));
+    cr_assert_lt(clock_monotonic_us() - begin, 700000);
+    cr_assert_eq(count(fixture.answer, "\r\n\r\nnow"), 3, "%s", fixture.answer);
+    cr_assert_eq(count(fixture.answer, "\r\n\r\nlate"), 3, "%s", fixture.answer);
+    tear_down(&fixture);
+}
+
+/* Half requests from one address fill that address' share and nobody else's. */
+Test(admin, lets_no_address_take_all_connections, .timeout = 20)
+{
+    struct admin_fixture fixture;
+    int fds[ADMIN_CONNECTIONS_PER_IP_MAX + 5];
+
+    set_up(&fixture);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = connect_from(&fixture, 2);
+        cr_assert_eq(write(fds[i], "GET /n", 6), 6);
+        loop_turn(fixture.loop, 100);
+    }
+    cr_assert_eq(admin_refused(fixture.admin), 5);
+    ask(&fixture, GET("/now"));
+    cr_assert_not_null(strstr(fixture.answer, "HTTP/1.1 200"), "%s", fixture.answer);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
     tear_down(&fixture);
 }
 
@@ -143,6 +205,7 @@ Test(admin, is_torn_down_with_a_request_that_waits, .timeout = 20)
         loop_turn(fixture.loop, 10);
     admin_free(fixture.admin);
     thread_join(thread);
+    cr_assert_not_null(strstr(fixture.answer, "HTTP/1.1 503"), "%s", fixture.answer);
     timer_free(fixture.timer);
     loop_close_posts(fixture.loop);
     loop_free(fixture.loop);

@@ -180,7 +180,7 @@ Test(log, cuts_values_shorter_where_the_line_would_be_too_long)
     json_free(json);
 }
 
-/* A pipe of one page that nobody reads is full after a few lines: none of the threads may wait. */
+/* A pipe of two pages that nobody reads is full after a few lines: none of the threads may wait. */
 Test(log, loses_and_counts_lines_that_nobody_reads, .timeout = 20)
 {
     int ends[2];
@@ -190,7 +190,7 @@ Test(log, loses_and_counts_lines_that_nobody_reads, .timeout = 20)
     char *note;
 
     cr_assert_eq(pipe(ends), 0);
-    cr_assert_geq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 0);
+    cr_assert_geq(fcntl(ends[1], F_SETPIPE_SZ, 8192), 0);
     cr_assert_geq(dup2(ends[1], STDERR_FILENO), 0);
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     for (int i = 0; i < 500; i++)

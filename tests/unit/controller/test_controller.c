@@ -214,7 +214,8 @@ Test(controller, keeps_the_last_good_version_of_a_bad_object)
     log = log_taken();
     cr_assert(strstr(log, "bad object: its last good version stays kind=EndpointSlice "
                           "source=endpointslices error=\"shop/a: endpoints[1].addresses[0]: "
-                          "'10.0.0.999' is no IPv4 address\""), "%s", log);
+                          "'10.0.0.999' is no IPv4 address\""),
+              "%s", log);
     cr_assert(strstr(log, "kind=Service source=services error=\"shop/greeter: spec.ports: missing"),
               "%s", log);
 }
@@ -404,7 +405,8 @@ Test(controller, keeps_what_is_published_when_a_source_ends)
     upsert(world.services, SERVICE_JSON("greeter", 8001));
     upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1")));
     turn();
-    upsert(world.slices, SLICE_JSON("b", "greeter", 1, READY("10.0.0.2"))); /* waits for its window */
+    upsert(world.slices,
+           SLICE_JSON("b", "greeter", 1, READY("10.0.0.2"))); /* waits for its window */
     controller_scope_free(world.slices);
     world.slices = NULL;
     turn_for_ms(30);

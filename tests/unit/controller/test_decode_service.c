@@ -25,12 +25,14 @@ static struct service_object *good(const char *text)
 
 Test(decode_service, reads_ports_and_identity)
 {
-    struct service_object *service = good(
-        "{'kind':'Service','metadata':{'namespace':'shop','name':'greeter','uid':'u1',"
-        "'resourceVersion':'7','labels':{'a':'b'}},'spec':{'type':'NodePort','clusterIP':'10.9.0.1',"
-        "'ports':[{'name':'grpc','port':8001,'targetPort':'grpc','protocol':'TCP',"
-        "'appProtocol':'kubernetes.io/h2c','nodePort':30000},{'name':'dns','port':53,'protocol':'UDP'},"
-        "{'name':'s','port':54,'protocol':'SCTP'}]},'status':{'loadBalancer':{}}}");
+    struct service_object *service =
+        good("{'kind':'Service','metadata':{'namespace':'shop','name':'greeter','uid':'u1',"
+             "'resourceVersion':'7','labels':{'a':'b'}},'spec':{'type':'NodePort','clusterIP':'10."
+             "9.0.1',"
+             "'ports':[{'name':'grpc','port':8001,'targetPort':'grpc','protocol':'TCP',"
+             "'appProtocol':'kubernetes.io/"
+             "h2c','nodePort':30000},{'name':'dns','port':53,'protocol':'UDP'},"
+             "{'name':'s','port':54,'protocol':'SCTP'}]},'status':{'loadBalancer':{}}}");
     const struct service_spec *spec = &service->spec;
 
     cr_assert(str_eq(spec->namespace_name, STR("shop")));
@@ -107,11 +109,14 @@ Test(decode_service, refuses_by_name_field_and_cause)
          "default/g: spec.ports[0].port: expected a number, found a string"},
         {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':65536}]}}",
          "default/g: spec.ports[0].port: expected a whole number from 0 to 65535, found 65536"},
-        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80},{'name':'b','port':81,'protocol':'tcp'}]}}",
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80},{'name':'b','port':81,'protocol':'"
+         "tcp'}]}}",
          "default/g: spec.ports[1].protocol: 'tcp' is no protocol"},
-        {"{'metadata':{'name':'g'},'spec':{'ports':[{'name':'a','port':80},{'name':'b','port':80}]}}",
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'name':'a','port':80},{'name':'b','port':80}]}"
+         "}",
          "default/g: spec.ports[1].port: 80 is already that of spec.ports[0]"},
-        {"{'metadata':{'name':'g'},'spec':{'ports':[{'name':'a','port':80},{'name':'a','port':81}]}}",
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'name':'a','port':80},{'name':'a','port':81}]}"
+         "}",
          "default/g: spec.ports[1].name: 'a' is already that of spec.ports[0]"},
         {"{'metadata':{'name':'g'},'spec':{'ports':[{'name':'a','port':80,'appProtocol':true}]}}",
          "default/g: spec.ports[0].appProtocol: expected a string, found a boolean"},
@@ -150,17 +155,23 @@ Test(decode_service, refuses_more_ports_than_the_limit)
 
 Test(decode_service, compares_what_it_read)
 {
-    static const char base[] = "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80}]}}";
+    static const char base[] =
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80}]}}";
     static const char *const others[] = {
         "{'metadata':{'name':'h','uid':'1'},'spec':{'ports':[{'name':'a','port':80}]}}",
         "{'metadata':{'name':'g','uid':'2'},'spec':{'ports':[{'name':'a','port':80}]}}",
-        "{'metadata':{'name':'g','uid':'1','namespace':'x'},'spec':{'ports':[{'name':'a','port':80}]}}",
-        "{'metadata':{'name':'g','uid':'1'},'spec':{'clusterIP':'None','ports':[{'name':'a','port':80}]}}",
+        "{'metadata':{'name':'g','uid':'1','namespace':'x'},'spec':{'ports':[{'name':'a','port':80}"
+        "]}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'clusterIP':'None','ports':[{'name':'a','port':"
+        "80}]}}",
         "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'b','port':80}]}}",
         "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':81}]}}",
-        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80,'protocol':'UDP'}]}}",
-        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80,'appProtocol':'x'}]}}",
-        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80},{'name':'b','port':81}]}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80,'protocol':'UDP'"
+        "}]}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80,'appProtocol':'"
+        "x'}]}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80},{'name':'b','"
+        "port':81}]}}",
     };
     struct service_object *one = good(base), *same = good(base);
 

@@ -25,15 +25,16 @@ static const struct slice *good(const char *text)
 
 Test(decode_slice, reads_everything_that_counts)
 {
-    const struct slice *slice = good(
-        "{'metadata':{'namespace':'shop','name':'greeter-abc','resourceVersion':'12345',"
-        "'labels':{'kubernetes.io/service-name':'greeter'},"
-        "'ownerReferences':[{'kind':'Other','uid':'x'},{'kind':'Service','uid':'u1'}]},"
-        "'addressType':'IPv6','ports':[{'name':'grpc','port':9001,'protocol':'TCP','appProtocol':'grpc'},"
-        "{'name':'any'}],'endpoints':[{'addresses':['FD00::1','fd00::2'],"
-        "'conditions':{'ready':false,'serving':true,'terminating':true},'hostname':'pod-0',"
-        "'nodeName':'n1','zone':'z1','targetRef':{'kind':'Pod','name':'p1','uid':'pu'},"
-        "'hints':{'forZones':[{'name':'z1'}]}}]}");
+    const struct slice *slice =
+        good("{'metadata':{'namespace':'shop','name':'greeter-abc','resourceVersion':'12345',"
+             "'labels':{'kubernetes.io/service-name':'greeter'},"
+             "'ownerReferences':[{'kind':'Other','uid':'x'},{'kind':'Service','uid':'u1'}]},"
+             "'addressType':'IPv6','ports':[{'name':'grpc','port':9001,'protocol':'TCP','"
+             "appProtocol':'grpc'},"
+             "{'name':'any'}],'endpoints':[{'addresses':['FD00::1','fd00::2'],"
+             "'conditions':{'ready':false,'serving':true,'terminating':true},'hostname':'pod-0',"
+             "'nodeName':'n1','zone':'z1','targetRef':{'kind':'Pod','name':'p1','uid':'pu'},"
+             "'hints':{'forZones':[{'name':'z1'}]}}]}");
     const struct endpoint *endpoint = &slice->endpoints[0];
 
     cr_assert(str_eq(slice->namespace_name, STR("shop")));
@@ -93,8 +94,9 @@ Test(decode_slice, gives_absent_conditions_their_defaults)
 
 Test(decode_slice, takes_null_for_empty)
 {
-    const struct slice *slice = good("{'metadata':{'name':'s','labels':null,'ownerReferences':null},"
-                                     "'addressType':'IPv4','endpoints':null,'ports':null}");
+    const struct slice *slice =
+        good("{'metadata':{'name':'s','labels':null,'ownerReferences':null},"
+             "'addressType':'IPv4','endpoints':null,'ports':null}");
 
     cr_assert_eq(slice->endpoints_len, 0);
     cr_assert_eq(slice->ports_len, 0);
@@ -132,10 +134,12 @@ Test(decode_slice, refuses_by_name_field_and_cause)
         {"{'metadata':{'namespace':'shop','name':'s','labels':{'kubernetes.io/service-name':1}},"
          "'addressType':'IPv4'}",
          "shop/s: metadata.labels.kubernetes.io/service-name: expected a string, found a number"},
-        {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':['x']},'addressType':'IPv4'}",
+        {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':['x']},'addressType':'IPv4'"
+         "}",
          "shop/s: metadata.ownerReferences[0]: expected an object, found a string"},
         {HEAD "'endpoints':{}}", "shop/s: endpoints: expected an array, found an object"},
-        {HEAD "'endpoints':['10.0.0.1']}", "shop/s: endpoints[0]: expected an object, found a string"},
+        {HEAD "'endpoints':['10.0.0.1']}",
+         "shop/s: endpoints[0]: expected an object, found a string"},
         {HEAD "'endpoints':[{}]}", "shop/s: endpoints[0].addresses: missing"},
         {HEAD "'endpoints':[{'addresses':[]}]}", "shop/s: endpoints[0].addresses: empty"},
         {HEAD "'endpoints':[{'addresses':'10.0.0.1'}]}",
@@ -155,7 +159,8 @@ Test(decode_slice, refuses_by_name_field_and_cause)
          "shop/s: endpoints[0].targetRef.kind: expected a string, found a number"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'zone':3}]}",
          "shop/s: endpoints[0].zone: expected a string, found a number"},
-        {HEAD "'ports':[{'port':'grpc'}]}", "shop/s: ports[0].port: expected a number, found a string"},
+        {HEAD "'ports':[{'port':'grpc'}]}",
+         "shop/s: ports[0].port: expected a number, found a string"},
         {HEAD "'ports':[{'port':0}]}", "shop/s: ports[0].port: 0 is no port"},
         {HEAD "'ports':[{'port':80},{'port':70000}]}",
          "shop/s: ports[1].port: expected a whole number from 0 to 65535, found 70000"},

@@ -72,7 +72,8 @@ Test(folder, gives_what_its_files_have_in_order_of_their_names)
 {
     file_write("b.yml", SERVICE_YAML("two", 2));
     file_write("a.yaml", SERVICE_YAML("one", 1) "---\n" SLICE_YAML("s", "one", AT("10.0.0.1")));
-    file_write("c.json", "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"three\"}}");
+    file_write("c.json",
+               "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"three\"}}");
     cr_assert_str_eq(look(), "+service one:1, +slice s, +service two:2, +service three");
     cr_assert_eq(counter_get(&folder_stats(folder)->files), 3);
     cr_assert_eq(counter_get(&folder_stats(folder)->objects), 4);

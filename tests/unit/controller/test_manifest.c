@@ -35,7 +35,8 @@ Test(manifest, reads_several_documents)
 
 Test(manifest, reads_json_in_both_ways)
 {
-    const char *text = "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"a\"}}\n";
+    const char *text =
+        "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"a\"}}\n";
 
     expect(text, true, "Service default/a@1");
     expect(text, false, "Service default/a@1");
@@ -47,11 +48,13 @@ Test(manifest, reads_lists)
     expect("apiVersion: v1\nkind: List\nitems:\n"
            "- {apiVersion: v1, kind: Service, metadata: {name: a}}\n"
            "- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: b}}\n"
-           "- {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Service, metadata: {name: c}}]}\n",
+           "- {apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Service, metadata: "
+           "{name: c}}]}\n",
            false, "Service default/a@1, EndpointSlice default/b@1, Service default/c@1");
     expect("apiVersion: v1\nkind: ServiceList\nitems: [{metadata: {name: a}}]\n", false,
            "Service default/a@1");
-    expect("apiVersion: discovery.k8s.io/v1\nkind: EndpointSliceList\nitems: [{metadata: {name: b}}]\n",
+    expect("apiVersion: discovery.k8s.io/v1\nkind: EndpointSliceList\nitems: [{metadata: {name: "
+           "b}}]\n",
            false, "EndpointSlice default/b@1");
     expect("apiVersion: v1\nkind: List\nitems: null\n", false, "");
 }
@@ -59,9 +62,10 @@ Test(manifest, reads_lists)
 Test(manifest, counts_other_kinds_and_names_each_once)
 {
     struct manifest manifest = {0};
-    const char *text = "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: apps/v1\nkind: Deployment\n---\n"
-                       "apiVersion: v1\nkind: Endpoints\n---\napiVersion: discovery.k8s.io/v1beta1\n"
-                       "kind: EndpointSlice\n";
+    const char *text =
+        "apiVersion: apps/v1\nkind: Deployment\n---\napiVersion: apps/v1\nkind: Deployment\n---\n"
+        "apiVersion: v1\nkind: Endpoints\n---\napiVersion: discovery.k8s.io/v1beta1\n"
+        "kind: EndpointSlice\n";
 
     cr_assert_eq(manifest_parse(str_of(text), false, &manifest, NULL), CODE_OK);
     cr_assert_eq(manifest.len, 0);
@@ -89,7 +93,8 @@ Test(manifest, refuses_by_line_and_cause)
         {SERVICE "---\napiVersion: v1\nkind: Service\n", false, "line 5: metadata.name: missing"},
         {"apiVersion: v1\nkind: List\nitems: {}\n", false,
          "line 1: items: expected an array, found an object"},
-        {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: a}}\n- 7\n",
+        {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: "
+         "a}}\n- 7\n",
          false, "line 1: items[1]: expected an object, found a number"},
         {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service}\n", false,
          "line 1: items[0].metadata.name: missing"},
@@ -113,7 +118,8 @@ Test(manifest, passes_the_readers_place_on)
     struct manifest manifest = {0};
     struct err err = {0};
 
-    cr_assert_neq(manifest_parse(STR(SERVICE "---\nkind: [unclosed\n"), false, &manifest, &err), CODE_OK);
+    cr_assert_neq(manifest_parse(STR(SERVICE "---\nkind: [unclosed\n"), false, &manifest, &err),
+                  CODE_OK);
     cr_assert(strncmp(err.msg, "line ", 5) == 0, "%s", err.msg);
     manifest_done(&manifest);
     cr_assert_neq(manifest_parse(STR("{\"kind\":\n  nonsense}"), true, &manifest, &err), CODE_OK);

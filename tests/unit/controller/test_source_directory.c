@@ -35,8 +35,8 @@ static void open_source(void)
 
 static void open_greeter(void)
 {
-    file_write("greeter.yaml",
-               SERVICE_YAML("greeter", 8001) "---\n" SLICE_YAML("greeter-a", "greeter", AT("10.0.0.1")));
+    file_write("greeter.yaml", SERVICE_YAML("greeter", 8001) "---\n" SLICE_YAML(
+                                   "greeter-a", "greeter", AT("10.0.0.1")));
     open_source();
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
 }
@@ -111,8 +111,8 @@ Test(source_directory, never_publishes_a_half_written_file)
     cr_assert_eq(world.publications, 1);
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
     fclose(file);
-    file_write("greeter.yaml",
-               SERVICE_YAML("greeter", 8001) "---\n" SLICE_YAML("greeter-a", "greeter", AT("10.0.0.5")));
+    file_write("greeter.yaml", SERVICE_YAML("greeter", 8001) "---\n" SLICE_YAML(
+                                   "greeter-a", "greeter", AT("10.0.0.5")));
     turn_until_published("greeter", "8001: 10.0.0.5:9001");
 }
 
@@ -166,8 +166,9 @@ Test(source_directory, needs_a_folder)
 {
     struct err err = {0};
 
-    cr_assert_eq(source_directory_new(world.loop, world.controller, "/no/such/folder", &source, &err),
-                 CODE_NOT_FOUND);
+    cr_assert_eq(
+        source_directory_new(world.loop, world.controller, "/no/such/folder", &source, &err),
+        CODE_NOT_FOUND);
     cr_assert_str_eq(err.msg, "cannot read folder '/no/such/folder': No such file or directory");
     cr_assert_null(source);
     cr_assert_eq(source_directory_new(world.loop, world.controller, "/etc/passwd", &source, &err),
@@ -185,8 +186,9 @@ Test(source_directory, tells_its_metrics)
     cr_assert(strstr(buf_cstr(&text), "\nlookaside_source_files 1\n"), "%s", buf_cstr(&text));
     cr_assert(strstr(buf_cstr(&text), "\nlookaside_source_objects 2\n"));
     cr_assert(strstr(buf_cstr(&text), "\n# TYPE lookaside_source_staleness_seconds gauge\n"));
-    cr_assert(strstr(buf_cstr(&text),
-                     "\nlookaside_source_staleness_seconds{resource=\"directory\",namespace=\"\"} "));
+    cr_assert(
+        strstr(buf_cstr(&text),
+               "\nlookaside_source_staleness_seconds{resource=\"directory\",namespace=\"\"} "));
     buf_done(&text);
 }
 

@@ -21,7 +21,7 @@ static struct {
     struct fd_watch *watch;
     struct conn conns[CONNS_MAX];
     size_t conns_len;
-    char asked[4096];   /* paths of lists, one a line */
+    char asked[4096]; /* paths of lists, one a line */
     size_t lists, watches;
     bool refuse_slices; /* 403 */
     int watch_fds[CONNS_MAX];
@@ -30,14 +30,16 @@ static struct {
 static void answer(int fd, const char *status, const char *body)
 {
     char text[8192];
-    int len = snprintf(text, sizeof(text),
-                       "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                       status, strlen(body), body);
+    int len =
+        snprintf(text, sizeof(text),
+                 "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 status, strlen(body), body);
 
     cr_assert_eq(write(fd, text, (size_t)len), len);
 }
 
-#define LIST(kind, items) "{\"kind\":\"" kind "\",\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" items "]}"
+#define LIST(kind, items)                                                                          \
+    "{\"kind\":\"" kind "\",\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" items "]}"
 
 static void answer_list(int fd, const char *path)
 {
@@ -48,16 +50,22 @@ static void answer_list(int fd, const char *path)
     snprintf(server.asked + used, sizeof(server.asked) - used, "%.*s\n", len, path);
     server.lists++;
     if (strstr(path, "endpointslices") && server.refuse_slices)
-        answer(fd, "403 Forbidden", "{\"kind\":\"Status\",\"message\":\"no right to list endpointslices\"}");
+        answer(fd, "403 Forbidden",
+               "{\"kind\":\"Status\",\"message\":\"no right to list endpointslices\"}");
     else if (strstr(path, "endpointslices"))
-        answer(fd, "200 OK",
-               LIST("EndpointSliceList", "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter-a\",\"resourceVersion\":\"9\","
-                    "\"labels\":{\"kubernetes.io/service-name\":\"greeter\"}},\"addressType\":\"IPv4\","
-                    "\"ports\":[{\"port\":9001}],\"endpoints\":[{\"addresses\":[\"10.0.0.1\"]}]}"));
+        answer(
+            fd, "200 OK",
+            LIST(
+                "EndpointSliceList",
+                "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter-a\",\"resourceVersion\":"
+                "\"9\","
+                "\"labels\":{\"kubernetes.io/service-name\":\"greeter\"}},\"addressType\":\"IPv4\","
+                "\"ports\":[{\"port\":9001}],\"endpoints\":[{\"addresses\":[\"10.0.0.1\"]}]}"));
     else
         answer(fd, "200 OK",
-               LIST("ServiceList", "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\",\"resourceVersion\":\"8\"},"
-                    "\"spec\":{\"ports\":[{\"port\":8001}]}}"));
+               LIST("ServiceList", "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\","
+                                   "\"resourceVersion\":\"8\"},"
+                                   "\"spec\":{\"ports\":[{\"port\":8001}]}}"));
 }
 
 static void answer_watch(int fd, const char *path)
@@ -116,7 +124,8 @@ static unsigned server_start(void)
     cr_assert_eq(bind(server.fd, (struct sockaddr *)&address, sizeof(address)), 0);
     cr_assert_eq(listen(server.fd, 16), 0);
     cr_assert_eq(getsockname(server.fd, (struct sockaddr *)&address, &len), 0);
-    cr_assert_eq(fd_watch_new(world.loop, server.fd, on_accept, NULL, &server.watch, NULL), CODE_OK);
+    cr_assert_eq(fd_watch_new(world.loop, server.fd, on_accept, NULL, &server.watch, NULL),
+                 CODE_OK);
     fd_watch_set(server.watch, FD_READABLE);
     return ntohs(address.sin_port);
 }
@@ -182,21 +191,24 @@ Test(source_kube, publishes_when_both_collections_are_listed)
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
     cr_assert_eq(server.lists, 2);
     cr_assert(strstr(server.asked, "/api/v1/services\n"), "%s", server.asked);
-    cr_assert(strstr(server.asked, "/apis/discovery.k8s.io/v1/endpointslices\n"), "%s", server.asked);
+    cr_assert(strstr(server.asked, "/apis/discovery.k8s.io/v1/endpointslices\n"), "%s",
+              server.asked);
 }
 
 Test(source_kube, follows_the_watches)
 {
     open_source(NULL);
     turn_until(&server.watches, 2);
-    send_event(OBJECT_SLICE, "ADDED",
-               "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter-b\",\"resourceVersion\":\"11\","
-               "\"labels\":{\"kubernetes.io/service-name\":\"greeter\"}},\"addressType\":\"IPv4\","
-               "\"ports\":[{\"port\":9001}],\"endpoints\":[{\"addresses\":[\"10.0.0.2\"]}]}");
+    send_event(
+        OBJECT_SLICE, "ADDED",
+        "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter-b\",\"resourceVersion\":\"11\","
+        "\"labels\":{\"kubernetes.io/service-name\":\"greeter\"}},\"addressType\":\"IPv4\","
+        "\"ports\":[{\"port\":9001}],\"endpoints\":[{\"addresses\":[\"10.0.0.2\"]}]}");
     turn_until_published("greeter", "8001: 10.0.0.1:9001,10.0.0.2:9001");
-    send_event(OBJECT_SERVICE, "DELETED",
-               "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\",\"resourceVersion\":\"12\"},"
-               "\"spec\":{\"ports\":[{\"port\":8001}]}}");
+    send_event(
+        OBJECT_SERVICE, "DELETED",
+        "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\",\"resourceVersion\":\"12\"},"
+        "\"spec\":{\"ports\":[{\"port\":8001}]}}");
     turn_until_published("greeter", "none");
     cr_assert_lt(source_staleness_us(source), 5 * 1000 * 1000);
 }
@@ -232,7 +244,8 @@ Test(source_kube, says_what_is_missing)
     turn_for_ms(50);
     buf_reset(&reason);
     cr_assert(!source_synced(source, &reason));
-    cr_assert(strstr(buf_cstr(&reason), "no right to list endpointslices"), "%s", buf_cstr(&reason));
+    cr_assert(strstr(buf_cstr(&reason), "no right to list endpointslices"), "%s",
+              buf_cstr(&reason));
     cr_assert(!strstr(buf_cstr(&reason), "services "), "%s", buf_cstr(&reason));
     cr_assert_eq(world.publications, 0);
     buf_done(&reason);
@@ -268,9 +281,12 @@ Test(source_kube, tells_metrics_for_each_collection_and_each_head_once)
     cr_assert_eq(log_count(all, "# HELP lookaside_source_lists_total "), 1, "%s", all);
     cr_assert_eq(log_count(all, "# TYPE lookaside_source_lists_total counter\n"), 1);
     cr_assert_eq(log_count(all, "\nlookaside_source_lists_total{"), 4);
-    cr_assert(strstr(all, "\nlookaside_source_lists_total{resource=\"services\",namespace=\"web\"} 1\n"));
+    cr_assert(
+        strstr(all, "\nlookaside_source_lists_total{resource=\"services\",namespace=\"web\"} 1\n"));
     cr_assert_eq(log_count(all, "# TYPE lookaside_source_staleness_seconds gauge\n"), 1);
     cr_assert_eq(log_count(all, "\nlookaside_source_staleness_seconds{"), 4);
-    cr_assert(strstr(all, "\nlookaside_source_errors_total{resource=\"endpointslices\",namespace=\"shop\"} 0\n"));
+    cr_assert(strstr(
+        all,
+        "\nlookaside_source_errors_total{resource=\"endpointslices\",namespace=\"shop\"} 0\n"));
     buf_done(&text);
 }

@@ -127,7 +127,10 @@ const char *list_text(const struct service_port *port)
             const struct backend *backend = list->backends[at];
 
             cr_assert(str_eq(backend->endpoint->zone, locality->zone));
-            buf_printf(&text, "%s%" STR_FMT ":%u", at > locality->first ? "," : i > 0 ? " | " : "",
+            buf_printf(&text, "%s%" STR_FMT ":%u",
+                       at > locality->first ? ","
+                       : i > 0              ? " | "
+                                            : "",
                        STR_ARG(backend->endpoint->address), (unsigned)backend->port);
         }
         if (locality->zone.len > 0)

@@ -25,21 +25,23 @@ struct slice_text {
 const struct slice *make_slice(const struct slice_text *text) must_check;
 
 struct service_text {
-    const char *name; /* NULL: "greeter" */
+    const char *name;  /* NULL: "greeter" */
     const char *ports; /* "grpc=8001 =9000 dns=53/UDP grpc=8001!kubernetes.io/h2c" */
     const char *uid;
     enum service_type type;
 };
 
 /* Consumes the slices' references. */
-const struct service *make_service(const struct service_text *text, const struct slice **slices, size_t slices_len) must_check;
+const struct service *make_service(const struct service_text *text, const struct slice **slices,
+                                   size_t slices_len) must_check;
 
-#define MAKE_SERVICE(text, ...)                                                                                                  \
-    make_service(text, (const struct slice *[]){__VA_ARGS__},                                                                    \
+#define MAKE_SERVICE(text, ...)                                                                    \
+    make_service(text, (const struct slice *[]){__VA_ARGS__},                                      \
                  sizeof((const struct slice *[]){__VA_ARGS__}) / sizeof(const struct slice *))
 /* name, ports, endpoints; then further fields by name */
 #define SLICE_TEXT(slice, port_text, ...)                                                          \
-    make_slice(&(struct slice_text){.name = (slice), .ports = (port_text), .endpoints = __VA_ARGS__})
+    make_slice(                                                                                    \
+        &(struct slice_text){.name = (slice), .ports = (port_text), .endpoints = __VA_ARGS__})
 #define SERVICE_TEXT(...) (&(struct service_text){__VA_ARGS__})
 
 /* "10.0.0.1:9001@a,10.0.0.2:9001@a | 10.0.0.3:9001@b": backends by locality. Static memory, valid until the next call. */

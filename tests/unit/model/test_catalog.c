@@ -180,7 +180,8 @@ Test(catalog, is_its_base_when_nothing_changed)
 
 Test(catalog, diff_tells_new_changed_and_gone)
 {
-    const struct catalog *before = with(with(with(catalog_new_empty(), "stays"), "changes"), "goes");
+    const struct catalog *before =
+        with(with(with(catalog_new_empty(), "stays"), "changes"), "goes");
     struct catalog_edit *edit = catalog_edit_new(before);
     const struct catalog *after;
     struct seen seen;

@@ -4,8 +4,7 @@
 
 static struct backend with(struct endpoint *endpoint, bool ready, bool serving, bool terminating)
 {
-    *endpoint =
-        (struct endpoint){.ready = ready, .serving = serving, .terminating = terminating};
+    *endpoint = (struct endpoint){.ready = ready, .serving = serving, .terminating = terminating};
     return (struct backend){.endpoint = endpoint};
 }
 
@@ -59,9 +58,8 @@ Test(endpoint, differs_in_every_field)
     others[7].zone = STR("x");
     others[8].pod = STR("x");
     others[9].uid = STR("x");
-    cr_assert(endpoint_equal(&base, &(struct endpoint){.bytes = {10, 0, 0, 1},
-                                                       .family = FAMILY_IPV4,
-                                                       .ready = true}));
+    cr_assert(endpoint_equal(
+        &base, &(struct endpoint){.bytes = {10, 0, 0, 1}, .family = FAMILY_IPV4, .ready = true}));
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         cr_assert(!endpoint_equal(&base, &others[i]), "case %zu", i);
 }

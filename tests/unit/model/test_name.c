@@ -77,23 +77,32 @@ Test(name, refuses_what_is_malformed_and_says_why)
         {"greeter.shop..", "name 'greeter.shop..' is not one to three DNS labels"},
         {"a.b.c.d", "name 'a.b.c.d' is not one to three DNS labels"},
         {"a.b.c.d.svc", "name 'a.b.c.d.svc' is not one to three DNS labels"},
-        {"greeter.shop.svc.other.domain", "name 'greeter.shop.svc.other.domain' is not one to three DNS labels"},
+        {"greeter.shop.svc.other.domain",
+         "name 'greeter.shop.svc.other.domain' is not one to three DNS labels"},
         {"-greeter.shop", "name '-greeter.shop' is not one to three DNS labels"},
         {"greeter-.shop", "name 'greeter-.shop' is not one to three DNS labels"},
         {"gree_ter.shop", "name 'gree_ter.shop' is not one to three DNS labels"},
         {"greeter shop", "name 'greeter shop' is not one to three DNS labels"},
         {"shop/greeter:8001", "name 'shop/greeter:8001' is not one to three DNS labels"},
-        {"[fd00::1]:80", "name '[fd00::1]:80' has a port that is neither a number nor a port's name"},
-        {"greeter.shop:", "name 'greeter.shop:' has a port that is neither a number nor a port's name"},
+        {"[fd00::1]:80",
+         "name '[fd00::1]:80' has a port that is neither a number nor a port's name"},
+        {"greeter.shop:",
+         "name 'greeter.shop:' has a port that is neither a number nor a port's name"},
         {"greeter.shop:0", "name 'greeter.shop:0' has a port that is not between 1 and 65535"},
-        {"greeter.shop:65536", "name 'greeter.shop:65536' has a port that is not between 1 and 65535"},
-        {"greeter.shop:08001", "name 'greeter.shop:08001' has a port that is not between 1 and 65535"},
+        {"greeter.shop:65536",
+         "name 'greeter.shop:65536' has a port that is not between 1 and 65535"},
+        {"greeter.shop:08001",
+         "name 'greeter.shop:08001' has a port that is not between 1 and 65535"},
         {"greeter.shop:99999999999999999999",
          "name 'greeter.shop:99999999999999999999' has a port that is not between 1 and 65535"},
-        {"greeter.shop:gr_pc", "name 'greeter.shop:gr_pc' has a port that is neither a number nor a port's name"},
-        {"greeter.shop:80:81", "name 'greeter.shop:80:81' has a port that is neither a number nor a port's name"},
-        {"greeter.shop:8001.", "name 'greeter.shop:8001.' has a port that is neither a number nor a port's name"},
-        {"gr\xc3\xbc\xc3\x9f.shop", "name 'gr\xc3\xbc\xc3\x9f.shop' is not one to three DNS labels"},
+        {"greeter.shop:gr_pc",
+         "name 'greeter.shop:gr_pc' has a port that is neither a number nor a port's name"},
+        {"greeter.shop:80:81",
+         "name 'greeter.shop:80:81' has a port that is neither a number nor a port's name"},
+        {"greeter.shop:8001.",
+         "name 'greeter.shop:8001.' has a port that is neither a number nor a port's name"},
+        {"gr\xc3\xbc\xc3\x9f.shop",
+         "name 'gr\xc3\xbc\xc3\x9f.shop' is not one to three DNS labels"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -171,8 +180,8 @@ Test(name, has_labels_of_at_most_63_and_512_bytes_in_all)
 Test(name, of_a_cluster_survives_parsing_and_formatting)
 {
     static const char *const cases[] = {
-        "shop/greeter:8001", "shop/greeter:grpc", "shop/greeter:", "shop/greeter/pod-0:8001",
-        "shop/greeter/pod-0:",
+        "shop/greeter:8001",       "shop/greeter:grpc",   "shop/greeter:",
+        "shop/greeter/pod-0:8001", "shop/greeter/pod-0:",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -201,10 +210,22 @@ Test(name, of_a_cluster_can_have_its_number_put_in)
 Test(name, of_a_cluster_is_refused_unless_it_is_one_of_ours)
 {
     static const char *const cases[] = {
-        "",           "greeter",          "shop/greeter",       "greeter:8001",
-        "/greeter:1", "shop/:1",          "shop/greeter/:1",    "shop/greeter/a/b:1",
-        "Shop/greeter:1", "shop/greeter:0", "shop/greeter:08001", "shop/greeter:GRPC",
-        "shop/gr.eeter:1", "shop/greeter:1:2", "shop//greeter:1", "shop/greeter:65536",
+        "",
+        "greeter",
+        "shop/greeter",
+        "greeter:8001",
+        "/greeter:1",
+        "shop/:1",
+        "shop/greeter/:1",
+        "shop/greeter/a/b:1",
+        "Shop/greeter:1",
+        "shop/greeter:0",
+        "shop/greeter:08001",
+        "shop/greeter:GRPC",
+        "shop/gr.eeter:1",
+        "shop/greeter:1:2",
+        "shop//greeter:1",
+        "shop/greeter:65536",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -11,9 +11,10 @@
 
 Test(service, merges_all_its_slices)
 {
-    const struct service *service =
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001"), SLICE_TEXT("b", "grpc=9001", "10.0.0.4 10.0.0.1"),
-                     SLICE_TEXT("a", "grpc=9001", "10.0.0.3"), SLICE_TEXT("c", "grpc=9001", "10.0.0.2 10.0.0.5"));
+    const struct service *service = MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001"),
+                                                 SLICE_TEXT("b", "grpc=9001", "10.0.0.4 10.0.0.1"),
+                                                 SLICE_TEXT("a", "grpc=9001", "10.0.0.3"),
+                                                 SLICE_TEXT("c", "grpc=9001", "10.0.0.2 10.0.0.5"));
 
     EXPECT_LIST(service, 8001,
                 "10.0.0.1:9001,10.0.0.2:9001,10.0.0.3:9001,10.0.0.4:9001,10.0.0.5:9001");
@@ -38,8 +39,8 @@ Test(service, ignores_leftovers_of_an_earlier_service_only)
 
 Test(service, without_a_uid_has_no_leftovers)
 {
-    const struct service *service = MAKE_SERVICE(SERVICE_TEXT(.ports = "=80"),
-                                                 SLICE_TEXT("s", "=80", "10.0.0.1", .owner_uid = "u"));
+    const struct service *service = MAKE_SERVICE(
+        SERVICE_TEXT(.ports = "=80"), SLICE_TEXT("s", "=80", "10.0.0.1", .owner_uid = "u"));
 
     EXPECT_LIST(service, 80, "10.0.0.1:80");
     service_unref(service);
@@ -62,9 +63,9 @@ Test(service, counts_a_duplicate_as_the_slice_with_the_higher_version_has_it)
 
 Test(service, counts_a_duplicate_of_equal_version_as_the_greater_name_has_it)
 {
-    const struct service *service = MAKE_SERVICE(
-        SERVICE_TEXT(.ports = "=80"), SLICE_TEXT("b", "=80", "10.0.0.1@b"),
-        SLICE_TEXT("c", "=80", "10.0.0.1@c"), SLICE_TEXT("a", "=80", "10.0.0.1@a"));
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80"), SLICE_TEXT("b", "=80", "10.0.0.1@b"),
+                     SLICE_TEXT("c", "=80", "10.0.0.1@c"), SLICE_TEXT("a", "=80", "10.0.0.1@a"));
 
     EXPECT_LIST(service, 80, "10.0.0.1:80@c");
     service_unref(service);
@@ -81,9 +82,9 @@ Test(service, counts_a_duplicate_in_one_slice_as_named_first)
 
 Test(service, lists_ready_ones_as_long_as_there_is_one)
 {
-    const struct service *service =
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80"),
-                     SLICE_TEXT("a", "=80", "10.0.0.1/d 10.0.0.2/n 10.0.0.3/t 10.0.0.4 10.0.0.5/d"));
+    const struct service *service = MAKE_SERVICE(
+        SERVICE_TEXT(.ports = "=80"),
+        SLICE_TEXT("a", "=80", "10.0.0.1/d 10.0.0.2/n 10.0.0.3/t 10.0.0.4 10.0.0.5/d"));
     const struct service_port *port = port_of(service, 80);
 
     EXPECT_LIST(service, 80, "10.0.0.4:80");
@@ -105,8 +106,8 @@ Test(service, falls_back_to_those_that_serve_while_terminating)
 
 Test(service, with_nothing_that_serves_has_an_empty_list)
 {
-    const struct service *service = MAKE_SERVICE(SERVICE_TEXT(.ports = "=80"),
-                                                 SLICE_TEXT("a", "=80", "10.0.0.2/n 10.0.0.3/t"));
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80"), SLICE_TEXT("a", "=80", "10.0.0.2/n 10.0.0.3/t"));
     const struct service *empty = make_service(SERVICE_TEXT(.ports = "=80"), NULL, 0);
 
     EXPECT_LIST(service, 80, "");
@@ -129,10 +130,10 @@ Test(service, groups_by_zone_and_orders_by_address_within)
 
 Test(service, has_both_families_in_one_list)
 {
-    const struct service *service = MAKE_SERVICE(
-        SERVICE_TEXT(.ports = "=80"),
-        SLICE_TEXT("v6", "=80", "fd00::2 fd00::1", .family = FAMILY_IPV6),
-        SLICE_TEXT("v4", "=80", "10.0.0.2 10.0.0.1"));
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80"),
+                     SLICE_TEXT("v6", "=80", "fd00::2 fd00::1", .family = FAMILY_IPV6),
+                     SLICE_TEXT("v4", "=80", "10.0.0.2 10.0.0.1"));
 
     EXPECT_LIST(service, 80, "10.0.0.1:80,10.0.0.2:80,fd00::1:80,fd00::2:80");
     service_unref(service);
@@ -140,10 +141,10 @@ Test(service, has_both_families_in_one_list)
 
 Test(service, matches_ports_by_name_whatever_their_numbers)
 {
-    const struct service *service = MAKE_SERVICE(
-        SERVICE_TEXT(.ports = "http=80 grpc=8001"),
-        SLICE_TEXT("a", "grpc=9001 http=8080", "10.0.0.1"),
-        SLICE_TEXT("b", "http=8081 grpc=9002", "10.0.0.2"), SLICE_TEXT("c", "other=1", "10.0.0.3"));
+    const struct service *service = MAKE_SERVICE(SERVICE_TEXT(.ports = "http=80 grpc=8001"),
+                                                 SLICE_TEXT("a", "grpc=9001 http=8080", "10.0.0.1"),
+                                                 SLICE_TEXT("b", "http=8081 grpc=9002", "10.0.0.2"),
+                                                 SLICE_TEXT("c", "other=1", "10.0.0.3"));
 
     EXPECT_LIST(service, 80, "10.0.0.1:8080,10.0.0.2:8081");
     EXPECT_LIST(service, 8001, "10.0.0.1:9001,10.0.0.2:9002");
@@ -203,11 +204,9 @@ Test(service, that_is_not_headless_takes_nothing_from_portless_slices)
 
 Test(service, headless_without_ports_has_those_of_its_slices)
 {
-    const struct service *service =
-        MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS),
-                     SLICE_TEXT("a", "grpc=9001 udp:dns=53", "10.0.0.1"),
-                     SLICE_TEXT("b", "grpc=9001 http=80", "10.0.0.2"),
-                     SLICE_TEXT("c", "grpc=9002", "10.0.0.3"));
+    const struct service *service = MAKE_SERVICE(
+        SERVICE_TEXT(.type = SERVICE_HEADLESS), SLICE_TEXT("a", "grpc=9001 udp:dns=53", "10.0.0.1"),
+        SLICE_TEXT("b", "grpc=9001 http=80", "10.0.0.2"), SLICE_TEXT("c", "grpc=9002", "10.0.0.3"));
 
     cr_assert_eq(service->ports_len, 3);
     EXPECT_LIST(service, 80, "10.0.0.2:80");
@@ -283,19 +282,27 @@ Test(service, equals_one_that_every_client_sees_the_same)
     const struct service *base =
         MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80", .uid = "1"),
                      SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n", .resource_version = 3));
-    const struct service *same =
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80", .uid = "2"),
-                     SLICE_TEXT("x", "grpc=90", "10.0.0.1@a"), SLICE_TEXT("y", "grpc=90", "10.0.0.2@a/n"));
+    const struct service *same = MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80", .uid = "2"),
+                                              SLICE_TEXT("x", "grpc=90", "10.0.0.1@a"),
+                                              SLICE_TEXT("y", "grpc=90", "10.0.0.2@a/n"));
     const struct service *others[] = {
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "http=80"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=81"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80!h2c"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80 x=81"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"), SLICE_TEXT("a", "grpc=91", "10.0.0.1@a 10.0.0.2@a/n")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@b 10.0.0.2@a/n")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/d")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "http=80"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=81"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80!h2c"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80 x=81"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"),
+                     SLICE_TEXT("a", "grpc=91", "10.0.0.1@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@b 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/d")),
         MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"), SLICE_TEXT("a", "grpc=90", "10.0.0.1@a")),
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"), SLICE_TEXT("a", "grpc=90", "10.0.0.3@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.3@a 10.0.0.2@a/n")),
         MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80", .type = SERVICE_HEADLESS),
                      SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
         MAKE_SERVICE(SERVICE_TEXT(.name = "other", .ports = "grpc=80"),
@@ -333,7 +340,8 @@ Test(service, keeps_its_slices_alive)
 static const struct slice *big_slice(size_t index, size_t zones)
 {
     char name[32];
-    struct slice_spec spec = {.namespace_name = STR("shop"), .service = STR("greeter"), .family = FAMILY_IPV4};
+    struct slice_spec spec = {
+        .namespace_name = STR("shop"), .service = STR("greeter"), .family = FAMILY_IPV4};
     struct slice_builder *builder;
     struct slice_port port = {.name = STR("grpc"), .number = 9001};
 
@@ -374,10 +382,8 @@ static void check_big(const struct service *service, size_t zones)
 static double best_ms(const struct slice **slices, size_t zones)
 {
     struct service_spec_port port = {.name = STR("grpc"), .number = 8001};
-    struct service_spec spec = {.namespace_name = STR("shop"),
-                                .name = STR("greeter"),
-                                .ports = &port,
-                                .ports_len = 1};
+    struct service_spec spec = {
+        .namespace_name = STR("shop"), .name = STR("greeter"), .ports = &port, .ports_len = 1};
     double best = 1e9;
 
     for (int run = 0; run < 20; run++) {
@@ -415,7 +421,8 @@ Test(service, of_10000_endpoints_takes_a_millisecond)
             slices[k] = big_slice(k, zones[i]);
         ms = best_ms(slices, zones[i]);
         cr_log_info("%zu zones: %.3f ms", zones[i], ms);
-        cr_assert_lt(ms, SLOWER * (zones[i] > 100 ? 10.0 : 2.0), "%zu zones: %.3f ms", zones[i], ms);
+        cr_assert_lt(ms, SLOWER * (zones[i] > 100 ? 10.0 : 2.0), "%zu zones: %.3f ms", zones[i],
+                     ms);
         for (size_t k = 0; k < BIG_SLICES; k++)
             slice_unref(slices[k]);
     }

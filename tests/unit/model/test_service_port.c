@@ -34,7 +34,8 @@ static const char *none_reason(const struct service *service, int *ret_port)
 
 Test(service_port, is_found_by_number_and_by_name)
 {
-    const struct service *service = make_service(SERVICE_TEXT(.ports = "http=80 grpc=8001"), NULL, 0);
+    const struct service *service =
+        make_service(SERVICE_TEXT(.ports = "http=80 grpc=8001"), NULL, 0);
 
     cr_assert_eq(by_number(service, 80), 80);
     cr_assert_eq(by_number(service, 8001), 8001);
@@ -64,7 +65,8 @@ Test(service_port, without_a_port_is_the_only_one_else_the_one_that_speaks_grpc)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        const struct service *service = make_service(SERVICE_TEXT(.ports = cases[i].ports), NULL, 0);
+        const struct service *service =
+            make_service(SERVICE_TEXT(.ports = cases[i].ports), NULL, 0);
         int port;
         const char *reason = none_reason(service, &port);
 
@@ -104,9 +106,9 @@ Test(service_port, of_a_headless_service_is_also_found_by_the_pods_number)
 
 Test(service_port, is_not_found_by_pods_numbers_that_differ)
 {
-    const struct service *service =
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001", .type = SERVICE_HEADLESS),
-                     SLICE_TEXT("a", "grpc=9001", "10.0.0.1"), SLICE_TEXT("b", "grpc=9002", "10.0.0.2"));
+    const struct service *service = MAKE_SERVICE(
+        SERVICE_TEXT(.ports = "grpc=8001", .type = SERVICE_HEADLESS),
+        SLICE_TEXT("a", "grpc=9001", "10.0.0.1"), SLICE_TEXT("b", "grpc=9002", "10.0.0.2"));
 
     cr_assert_eq(by_number(service, 9001), -1);
     cr_assert_eq(by_number(service, 9002), -1);
@@ -128,9 +130,9 @@ Test(service_port, 0_stands_for_every_number_and_no_name)
 
 Test(service_port, whose_name_stands_for_several_is_none)
 {
-    const struct service *service =
-        MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS), SLICE_TEXT("a", "grpc=9001", "10.0.0.1"),
-                     SLICE_TEXT("b", "grpc=9002", "10.0.0.2"));
+    const struct service *service = MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS),
+                                                 SLICE_TEXT("a", "grpc=9001", "10.0.0.1"),
+                                                 SLICE_TEXT("b", "grpc=9002", "10.0.0.2"));
     const char *reason;
 
     cr_assert_eq(find(service, (struct port_ref){PORT_NAME, 0, STR("grpc")}, &reason), -1);

@@ -121,8 +121,8 @@ Test(slice, owns_its_text)
 
 Test(slice, has_one_row_of_backends_for_every_port_sorted_by_address)
 {
-    const struct slice *slice = SLICE_TEXT("s", "grpc=9001 udp:dns=53 http=80 any",
-                                           "10.0.0.10 10.0.0.9 9.0.0.1 10.0.0.2");
+    const struct slice *slice =
+        SLICE_TEXT("s", "grpc=9001 udp:dns=53 http=80 any", "10.0.0.10 10.0.0.9 9.0.0.1 10.0.0.2");
     static const char *const sorted[] = {"9.0.0.1", "10.0.0.2", "10.0.0.9", "10.0.0.10"};
     static const uint16_t numbers[] = {9001, 53, 80, 0};
 
@@ -172,7 +172,8 @@ Test(slice, keeps_twins_in_the_order_that_it_was_given)
 
 Test(slice, refuses_more_endpoints_and_ports_than_the_api)
 {
-    struct slice_spec spec = {.namespace_name = STR("shop"), .name = STR("s"), .family = FAMILY_IPV4};
+    struct slice_spec spec = {
+        .namespace_name = STR("shop"), .name = STR("s"), .family = FAMILY_IPV4};
     struct slice_builder *builder = slice_builder_new(&spec);
     struct slice_port port = {.name = STR("p"), .number = 1};
     struct endpoint endpoint = {.address = STR("10.0.0.1")};

@@ -7,6 +7,9 @@
 
 #define DEFAULT_THREADS_MAX 4
 #define ADDRESS_LIST_MAX 1024
+/* A signal that comes so soon after the first is the same wish: two senders (a shell's Ctrl-C and a
+ * supervisor) or one that repeats itself. */
+#define SAME_SIGNAL_US (200 * 1000)
 
 /* ---- shutdown: unready → delay → drain → stop; a second signal stops at once ---- */
 
@@ -23,7 +26,8 @@ static void on_delay_over(void *ctx)
 {
     struct app *app = ctx;
     uint64_t timeout_ms = app->options->shutdown_timeout_ms;
-    /* Streams end one after another, so that their clients do not come back as one herd; a millisecond each is enough. */
+    /* Streams end one after another, so that their clients do not come back as one herd; a
+     * millisecond each is enough. */
     uint64_t spread_ms = min_u64(timeout_ms / 2, serve_streams(app->serve));
 
     app->phase = APP_DRAINING;
@@ -33,7 +37,10 @@ static void on_delay_over(void *ctx)
 static void on_signal(void *ctx, int signum)
 {
     struct app *app = ctx;
+    uint64_t now_us = loop_now_us(app->loop);
 
+    if (app->stopping_us && now_us - app->stopping_us < SAME_SIGNAL_US)
+        return;
     if (app->phase == APP_DELAYING || app->phase == APP_DRAINING) {
         log_warn(LOG_MAIN, "second signal: stopping at once", KV_I64("signal", signum));
         app->exit_code = 128 + signum;
@@ -44,6 +51,7 @@ static void on_signal(void *ctx, int signum)
              KV_U64("delay_ms", app->options->shutdown_delay_ms),
              KV_U64("timeout_ms", app->options->shutdown_timeout_ms));
     app->phase = APP_DELAYING;
+    app->stopping_us = now_us;
     serve_set_draining(app->serve);
     timer_start(app->timer, app->options->shutdown_delay_ms);
 }
@@ -77,7 +85,8 @@ static void log_serving(const struct app *app)
     }
     address_format(admin_address(app->admin), text);
     log_info(LOG_MAIN, "serving", KV_STR("listen", buf_cstr(&listen)), KV_STR("admin", text),
-             KV_U64("services", counter_get(&stats->services)), KV_U64("endpoints", counter_get(&stats->endpoints)),
+             KV_U64("services", counter_get(&stats->services)),
+             KV_U64("endpoints", counter_get(&stats->endpoints)),
              KV_U64("ms", (loop_now_us(app->loop) - app->started_us) / 1000));
     buf_done(&listen);
 }
@@ -120,12 +129,14 @@ static uint64_t on_fanout_us(void *ctx)
 static enum code load_kube_config(struct app *app, struct err *err)
 {
     if (app->options->kubeconfig)
-        return kube_config_load(app->options->kubeconfig, app->options->context, &app->kube_config, err);
+        return kube_config_load(app->options->kubeconfig, app->options->context, &app->kube_config,
+                                err);
     if (kube_config_in_cluster(&app->kube_config, err) == CODE_OK)
         return CODE_OK;
     if (err->code == CODE_NOT_FOUND)
-        return fail(err, CODE_NOT_FOUND, "no objects to serve: give --kubeconfig FILE or --directory DIR "
-                                         "(neither was given, and this is not a pod)");
+        return fail(err, CODE_NOT_FOUND,
+                    "no objects to serve: give --kubeconfig FILE or --directory DIR "
+                    "(neither was given, and this is not a pod)");
     return err->code;
 }
 
@@ -138,7 +149,9 @@ static enum code start_serve(struct app *app, struct err *err)
         .threads = options->threads ? (unsigned)options->threads
                                     : (unsigned)min_u64(DEFAULT_THREADS_MAX, limits_cpus()),
         .cluster_domain = options->cluster_domain,
-        .default_namespace = options->default_namespace ? options->default_namespace : own ? own : "default",
+        .default_namespace = options->default_namespace ? options->default_namespace
+                             : own                      ? own
+                                                        : "default",
         .unknown_names = options->unknown_names,
     };
 
@@ -153,7 +166,8 @@ static enum code start_source(struct app *app, struct err *err)
     enum code code;
 
     if (app->options->directory)
-        return source_directory_new(app->loop, app->controller, app->options->directory, &app->source, err);
+        return source_directory_new(app->loop, app->controller, app->options->directory,
+                                    &app->source, err);
     code = kube_client_new(app->loop, app->kube_config, &app->kube_client, err);
     if (code != CODE_OK)
         return code;

@@ -1,5 +1,6 @@
 /*
- * The graph of the controller: control loop, source, controller, serving side, admin port; built in order, run, torn down in reverse.
+ * The graph of the controller: control loop, source, controller, serving side, admin port; built in
+ * order, run, torn down in reverse.
  *
  * Threads: the main thread is the control thread.
  */
@@ -26,12 +27,14 @@ struct app {
     struct admin *admin;
     struct signal_watch *sigterm, *sigint;
     struct deferred begin; /* of serving */
-    struct timer *timer; /* shutdown's steps */
+    struct timer *timer;   /* shutdown's steps */
     uint64_t started_us;
+    uint64_t stopping_us; /* the first signal's time; 0 before it */
     int exit_code;
 };
 
-/* Everything is running when it returns CODE_OK, but nothing listens for clients until the source is synced. */
+/* Everything is running when it returns CODE_OK, but nothing listens for clients until the source is
+ * synced. */
 enum code app_start(struct app *app, const struct options *options, struct err *err) must_check;
 /* Until a signal, or a failure after the start; the process' exit code. */
 int app_run(struct app *app);

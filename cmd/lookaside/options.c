@@ -33,6 +33,14 @@ static void text_list_add(struct text_list *list, struct str value)
     list->items[list->len] = NULL;
 }
 
+static bool text_list_holds(const struct text_list *list, struct str value)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (str_eq(str_of(list->items[i]), value))
+            return true;
+    return false;
+}
+
 static void text_list_done(struct text_list *list)
 {
     for (size_t i = 0; i < list->len; i++)
@@ -41,7 +49,8 @@ static void text_list_done(struct text_list *list)
     *list = (struct text_list){0};
 }
 
-static enum code set_kubeconfig(struct options *options, struct str value, struct err *err unused_arg)
+static enum code set_kubeconfig(struct options *options, struct str value,
+                                struct err *err unused_arg)
 {
     replace(&options->kubeconfig, value);
     return CODE_OK;
@@ -53,7 +62,8 @@ static enum code set_context(struct options *options, struct str value, struct e
     return CODE_OK;
 }
 
-static enum code set_directory(struct options *options, struct str value, struct err *err unused_arg)
+static enum code set_directory(struct options *options, struct str value,
+                               struct err *err unused_arg)
 {
     replace(&options->directory, value);
     return CODE_OK;
@@ -87,7 +97,8 @@ static enum code set_admin(struct options *options, struct str value, struct err
 static enum code set_threads(struct options *options, struct str value, struct err *err)
 {
     if (!str_to_u64(value, SERVE_THREADS_MAX, &options->threads) || options->threads == 0)
-        return fail(err, CODE_INVALID_ARGUMENT, "expected a number from 1 to %d", SERVE_THREADS_MAX);
+        return fail(err, CODE_INVALID_ARGUMENT, "expected a number from 1 to %d",
+                    SERVE_THREADS_MAX);
     return CODE_OK;
 }
 
@@ -104,35 +115,48 @@ static bool is_label(struct str text)
 static enum code check_namespace(struct str value, struct err *err)
 {
     if (!is_label(value))
-        return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a namespace", STR_ARG(value));
+        return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a namespace",
+                    STR_ARG(value));
     return CODE_OK;
 }
 
+static enum code add_namespace(struct options *options, struct str value, struct err *err)
+{
+    enum code code = check_namespace(value, err);
+
+    if (code != CODE_OK || text_list_holds(&options->namespaces, value))
+        return code;
+    if (options->namespaces.len == OPTIONS_NAMESPACES_MAX)
+        return fail(err, CODE_INVALID_ARGUMENT, "more than %d namespaces", OPTIONS_NAMESPACES_MAX);
+    text_list_add(&options->namespaces, value);
+    return CODE_OK;
+}
+
+/* None would mean all, which nobody asks for by an empty text. */
 static enum code add_namespaces(struct options *options, struct str value, struct err *err)
 {
-    while (value.len) {
-        struct str one = str_trim(str_cut(&value, ','));
-        enum code code = check_namespace(one, err);
+    enum code code;
 
-        if (code != CODE_OK)
-            return code;
-        if (options->namespaces.len == OPTIONS_NAMESPACES_MAX)
-            return fail(err, CODE_INVALID_ARGUMENT, "more than %d namespaces", OPTIONS_NAMESPACES_MAX);
-        text_list_add(&options->namespaces, one);
-    }
-    return CODE_OK;
+    do {
+        code = add_namespace(options, str_trim(str_cut(&value, ',')), err);
+    } while (code == CODE_OK && value.ptr);
+    return code;
 }
 
 static enum code set_cluster_domain(struct options *options, struct str value, struct err *err)
 {
-    struct str rest = value;
+    /* DNS writes a full name with a dot at its end; names are compared without it. */
+    struct str domain = str_slice(value, 0, value.len - str_ends_with(value, STR(".")));
+    struct str rest = domain;
 
-    while (rest.len)
-        if (!is_label(str_cut(&rest, '.')))
-            return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a DNS domain", STR_ARG(value));
-    if (value.len == 0)
+    if (domain.len == 0)
         return fail(err, CODE_INVALID_ARGUMENT, "the cluster domain is empty");
-    replace(&options->cluster_domain, value);
+    do {
+        if (!is_label(str_cut(&rest, '.')))
+            return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a DNS domain",
+                        STR_ARG(value));
+    } while (rest.ptr);
+    replace(&options->cluster_domain, domain);
     return CODE_OK;
 }
 
@@ -186,53 +210,75 @@ static enum code set_shutdown_timeout(struct options *options, struct str value,
 }
 
 static const struct setting settings[] = {
-    {"kubeconfig", "kubeconfig", "FILE", "read objects from the API server that FILE names", set_kubeconfig, false},
-    {"context", "context", "NAME", "a context of the kubeconfig (default: its current-context)", set_context, false},
-    {"directory", "directory", "DIR", "read objects from the manifests in DIR instead", set_directory, false},
-    {"listen", "listen", "ADDR:PORT", "serve gRPC clients here; may be repeated; also unix:/path (default :18000)",
-     add_listen, true},
+    {"kubeconfig", "kubeconfig", "FILE", "read objects from the API server that FILE names",
+     set_kubeconfig, false},
+    {"context", "context", "NAME", "a context of the kubeconfig (default: its current-context)",
+     set_context, false},
+    {"directory", "directory", "DIR", "read objects from the manifests in DIR instead",
+     set_directory, false},
+    {"listen", "listen", "ADDR:PORT",
+     "serve gRPC clients here; may be repeated; also unix:/path (default :18000)", add_listen,
+     true},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
-    {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads, false},
-    {"namespaces", "namespaces", "A,B", "watch only these namespaces (default: all)", add_namespaces, true},
-    {"cluster-domain", "clusterDomain", "DOMAIN", "suffix of full Service names (default cluster.local)",
-     set_cluster_domain, false},
+    {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
+     false},
+    {"namespaces", "namespaces", "A,B", "watch only these namespaces (default: all)",
+     add_namespaces, true},
+    {"cluster-domain", "clusterDomain", "DOMAIN",
+     "suffix of full Service names (default cluster.local)", set_cluster_domain, false},
     {"default-namespace", "defaultNamespace", "NAME",
-     "namespace of one-label names, for clients that tell none (default: the kubeconfig's, else default)",
+     "namespace of one-label names, for clients that tell none (default: the kubeconfig's, else "
+     "default)",
      set_default_namespace, false},
     {"unknown-names", "unknownNames", "empty|absent",
-     "answer for a Service that does not exist: an empty list, or nothing (default empty)", set_unknown_names, false},
+     "answer for a Service that does not exist: an empty list, or nothing (default empty)",
+     set_unknown_names, false},
     {"deletion-grace", "deletionGrace", "DURATION",
-     "a deleted Service keeps its last list for so long, in case it comes back (default 5s)", set_deletion_grace, false},
+     "a deleted Service keeps its last list for so long, in case it comes back (default 5s)",
+     set_deletion_grace, false},
     {"log-format", "logFormat", "text|json", "default text", set_log_format, false},
-    {"log-level", "logLevel", "LEVEL", "debug, info, warn or error (default info)", set_log_level, false},
+    {"log-level", "logLevel", "LEVEL", "debug, info, warn or error (default info)", set_log_level,
+     false},
     {"shutdown-delay", "shutdownDelay", "DURATION",
-     "after SIGTERM: unready for so long before the listeners close (default 0s)", set_shutdown_delay, false},
+     "after SIGTERM: unready for so long before the listeners close (default 0s)",
+     set_shutdown_delay, false},
     {"shutdown-timeout", "shutdownTimeout", "DURATION",
      "then: end the streams within this time (default 10s)", set_shutdown_timeout, false},
 };
 
 /* ---- the config file ---- */
 
-static enum code set_from_json(struct options *options, const struct setting *setting, const struct json *value,
-                               struct err *err)
+/* Beyond 2^53 a double no longer tells one whole number from the next. */
+static bool is_whole(double number)
+{
+    return number >= -0x1p53 && number <= 0x1p53 && number == (double)(int64_t)number;
+}
+
+static enum code set_from_json(struct options *options, const struct setting *setting,
+                               const struct json *value, struct err *err)
 {
     char number[32];
 
     if (json_type(value) == JSON_STRING)
         return setting->set(options, json_text(value), err);
+    if (json_type(value) == JSON_NUMBER && !is_whole(json_number(value)))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected a whole number, found %g",
+                    json_number(value));
     if (json_type(value) == JSON_NUMBER) {
         snprintf(number, sizeof(number), "%.0f", json_number(value));
         return setting->set(options, str_of(number), err);
     }
-    return fail(err, CODE_INVALID_ARGUMENT, "expected a text%s, found %s", setting->list ? " or a list of texts" : "",
-                json_type_name(json_type(value)));
+    return fail(err, CODE_INVALID_ARGUMENT, "expected a text%s, found %s",
+                setting->list ? " or a list of texts" : "", json_type_name(json_type(value)));
 }
 
-static enum code apply_setting(struct options *options, const struct setting *setting, const struct json *value,
-                               struct err *err)
+static enum code apply_setting(struct options *options, const struct setting *setting,
+                               const struct json *value, struct err *err)
 {
     if (!setting->list || json_type(value) != JSON_ARRAY)
         return set_from_json(options, setting, value, err);
+    if (json_len(value) == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "the list is empty");
     for (const struct json *item = json_first(value); item; item = json_next(item)) {
         enum code code = set_from_json(options, setting, item, err);
 
@@ -250,7 +296,8 @@ static const struct setting *find_key(struct str key)
     return NULL;
 }
 
-/* A file's documents are one mapping; `set` marks the settings that flags gave and that therefore stay. */
+/* A file's documents are one mapping; `set` marks the settings that flags gave and that therefore
+ * stay. */
 struct config_file {
     struct options *options;
     const bool *set;
@@ -265,7 +312,8 @@ static void on_document(void *ctx, struct json *document, size_t line unused_arg
     if (file->code == CODE_OK && json_type(document) != JSON_OBJECT)
         file->code = fail(file->err, CODE_INVALID_ARGUMENT, "expected settings, found %s",
                           json_type_name(json_type(document)));
-    for (const struct json *item = json_first(document); item && file->code == CODE_OK; item = json_next(item)) {
+    for (const struct json *item = json_first(document); item && file->code == CODE_OK;
+         item = json_next(item)) {
         const struct setting *setting = find_key(json_key(item));
 
         if (!setting) {
@@ -288,7 +336,7 @@ static enum code read_file(const char *path, struct buf *out, struct err *err)
 
     if (!file)
         return fail(err, CODE_NOT_FOUND, "%s", strerror(errno));
-    while ((len = fread(chunk, 1, sizeof(chunk), file)) > 0)
+    while (!buf_failed(out) && (len = fread(chunk, 1, sizeof(chunk), file)) > 0)
         buf_append(out, chunk, len);
     if (ferror(file))
         fail(err, CODE_INVALID_ARGUMENT, "%s", strerror(errno));
@@ -298,7 +346,8 @@ static enum code read_file(const char *path, struct buf *out, struct err *err)
     return err->code;
 }
 
-static enum code read_config(const char *path, struct options *options, const bool *set, struct err *err)
+static enum code read_config(const char *path, struct options *options, const bool *set,
+                             struct err *err)
 {
     struct config_file file = {options, set, err, CODE_OK};
     struct buf text = BUFFER_INIT(CONFIG_FILE_MAX);
@@ -339,7 +388,8 @@ static const struct setting *find_flag(struct str name)
 }
 
 /* Splits "--name=value" or takes the next argument. */
-static enum code flag_value(int argc, char **argv, int *index, struct str *name, struct str *value, struct err *err)
+static enum code flag_value(int argc, char **argv, int *index, struct str *name, struct str *value,
+                            struct err *err)
 {
     struct str rest = str_of(argv[*index] + 2);
 
@@ -355,8 +405,8 @@ static enum code flag_value(int argc, char **argv, int *index, struct str *name,
     return CODE_OK;
 }
 
-static enum code parse_flag(int argc, char **argv, int *index, struct options *options, bool *set, char **config,
-                            struct err *err)
+static enum code parse_flag(int argc, char **argv, int *index, struct options *options, bool *set,
+                            char **config, struct err *err)
 {
     const struct setting *setting;
     struct str name = str_of(argv[*index]), value;
@@ -399,16 +449,21 @@ static enum code check_together(const struct options *options, struct err *err)
         return fail(err, CODE_INVALID_ARGUMENT, "--kubeconfig and --directory exclude each other");
     if (options->context && !options->kubeconfig)
         return fail(err, CODE_INVALID_ARGUMENT, "--context needs --kubeconfig");
+    if (options->namespaces.len && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--namespaces and --directory exclude each other: a directory is read whole");
     return CODE_OK;
 }
 
-enum code options_parse(int argc, char **argv, struct options *options, enum options_result *ret_result, struct err *err)
+enum code options_parse(int argc, char **argv, struct options *options,
+                        enum options_result *ret_result, struct err *err)
 {
     bool set[ARRAY_LEN(settings)] = {false};
     CLEANUP(freep) char *config = NULL;
     enum code code = CODE_OK;
 
-    *options = (struct options){.deletion_grace_ms = 5000, .log_level = LOG_LEVEL_INFO, .shutdown_timeout_ms = 10000};
+    *options = (struct options){
+        .deletion_grace_ms = 5000, .log_level = LOG_LEVEL_INFO, .shutdown_timeout_ms = 10000};
     *ret_result = OPTIONS_RUN;
     for (int i = 1; i < argc && code == CODE_OK; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

@@ -1,5 +1,6 @@
 /*
- * What the controller was asked to do: flags, and the same settings in a YAML file (--config). Flags win.
+ * What the controller was asked to do: flags, and the same settings in a YAML file (--config). Flags
+ * win.
  *
  * Owns: options_done() frees everything.
  */
@@ -38,9 +39,10 @@ struct options {
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };
 
-/* Reads flags, then the config file that they name. --help and --version print and give OPTIONS_EXIT_OK. Errors name the flag or the
- * setting and its file. */
-enum code options_parse(int argc, char **argv, struct options *options, enum options_result *ret_result, struct err *err) must_check;
+/* Reads flags, then the config file that they name. --help and --version print and give
+ * OPTIONS_EXIT_OK. Errors name the flag or the setting and its file. */
+enum code options_parse(int argc, char **argv, struct options *options,
+                        enum options_result *ret_result, struct err *err) must_check;
 void options_done(struct options *options);
 
 #endif

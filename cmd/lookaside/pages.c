@@ -39,24 +39,41 @@ static void write_objects(const struct app *app, struct buf *out)
 
     metric_write_head(out, "lookaside_build_info", "gauge", "1; the version is a label.");
     metric_write_u64(out, "lookaside_build_info", "version=\"" LOOKASIDE_VERSION "\"", 1);
-    metric_write_head(out, "lookaside_ready", "gauge", "1 once the sources are synced and clients are served.");
+    metric_write_head(out, "lookaside_ready", "gauge",
+                      "1 once the sources are synced and clients are served.");
     metric_write_u64(out, "lookaside_ready", NULL, app->phase == APP_SERVING);
     metric_write_head(out, "lookaside_objects", "gauge", "Objects held, by kind.");
-    metric_write_u64(out, "lookaside_objects", "kind=\"Service\"", counter_get(&stats->objects_services));
-    metric_write_u64(out, "lookaside_objects", "kind=\"EndpointSlice\"", counter_get(&stats->objects_slices));
-    metric_write_head(out, "lookaside_bad_objects_total", "counter", "Objects skipped because they were malformed.");
+    metric_write_u64(out, "lookaside_objects", "kind=\"Service\"",
+                     counter_get(&stats->objects_services));
+    metric_write_u64(out, "lookaside_objects", "kind=\"EndpointSlice\"",
+                     counter_get(&stats->objects_slices));
+    metric_write_head(out, "lookaside_bad_objects_total", "counter",
+                      "Objects skipped because they were malformed.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));
     metric_write_head(out, "lookaside_services", "gauge", "Services published.");
     metric_write_u64(out, "lookaside_services", NULL, counter_get(&stats->services));
-    metric_write_head(out, "lookaside_endpoints", "gauge", "Endpoints published, over all Services and ports.");
+    metric_write_head(out, "lookaside_endpoints", "gauge",
+                      "Endpoints published, over all Services and ports.");
     metric_write_u64(out, "lookaside_endpoints", NULL, counter_get(&stats->endpoints));
-    metric_write_head(out, "lookaside_holds", "gauge", "Services whose last list is kept on purpose, by hold.");
-    metric_write_u64(out, "lookaside_holds", "hold=\"deletion\"", counter_get(&stats->held_deletion));
-    metric_write_u64(out, "lookaside_holds", "hold=\"service-change\"", counter_get(&stats->held_service_change));
-    metric_write_head(out, "lookaside_rebuilds_total", "counter", "Services built anew from their slices.");
+    metric_write_head(out, "lookaside_holds", "gauge",
+                      "Services whose last list is kept on purpose, by hold.");
+    metric_write_u64(out, "lookaside_holds", "hold=\"deletion\"",
+                     counter_get(&stats->held_deletion));
+    metric_write_u64(out, "lookaside_holds", "hold=\"service-change\"",
+                     counter_get(&stats->held_service_change));
+    metric_write_head(out, "lookaside_rebuilds_total", "counter",
+                      "Services built anew from their slices.");
     metric_write_u64(out, "lookaside_rebuilds_total", NULL, counter_get(&stats->rebuilds));
-    metric_write_head(out, "lookaside_publications_total", "counter", "Catalogs published to the serving loops.");
+    metric_write_head(out, "lookaside_publications_total", "counter",
+                      "Catalogs published to the serving loops.");
     metric_write_u64(out, "lookaside_publications_total", NULL, counter_get(&stats->publications));
+}
+
+static void write_admin(const struct app *app, struct buf *out)
+{
+    metric_write_head(out, "lookaside_admin_refused_total", "counter",
+                      "Connections to the admin port that passed its limits.");
+    metric_write_u64(out, "lookaside_admin_refused_total", NULL, admin_refused(app->admin));
 }
 
 static void show_metrics(void *ctx, struct admin_request *request)
@@ -67,7 +84,9 @@ static void show_metrics(void *ctx, struct admin_request *request)
     write_objects(app, &out);
     source_write_metrics(app->source, &out);
     serve_write_metrics(app->serve, &out);
-    admin_reply(request, buf_failed(&out) ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&out));
+    write_admin(app, &out);
+    admin_reply(request, buf_failed(&out) ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8",
+                buf_str(&out));
     buf_done(&out);
 }
 
@@ -145,7 +164,8 @@ static void collect_service(void *ctx, const struct service *service)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct service *left = *(const struct service *const *)a, *right = *(const struct service *const *)b;
+    const struct service *left = *(const struct service *const *)a,
+                         *right = *(const struct service *const *)b;
     int order = str_cmp(left->namespace_name, right->namespace_name);
 
     return order ? order : str_cmp(left->name, right->name);
@@ -194,6 +214,7 @@ const struct admin_route app_pages[] = {
     {"GET", "/readyz", "200 while clients are served, else 503 and the reason", false, show_readyz},
     {"GET", "/metrics", "Prometheus text", false, show_metrics},
     {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services},
-    {"GET", "/debug/streams", "every stream: what it asked, was sent and accepted, JSON", true, show_streams},
+    {"GET", "/debug/streams", "every stream: what it asked, was sent and accepted, JSON", true,
+     show_streams},
 };
 const size_t app_pages_len = ARRAY_LEN(app_pages);

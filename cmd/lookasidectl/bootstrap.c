@@ -1,4 +1,5 @@
-/* lookasidectl bootstrap: the JSON for GRPC_XDS_BOOTSTRAP_CONFIG, good for C++, Python, Go, Java and Node alike. */
+/* lookasidectl bootstrap: the JSON for GRPC_XDS_BOOTSTRAP_CONFIG, good for C++, Python, Go, Java and
+ * Node alike. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -73,17 +74,19 @@ static int run(int argc, char **argv)
     const char *server = "127.0.0.1:18000";
     struct node node = {host, "", "", "", ""};
     const struct flag flags[] = {
-        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", &server},
-        {"node-id", "ID", "the client's name in 'streams' and logs", &node.id},
-        {"zone", "ZONE", "the client's zone", &node.zone},
-        {"region", "REGION", "the client's region", &node.region},
-        {"namespace", "NAME", "the client's namespace, for one-label names such as xds:///greeter", &node.namespace_name},
-        {"node", "NAME", "the Kubernetes node that the client runs on", &node.name},
+        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", &server, NULL},
+        {"node-id", "ID", "the client's name in 'streams' and logs", &node.id, NULL},
+        {"zone", "ZONE", "the client's zone", &node.zone, NULL},
+        {"region", "REGION", "the client's region", &node.region, NULL},
+        {"namespace", "NAME", "the client's namespace, for one-label names such as xds:///greeter",
+         &node.namespace_name, NULL},
+        {"node", "NAME", "the Kubernetes node that the client runs on", &node.name, NULL},
     };
     int exit_code;
 
     (void)gethostname(host, sizeof(host) - 1);
-    if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0, &exit_code))
+    if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0,
+                     &exit_code))
         return exit_code;
     if (!*server)
         return usage_error(&bootstrap_command, "--server is empty");

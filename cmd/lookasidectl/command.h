@@ -1,6 +1,6 @@
 /*
- * The commands of lookasidectl: one file each. A command gets the arguments behind its name and returns the exit code: 0, 1 when what was asked
- * could not be had, 2 for wrong usage.
+ * The commands of lookasidectl: one file each. A command gets the arguments behind its name and
+ * returns the exit code: 0, 1 when what was asked could not be had, 2 for wrong usage.
  */
 #ifndef LOOKASIDECTL_COMMAND_H
 #define LOOKASIDECTL_COMMAND_H
@@ -20,29 +20,37 @@ extern const struct command services_command;
 extern const struct command streams_command;
 extern const struct command watch_command;
 
-/* ---- flags: "--name value" or "--name=value"; "-o" is "--output" ---- */
+/* ---- flags: "--name value" or "--name=value"; "-o" is "--output"; "--" ends them ---- */
 
 struct flag {
     const char *name;
-    const char *argument;
+    const char *argument; /* NULL: the flag has no value, it is given or not */
     const char *help;
-    const char **value; /* holds the default before parsing */
+    const char **value; /* holds the default before parsing; of a flag with a value */
+    bool *given;        /* of a flag without */
 };
 
-/* Parses argv against `flags`; positional arguments go to `positional` (at most `max`, exactly `min` or more). Prints usage errors and --help
- * itself: then *ret_exit is the exit code and the result is false. */
-bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags, size_t flags_len,
-                 const char **positional, size_t min, size_t max, int *ret_exit) must_check;
+/* Parses argv against `flags`; positional arguments go to `positional` (at most `max`, exactly `min`
+ * or more). Prints usage errors and --help itself: then *ret_exit is the exit code and the result is
+ * false. */
+bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags,
+                 size_t flags_len, const char **positional, size_t min, size_t max,
+                 int *ret_exit) must_check;
 /* "table" or "json"; prints the error. */
 bool output_is_json(const char *output, bool *ret_json) must_check;
 int usage_error(const struct command *command, const char *message);
 int failure(const struct err *err);
 
-/* A whole command that reads a page of the admin port and prints it as a table, or as it came (-o json). */
-int dump_command(const struct command *command, const char *path, void (*print)(const struct json *dump), int argc,
-                 char **argv);
+/* A whole command that reads a page of the admin port and prints it as a table, or as it came
+ * (-o json). */
+int dump_command(const struct command *command, const char *path,
+                 void (*print)(const struct json *dump), int argc, char **argv);
 
-/* ---- tables ---- */
+/* ---- text on a terminal ---- */
+
+/* Appends what may come from anybody: quoted and escaped, as in logs, where it would move the
+ * cursor. */
+void text_show(struct buf *out, struct str text);
 
 #define TABLE_COLUMNS_MAX 12
 
@@ -53,7 +61,7 @@ struct table {
     size_t len, cap;
 };
 
-void table_add(struct table *table, const char *cell);
+void table_add(struct table *table, struct str cell);
 void table_addf(struct table *table, const char *fmt, ...) printf_like(2, 3);
 void table_print(const struct table *table);
 void table_done(struct table *table);

@@ -8,7 +8,8 @@
 
 int usage_error(const struct command *command, const char *message)
 {
-    fprintf(stderr, "lookasidectl %s: %s\nTry 'lookasidectl %s --help'.\n", command->name, message, command->name);
+    fprintf(stderr, "lookasidectl %s: %s\nTry 'lookasidectl %s --help'.\n", command->name, message,
+            command->name);
     return 2;
 }
 
@@ -21,11 +22,14 @@ int failure(const struct err *err)
 static void print_help(const struct command *command, const struct flag *flags, size_t flags_len)
 {
     printf("usage: lookasidectl %s\n\n%s\n", command->usage, command->help);
-    for (size_t i = 0; i < flags_len; i++)
-        printf("\n  --%s %s\n        %s%s%s%s", flags[i].name, flags[i].argument, flags[i].help,
-               *flags[i].value && **flags[i].value ? " (default " : "",
-               *flags[i].value && **flags[i].value ? *flags[i].value : "",
-               *flags[i].value && **flags[i].value ? ")" : "");
+    for (size_t i = 0; i < flags_len; i++) {
+        const struct flag *flag = &flags[i];
+
+        printf("\n  --%s%s%s\n        %s", flag->name, flag->argument ? " " : "",
+               flag->argument ? flag->argument : "", flag->help);
+        if (flag->value && **flag->value)
+            printf(" (default %s)", *flag->value);
+    }
     printf("\n");
 }
 
@@ -50,8 +54,8 @@ static struct str flag_name(const char *text)
     return str_cut(&rest, '=');
 }
 
-static int parse_one(const struct command *command, int argc, char **argv, int *index, const struct flag *flags,
-                     size_t flags_len)
+static int parse_one(const struct command *command, int argc, char **argv, int *index,
+                     const struct flag *flags, size_t flags_len)
 {
     const char *equals = strchr(argv[*index], '=');
     const struct flag *flag = find_flag(flag_name(argv[*index]), flags, flags_len);
@@ -61,7 +65,13 @@ static int parse_one(const struct command *command, int argc, char **argv, int *
         snprintf(message, sizeof(message), "unknown flag %.64s", argv[*index]);
         return usage_error(command, message);
     }
-    if (equals) {
+    if (!flag->value && equals) {
+        snprintf(message, sizeof(message), "flag --%s takes no value", flag->name);
+        return usage_error(command, message);
+    }
+    if (!flag->value) {
+        *flag->given = true;
+    } else if (equals) {
         *flag->value = equals + 1;
     } else if (*index + 1 < argc) {
         *flag->value = argv[++*index];
@@ -72,18 +82,23 @@ static int parse_one(const struct command *command, int argc, char **argv, int *
     return 0;
 }
 
-bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags, size_t flags_len,
-                 const char **positional, size_t min, size_t max, int *ret_exit)
+bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags,
+                 size_t flags_len, const char **positional, size_t min, size_t max, int *ret_exit)
 {
+    bool ended = false; /* by "--" */
     size_t count = 0;
 
     for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+        if (!ended && strcmp(argv[i], "--") == 0) {
+            ended = true;
+            continue;
+        }
+        if (!ended && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
             print_help(command, flags, flags_len);
             *ret_exit = 0;
             return false;
         }
-        if (argv[i][0] == '-') {
+        if (!ended && argv[i][0] == '-') {
             *ret_exit = parse_one(command, argc, argv, &i, flags, flags_len);
             if (*ret_exit)
                 return false;
@@ -122,13 +137,13 @@ static bool read_dump(const char *admin, const char *path, struct buf *text, str
     return code == CODE_OK;
 }
 
-int dump_command(const struct command *command, const char *path, void (*print)(const struct json *dump), int argc,
-                 char **argv)
+int dump_command(const struct command *command, const char *path,
+                 void (*print)(const struct json *dump), int argc, char **argv)
 {
     const char *admin = "127.0.0.1:18080", *output = "table";
     const struct flag flags[] = {
-        {"admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", &admin},
-        {"output", "table|json", "-o for short", &output},
+        {"admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", &admin, NULL},
+        {"output", "table|json", "-o for short", &output, NULL},
     };
     struct buf text = BUFFER_INIT(ADMIN_DUMP_MAX);
     struct json *dump = NULL;

@@ -12,8 +12,9 @@ static const struct command *const commands[] = {
 
 static void print_help(FILE *out)
 {
-    fprintf(out, "lookasidectl %s: looks into a running Lookaside, and writes what gRPC clients need\n\n"
-                 "usage: lookasidectl COMMAND [flags]\n\n",
+    fprintf(out,
+            "lookasidectl %s: looks into a running Lookaside, and writes what gRPC clients need\n\n"
+            "usage: lookasidectl COMMAND [flags]\n\n",
             LOOKASIDE_VERSION);
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->help);
@@ -26,7 +27,8 @@ int main(int argc, char **argv)
         print_help(stderr);
         return 2;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return 0;
     }

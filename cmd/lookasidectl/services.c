@@ -3,39 +3,37 @@
 
 #include "command.h"
 
-static const char *member_text(const struct json *json, const char *key, char out[256])
+static struct str member(const struct json *json, const char *key)
 {
-    struct str text = json_text(json_get(json, key));
-
-    snprintf(out, 256, "%" STR_FMT, STR_ARG(text));
-    return out;
+    return json_text(json_get(json, key));
 }
 
 static void add_port(struct table *table, const struct json *service, const struct json *port)
 {
     const struct json *endpoint;
-    char text[256], zones[256] = "";
+    char zones[256] = "";
     struct str last = STR("");
     size_t len = 0;
 
-    for (endpoint = json_first(json_get(port, "endpoints")); endpoint; endpoint = json_next(endpoint)) {
-        struct str zone = json_text(json_get(endpoint, "zone"));
+    for (endpoint = json_first(json_get(port, "endpoints")); endpoint;
+         endpoint = json_next(endpoint)) {
+        struct str zone = member(endpoint, "zone");
 
         /* Endpoints come sorted by zone. */
         if (zone.len && !str_eq(zone, last) && len < sizeof(zones) - 70)
             len += (size_t)snprintf(zones + len, sizeof(zones) - len, "%s%.63s", len ? "," : "",
-                                    json_text(json_get(endpoint, "zone")).ptr);
+                                    zone.ptr);
         last = zone;
     }
-    table_add(table, member_text(service, "namespace", text));
-    table_add(table, member_text(service, "name", text));
+    table_add(table, member(service, "namespace"));
+    table_add(table, member(service, "name"));
     table_addf(table, "%.0f", json_number(json_get(port, "number")));
-    table_add(table, member_text(port, "name", text));
+    table_add(table, member(port, "name"));
     table_addf(table, "%.0f", json_number(json_get(port, "ready")));
     table_addf(table, "%.0f", json_number(json_get(port, "draining")));
     table_addf(table, "%.0f", json_number(json_get(port, "total")));
     table_addf(table, "%zu", json_len(json_get(port, "endpoints")));
-    table_add(table, zones);
+    table_add(table, str_of(zones));
 }
 
 static void print_services(const struct json *dump)
@@ -46,7 +44,7 @@ static void print_services(const struct json *dump)
     const struct json *service, *port;
 
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
-        table_add(&table, head[i]);
+        table_add(&table, str_of(head[i]));
     for (service = json_first(json_get(dump, "services")); service; service = json_next(service))
         for (port = json_first(json_get(service, "ports")); port; port = json_next(port))
             add_port(&table, service, port);

@@ -13,7 +13,7 @@ static struct str member(const struct json *json, const char *key)
 
 static void add_member(struct table *table, const struct json *json, const char *key)
 {
-    table_addf(table, "%" STR_FMT, STR_ARG(member(json, key)));
+    table_add(table, member(json, key));
 }
 
 /* What the client dialled: the names of its Listeners, or of its native targets; the first few spelled out. */
@@ -22,11 +22,12 @@ static void add_names(struct table *table, const struct json *names)
     struct buf cell = BUFFER_INIT(CELL_MAX);
     size_t shown = 0;
 
-    for (const struct json *item = json_first(names); item && shown < NAMES_SHOWN; item = json_next(item), shown++)
+    for (const struct json *item = json_first(names); item && shown < NAMES_SHOWN;
+         item = json_next(item), shown++)
         buf_printf(&cell, "%s%" STR_FMT, shown ? "," : "", STR_ARG(member(item, "name")));
     if (json_len(names) > shown)
         buf_printf(&cell, ",+%zu", json_len(names) - shown);
-    table_add(table, buf_cstr(&cell));
+    table_add(table, buf_str(&cell));
     buf_done(&cell);
 }
 
@@ -66,7 +67,7 @@ static void add_stream(struct table *table, const struct json *stream)
     table_addf(table, "%.0fs", json_number(json_get(stream, "ageSeconds")));
     table_addf(table, "%.0f", json_number(json_get(stream, "responses")));
     table_addf(table, "%.0f", json_number(json_get(stream, "nacks")));
-    table_addf(table, "%" STR_FMT, STR_ARG(health(stream)));
+    table_add(table, health(stream));
     add_names(table, dialled(stream));
 }
 
@@ -77,8 +78,9 @@ static void print_streams(const struct json *dump)
     struct table table = {.columns = ARRAY_LEN(head)};
 
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
-        table_add(&table, head[i]);
-    for (const struct json *stream = json_first(json_get(dump, "streams")); stream; stream = json_next(stream))
+        table_add(&table, str_of(head[i]));
+    for (const struct json *stream = json_first(json_get(dump, "streams")); stream;
+         stream = json_next(stream))
         add_stream(&table, stream);
     table_print(&table);
     table_done(&table);

@@ -7,8 +7,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-/* White space between the characters is skipped; the rest must be complete, padding included. The result is NUL-terminated and the
- * caller's to free. */
-enum code base64_decode(struct str text, char **ret_bytes, size_t *ret_len, struct err *err) must_check;
+/* White space between the characters is skipped; the rest must be complete, padding included. The
+ * result is NUL-terminated and the caller's to free. */
+enum code base64_decode(struct str text, char **ret_bytes, size_t *ret_len,
+                        struct err *err) must_check;
 
 #endif

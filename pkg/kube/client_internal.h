@@ -1,8 +1,10 @@
 /*
- * What client.c (the multi handle on the loop) and request.c (one transfer) share; nobody else includes it.
+ * What client.c (the multi handle on the loop) and request.c (one transfer) share; nobody else
+ * includes it.
  *
- * Re-entrance: libcurl forbids adding and removing transfers inside its callbacks. So a request joins the multi handle from a deferred
- *              call, and one that is freed inside libcurl (client->inside) waits among the zombies until the stack is unwound.
+ * Re-entrance: libcurl forbids adding and removing transfers inside its callbacks. So a request
+ *              joins the multi handle from a deferred call, and one that is freed inside libcurl
+ *              (client->inside) waits among the zombies until the stack is unwound.
  */
 #ifndef KUBE_CLIENT_INTERNAL_H
 #define KUBE_CLIENT_INTERNAL_H
@@ -61,7 +63,8 @@ enum code request_new(struct kube_client *client, const struct kube_request_opti
                       struct kube_request **ret_request, struct err *err) must_check;
 /* Outside libcurl only. */
 void request_destroy(struct kube_request *request);
-/* The transfer is over: takes it from the multi handle and tells the owner, who may free it. Outside libcurl only. */
+/* The transfer is over: takes it from the multi handle and tells the owner, who may free it.
+ * Outside libcurl only. */
 void request_finish(struct kube_request *request, CURLcode result);
 
 #endif

@@ -21,8 +21,8 @@ static enum code curlu_fail(const char *server, CURLUcode result, struct err *er
     return fail(err, CODE_INVALID_ARGUMENT, "server '%s': %s", server, curl_url_strerror(result));
 }
 
-/* The request goes to https://<tls-server-name>/, which libcurl connects to the real address, so that SNI and the check of the
- * certificate use the other name. */
+/* The request goes to https://<tls-server-name>/, which libcurl connects to the real address, so
+ * that SNI and the check of the certificate use the other name. */
 static enum code name_override(CURLU *curlu, const struct kube_config *config,
                                struct endpoint_url *url, struct err *err)
 {

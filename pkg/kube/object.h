@@ -1,5 +1,6 @@
 /*
- * What the API server sends, as far as a reflector must understand it: the metadata of an object, a page of a list, a watch event.
+ * What the API server sends, as far as a reflector must understand it: the metadata of an object, a
+ * page of a list, a watch event.
  *
  * Owns:   values are borrowed from the tree, which the caller frees.
  * Errors: messages say what is wrong in the JSON, for a log.

@@ -101,8 +101,8 @@ static void retry_later(struct reflector *refl, const char *doing, const char *c
     wait_ms(refl, delay_ms);
 }
 
-/* Our version is too old: that is no failure of the server, so the first list goes out at once. A server that keeps saying so is
- * asked ever more slowly. */
+/* Our version is too old: that is no failure of the server, so the first list goes out at once. A
+ * server that keeps saying so is asked ever more slowly. */
 static void list_again(struct reflector *refl, const char *doing, const char *cause)
 {
     bool at_once = refl->backoff.attempts == 0;
@@ -254,7 +254,7 @@ static void on_page_done(void *ctx, const struct kube_response *response)
 {
     struct reflector *refl = ctx;
     /* Lives as long as `response` is read. */
-    CLEANUP(kube_request_freep) struct kube_request *over = TAKE(refl->request);
+    CLEANUP(kube_request_freep) unused_arg struct kube_request *over = TAKE(refl->request);
     bool later_page = refl->next != NULL;
 
     if (response->code == CODE_OK) {
@@ -327,7 +327,8 @@ static bool verdict_set(struct reflector *refl, enum verdict verdict)
     return false;
 }
 
-/* Nothing may be skipped silently: the line goes to the log as far as it is known, and a list makes good for it. */
+/* Nothing may be skipped silently: the line goes to the log as far as it is known, and a list makes
+ * good for it. */
 static bool line_malformed(struct reflector *refl, struct str line)
 {
     counter_add(&refl->stats.malformed, 1);
@@ -420,7 +421,7 @@ static void watch_ended(struct reflector *refl, const struct kube_response *resp
 static void on_watch_done(void *ctx, const struct kube_response *response)
 {
     struct reflector *refl = ctx;
-    CLEANUP(kube_request_freep) struct kube_request *over = TAKE(refl->request);
+    CLEANUP(kube_request_freep) unused_arg struct kube_request *over = TAKE(refl->request);
     uint64_t now_us = loop_now_us(refl->loop);
     uint64_t lived_ms = refl->watch_open_us ? (now_us - refl->watch_open_us) / 1000 : 0;
 

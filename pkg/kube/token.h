@@ -18,8 +18,9 @@ struct token {
 /* `text` and `file` may be NULL; the file wins. */
 void token_init(struct token *token, const char *text, const char *file);
 void token_done(struct token *token);
-/* The header to send, borrowed until the next call; NULL: none. Looks at the file's time and reads it when that moved. A file that
- * cannot be read is an error only as long as no token was ever read. */
+/* The header to send, borrowed until the next call; NULL: none. Looks at the file's time and reads
+ * it when that moved. A file that cannot be read is an error only as long as no token was ever
+ * read. */
 enum code token_header(struct token *token, const char **ret_header, struct err *err) must_check;
 
 #endif

@@ -44,7 +44,7 @@ struct xds_subscription {
     struct list dirty; /* session's */
     struct xds_session *session;
     enum xds_type type;
-    bool must_send;          /* new on this stream: send even if equal */
+    bool must_send;          /* the client forgot it: send even if equal */
     bool sent_alone;         /* the only resource of its response */
     bool rejected;           /* sent last in a response that the client refused, wholly or in part */
     bool refused;            /* too big to be sent */

@@ -130,7 +130,7 @@ static void *subscribe(void *ctx, struct str name)
     if (name.len > 0)
         memcpy(text, name.ptr, name.len);
     *subscription = (struct xds_subscription){
-        .session = session, .type = add->type, .must_send = true, .name = str_make(text, name.len)};
+        .session = session, .type = add->type, .name = str_make(text, name.len)};
     list_init(&subscription->dirty);
     mark_dirty(subscription);
     session->host->subscribe(session->ctx, subscription);

@@ -1,5 +1,6 @@
 /*
- * Any bytes as a kubeconfig: what is accepted has a server and a complete identity, what is refused has a message that names the file.
+ * Any bytes as a kubeconfig: what is accepted has a server and a complete identity, what is refused
+ * has a message that names the file.
  */
 #include "kube/config.h"
 #include "must_hold.h"

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define TARGETS_MAX 256
 
 static struct {
-    uint64_t version; /* 0: a problem */
+    uint64_t version; /* 0: no list, but a problem; 3: both */
     struct blob *blob;
 } lists[LISTS];
 
@@ -65,8 +65,8 @@ static void on_resolve(void *ctx unused_arg, const struct native_target *target,
 
     (void)find(target);
     ret_list->version = lists[list].version;
-    ret_list->blob = lists[list].blob;
-    ret_list->problem = lists[list].version == 0 ? "a problem" : NULL;
+    ret_list->blob = lists[list].version == 0 ? NULL : lists[list].blob;
+    ret_list->problem = lists[list].version % 3 == 0 ? "a problem" : NULL;
 }
 
 static void on_wake(void *ctx unused_arg, bool answer unused_arg)

@@ -1,5 +1,6 @@
 /*
- * An HTTP/1.1 server for tests on the loop of the test: every request goes to one function, which answers as it likes, at once or later.
+ * An HTTP/1.1 server for tests on the loop of the test: every request goes to one function, which
+ * answers as it likes, at once or later.
  *
  * Threads: the loop's.
  * Owns:    its sockets. Connections stay open until the test or the peer closes them.

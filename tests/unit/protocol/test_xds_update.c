@@ -229,6 +229,18 @@ Test(xds_update, a_refused_resource_is_sent_to_one_who_forgot_everything)
     cr_assert_str_eq(fake_ask(&f, XDS_ENDPOINT, "a b c", ""), "ClusterLoadAssignment a b c");
 }
 
+Test(xds_update, forgetting_ends_a_refusal)
+{
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    fake_next(&f);
+    fake_nack(&f, XDS_ENDPOINT, "a b c", "bad");
+    fake_ask(&f, XDS_ENDPOINT, "a b c", "");
+    fake_put(&f, XDS_ENDPOINT, "a", 11);
+    fake_next(&f);
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment a");
+}
+
 Test(xds_update, a_refused_cluster_rides_along_in_the_full_state)
 {
     fake_put(&f, XDS_CLUSTER, "a", 10);

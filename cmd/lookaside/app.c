@@ -144,14 +144,13 @@ static enum code start_serve(struct app *app, struct err *err)
 {
     const struct options *options = app->options;
     const char *own = app->kube_config ? app->kube_config->namespace_name : NULL;
+    const char *fallback = own ? own : "default";
     struct serve_options serve = {
         .loop = app->loop,
         .threads = options->threads ? (unsigned)options->threads
                                     : (unsigned)min_u64(DEFAULT_THREADS_MAX, limits_cpus()),
         .cluster_domain = options->cluster_domain,
-        .default_namespace = options->default_namespace ? options->default_namespace
-                             : own                      ? own
-                                                        : "default",
+        .default_namespace = options->default_namespace ? options->default_namespace : fallback,
         .unknown_names = options->unknown_names,
     };
 

@@ -33,8 +33,8 @@ struct app {
     int exit_code;
 };
 
-/* Everything is running when it returns CODE_OK, but nothing listens for clients until the source is
- * synced. */
+/* Everything is running when it returns CODE_OK, but nothing listens for clients until the source
+ * is synced. */
 enum code app_start(struct app *app, const struct options *options, struct err *err) must_check;
 /* Until a signal, or a failure after the start; the process' exit code. */
 int app_run(struct app *app);

@@ -1,6 +1,6 @@
 /*
- * What the controller was asked to do: flags, and the same settings in a YAML file (--config). Flags
- * win.
+ * What the controller was asked to do: flags, and the same settings in a YAML file (--config).
+ * Flags win.
  *
  * Owns: options_done() frees everything.
  */

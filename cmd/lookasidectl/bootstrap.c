@@ -1,5 +1,5 @@
-/* lookasidectl bootstrap: the JSON for GRPC_XDS_BOOTSTRAP_CONFIG, good for C++, Python, Go, Java and
- * Node alike. */
+/* lookasidectl bootstrap: the JSON for GRPC_XDS_BOOTSTRAP_CONFIG, good for C++, Python, Go, Java
+ * and Node alike. */
 #include <stdio.h>
 #include <unistd.h>
 

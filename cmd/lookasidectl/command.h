@@ -30,9 +30,9 @@ struct flag {
     bool *given;        /* of a flag without */
 };
 
-/* Parses argv against `flags`; positional arguments go to `positional` (at most `max`, exactly `min`
- * or more). Prints usage errors and --help itself: then *ret_exit is the exit code and the result is
- * false. */
+/* Parses argv against `flags`; positional arguments, from `min` to `max` of them, go to
+ * `positional`. Prints usage errors and --help itself: then *ret_exit is the exit code and the
+ * result is false. */
 bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags,
                  size_t flags_len, const char **positional, size_t min, size_t max,
                  int *ret_exit) must_check;

@@ -8,6 +8,7 @@ static struct str member(const struct json *json, const char *key)
     return json_text(json_get(json, key));
 }
 
+/* `port` is NULL for a Service that has none (an ExternalName). */
 static void add_port(struct table *table, const struct json *service, const struct json *port)
 {
     const struct json *endpoint;
@@ -27,7 +28,10 @@ static void add_port(struct table *table, const struct json *service, const stru
     }
     table_add(table, member(service, "namespace"));
     table_add(table, member(service, "name"));
-    table_addf(table, "%.0f", json_number(json_get(port, "number")));
+    if (json_number(json_get(port, "number")) > 0)
+        table_addf(table, "%.0f", json_number(json_get(port, "number")));
+    else
+        table_add(table, STR("-"));
     table_add(table, member(port, "name"));
     table_addf(table, "%.0f", json_number(json_get(port, "ready")));
     table_addf(table, "%.0f", json_number(json_get(port, "draining")));
@@ -41,13 +45,21 @@ static void print_services(const struct json *dump)
     static const char *const head[] = {"NAMESPACE", "SERVICE", "PORT",   "NAME", "READY",
                                        "DRAINING",  "TOTAL",   "LISTED", "ZONES"};
     struct table table = {.columns = ARRAY_LEN(head)};
-    const struct json *service, *port;
+    const struct json *service, *ports, *port;
 
+    if (json_len(json_get(dump, "services")) == 0) {
+        fprintf(stderr, "no services\n");
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         table_add(&table, str_of(head[i]));
-    for (service = json_first(json_get(dump, "services")); service; service = json_next(service))
-        for (port = json_first(json_get(service, "ports")); port; port = json_next(port))
+    for (service = json_first(json_get(dump, "services")); service; service = json_next(service)) {
+        ports = json_get(service, "ports");
+        if (json_len(ports) == 0)
+            add_port(&table, service, NULL);
+        for (port = json_first(ports); port; port = json_next(port))
             add_port(&table, service, port);
+    }
     table_print(&table);
     table_done(&table);
 }

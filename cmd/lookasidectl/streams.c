@@ -4,7 +4,7 @@
 #include "command.h"
 
 #define NAMES_SHOWN 3
-#define CELL_MAX 256
+#define NAMES_MAX 4096 /* bytes; a table cuts its cells anyway */
 
 static struct str member(const struct json *json, const char *key)
 {
@@ -16,10 +16,11 @@ static void add_member(struct table *table, const struct json *json, const char 
     table_add(table, member(json, key));
 }
 
-/* What the client dialled: the names of its Listeners, or of its native targets; the first few spelled out. */
+/* What the client dialled: the names of its Listeners, or of its native targets; the first few
+ * spelled out. */
 static void add_names(struct table *table, const struct json *names)
 {
-    struct buf cell = BUFFER_INIT(CELL_MAX);
+    struct buf cell = BUFFER_INIT(NAMES_MAX);
     size_t shown = 0;
 
     for (const struct json *item = json_first(names); item && shown < NAMES_SHOWN;
@@ -77,6 +78,10 @@ static void print_streams(const struct json *dump)
                                        "AGE",  "SENT",     "NACKS", "STATE", "TARGETS"};
     struct table table = {.columns = ARRAY_LEN(head)};
 
+    if (json_len(json_get(dump, "streams")) == 0) {
+        fprintf(stderr, "no streams\n");
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         table_add(&table, str_of(head[i]));
     for (const struct json *stream = json_first(json_get(dump, "streams")); stream;

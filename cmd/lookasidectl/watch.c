@@ -16,6 +16,7 @@
 #define WATCH_REQUEST_MAX 4096
 #define WATCH_LINE_MAX (16 * 1024 * 1024)
 #define FIELD_MAX 128    /* bytes shown of a backend's zone, pod or node */
+#define PROBLEM_MAX 512  /* bytes shown of what a server says */
 #define BACKEND_MAX 4096 /* bytes of its line, escapes included */
 
 typedef Lookaside__V1__WatchResponse watch_response;
@@ -111,7 +112,7 @@ static void print_change(struct watch *watch, const watch_response *response)
     char when[32];
 
     clock_format_wall(clock_wall_us(), when);
-    text_show(&problem, str_of(response->problem));
+    text_show(&problem, utf8_cut(str_of(response->problem), PROBLEM_MAX));
     printf("%s  %s  %zu backend%s%s%s\n", when, watch->target, now.len, now.len == 1 ? "" : "s",
            problem.len ? "  " : "", buf_cstr(&problem));
     print_missing(&watch->last, &now, '-');
@@ -171,7 +172,7 @@ static void complain(const char *message)
 {
     struct buf text = BUFFER_INIT(BACKEND_MAX);
 
-    text_show(&text, str_of(message));
+    text_show(&text, utf8_cut(str_of(message), PROBLEM_MAX));
     fprintf(stderr, "lookasidectl watch: %s\n", buf_cstr(&text));
     buf_done(&text);
 }
@@ -224,7 +225,7 @@ static bool is_final(enum code code)
 
 static void lose(struct watch *watch, enum code code, const char *reason)
 {
-    char text[FAIL_MESSAGE_MAX + 64];
+    char text[PROBLEM_MAX];
     uint64_t delay_ms;
 
     if (watch->once || is_final(code)) {

@@ -8,8 +8,8 @@
 #include "base/metric.h"
 #include "net/listener.h"
 
-/* libmicrohttpd polls its own descriptors behind one epoll fd; its idle timeouts need a look now and
- * then. */
+/* libmicrohttpd polls its own descriptors behind one epoll fd; its idle timeouts need a look now
+ * and then. */
 #define ADMIN_HOUSEKEEPING_MS 1000
 
 struct admin {

@@ -277,8 +277,7 @@ static void tls_configure(CURL *easy, const struct kube_config *config)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, config->insecure_skip_verify ? 0L : 2L);
 }
 
-/* As Go's clients do: the proxy of the kubeconfig, else of the environment, but none to ourselves.
- * */
+/* As Go's clients do: the proxy of the kubeconfig, else of the environment, none to ourselves. */
 static void proxy_configure(CURL *easy, const struct kube_client *client)
 {
     if (client->config->proxy_url)

@@ -396,6 +396,20 @@ Test(xds_update, swapping_two_versions_gives_another_one)
 
 /* ---- dump ---- */
 
+Test(xds_update, the_dump_forgets_a_refusal_when_something_newer_was_sent)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);
+
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    fake_next(&f);
+    fake_nack(&f, XDS_ENDPOINT, "a b c", "bad");
+    cr_assert_not_null(strstr(fake_dump(&f, &out).ptr, "\"rejected\""));
+    fake_put(&f, XDS_ENDPOINT, "a", 11);
+    fake_next(&f);
+    buf_reset(&out);
+    cr_assert_null(strstr(fake_dump(&f, &out).ptr, "\"rejected\""));
+}
+
 Test(xds_update, the_dump_tells_what_was_asked_sent_and_acknowledged)
 {
     CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);

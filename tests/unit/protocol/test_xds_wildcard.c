@@ -65,6 +65,44 @@ Test(xds_wildcard, a_touch_without_a_change_is_told_to_nobody)
     cr_assert_str_eq(fake_next(&f), "");
 }
 
+Test(xds_wildcard, changes_that_were_not_sent_yet_are_one)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_put(&f, XDS_CLUSTER, "a", 10);
+    fake_put(&f, XDS_CLUSTER, "b", 20);
+    cr_assert_eq(f.updates, 1);
+    cr_assert_str_eq(fake_next(&f), "Cluster a b");
+    cr_assert_str_eq(fake_next(&f), "");
+}
+
+Test(xds_wildcard, nothing_is_held_by_one_who_gave_up_everything)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);
+
+    fake_ask(&f, XDS_CLUSTER, "*", "");
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "", f.nonce[XDS_CLUSTER]), "");
+    cr_assert_not_null(strstr(fake_dump(&f, &out).ptr, "\"version\":\"0000000000000000\""));
+}
+
+/* What everything brought may be gone by the time that it is named. */
+Test(xds_wildcard, is_answered_when_it_ends_though_what_is_named_is_gone)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_request(&f, XDS_CLUSTER, "a", f.nonce[XDS_CLUSTER]);
+    fake_remove(&f, XDS_CLUSTER, "a");
+    cr_assert_str_eq(fake_next(&f), "Cluster");
+    fake_put(&f, XDS_CLUSTER, "a", 1);
+    cr_assert_str_eq(fake_next(&f), "Cluster a");
+}
+
+Test(xds_wildcard, is_answered_when_it_ends_with_an_empty_nonce_too)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_request(&f, XDS_CLUSTER, "a", "");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    cr_assert_str_eq(fake_next(&f), "Cluster");
+}
+
 Test(xds_wildcard, ends_when_names_are_given)
 {
     fake_ask(&f, XDS_CLUSTER, "", "");

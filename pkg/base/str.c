@@ -108,3 +108,28 @@ char *str_dup(struct str text)
     copy[text.len] = '\0';
     return copy;
 }
+
+size_t str_format_hex(uint64_t value, char out[17])
+{
+    for (size_t i = 16; i > 0; i--) {
+        out[i - 1] = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    }
+    out[16] = '\0';
+    return 16;
+}
+
+size_t str_format_u64(uint64_t value, char out[21])
+{
+    char digits[20];
+    size_t len = 0;
+
+    do {
+        digits[len++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    for (size_t i = 0; i < len; i++)
+        out[i] = digits[len - 1 - i];
+    out[len] = '\0';
+    return len;
+}

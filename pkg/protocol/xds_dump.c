@@ -4,7 +4,7 @@ static void put_hex(struct json_writer *writer, const char *key, uint64_t versio
 {
     char text[17];
 
-    snprintf(text, sizeof(text), "%016llx", (unsigned long long)version);
+    str_format_hex(version, text);
     json_put_str(writer, key, str_of(text));
 }
 

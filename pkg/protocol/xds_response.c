@@ -83,8 +83,7 @@ static void finish(struct draft *draft)
     session->nonces = draft->nonce;
     session->stats.responses++;
     state->last_nonce = draft->nonce;
-    snprintf(version, sizeof(version), "%016llx",
-             (unsigned long long)(state->sum + state->every_sum));
+    str_format_hex(state->sum + state->every_sum, version);
     xds_nonce_format(response->type, draft->nonce, nonce);
     wire_put_bytes(response->head, DISCOVERY_RESPONSE_VERSION_INFO, str_of(version));
     wire_put_bytes(response->head, DISCOVERY_RESPONSE_TYPE_URL, str_of(xds_type_url(response->type)));

@@ -46,7 +46,8 @@ uint64_t xds_version_term(struct str name, uint64_t version)
 
 void xds_nonce_format(enum xds_type type, uint64_t nonce, char out[XDS_NONCE_TEXT_MAX])
 {
-    snprintf(out, XDS_NONCE_TEXT_MAX, "%c%llu", types[type].letter, (unsigned long long)nonce);
+    out[0] = types[type].letter;
+    str_format_u64(nonce, out + 1);
 }
 
 uint64_t xds_nonce_parse(enum xds_type type, struct str text)

@@ -142,12 +142,23 @@ bool wire_next(struct wire_reader *reader, struct wire_field *ret_field)
     return false;
 }
 
+/* The next eight bytes are ASCII, as nearly all text here is. */
+static bool is_ascii_word(struct str text, size_t at)
+{
+    uint64_t word;
+
+    if (text.len - at < sizeof(word))
+        return false;
+    memcpy(&word, text.ptr + at, sizeof(word));
+    return (word & 0x8080808080808080u) == 0;
+}
+
 bool wire_is_utf8(struct str text)
 {
     size_t len;
 
     for (size_t at = 0; at < text.len; at += len) {
-        len = utf8_char_len(text, at);
+        len = is_ascii_word(text, at) ? sizeof(uint64_t) : utf8_char_len(text, at);
         if (len == 0)
             return false;
     }

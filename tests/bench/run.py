@@ -18,7 +18,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
 from support import lookaside  # noqa: E402
-from support.manifests import Endpoint, Manifests  # noqa: E402
+from support.manifests import Endpoint, Manifests, endpoint_slice  # noqa: E402
 from support.process import BUILD, Process, free_port, wait_until  # noqa: E402
 
 ENDPOINTS = 100
@@ -92,15 +92,18 @@ def wait_quiet(pid):
 
 
 class Flip:
-    """One change at a time: the last endpoint comes and goes in turn."""
+    """One change at a time: the last endpoint comes and goes in turn. JSON, as the API server speaks it."""
 
-    def __init__(self, manifests):
-        self.manifests, self.count = manifests, ENDPOINTS
+    def __init__(self, directory):
+        self.path, self.count = Path(directory) / "slice.json", ENDPOINTS
         self.write()
 
     def write(self):
-        self.manifests.slice("greeter", [Endpoint(f"10.0.{i // 250}.{1 + i % 250}", "zone-a", pod=f"pod-{i}")
-                                         for i in range(self.count)])
+        endpoints = [Endpoint(f"10.0.{i // 250}.{1 + i % 250}", "zone-a", pod=f"pod-{i}")
+                     for i in range(self.count)]
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(endpoint_slice("greeter-a", "greeter", endpoints)))
+        os.rename(fresh, self.path)
 
     def __call__(self):
         self.count = ENDPOINTS + 1 if self.count == ENDPOINTS else ENDPOINTS
@@ -110,7 +113,7 @@ class Flip:
 def run(work, arguments):
     manifests = Manifests(work / "manifests")
     manifests.service("greeter")
-    flip = Flip(manifests)
+    flip = Flip(manifests.directory)
     clients, processes = str(arguments.clients), []
     server = lookaside.Lookaside(work, manifests.directory)
     try:

@@ -1,7 +1,6 @@
 /*
  * Any bytes as the stream of a watch: the same lines come out whatever the chunks, and every line
- * is an event of the API or is refused with
- * a reason. The same bytes as a page of a list.
+ * is an event of the API or is refused with a reason. The same bytes as a page of a list.
  */
 #include "base/hash.h"
 #include "kube/lines.h"

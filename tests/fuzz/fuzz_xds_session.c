@@ -31,6 +31,7 @@ struct cell {
     bool is_named;     /* in the last request */
     bool is_owed;      /* has to be sent, changed or not */
     uint64_t nacked;   /* refused alone: is not sent */
+    unsigned refused;  /* all that were nacked, as bits: the session knows the last one only */
     size_t sent_in;    /* number of the response; 0: none */
     struct xds_subscription *subscription;
 };
@@ -152,7 +153,7 @@ static void forget(struct kind *kind)
     for (size_t i = 0; i < NAMES; i++) {
         kind->cells[i].is_owed |= kind->cells[i].is_named;
         if (kind->cells[i].is_named)
-            kind->cells[i].nacked = 0;
+            kind->cells[i].nacked = kind->cells[i].refused = 0;
     }
     kind->wildcard_owed |= kind->wildcard;
 }
@@ -175,7 +176,7 @@ static void set_names(struct kind *kind, enum xds_type type, uint8_t mask)
             continue;
         cell->is_named = is_named;
         cell->is_owed = is_named;
-        cell->nacked = 0;
+        cell->nacked = cell->refused = 0;
         cell->sent_in = 0;
         if (!is_named)
             kind->wildcard_owed |= wildcard;
@@ -209,8 +210,10 @@ static void refuse(struct kind *kind, const struct seen *seen)
     for (size_t i = 0; i < NAMES; i++) {
         struct cell *cell = &kind->cells[i];
 
-        if (seen->len == 1 && cell->sent_in == seen->number && cell->is_named)
+        if (seen->len == 1 && cell->sent_in == seen->number && cell->is_named) {
             cell->nacked = cell->has;
+            cell->refused |= 1u << cell->has;
+        }
     }
 }
 
@@ -358,7 +361,7 @@ static void check_cell(const struct kind *kind, enum xds_type type, const struct
         return;
     }
     must_hold(!cell->is_owed);
-    must_hold(cell->has == cell->version || cell->nacked == cell->version);
+    must_hold(cell->has == cell->version || cell->refused >> cell->version & 1);
 }
 
 /* Nothing is left to say, and saying so twice changes nothing. */

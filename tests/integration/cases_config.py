@@ -2,7 +2,7 @@
 import re
 import subprocess
 
-from tests.support import manifests, process
+from tests.support import ads, manifests, process
 from tests.support.lookaside import Lookaside
 
 from .world import CLUSTER, Client, World
@@ -47,6 +47,11 @@ def flags_that_are_wrong(work):
         (["--unknown-names", "maybe"], "--unknown-names"),
         (["--shutdown-timeout", "soon"], "--shutdown-timeout"),
         (["--kubeconfig", "a", "--directory", "b"], "exclude each other"),
+        (["--namespaces", "a", "--directory", "b"], "--namespaces and --directory exclude"),
+        (["--namespaces="], "--namespaces: '' is not a namespace"),
+        (["--namespaces", "a,"], "--namespaces: '' is not a namespace"),
+        (["--cluster-domain", "."], "--cluster-domain"),
+        (["--cluster-domain", "cluster.local.."], "--cluster-domain"),
         (["stray"], "unexpected argument 'stray'"),
     ]
     for flags, text in cases:
@@ -59,6 +64,9 @@ def config_files_that_are_wrong(work):
         ("threads: [", "line "),
         ("tread: 1\n", "unknown setting 'tread'"),
         ("threads: 0\n", "threads"),
+        ("threads: 2.7\n", "threads: expected a whole number, found 2.7"),
+        ("threads: 1e99\n", "threads: expected a whole number"),
+        ("namespaces: []\n", "namespaces: the list is empty"),
         ("threads: {a: 1}\n", "threads"),
         ("listen: [':18000', 5x]\n", "listen"),
         ("[]\n", "expected settings"),
@@ -66,6 +74,7 @@ def config_files_that_are_wrong(work):
     for text, want in cases:
         path.write_text(text)
         _refused(work, 2, str(path), want, flags=["--config", path])
+    _refused(work, 2, "/dev/zero", "larger than", flags=["--config", "/dev/zero"])
     _refused(work, 2, "/nowhere/config.yaml", "No such file", flags=["--config", "/nowhere/config.yaml"])
 
 
@@ -103,6 +112,21 @@ def context_that_is_not_there(work):
     path.write_text(KUBECONFIG.format(cluster=SERVER, user="token: t", current="x"))
     _refused(work, 1, "contexts: there is no entry named 'y'", flags=[
         "--kubeconfig", path, "--context", "y", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+
+
+def domain_with_its_dot(work):
+    """'cluster.local.', as DNS writes it, is the same domain."""
+    folder = manifests.Manifests(work / "manifests")
+    folder.service("greeter")
+    folder.slice("greeter", [manifests.Endpoint("10.0.0.1")])
+    name = "greeter.shop.svc.example.org:8001"
+    with Lookaside(work, directory=work / "manifests",
+                   flags=["--cluster-domain", "example.org."]) as controller:
+        with ads.connect(controller.listen) as channel:
+            stream = ads.Stream(channel)
+            got = stream.subscribe(ads.LDS, [name])
+            assert got.resources[name].cluster == CLUSTER, got.resources
+            stream.cancel()
 
 
 def neither_cluster_nor_directory(work):
@@ -182,5 +206,5 @@ def help_and_version(work):
 
 
 CASES = [flags_that_are_wrong, config_files_that_are_wrong, kubeconfigs_that_are_wrong,
-         context_that_is_not_there, neither_cluster_nor_directory, settings_from_a_config_file,
+         context_that_is_not_there, domain_with_its_dot, neither_cluster_nor_directory, settings_from_a_config_file,
          directory_that_is_not_there, manifests_that_are_wrong, help_and_version]

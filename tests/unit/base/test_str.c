@@ -121,3 +121,18 @@ Test(str, duplicates_all_its_bytes)
     cr_assert_eq(memcmp(copy, "a\0b", 4), 0);
     cr_assert_str_eq(empty, "");
 }
+
+Test(str, formats_numbers_as_printf_does)
+{
+    static const uint64_t values[] = {0, 9, 10, 255, 1234567890123456789u, UINT64_MAX};
+    char ours[21], printfs[21];
+
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        snprintf(printfs, sizeof(printfs), "%llu", (unsigned long long)values[i]);
+        cr_assert_eq(str_format_u64(values[i], ours), strlen(printfs));
+        cr_assert_str_eq(ours, printfs);
+        snprintf(printfs, sizeof(printfs), "%016llx", (unsigned long long)values[i]);
+        cr_assert_eq(str_format_hex(values[i], ours), 16);
+        cr_assert_str_eq(ours, printfs);
+    }
+}

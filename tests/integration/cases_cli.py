@@ -1,0 +1,141 @@
+"""lookasidectl against a running controller: what it prints, how it ends, how it bears a restart."""
+import json
+import signal
+
+from tests.support import ads, manifests, process
+from tests.support.lookaside import Lookaside
+
+TARGET = "greeter.shop:8001"
+NODE = "evil\x1b[31m\x9b31m"
+
+
+def _controller(work, *addresses, **options):
+    folder = manifests.Manifests(work / "manifests")
+    if addresses:
+        folder.service("greeter")
+        folder.slice("greeter", [manifests.Endpoint(address) for address in addresses])
+    return folder, Lookaside(work, directory=work / "manifests", **options)
+
+
+def _command(work, *argv):
+    return process.Process([process.BUILD / "lookasidectl", *argv], work / "ctl.log")
+
+
+def _run(work, *argv):
+    """(exit code, what it printed) of a command that ends by itself."""
+    with _command(work, *argv) as child:
+        child.log_path.unlink()
+        child.start()
+        return child.wait(20), child.log(10000)
+
+
+def _prints(child, *texts, timeout=15):
+    process.wait_until(lambda: all(text in child.log(10000) for text in texts), timeout,
+                       lambda: f"{texts} in:\n{child.log(10000)}")
+
+
+def watch_reaches_every_kind_of_address(work):
+    socket = work / "listen.sock"
+    folder, controller = _controller(work, "10.0.0.1", flags=["--listen", f"unix:{socket}"])
+    with controller:
+        port = controller.listen.rpartition(":")[2]
+        for server in (controller.listen, f"dns:///{controller.listen}", f"localhost:{port}",
+                       f"unix:{socket}", f"unix://{socket}"):
+            code, log = _run(work, "watch", TARGET, "--once", "--server", server)
+            assert code == 0 and "  + 10.0.0.1:8001\n" in log + "\n", f"{server}: exit {code}: {log}"
+
+
+def watch_prints_what_comes_and_goes(work):
+    folder, controller = _controller(work, "10.0.0.9", "10.0.0.10", "10.0.0.11")
+    with controller, _command(work, "watch", TARGET, "--server", controller.listen) as child:
+        _prints(child, "3 backends\n  + 10.0.0.9:8001\n  + 10.0.0.10:8001\n  + 10.0.0.11:8001")
+        folder.slice("greeter", [manifests.Endpoint(f"10.0.0.{i}") for i in (2, 9, 11, 100)])
+        _prints(child, "4 backends\n  - 10.0.0.10:8001\n  + 10.0.0.2:8001\n  + 10.0.0.100:8001")
+        child.signal(signal.SIGTERM)
+        assert child.wait(5) == 0, child.log()
+
+
+def watch_outlives_its_server(work):
+    """A drained and a killed server: it says so, comes back, and shows only what has changed."""
+    folder, controller = _controller(work, "10.0.0.1", "10.0.0.2")
+    with controller, _command(work, "watch", TARGET, "--server", controller.listen) as child:
+        _prints(child, "2 backends")
+        controller.stop()
+        _prints(child, "the server ended the stream; trying again in ")
+        folder.slice("greeter", [manifests.Endpoint("10.0.0.1"), manifests.Endpoint("10.0.0.3")])
+        controller.start()
+        _prints(child, "2 backends\n  - 10.0.0.2:8001\n  + 10.0.0.3:8001")
+        controller.kill()
+        _prints(child, "UNAVAILABLE")
+        folder.slice("greeter", [manifests.Endpoint("10.0.0.1")])
+        controller.start()
+        _prints(child, "1 backend\n  - 10.0.0.3:8001")
+        child.signal(signal.SIGINT)
+        assert child.wait(5) == 0, child.log()
+
+
+def watch_ends_with_1(work):
+    """--once without a server, and a target that is none."""
+    code, log = _run(work, "watch", TARGET, "--once", "--server", f"127.0.0.1:{process.free_port()}")
+    assert code == 1 and "onnection refused" in log and "again" not in log, (code, log)
+    folder, controller = _controller(work, "10.0.0.1")
+    with controller:
+        code, log = _run(work, "watch", "a_b!c", "--once", "--server", controller.listen)
+        assert code == 1 and "a_b!c" in log, (code, log)
+
+
+def watch_writes_json(work):
+    folder, controller = _controller(work, "10.0.0.1")
+    with controller:
+        code, log = _run(work, "watch", "--once", "-o", "json", "--server", controller.listen, "--",
+                         TARGET)
+        got = json.loads(log)
+        assert code == 0 and got["target"] == TARGET, (code, log)
+        assert [each["address"] for each in got["backends"]] == ["10.0.0.1"], log
+
+
+def usage_that_is_wrong(work):
+    for argv, text in (
+            (["watch", TARGET, "--once=yes"], "--once takes no value"),
+            (["watch"], "an argument is missing"),
+            (["watch", "a", "b"], "too many arguments"),
+            (["watch", "--server"], "--server needs a value"),
+            (["watch", TARGET, "-o", "xml"], "unknown output 'xml'"),
+            (["services", "--nonsense"], "unknown flag --nonsense"),
+            (["bootstrap", "--server", ""], "--server is empty"),
+            (["nonsense"], "unknown command 'nonsense'")):
+        code, log = _run(work, *argv)
+        assert code == 2 and text in log, f"{argv}: exit {code}: {log}"
+
+
+def tables_of_nothing(work):
+    folder, controller = _controller(work)
+    with controller:
+        for name in ("services", "streams"):
+            code, log = _run(work, name, "--admin", controller.admin)
+            assert code == 0 and log == f"no {name}", (code, log)
+        folder.put("all", manifests.service("empty"),
+                   manifests.service("outside", type="ExternalName", externalName="example.com",
+                                     ports=[], headless=False))
+        process.wait_until(lambda: len(controller.services()["services"]) == 2, 10, "two Services")
+        code, log = _run(work, "services", "--admin", controller.admin)
+        rows = [line.split() for line in log.splitlines()[1:]]
+        assert rows == [["shop", "empty", "8001", "grpc", "0", "0", "0", "0", "-"],
+                        ["shop", "outside", "-", "-", "0", "0", "0", "0", "-"]], log
+
+
+def clients_names_do_not_steer_the_terminal(work):
+    """A client says who it is; an operator's terminal must not obey it."""
+    folder, controller = _controller(work, "10.0.0.1")
+    with controller, ads.connect(controller.listen) as channel:
+        stream = ads.Stream(channel, ads.node(NODE))
+        stream.subscribe(ads.EDS, ["shop/greeter:8001"])
+        code, log = _run(work, "streams", "--admin", controller.admin)
+        assert code == 0 and "\\u001b[31m\\u009b31m" in log, (code, log)
+        assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in log.replace("\n", "")), repr(log)
+        stream.cancel()
+
+
+CASES = [watch_reaches_every_kind_of_address, watch_prints_what_comes_and_goes,
+         watch_outlives_its_server, watch_ends_with_1, watch_writes_json, usage_that_is_wrong,
+         tables_of_nothing, clients_names_do_not_steer_the_terminal]

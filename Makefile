@@ -5,6 +5,8 @@ SAN ?=
 CC ?= gcc
 OPT ?= -O2 -g
 WERROR ?= -Werror
+# The one that Debian's python3-grpcio is installed for.
+PYTHON ?= /usr/bin/python3
 VERSION := 0.1.0
 V ?=
 Q := $(if $(V),,@)
@@ -116,15 +118,20 @@ $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(cal
 all: $(BUILD)/lookaside $(BUILD)/lookasidectl $(BUILD)/greeter ## build the controller, the command line and the greeter
 run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by itself
 	$(Q)sh tests/support/deps.sh run
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)/usr/bin/python3 tests/demo/run.py $(if $(filter command% environment%,$(origin SECONDS)),--seconds $(SECONDS))
+	$(build_all)
+	$(Q)$(PYTHON) tests/demo/run.py $(if $(filter command% environment%,$(origin SECONDS)),--seconds $(SECONDS))
 test: ## every suite; SUITES="unit e2e" runs only those
 	$(Q)sh tests/support/deps.sh test
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(build_all)
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
-	$(Q)python3 tests/run.py $(SUITES)
+	$(Q)$(PYTHON) tests/run.py $(SUITES)
 
 JOBS ?= $(shell nproc)
+# In a recipe and not as a prerequisite: the packages come first.
+build_all = $(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+deps:
+	$(Q)sh tests/support/deps.sh check
+
 ASAN := BUILD=build-asan SAN=address,undefined OPT='-O1 -g'
 TSAN := BUILD=build-tsan SAN=thread OPT='-O1 -g'
 UNITS := $(notdir $(wildcard tests/unit/*))
@@ -134,17 +141,17 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SAN_ENV := ASAN_OPTIONS=log_path=build-asan/report:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 san_check = ! ls build-asan/report.* >/dev/null 2>&1 || { cat build-asan/report.*; rm -f build-asan/report.*; exit 1; }
 
-unit: ## unit tests of all layers under ASan and UBSan; unit-base: one layer, plain
+unit: deps ## unit tests of all layers under ASan and UBSan; unit-base: one layer, plain
 	$(Q)$(MAKE) -s -j$(JOBS) $(ASAN) $(UNITS:%=build-asan/unit-%)
 	$(Q)rm -f build-asan/report.*; for u in $(UNITS); do echo "unit $$u"; $(SAN_ENV) build-asan/unit-$$u -j$(JOBS) 2>&1 || failed=1; done; \
 	  $(san_check); [ -z "$$failed" ]
 unit-%: $(BUILD)/unit-%
 	$(Q)$< -j$(JOBS)
-race: ## programs with threads under TSan
+race: deps ## programs with threads under TSan
 	$(Q)$(MAKE) -s -j$(JOBS) $(TSAN) $(RACES:%=build-tsan/race-%)
 	$(Q)failed=0; for r in $(RACES); do build-tsan/race-$$r && echo "ok race-$$r" || { echo "FAILED race-$$r"; failed=$$((failed+1)); }; done; \
 	  echo "race: $$(($(words $(RACES))-failed)) passed, $$failed failed"; [ $$failed = 0 ]
-fuzz: ## replay every fuzz target's corpus under ASan and UBSan; fuzz-json SECONDS=60: look for new inputs
+fuzz: deps ## replay every fuzz target's corpus under ASan and UBSan; fuzz-json SECONDS=60: look for new inputs
 	$(Q)$(MAKE) -s -j$(JOBS) $(ASAN) $(FUZZERS:%=build-asan/fuzz-%)
 	$(Q)failed=0; for f in $(FUZZERS); do build-asan/fuzz-$$f tests/data/fuzz/$$f && echo "ok fuzz-$$f" || { echo "FAILED fuzz-$$f"; failed=$$((failed+1)); }; done; \
 	  echo "fuzz: $$(($(words $(FUZZERS))-failed)) passed, $$failed failed"; [ $$failed = 0 ]
@@ -152,14 +159,19 @@ fuzz: ## replay every fuzz target's corpus under ASan and UBSan; fuzz-json SECON
 $(FUZZERS:%=fuzz-%): fuzz-%:
 	$(Q)$(MAKE) -s -j$(JOBS) BUILD=build-fuzz CC=clang SAN=fuzzer-no-link,address,undefined build-fuzz/explore-$*
 	$(Q)mkdir -p build-fuzz/corpus-$*; build-fuzz/explore-$* -max_total_time=$(or $(SECONDS),60) build-fuzz/corpus-$* tests/data/fuzz/$*
-integration: all ## the controller against a fake API server that misbehaves
-	$(Q)python3 tests/integration/run.py
-conformance: all ## stock gRPC clients of five languages; STORY=1: the million calls
-	$(Q)python3 tests/conformance/run.py $(if $(STORY),--story)
-e2e: all ## a real API server in a network namespace
-	$(Q)python3 tests/e2e/run.py
-bench: all $(BUILD)/bench ## fan-out to 1,000 clients beside a bare epoll loop
-	$(Q)python3 tests/bench/run.py
+integration: deps ## the controller against a fake API server that misbehaves
+	$(build_all)
+	$(Q)$(PYTHON) tests/integration/run.py
+conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
+	$(Q)sh tests/support/deps.sh test
+	$(build_all)
+	$(Q)$(PYTHON) tests/conformance/run.py $(if $(STORY),--story)
+e2e: deps ## a real API server in a network namespace
+	$(build_all)
+	$(Q)$(PYTHON) tests/e2e/run.py
+bench: deps ## fan-out to 1,000 clients beside a bare epoll loop
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench
+	$(Q)$(PYTHON) tests/bench/run.py
 layers: ## every include and library stays inside its layer
 	$(Q)$(foreach l,$(LAYERS),may_$(l)='$(may_$(l))') sh tests/support/layers.sh $(LAYERS)
 headers: $(GEN_STAMP) ## every header compiles alone
@@ -174,5 +186,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run test unit race fuzz integration conformance e2e bench layers headers format install clean help
+.PHONY: all run test deps unit race fuzz integration conformance e2e bench layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

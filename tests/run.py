@@ -4,8 +4,10 @@ A suite is a command. What it counted is read from its own last line (`suite: N 
 summaries, or, for a command without counts, from its exit code.
 """
 import argparse
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ COUNTS = re.compile(r"^[\w-]+: (\d+) passed, (\d+) failed(?:, (\d+) skipped)?$",
 CRITERION = re.compile(r"Synthesis: Tested: .*?(\d+).*?Passing: .*?(\d+).*?Failing: .*?(\d+).*?Crashing: .*?(\d+)")
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
 SKIP_EXIT = 77
+NO_SKIP = os.environ.get("LOOKASIDE_NO_SKIP") == "1"
 PROGRESS_SECONDS = 20
 LOG_TAIL = 60
 
@@ -42,18 +45,28 @@ class Suite:
         self.log = tempfile.NamedTemporaryFile("w+", prefix=f"lookaside-{name}-", suffix=".log", delete=False)
         self.passed = self.failed = 0
         self.skipped = []
+        self.problem = None                      # what no count tells
 
     def run(self):
+        """In a process group of its own: its end, or its bound, ends everything that it started."""
         begin = time.monotonic()
         child = subprocess.Popen(self.argv, cwd=REPOSITORY, env=self.env, stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-        killer = threading.Timer(self.bound, child.kill)
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                                 start_new_session=True)
+        killer = threading.Timer(self.bound, self._out_of_time, [child])
         killer.start()
-        self._follow(child, begin)
-        exit_code = child.wait()
-        killer.cancel()
+        try:
+            self._follow(child, begin)
+            exit_code = child.wait()
+        finally:
+            killer.cancel()
+            end_group(child)
         self._count(exit_code)
         self._print(exit_code, time.monotonic() - begin)
+
+    def _out_of_time(self, child):
+        self.problem = f"did not end within {self.bound} s"
+        end_group(child)
 
     def _follow(self, child, begin):
         last = begin
@@ -83,20 +96,33 @@ class Suite:
             self.passed += int(passed)
             self.failed += int(failed)
             counted = True
+        if counted and exit_code == 0 and self.passed + self.failed == 0:
+            self.problem = self.problem or "ran nothing"
+        if exit_code == SKIP_EXIT and NO_SKIP:
+            self.problem = self.problem or "was skipped, and LOOKASIDE_NO_SKIP=1"
         if exit_code not in (0, SKIP_EXIT) and self.failed == 0:
-            self.failed = 1
-        if not counted and exit_code == 0:
+            self.problem = self.problem or f"exit code {exit_code}"
+        if self.problem:
+            self.failed += 1
+        elif not counted and exit_code == 0:
             self.passed = 1
 
     def _print(self, exit_code, seconds):
-        word = "skipped" if exit_code == SKIP_EXIT else "FAILED" if self.failed else "ok"
+        word = "FAILED" if self.failed else "skipped" if exit_code == SKIP_EXIT else "ok"
         print(f"{word:8}{self.name:13}{self.passed:5} passed {self.failed:3} failed {seconds:7.1f} s", flush=True)
         for reason in self.skipped:
             print(f"        {reason}")
         if self.failed:
             print("\n".join("    " + line for line in self.text().splitlines()[-LOG_TAIL:]), flush=True)
+        if self.problem:
+            print(f"    FAILED {self.name}: {self.problem}", flush=True)
         if not self.failed:
             os.unlink(self.log.name)
+
+
+def end_group(child):
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def main():
@@ -106,6 +132,7 @@ def main():
     unknown = set(wanted) - {name for name, *_ in SUITES}
     if unknown:
         parser.error(f"no suite {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     suites = [Suite(*entry) for entry in SUITES if not wanted or entry[0] in wanted]
     for suite in suites:
         suite.run()

@@ -4,10 +4,10 @@
  *   log_info(LOG_KUBE, "watch ended", KV_STR("path", path), KV_U64("events", n));
  *
  * Levels: error = an operator must act; warn = degraded, and says what happens next; info = life
- *         cycle only; debug = anything. Never logs secrets, and values from peers are escaped and cut.
+ *         cycle only; debug = anything. Never logs secrets; values from peers are escaped and cut.
  * Threads: any; a line is written with one write(2) of at most PIPE_BUF bytes.
- * Never:   waits for who reads stderr. Lines that do not go through are lost; the next one that does
- *          says how many.
+ * Never:   waits for who reads stderr. Lines that do not go through are lost; the next one that
+ *         does says how many.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -36,7 +36,8 @@ struct part {
     size_t body;  /* of the LocalityLbEndpoints */
 };
 
-/* The backend as one lb_endpoints field; empty if it is not in the view. Valid until the next call. */
+/* The backend as one lb_endpoints field; empty if it is not in the view. Valid until the next
+ * call. */
 static inline struct str wire_of(struct view *view, const struct backend *backend)
 {
     if (view->hostname.len > 0 && !str_eq(view->hostname, backend->endpoint->hostname))

@@ -56,7 +56,8 @@ static void format_version(uint64_t version, char text[VERSION_LEN + 1])
     snprintf(text, VERSION_LEN + 1, "%016llx", (unsigned long long)version);
 }
 
-/* The version stands in front of what it is the hash of: its place is kept free and filled at the end. */
+/* The version stands in front of what it is the hash of: its place is kept free and filled at
+ * the end. */
 struct blob *encode_native_list(const struct backend_list *list, uint16_t asked_port,
                                 struct str hostname, uint64_t *ret_version)
 {

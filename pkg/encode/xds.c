@@ -27,7 +27,8 @@ static void put_empty(struct buf *out, uint32_t number)
 
 /* ---- Listener ---- */
 
-/* An empty prefix matches everything, but has to be there; case_sensitive too: Java takes its absence for false. */
+/* An empty prefix matches everything, but has to be there; case_sensitive too: Java takes its
+ * absence for false. */
 static void put_route(struct buf *out, struct str cluster)
 {
     size_t route = wire_open(out, VIRTUAL_HOST_ROUTES);
@@ -76,7 +77,8 @@ static void put_api_listener(struct buf *out, struct str name, struct str cluste
 {
     size_t listener = wire_open(out, LISTENER_API_LISTENER);
     size_t value;
-    size_t any = wire_open_any(out, API_LISTENER_API_LISTENER, STR(HTTP_CONNECTION_MANAGER_URL), &value);
+    size_t any =
+        wire_open_any(out, API_LISTENER_API_LISTENER, STR(HTTP_CONNECTION_MANAGER_URL), &value);
 
     wire_put_bytes(out, HTTP_CONNECTION_MANAGER_STAT_PREFIX, name);
     put_route_config(out, name, cluster);

@@ -1,6 +1,7 @@
 /*
- * Services as xDS resources: each result is one encoded `resources` field of a DiscoveryResponse (tag, length, Any), ready to be
- * concatenated behind the response's head. What clients refuse, and the safe forms: xDS protocol and gRFC A27, A28, A30, A31, A37, A47.
+ * Services as xDS resources: each result is one encoded `resources` field of a DiscoveryResponse
+ * (tag, length, Any), ready to be concatenated behind the response's head. What clients refuse, and
+ * the safe forms: xDS protocol and gRFC A27, A28, A30, A31, A37, A47.
  *
  * Pure; equal input gives equal bytes on every replica.
  */
@@ -11,13 +12,15 @@
 #include "base/buf.h"
 #include "model/service.h"
 
-/* An API listener `name` (as the client spelled it) with an inline route for every domain to `cluster`. */
+/* An API listener `name` (as the client spelled it) with an inline route for every domain to
+ * `cluster`. */
 struct blob *encode_listener(struct str name, struct str cluster) must_check;
 /* EDS over ADS, round robin, no limit on concurrent requests (absent would mean 1024). */
 struct blob *encode_cluster(struct str name) must_check;
-/* `list` NULL or empty: an assignment without localities. `asked_port` stands in for backends of port 0. With `hostname`
- * not empty only the backends of that pod. */
-struct blob *encode_assignment(struct str name, const struct backend_list *list, uint16_t asked_port, struct str hostname) must_check;
+/* `list` NULL or empty: an assignment without localities. `asked_port` stands in for backends of
+ * port 0. With `hostname` not empty only the backends of that pod. */
+struct blob *encode_assignment(struct str name, const struct backend_list *list,
+                               uint16_t asked_port, struct str hostname) must_check;
 /* slice_wire_fn: one backend as an lb_endpoints field. */
 void encode_backend(struct buf *out, const struct endpoint *endpoint, uint16_t port);
 

@@ -1,8 +1,8 @@
 /*
  * Where the objects of one API collection go: the contract between a source (API server, directory) and the store.
  *
- * A list replaces the collection: list_begin, list_object..., then list_end, after which everything that was not named
- * since list_begin is gone; list_abort ends a list that failed half-way: what was named stays, nothing is removed.
+ * A list replaces the collection: list_begin, list_object..., then list_end, with which what was named is in force and
+ * everything else is gone, at once; list_abort ends a list that failed half-way: nothing changes.
  * Between lists, upsert and remove carry single changes. Objects are borrowed for the duration of the call.
  *
  * Threads: all calls on the loop of the source.

@@ -9,6 +9,8 @@
 #include "net/backlog.h"
 #include "net/socket.h"
 
+/* What the kernel queues for a peer that reads slowly: more would be old when it is read. */
+#define NOTSENT_MAX (128 * 1024)
 #define USER_TIMEOUT_MS 150000 /* above what the users allow a peer that does not read */
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 10
@@ -237,6 +239,7 @@ static void set_options(int fd, const struct address *peer)
     } options[] = {
         {IPPROTO_TCP, TCP_NODELAY, 1},
         {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_MAX},
         {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
         {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
         {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},

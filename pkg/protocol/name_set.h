@@ -25,8 +25,8 @@ struct name_set_ops {
 /* Sorts and drops what stands there twice; returns the new length. */
 size_t names_sort(struct str *names, size_t len);
 
-/* Makes the set equal to `names` (sorted, each once): adds all that is new before it removes what is
- * gone. Returns how many were added. */
+/* Makes the set equal to `names` (sorted, each once): adds all that is new before it removes
+ * what is gone. Returns how many were added. */
 size_t name_set_replace(struct name_set *set, const struct str *names, size_t len,
                         const struct name_set_ops *ops, void *ctx);
 /* NULL: not in the set. */

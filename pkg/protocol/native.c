@@ -85,7 +85,8 @@ static enum code read_text(const struct wire_field *field, const char *what, str
     return CODE_OK;
 }
 
-static enum code read_field(const struct wire_field *field, struct request *request, struct err *err)
+static enum code read_field(const struct wire_field *field, struct request *request,
+                            struct err *err)
 {
     if (field->type != WIRE_BYTES)
         return CODE_OK;
@@ -142,7 +143,8 @@ enum code native_session_request(struct native_session *session, struct str mess
 
 /* ---- responses ---- */
 
-/* Why there is no list at all: the client keeps the one it had, so the response carries no version. */
+/* Why there is no list at all: the client keeps the one it had, so the response carries no
+ * version. */
 static const char *obstacle(const struct native_list *list)
 {
     if (!list->blob)

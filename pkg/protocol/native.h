@@ -1,11 +1,14 @@
 /*
- * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the set of targets; every target gets its full list
- * at once and again whenever its version changes. A target that a request leaves out is forgotten: named again, it is answered again. Another
+ * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the
+ * set of targets; every target gets its full list at once and again whenever its version changes. A
+ * target that a request leaves out is forgotten: named again, it is answered again. Another
  * namespace makes all targets new.
  *
  * Threads: everything on one loop. Owns: copies of the targets and of the namespace.
- * Limits:  NATIVE_TARGETS_MAX targets, of NATIVE_TARGET_MAX bytes each. A list that does not fit into NATIVE_RESPONSE_MAX is answered with a problem.
- * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no WatchRequest; both end the stream.
+ * Limits:  NATIVE_TARGETS_MAX targets, of NATIVE_TARGET_MAX bytes each. A list that does not fit
+ *          into NATIVE_RESPONSE_MAX is answered with a problem.
+ * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no WatchRequest; both end
+ *          the stream.
  */
 #ifndef PROTOCOL_NATIVE_H
 #define PROTOCOL_NATIVE_H
@@ -31,9 +34,12 @@ struct native_target {
 };
 
 struct native_list {
-    uint64_t version;    /* not 0 */
-    struct blob *blob;   /* a WatchResponse without target; borrowed until the next call to the host */
-    const char *problem; /* why the list is empty, or, where blob is NULL, why there is none; for people; NULL: all is well */
+    uint64_t version; /* not 0 */
+    /* A WatchResponse without target; borrowed until the next call to the host. */
+    struct blob *blob;
+    /* For people: why the list is empty or, where blob is NULL, why there is none. NULL: all is
+     * well. */
+    const char *problem;
 };
 
 struct native_host {
@@ -49,10 +55,13 @@ struct native_session_stats { /* of one stream */
 
 struct native_session *native_session_new(const struct native_host *host, void *ctx) must_check;
 void native_session_free(struct native_session *session);
-enum code native_session_request(struct native_session *session, struct str message, struct err *err) must_check;
+enum code native_session_request(struct native_session *session, struct str message,
+                                 struct err *err) must_check;
 void native_target_touch(struct native_target *target);
-/* One WatchResponse: the target's name into `head`, the list's blob by reference to *ret_blob (the caller's; NULL for a problem). */
-bool native_session_next(struct native_session *session, struct buf *head, struct blob **ret_blob) must_check;
+/* One WatchResponse: the target's name into `head`, the list's blob by reference to *ret_blob
+ * (the caller's; NULL for a problem). */
+bool native_session_next(struct native_session *session, struct buf *head,
+                         struct blob **ret_blob) must_check;
 /* Namespace that the client gave for one-label targets; "" if none. */
 struct str native_session_namespace(const struct native_session *session);
 const struct native_session_stats *native_session_stats(const struct native_session *session);

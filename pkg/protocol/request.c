@@ -123,7 +123,8 @@ static enum code read_node(struct str bytes, struct xds_node *node, struct err *
     return reader.failed ? malformed(err, "node") : code;
 }
 
-/* The message is free text for people: it may be long or broken, whoever keeps it cuts and escapes it. */
+/* The message is free text for people: it may be long or broken, whoever keeps it cuts and
+ * escapes it. */
 static enum code read_error(struct str bytes, struct xds_request *request, struct err *err)
 {
     struct wire_reader reader = wire_reader(bytes);
@@ -143,8 +144,8 @@ static enum code add_name(const struct wire_field *field, struct xds_request *re
 {
     if (request->names_len == XDS_NAMES_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d resource_names", XDS_NAMES_MAX);
-    request->names = xgrow(request->names, &request->names_cap, request->names_len,
-                           sizeof(*request->names));
+    request->names =
+        xgrow(request->names, &request->names_cap, request->names_len, sizeof(*request->names));
     return read_text(field, "a name in resource_names", &request->names[request->names_len++], err);
 }
 

@@ -1,9 +1,11 @@
 /*
  * A DiscoveryRequest, read by the bounded reader: text is borrowed from the message.
  *
- * Limits: XDS_NAMES_MAX names, XDS_NAME_MAX bytes each, and so many for every text of the Node (RESOURCE_EXHAUSTED); of Node.metadata only
- *         string members at its first level are looked at, nothing recurses.
- * Errors: INVALID_ARGUMENT for what is no protobuf, or no UTF-8 where it should be (except in error_detail's message).
+ * Limits: XDS_NAMES_MAX names, XDS_NAME_MAX bytes each, and so many for every text of the Node
+ *         (RESOURCE_EXHAUSTED); of Node.metadata only string members at its first level are looked
+ *         at, nothing recurses.
+ * Errors: INVALID_ARGUMENT for what is no protobuf, or no UTF-8 where it should be (except in
+ *         error_detail's message).
  */
 #ifndef PROTOCOL_REQUEST_H
 #define PROTOCOL_REQUEST_H
@@ -34,7 +36,8 @@ struct xds_request {
 };
 
 /* The request may be reused: start with {0}, memory of `names` is kept between calls. */
-enum code xds_request_parse(struct str message, struct xds_request *request, struct err *err) must_check;
+enum code xds_request_parse(struct str message, struct xds_request *request,
+                            struct err *err) must_check;
 void xds_request_done(struct xds_request *request);
 
 #endif

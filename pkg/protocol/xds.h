@@ -1,25 +1,32 @@
 /*
- * One SotW ADS stream as a pure state machine over named, versioned bytes: requests in, responses out. Knows no sockets and no Services.
+ * One SotW ADS stream as a pure state machine over named, versioned bytes: requests in, responses
+ * out. Knows no sockets and no Services.
  *
  * Rules (xDS protocol; gRFC A27, A30, A46, A53, A57, A74; and what clients were seen to do):
- * - A request carries the full subscription of its type; it is compared with the stream's own, never with versions. New names are sent,
- *   also when the client has them already; names that are gone are forgotten, so that a later subscription is answered again.
- * - Listener and Cluster responses are full state of the subscription; the others carry what changed.
- * - An empty nonce after something of the type was sent means "forget what I had": everything named is sent again. A stale nonce changes
- *   the subscription but acknowledges nothing.
- * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late it comes: a subscription knows the nonce that it
- *   was sent with. A version that was refused alone (one resource in the response, so that it was this one) is not sent again until the client
- *   subscribes anew. Sending never waits for an ACK.
+ * - A request carries the full subscription of its type; it is compared with the stream's own,
+ *   never with versions. New names are sent, also when the client has them already; names that are
+ *   gone are forgotten, so that a later subscription is answered again.
+ * - Listener and Cluster responses are full state of the subscription; the others carry what
+ *   changed.
+ * - An empty nonce after something of the type was sent means "forget what I had": everything named
+ *   is sent again. A stale nonce changes the subscription but acknowledges nothing.
+ * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late
+ *   it comes: a subscription knows the nonce that it was sent with. A version that was refused
+ *   alone (one resource in the response, so that it was this one) is not sent again until the
+ *   client subscribes anew. Sending never waits for an ACK.
  * - A name that has no resource is not answered, but remembered.
- * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others, as long as nothing was ever named.
+ * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others,
+ *   as long as nothing was ever named.
  * - Versions are hashes of content: equal on every replica. Nonces never repeat on a stream.
  *
- * The host answers "what is the resource of this name now" and is told about subscriptions; it calls xds_subscription_touch() when a resource may
- * have changed. A stream keeps what it sent last (a version per name) and dirty marks, never bytes.
+ * The host answers "what is the resource of this name now" and is told about subscriptions; it
+ * calls xds_subscription_touch() when a resource may have changed. A stream keeps what it sent last
+ * (a version per name) and dirty marks, never bytes.
  *
  * Threads: everything on one loop. Owns: copies of names and node.
- * Limits:  XDS_NAMES_MAX per stream (all types together); a response stays below XDS_RESPONSE_MAX: what is not full state is split; full state that
- *          does not fit is refused by name (counted, logged once), and the last good one stays.
+ * Limits:  XDS_NAMES_MAX per stream (all types together); a response stays below XDS_RESPONSE_MAX:
+ *          what is not full state is split; full state that does not fit is refused by name
+ *          (counted, logged once), and the last good one stays.
  */
 #ifndef PROTOCOL_XDS_H
 #define PROTOCOL_XDS_H
@@ -44,11 +51,11 @@ struct xds_subscription {
     struct list dirty; /* session's */
     struct xds_session *session;
     enum xds_type type;
-    bool must_send;          /* the client forgot it: send even if equal */
-    bool sent_alone;         /* the only resource of its response */
-    bool rejected;           /* sent last in a response that the client refused, wholly or in part */
-    bool refused;            /* too big to be sent */
-    uint64_t sent_version;   /* 0: nothing sent */
+    bool must_send;        /* the client forgot it: send even if equal */
+    bool sent_alone;       /* the only resource of its response */
+    bool rejected;         /* sent last in a response that the client refused, wholly or in part */
+    bool refused;          /* too big to be sent */
+    uint64_t sent_version; /* 0: nothing sent */
     uint64_t sent_nonce;
     uint64_t nacked_version; /* 0: none */
     struct str name;
@@ -64,19 +71,28 @@ struct xds_host {
     /* A name is new on the stream. Set subscription->host. */
     void (*subscribe)(void *ctx, struct xds_subscription *subscription);
     void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);
-    /* The resource now; false: there is none (a malformed name): unanswered but remembered. The blob is borrowed until the next call to the host. */
-    bool (*resolve)(void *ctx, const struct xds_subscription *subscription, struct xds_resource *ret_resource);
+    /* The resource now; false: there is none (a malformed name): unanswered but remembered. The
+     * blob is borrowed until the next call to the host. */
+    bool (*resolve)(void *ctx, const struct xds_subscription *subscription,
+                    struct xds_resource *ret_resource);
     /* Every resource of a type, for wildcard subscriptions. */
-    void (*each)(void *ctx, enum xds_type type, void (*visit)(void *visit_ctx, struct str name, const struct xds_resource *resource), void *visit_ctx);
-    /* May be NULL. A response was refused by the client: once per response; `message` is the client's, cut, any bytes. */
+    void (*each)(void *ctx, enum xds_type type,
+                 void (*visit)(void *visit_ctx, struct str name,
+                               const struct xds_resource *resource),
+                 void *visit_ctx);
+    /* May be NULL. A response was refused by the client: once per response; `message` is the
+     * client's, cut, any bytes. */
     void (*nacked)(void *ctx, enum xds_type type, uint32_t code, struct str message);
-    /* May be NULL. A resource does not fit into a response (or a full state not into one): once until it fits again. */
+    /* May be NULL. A resource does not fit into a response (or a full state not into one): once
+     * until it fits again. */
     void (*refused)(void *ctx, const struct xds_subscription *subscription, size_t len);
-    /* Something is to be said: call xds_session_next() when the stream can take a message. May be called often. */
+    /* Something is to be said: call xds_session_next() when the stream can take a message. May
+     * be called often. */
     void (*wake)(void *ctx, bool answer);
 };
 
-/* What a response is made of: head bytes, then the blobs (references of the caller's to release). */
+/* What a response is made of: head bytes, then the blobs (references of the caller's to
+ * release). */
 struct xds_response {
     enum xds_type type;
     struct buf *head;
@@ -93,20 +109,24 @@ struct xds_session_stats { /* of one stream, for /debug/streams and metrics */
 struct xds_session *xds_session_new(const struct xds_host *host, void *ctx) must_check;
 /* Unsubscribes everything. */
 void xds_session_free(struct xds_session *session);
-/* An error ends the stream with that code (limits, malformed); a request of an unknown type is counted and ignored. */
-enum code xds_session_request(struct xds_session *session, const struct xds_request *request, struct err *err) must_check;
+/* An error ends the stream with that code (limits, malformed); a request of an unknown type is
+ * counted and ignored. */
+enum code xds_session_request(struct xds_session *session, const struct xds_request *request,
+                              struct err *err) must_check;
 /* The subscription's resource may have changed. O(1). */
 void xds_subscription_touch(struct xds_subscription *subscription);
 /* Wildcard subscriptions of the type may have changed. */
 void xds_session_touch_wildcard(struct xds_session *session, enum xds_type type);
 bool xds_session_has_wildcard(const struct xds_session *session, enum xds_type type);
-/* Builds the next response, Clusters before Endpoints before Listeners before Routes; false: nothing to say. */
+/* Builds the next response, Clusters before Endpoints before Listeners before Routes; false:
+ * nothing to say. */
 bool xds_session_next(struct xds_session *session, struct xds_response *response) must_check;
 
 /* The node as the first request gave it; its text lives as long as the session. */
 const struct xds_node *xds_session_node(const struct xds_session *session);
 const struct xds_session_stats *xds_session_stats(const struct xds_session *session);
-/* Members of an open object: node, and per type: names with sent and acknowledged versions, last NACK. */
+/* Members of an open object: node, and per type: names with sent and acknowledged versions, last
+ * NACK. */
 void xds_session_dump(const struct xds_session *session, struct json_writer *writer);
 
 #endif

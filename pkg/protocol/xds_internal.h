@@ -18,15 +18,18 @@ struct xds_type_state {
     struct name_set names; /* of struct xds_subscription */
     struct list dirty;     /* those that may have something to say */
     uint64_t last_nonce;   /* of the newest response; 0: none was sent */
-    uint64_t acked_nonce;  /* the newest that the client took; it took all before it, but for NACKs */
-    /* What the client was sent and still names, as one number that does not depend on order: the sum over
-     * version_term(). Two replicas that serve equal resources to equal subscriptions agree. */
+    uint64_t acked_nonce;  /* the newest that the client took, and all before it but for NACKs */
+    /* What the client was sent and still names, as one number that does not depend on order: the
+     * sum over version_term(). Two replicas that serve equal resources to equal subscriptions
+     * agree. */
     uint64_t sum;
     uint64_t every_sum;    /* the same for what a wildcard brought */
     struct xds_nack *nack; /* the newest; NULL: none */
     bool wildcard;
-    bool named_before; /* then an empty list of names means "nothing", no longer the legacy wildcard */
-    bool every_due; /* the full state has to be sent, changed or not: a wildcard began or ended */
+    /* Then an empty list of names means "nothing", no longer the legacy wildcard. */
+    bool named_before;
+    /* The full state has to be sent, changed or not: a wildcard began or ended. */
+    bool every_due;
     bool every_dirty;
 };
 

@@ -24,8 +24,8 @@ static bool resolve(const struct draft *draft, const struct xds_subscription *su
 
 static bool is_news(const struct xds_subscription *subscription, uint64_t version)
 {
-    return subscription->must_send || (version != subscription->sent_version &&
-                                       version != subscription->nacked_version);
+    return subscription->must_send ||
+           (version != subscription->sent_version && version != subscription->nacked_version);
 }
 
 /* What the client has stays as it is; said once until it fits. */
@@ -86,7 +86,8 @@ static void finish(struct draft *draft)
     str_format_hex(state->sum + state->every_sum, version);
     xds_nonce_format(response->type, draft->nonce, nonce);
     wire_put_bytes(response->head, DISCOVERY_RESPONSE_VERSION_INFO, str_of(version));
-    wire_put_bytes(response->head, DISCOVERY_RESPONSE_TYPE_URL, str_of(xds_type_url(response->type)));
+    wire_put_bytes(response->head, DISCOVERY_RESPONSE_TYPE_URL,
+                   str_of(xds_type_url(response->type)));
     wire_put_bytes(response->head, DISCOVERY_RESPONSE_NONCE, str_of(nonce));
 }
 
@@ -132,7 +133,7 @@ static bool build_changes(struct draft *draft)
 
 struct full_state {
     struct draft *draft;
-    size_t required;    /* bytes of what the client has: it would take the lack of it for a deletion */
+    size_t required; /* bytes of what the client has: it would take the lack of it for a deletion */
     uint64_t every_sum; /* over the resources of the wildcard that are not named */
 };
 

@@ -73,8 +73,8 @@ static size_t take_text(struct str *text, char *room)
 static struct xds_node *copy_node(const struct xds_node *node)
 {
     struct xds_node copy = *node;
-    struct str *texts[] = {&copy.id,   &copy.cluster,  &copy.user_agent,     &copy.user_agent_version,
-                           &copy.region, &copy.zone, &copy.sub_zone, &copy.namespace_name,
+    struct str *texts[] = {&copy.id,     &copy.cluster, &copy.user_agent, &copy.user_agent_version,
+                           &copy.region, &copy.zone,    &copy.sub_zone,   &copy.namespace_name,
                            &copy.node};
     struct xds_node *kept;
     size_t len = 0;
@@ -97,7 +97,8 @@ const struct xds_node *xds_session_node(const struct xds_session *session)
     return session->node ? session->node : &nobody;
 }
 
-/* Every gRPC client's user agent begins like this: "gRPC Go", "gRPC Java", "gRPC Node Pure JS", "gRPC C-core". */
+/* Every gRPC client's user agent begins like this: "gRPC Go", "gRPC Java", "gRPC Node Pure JS",
+ * "gRPC C-core". */
 static bool is_grpc(const struct xds_session *session)
 {
     return str_starts_with(xds_session_node(session)->user_agent, STR("gRPC"));
@@ -180,7 +181,8 @@ bool xds_session_has_wildcard(const struct xds_session *session, enum xds_type t
 
 /* ---- requests ---- */
 
-/* Marks what the refused response carried. Only where it carried one resource is it known which one was wrong. */
+/* Marks what the refused response carried. Only where it carried one resource is it known which
+ * one was wrong. */
 static void mark_rejected(struct xds_type_state *state, uint64_t nonce)
 {
     for (size_t i = 0; i < state->names.len; i++) {
@@ -194,7 +196,8 @@ static void mark_rejected(struct xds_type_state *state, uint64_t nonce)
     }
 }
 
-/* Node.js repeats error_detail with every request until a response is good again: that is one NACK. */
+/* Node.js repeats error_detail with every request until a response is good again: that is one
+ * NACK. */
 static void on_nack(struct xds_session *session, enum xds_type type, uint64_t nonce,
                     const struct xds_request *request)
 {
@@ -267,11 +270,11 @@ static bool wants_everything(const struct xds_session *session, enum xds_type ty
 {
     if (!xds_is_full_state(type) || is_grpc(session))
         return false;
-    return request->has_wildcard ||
-           (request->names_len == 0 && !session->types[type].named_before);
+    return request->has_wildcard || (request->names_len == 0 && !session->types[type].named_before);
 }
 
-/* Going over from everything to names is answered too: what everything brought may be gone by then. */
+/* Going over from everything to names is answered too: what everything brought may be gone by
+ * then. */
 static void set_wildcard(struct xds_type_state *state, bool wildcard,
                          const struct xds_request *request)
 {

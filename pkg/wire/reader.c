@@ -94,7 +94,8 @@ static bool read_value(struct wire_reader *reader, unsigned type, struct wire_fi
     }
 }
 
-/* A group ends with the number that it began with; those that are open stand on a stack of fixed depth. */
+/* A group ends with the number that it began with; those that are open stand on a stack of fixed
+ * depth. */
 static bool skip_group(struct wire_reader *reader, uint32_t number)
 {
     uint32_t open[WIRE_GROUP_DEPTH_MAX] = {number};

@@ -1,12 +1,14 @@
 /*
- * A bounded reader of protobuf fields: iterates over the fields of one message without allocating, recursing or copying.
+ * A bounded reader of protobuf fields: iterates over the fields of one message without allocating,
+ * recursing or copying.
  *
  *   struct wire_reader r = wire_reader(bytes);
  *   struct wire_field f;
  *   while (wire_next(&r, &f)) switch (f.number) { case DISCOVERY_REQUEST_NODE: ... }
  *   if (r.failed) ...
  *
- * Accepts what protobuf parsers accept: unknown fields are the caller's to ignore, groups are skipped up to WIRE_GROUP_DEPTH_MAX.
+ * Accepts what protobuf parsers accept: unknown fields are the caller's to ignore, groups are
+ * skipped up to WIRE_GROUP_DEPTH_MAX.
  * Threads: a value.
  */
 #ifndef WIRE_READER_H

@@ -20,7 +20,8 @@ from support.manifests import Endpoint, Manifests  # noqa: E402
 from support.process import REPOSITORY, Process, accepts, free_port, wait_until  # noqa: E402
 
 THREADS = 10
-JOIN_LIMIT_MS = 1000                             # about 5 ms; twenty times the 50 ms that we promise
+JOIN_PROMISED_MS = 50                            # about 5 ms here, on an idle machine
+JOIN_LIMIT_MS = 250                              # a busy machine may be slow, but not that slow
 AGENT = TESTS / "conformance/agents/python/agent.py"
 TARGET = "greeter.shop:8001"
 BAR = 24
@@ -187,8 +188,10 @@ class Story:
         written = world.publish(*map(world.endpoint, (1, 2, 3, 4)))
         seen = wait_until(lambda: self.first_seen(world.xds, "pod-4"), 10, "the fourth pod gets a call")
         self.joined_ms = seen - written * 1000
-        screen.event(f"scale-up: first call to pod-4 {self.joined_ms:.1f} ms after its slice was written")
-        self.check(self.joined_ms <= JOIN_LIMIT_MS, f"the first call to pod-4 took {self.joined_ms:.0f} ms")
+        screen.event(f"scale-up: first call to pod-4 {self.joined_ms:.1f} ms after its slice was written "
+                     f"(promised: {JOIN_PROMISED_MS} ms)")
+        self.check(self.joined_ms <= JOIN_LIMIT_MS,
+                   f"the first call to pod-4 took {self.joined_ms:.0f} ms: more than {JOIN_LIMIT_MS} ms")
         self.watch(self.act)
         if self.first_seen(world.dns, "pod-4") is None:
             screen.event("plain DNS: pod-4 has not had a call yet: the name is asked again only when a connection breaks")

@@ -1,11 +1,12 @@
 /*
- * An xDS stream under any order of requests, changes, refusals and pulls, against a client that keeps
- * what it was sent as gRPC clients do. Held after every response: it names only what was asked for,
- * each once, is small enough, leaves out nothing that the client has, was not sent for nothing, and has
- * a new nonce and the version of what the client then has. Held whenever nothing is left to say: the
- * client has what the world has, but for what it refused.
+ * An xDS stream under any order of requests, changes, refusals and pulls, against a client that
+ * keeps what it was sent as gRPC clients do. Held after every response: it names only what was
+ * asked for, each once, is small enough, leaves out nothing that the client has, was not sent for
+ * nothing, and has a new nonce and the version of what the client then has. Held whenever nothing
+ * is left to say: the client has what the world has, but for what it refused.
  *
- * Input: a first byte for the kind of client, then commands of three bytes (command, type, argument).
+ * Input: a first byte for the kind of client, then commands of three bytes (command, type,
+ * argument).
  */
 #include "base/hash.h"
 #include "protocol/xds.h"
@@ -27,12 +28,12 @@ static const char *const names[NAMES] = {"a", "b", "c", "d", "e", "f"};
 struct cell {
     uint64_t version; /* 0: there is none */
     struct blob *blob;
-    uint64_t has;      /* version that the client has */
-    bool is_named;     /* in the last request */
-    bool is_owed;      /* has to be sent, changed or not */
-    uint64_t nacked;   /* refused alone: is not sent */
-    unsigned refused;  /* all that were nacked, as bits: the session knows the last one only */
-    size_t sent_in;    /* number of the response; 0: none */
+    uint64_t has;     /* version that the client has */
+    bool is_named;    /* in the last request */
+    bool is_owed;     /* has to be sent, changed or not */
+    uint64_t nacked;  /* refused alone: is not sent */
+    unsigned refused; /* all that were nacked, as bits: the session knows the last one only */
+    size_t sent_in;   /* number of the response; 0: none */
     struct xds_subscription *subscription;
 };
 

@@ -50,7 +50,7 @@ def main():
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     report = Report("integration")
-    missing = build_has("lookaside")
+    missing = build_has("lookaside", "lookasidectl")
     if missing:
         report.fail("build", f"{missing} is not built")
         return report.finish()

@@ -55,9 +55,9 @@ static void set_up(struct admin_fixture *fixture)
     cr_assert_eq(loop_new(&fixture->loop, &err), CODE_OK);
     cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
     fixture->timer = timer_new(fixture->loop, reply_late, fixture);
-    cr_assert_eq(admin_new(fixture->loop, &any, routes, ARRAY_LEN(routes), fixture,
-                           &fixture->admin, &err),
-                 CODE_OK, "%s", err.msg);
+    cr_assert_eq(
+        admin_new(fixture->loop, &any, routes, ARRAY_LEN(routes), fixture, &fixture->admin, &err),
+        CODE_OK, "%s", err.msg);
 }
 
 static void tear_down(struct admin_fixture *fixture)

@@ -53,10 +53,8 @@ static const struct service *make(const struct spot *spots, size_t len,
 const struct service *service_of(const struct spot *spots, size_t len)
 {
     struct service_spec_port port = {.name = STR("grpc"), .number = 80};
-    struct service_spec spec = {.namespace_name = STR("shop"),
-                                .name = STR("greeter"),
-                                .ports_len = 1,
-                                .ports = &port};
+    struct service_spec spec = {
+        .namespace_name = STR("shop"), .name = STR("greeter"), .ports_len = 1, .ports = &port};
 
     return make(spots, len, &spec);
 }

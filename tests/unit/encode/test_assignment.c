@@ -1,4 +1,5 @@
-/* ClusterLoadAssignments, read as protobuf-c reads them and by the rules by which clients refuse them. */
+/* ClusterLoadAssignments, read as protobuf-c reads them and by the rules by which clients refuse
+ * them. */
 #include <criterion/criterion.h>
 
 #include "envoy/config/endpoint/v3/endpoint.pb-c.h"
@@ -170,7 +171,8 @@ Test(encode_assignment, a_hostname_that_nobody_has_is_an_empty_list)
 
 Test(encode_assignment, equal_input_gives_equal_bytes_whatever_order_it_came_in)
 {
-    const struct service *other = SERVICE({.address = "10.0.0.2", .zone = "a"}, {.address = "10.0.0.1"});
+    const struct service *other =
+        SERVICE({.address = "10.0.0.2", .zone = "a"}, {.address = "10.0.0.1"});
     struct blob *a;
     struct blob *b;
 
@@ -206,7 +208,8 @@ static void fill(struct many *many)
     many->wires.len = 0;
     for (size_t i = 0; i < MANY; i++) {
         snprintf(many->addresses[i], sizeof(many->addresses[i]), "10.%zu.%zu.1", i / 256, i % 256);
-        many->endpoints[i] = (struct endpoint){.address = str_of(many->addresses[i]), .ready = true};
+        many->endpoints[i] =
+            (struct endpoint){.address = str_of(many->addresses[i]), .ready = true};
         from = many->wires.len;
         encode_backend(&many->wires, &many->endpoints[i], 8001);
         many->backends[i] = (struct backend){
@@ -233,9 +236,10 @@ Test(encode_assignment, ten_thousand_endpoints_are_all_there)
     fill(many);
     read_blob(encode_many(many));
     cr_assert_eq(assignment->endpoints[0]->n_lb_endpoints, MANY);
-    cr_assert_str_eq(
-        assignment->endpoints[0]->lb_endpoints[MANY - 1]->endpoint->address->socket_address->address,
-        many->addresses[MANY - 1]);
+    cr_assert_str_eq(assignment->endpoints[0]
+                         ->lb_endpoints[MANY - 1]
+                         ->endpoint->address->socket_address->address,
+                     many->addresses[MANY - 1]);
     buf_done(&many->wires);
     free(many);
 }

@@ -22,7 +22,8 @@ TestSuite(encode_native, .fini = done);
 
 static void encode(uint16_t asked_port, const char *hostname)
 {
-    blob = encode_native_list(service ? list_of(service) : NULL, asked_port, str_of(hostname), &version);
+    blob = encode_native_list(service ? list_of(service) : NULL, asked_port, str_of(hostname),
+                              &version);
     response = lookaside__v1__watch_response__unpack(NULL, blob->len, blob->bytes);
     cr_assert_not_null(response);
     cr_assert_str_empty(response->target);

@@ -1,4 +1,5 @@
-/* Listeners and Clusters, read as protobuf-c reads them and by the rules by which clients refuse them. */
+/* Listeners and Clusters, read as protobuf-c reads them and by the rules by which clients refuse
+ * them. */
 #include <criterion/criterion.h>
 
 #include "encode/xds.h"
@@ -22,7 +23,8 @@ static Envoy__Config__Cluster__V3__Cluster *cluster;
 
 static void read_resource(const char *type_url)
 {
-    response = envoy__service__discovery__v3__discovery_response__unpack(NULL, blob->len, blob->bytes);
+    response =
+        envoy__service__discovery__v3__discovery_response__unpack(NULL, blob->len, blob->bytes);
     cr_assert_not_null(response);
     cr_assert_eq(response->n_resources, 1);
     cr_assert_str_eq(response->resources[0]->type_url, type_url);

@@ -295,6 +295,7 @@ Test(conn, sets_what_finds_dead_peers_and_delays_nothing)
         int level, name, value;
     } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
                    {IPPROTO_TCP, TCP_USER_TIMEOUT, 150000},
+                   {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 * 1024},
                    {SOL_SOCKET, SO_KEEPALIVE, 1}};
     int fd = near_descriptor();
 

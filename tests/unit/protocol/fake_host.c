@@ -133,7 +133,8 @@ static struct blob *make_blob(enum xds_type type, const char *name, size_t len)
     CLEANUP(buf_done) struct buf out = BUFFER_INIT(2 * XDS_RESPONSE_MAX);
     char *padding = xcalloc(1, len + 1);
     size_t value;
-    size_t any = wire_open_any(&out, DISCOVERY_RESPONSE_RESOURCES, str_of(xds_type_url(type)), &value);
+    size_t any =
+        wire_open_any(&out, DISCOVERY_RESPONSE_RESOURCES, str_of(xds_type_url(type)), &value);
 
     buf_append(&out, name, strlen(name) + 1);
     buf_append(&out, padding, len);
@@ -303,7 +304,8 @@ const char *fake_next(struct fake_host *fake)
     return last;
 }
 
-const char *fake_ask(struct fake_host *fake, enum xds_type type, const char *names, const char *nonce)
+const char *fake_ask(struct fake_host *fake, enum xds_type type, const char *names,
+                     const char *nonce)
 {
     cr_assert_eq(fake_request(fake, type, names, nonce), CODE_OK);
     return fake_next(fake);

@@ -1,5 +1,6 @@
 /*
- * A world of named, versioned resources behind an xDS session, and a client that talks to the session in protobuf.
+ * A world of named, versioned resources behind an xDS session, and a client that talks to the
+ * session in protobuf.
  *
  * Names are given as text, "a b" for two. Responses come back as text: "Cluster a b", "" for none.
  */
@@ -40,21 +41,25 @@ void fake_close(struct fake_host *fake);
 void fake_reconnect(struct fake_host *fake);
 
 /* Puts a resource of about `len` bytes and touches those who named it. */
-void fake_put_sized(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version, size_t len);
+void fake_put_sized(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version,
+                    size_t len);
 void fake_put(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version);
 void fake_remove(struct fake_host *fake, enum xds_type type, const char *name);
 /* Touches without a change. */
 void fake_touch(struct fake_host *fake, enum xds_type type, const char *name);
 
-enum code fake_request(struct fake_host *fake, enum xds_type type, const char *names, const char *nonce);
+enum code fake_request(struct fake_host *fake, enum xds_type type, const char *names,
+                       const char *nonce);
 /* As fake_request(), with the nonce of the last response of the type. */
 void fake_ack(struct fake_host *fake, enum xds_type type, const char *names);
 void fake_nack(struct fake_host *fake, enum xds_type type, const char *names, const char *why);
-void fake_nack_nonce(struct fake_host *fake, enum xds_type type, const char *names, const char *nonce, const char *why);
+void fake_nack_nonce(struct fake_host *fake, enum xds_type type, const char *names,
+                     const char *nonce, const char *why);
 /* The next response; valid until the next call. */
 const char *fake_next(struct fake_host *fake);
 /* Request and response: what a client sees. */
-const char *fake_ask(struct fake_host *fake, enum xds_type type, const char *names, const char *nonce);
+const char *fake_ask(struct fake_host *fake, enum xds_type type, const char *names,
+                     const char *nonce);
 struct str fake_dump(struct fake_host *fake, struct buf *out);
 
 #endif

@@ -241,7 +241,11 @@ Test(native_session, another_namespace_makes_all_targets_new)
 Test(native_session, a_malformed_request_changes_nothing)
 {
     cr_assert_eq(watch("a", NULL), CODE_OK);
-    cr_assert_eq(native_session_request(session, STR("\x0A\x01" "b" "\x0A\x05"), &err),
+    cr_assert_eq(native_session_request(session,
+                                        STR("\x0A\x01"
+                                            "b"
+                                            "\x0A\x05"),
+                                        &err),
                  CODE_INVALID_ARGUMENT);
     cr_assert_str_eq(err.msg, "malformed WatchRequest");
     cr_assert_eq(subscribed, 1);
@@ -275,7 +279,8 @@ Test(native_session, the_dump_tells_targets_and_versions)
     json_open_object(&writer, NULL);
     native_session_dump(session, &writer);
     json_close_object(&writer);
-    cr_assert_str_eq(buf_cstr(&out),
-                     "{\"namespace\":\"shop\",\"requests\":1,\"responses\":1,\"problems\":0,\"targets\":["
-                     "{\"name\":\"a\",\"version\":\"0000000000000001\"},{\"name\":\"b\"}]}");
+    cr_assert_str_eq(
+        buf_cstr(&out),
+        "{\"namespace\":\"shop\",\"requests\":1,\"responses\":1,\"problems\":0,\"targets\":["
+        "{\"name\":\"a\",\"version\":\"0000000000000001\"},{\"name\":\"b\"}]}");
 }

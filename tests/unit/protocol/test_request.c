@@ -238,7 +238,8 @@ Test(xds_request, thirty_two_kibibytes_of_nested_metadata_are_passed_over)
     node = wire_open(&out, DISCOVERY_REQUEST_NODE);
     wire_put_bytes(&out, NODE_ID, STR("deep"));
     metadata = wire_open(&out, NODE_METADATA);
-    wire_put_head(&out, STRUCT_FIELDS, wire_sized(WIRE_MAP_KEY, 9) + wire_sized(WIRE_MAP_VALUE, nested.len));
+    wire_put_head(&out, STRUCT_FIELDS,
+                  wire_sized(WIRE_MAP_KEY, 9) + wire_sized(WIRE_MAP_VALUE, nested.len));
     wire_put_bytes(&out, WIRE_MAP_KEY, STR("namespace"));
     wire_put_bytes(&out, WIRE_MAP_VALUE, buf_str(&nested));
     wire_close(&out, metadata);

@@ -93,7 +93,8 @@ Test(xds_subscribe, a_new_name_with_a_stale_nonce_is_answered)
 
 Test(xds_subscribe, a_nonce_that_was_never_given_acknowledges_nothing)
 {
-    static const char *const nonces[] = {"e9", "c1", "1", "e", "e-1", "e0", "e99999999999999999999999"};
+    static const char *const nonces[] = {
+        "e9", "c1", "1", "e", "e-1", "e0", "e99999999999999999999999"};
 
     fake_ask(&f, XDS_ENDPOINT, "a", "");
     for (size_t i = 0; i < ARRAY_LEN(nonces); i++)
@@ -197,7 +198,8 @@ Test(xds_subscribe, the_empty_name_is_a_name_like_others)
 
 Test(xds_subscribe, a_request_of_an_unknown_type_is_counted_and_ignored)
 {
-    struct xds_request request = {.type_url = STR("type.googleapis.com/envoy.config.core.v3.Secret")};
+    struct xds_request request = {.type_url =
+                                      STR("type.googleapis.com/envoy.config.core.v3.Secret")};
 
     cr_assert_eq(xds_session_request(f.session, &request, NULL), CODE_OK);
     cr_assert_eq(xds_session_stats(f.session)->unknown_types, 1);

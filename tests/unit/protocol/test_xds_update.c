@@ -135,7 +135,8 @@ Test(xds_update, a_refused_version_is_not_sent_when_it_comes_back)
     cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment a");
 }
 
-/* The client applied the good ones of such a response: to hold one back later would leave it with a wrong list. */
+/* The client applied the good ones of such a response: to hold one back later would leave it
+ * with a wrong list. */
 Test(xds_update, of_several_refused_together_each_may_come_back)
 {
     fake_put(&f, XDS_ENDPOINT, "a", 10);
@@ -146,6 +147,21 @@ Test(xds_update, of_several_refused_together_each_may_come_back)
     fake_put(&f, XDS_ENDPOINT, "a", 11);
     fake_next(&f);
     fake_put(&f, XDS_ENDPOINT, "a", 10);
+    cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment a");
+}
+
+Test(xds_update, what_was_sent_alone_before_is_not_held_back_for_a_refusal_of_several)
+{
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    fake_next(&f);
+    fake_ack(&f, XDS_ENDPOINT, "a b c");
+    fake_put(&f, XDS_ENDPOINT, "a", 11);
+    fake_put(&f, XDS_ENDPOINT, "b", 20);
+    fake_next(&f);
+    fake_nack(&f, XDS_ENDPOINT, "a b c", "b is bad");
+    fake_put(&f, XDS_ENDPOINT, "a", 12);
+    fake_next(&f);
+    fake_put(&f, XDS_ENDPOINT, "a", 11);
     cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment a");
 }
 
@@ -422,10 +438,19 @@ Test(xds_update, the_dump_tells_what_was_asked_sent_and_acknowledged)
     fake_next(&f);
     text = fake_dump(&f, &out);
     cr_assert_not_null(strstr(text.ptr, "\"id\":\"client-1\""), "%s", text.ptr);
-    cr_assert_not_null(strstr(text.ptr, "{\"name\":\"a\",\"state\":\"acknowledged\",\"version\":\"0000000000000001\"}"), "%s", text.ptr);
-    cr_assert_not_null(strstr(text.ptr, "{\"name\":\"b\",\"state\":\"rejected\",\"version\":\"0000000000000020\"}"), "%s", text.ptr);
-    cr_assert_not_null(strstr(text.ptr, "{\"name\":\"d\",\"state\":\"unanswered\"}"), "%s", text.ptr);
-    cr_assert_not_null(strstr(text.ptr, "{\"name\":\"a\",\"state\":\"sent\",\"version\":\"000000000000000a\"}"), "%s", text.ptr);
+    cr_assert_not_null(
+        strstr(text.ptr,
+               "{\"name\":\"a\",\"state\":\"acknowledged\",\"version\":\"0000000000000001\"}"),
+        "%s", text.ptr);
+    cr_assert_not_null(
+        strstr(text.ptr,
+               "{\"name\":\"b\",\"state\":\"rejected\",\"version\":\"0000000000000020\"}"),
+        "%s", text.ptr);
+    cr_assert_not_null(strstr(text.ptr, "{\"name\":\"d\",\"state\":\"unanswered\"}"), "%s",
+                       text.ptr);
+    cr_assert_not_null(
+        strstr(text.ptr, "{\"name\":\"a\",\"state\":\"sent\",\"version\":\"000000000000000a\"}"),
+        "%s", text.ptr);
     cr_assert_not_null(strstr(text.ptr, "\"message\":\"bad \\u001b text\""), "%s", text.ptr);
     cr_assert_not_null(strstr(text.ptr, "\"nacks\":1"), "%s", text.ptr);
 }

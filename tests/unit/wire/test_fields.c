@@ -18,9 +18,9 @@ static unsigned number_of(const ProtobufCMessageDescriptor *message, const char 
 
 Test(wire_fields, numbers_are_those_of_the_descriptors)
 {
-    cr_expect_eq(number_of(&envoy__service__discovery__v3__discovery_request__descriptor,
-                           "error_detail"),
-                 DISCOVERY_REQUEST_ERROR_DETAIL);
+    cr_expect_eq(
+        number_of(&envoy__service__discovery__v3__discovery_request__descriptor, "error_detail"),
+        DISCOVERY_REQUEST_ERROR_DETAIL);
     cr_expect_eq(number_of(&envoy__config__cluster__v3__cluster__descriptor, "type"), CLUSTER_TYPE);
     cr_expect_eq(number_of(&envoy__config__core__v3__node__descriptor, "user_agent_version"),
                  NODE_USER_AGENT_VERSION);
@@ -40,7 +40,8 @@ Test(wire_fields, nested_messages_and_enums_carry_the_name_of_what_holds_them)
 
 Test(wire_fields, urls_are_the_full_names)
 {
-    cr_expect_str_eq(strrchr(HTTP_CONNECTION_MANAGER_URL, '/') + 1,
-                     envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__descriptor
-                         .name);
+    cr_expect_str_eq(
+        strrchr(HTTP_CONNECTION_MANAGER_URL, '/') + 1,
+        envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__descriptor
+            .name);
 }

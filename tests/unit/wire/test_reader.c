@@ -2,7 +2,8 @@
 
 #include "wire/reader.h"
 
-#define BYTES(...) str_make((const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__}))
+#define BYTES(...)                                                                                 \
+    str_make((const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__}))
 
 /* The one field of a message that has one. */
 static struct wire_field only_field(struct str bytes)

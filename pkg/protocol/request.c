@@ -153,8 +153,6 @@ static enum code read_field(const struct wire_field *field, struct xds_request *
                             struct err *err)
 {
     switch (field->number) {
-    case DISCOVERY_REQUEST_VERSION_INFO:
-        return read_text(field, "version_info", &request->version, err);
     case DISCOVERY_REQUEST_NODE:
         request->has_node = true;
         return read_node(field->bytes, &request->node, err);

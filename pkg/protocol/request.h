@@ -23,7 +23,7 @@ struct xds_node {
 };
 
 struct xds_request {
-    struct str type_url, version, nonce;
+    struct str type_url, nonce; /* version_info is opaque and says nothing that we use */
     bool has_node;
     struct xds_node node;
     struct str *names; /* sorted, each once; owned: xds_request_done() */

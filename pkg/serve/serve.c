@@ -244,7 +244,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
     for (unsigned i = 0; i < options->threads; i++) {
         struct worker_options worker = {
             .index = i,
-            .topics = {options->cluster_domain, options->unknown_names},
+            .topics = {options->cluster_domain, options->unknown_names, NULL},
             .default_namespace = options->default_namespace,
             .limits = options->limits,
         };

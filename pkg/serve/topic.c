@@ -256,6 +256,12 @@ static enum code parse_subscribed(const struct topic_table *table, enum topic_ki
     return parse_topic_name(table, kind, text, given, name, err);
 }
 
+static void count_topics(const struct topic_table *table)
+{
+    if (table->options.gauge)
+        counter_set(table->options.gauge, HASH_COUNT(table->entries));
+}
+
 static struct topic *topic_new(struct topic_table *table, enum topic_kind kind, struct str key,
                                size_t text_len, const struct name *name)
 {
@@ -272,6 +278,7 @@ static struct topic *topic_new(struct topic_table *table, enum topic_kind kind, 
     topic->interest = interest_get(table, name);
     list_append(&topic->interest->topics, &topic->interest_link);
     HASH_ADD_KEYPTR(hh, table->entries, entry->key, key.len, entry);
+    count_topics(table);
     topic_refresh(topic);
     topic->received_us = 0;
     return topic;
@@ -285,6 +292,7 @@ static void topic_free(struct topic *topic)
     list_remove(&topic->interest_link);
     interest_put(table, topic->interest);
     HASH_DEL(table->entries, entry);
+    count_topics(table);
     blob_unref(topic->blob);
     free(entry);
 }

@@ -12,6 +12,7 @@
 
 #include "base/blob.h"
 #include "base/list.h"
+#include "base/metric.h"
 #include "model/catalog.h"
 #include "model/name.h"
 
@@ -47,6 +48,7 @@ struct subscriber {
 struct topic_table_options {
     const char *cluster_domain;
     enum unknown_names unknown_names;
+    struct counter *gauge; /* how many topics there are; may be NULL */
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;

@@ -71,7 +71,6 @@ void worker_count_subscription(struct worker *worker, struct rpc *rpc, int chang
 
     *connection += (uint64_t)change;
     counter_add(&worker->stats.subscriptions, (uint64_t)change);
-    counter_set(&worker->stats.topics, topic_table_len(worker->topics));
 }
 
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err)
@@ -192,6 +191,7 @@ static enum code worker_start(struct worker *worker, struct err *err)
 
     if (code != CODE_OK)
         return code;
+    worker->options.topics.gauge = &worker->stats.topics;
     worker->topics = topic_table_new(&worker->options.topics);
     worker->mailbox = latest_new(worker->loop, &mailbox);
     snprintf(name, sizeof(name), "serve-%u", worker->options.index);

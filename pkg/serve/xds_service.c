@@ -54,6 +54,7 @@ static void host_subscribe(void *ctx, struct xds_subscription *subscription)
     struct xds_tie *tie;
 
     subscription->host = NULL;
+    worker_count_subscription(stream->worker, stream->rpc, 1);
     if (subscription->type == XDS_ROUTE)
         return; /* routes are inline in Listeners */
     tie = xcalloc(1, sizeof(*tie));
@@ -61,12 +62,10 @@ static void host_subscribe(void *ctx, struct xds_subscription *subscription)
     tie->stream = stream;
     tie->subscriber.changed = on_topic_changed;
     if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type], subscription->name,
-                        client_namespace(stream), &tie->subscriber, NULL)) {
+                        client_namespace(stream), &tie->subscriber, NULL))
         subscription->host = tie;
-        worker_count_subscription(stream->worker, stream->rpc, 1);
-    } else {
+    else
         free(tie); /* malformed: remembered by the session, never answered */
-    }
 }
 
 static void host_unsubscribe(void *ctx, struct xds_subscription *subscription)
@@ -74,10 +73,10 @@ static void host_unsubscribe(void *ctx, struct xds_subscription *subscription)
     struct xds_stream *stream = ctx;
     struct xds_tie *tie = subscription->host;
 
+    worker_count_subscription(stream->worker, stream->rpc, -1);
     if (!tie)
         return;
     topic_unsubscribe(&tie->subscriber);
-    worker_count_subscription(stream->worker, stream->rpc, -1);
     free(tie);
     subscription->host = NULL;
 }

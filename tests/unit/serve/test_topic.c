@@ -18,7 +18,7 @@ static void on_changed(struct subscriber *subscriber)
 
 static struct topic_table *make_table(enum unknown_names unknown)
 {
-    struct topic_table_options options = {"cluster.local", unknown};
+    struct topic_table_options options = {"cluster.local", unknown, NULL};
 
     return topic_table_new(&options);
 }

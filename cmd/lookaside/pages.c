@@ -135,13 +135,16 @@ static const char *service_type_name(enum service_type type)
     return "ClusterIP";
 }
 
-static void put_service(struct json_writer *writer, const struct service *service)
+/* `hold` is NULL when none is in force. */
+static void put_service(struct json_writer *writer, const struct service *service, const char *hold)
 {
     json_open_object(writer, NULL);
     json_put_str(writer, "namespace", service->namespace_name);
     json_put_str(writer, "name", service->name);
     json_put_str(writer, "type", str_of(service_type_name(service->type)));
     json_put_u64(writer, "slices", service->slices_len);
+    if (hold)
+        json_put_str(writer, "hold", str_of(hold));
     json_open_array(writer, "ports");
     for (size_t i = 0; i < service->ports_len; i++)
         put_port(writer, &service->ports[i]);
@@ -183,8 +186,12 @@ static void show_services(void *ctx, struct admin_request *request)
         qsort(sort.items, sort.len, sizeof(*sort.items), by_name);
     json_open_object(&writer, NULL);
     json_open_array(&writer, "services");
-    for (size_t i = 0; i < sort.len; i++)
-        put_service(&writer, sort.items[i]);
+    for (size_t i = 0; i < sort.len; i++) {
+        const struct service *service = sort.items[i];
+
+        put_service(&writer, service,
+                    controller_hold(app->controller, service->namespace_name, service->name));
+    }
     json_close_array(&writer);
     json_close_object(&writer);
     buf_add_char(&out, '\n');

@@ -14,7 +14,8 @@ struct backoff {
     unsigned attempts;
 };
 
-/* The delay before the next attempt; at least `floor_ms` (a server's Retry-After). */
+/* The delay before the next attempt; at least `floor_ms` (a server's Retry-After, which it may have
+ * told to many: so up to a quarter is added to that). `max_ms` may change between calls. */
 uint64_t backoff_next_ms(struct backoff *backoff, uint64_t floor_ms);
 /* After a success. */
 void backoff_reset(struct backoff *backoff);

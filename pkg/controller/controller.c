@@ -43,6 +43,12 @@ struct controller_scope *controller_scope_new(struct controller *controller, enu
     return scope;
 }
 
+void controller_scope_set_place(struct controller_scope *scope, const char *file, size_t line)
+{
+    scope->file = file;
+    scope->line = line;
+}
+
 void controller_set_synced(struct controller *controller)
 {
     publisher_start(controller->publisher);
@@ -51,6 +57,14 @@ void controller_set_synced(struct controller *controller)
 const struct catalog *controller_catalog(const struct controller *controller)
 {
     return publisher_catalog(controller->publisher);
+}
+
+const char *controller_hold(const struct controller *controller, struct str namespace_name,
+                            struct str name)
+{
+    const struct group *group = store_group(&controller->store, namespace_name, name);
+
+    return group && group->hold != HOLD_NONE ? hold_name(group->hold) : NULL;
 }
 
 const struct controller_stats *controller_stats(const struct controller *controller)

@@ -46,12 +46,16 @@ enum object_kind { OBJECT_SERVICE, OBJECT_SLICE, OBJECT_KINDS };
 struct controller_scope;
 struct controller_scope *controller_scope_new(struct controller *controller, enum object_kind kind, const char *label) must_check;
 void controller_scope_free(struct controller_scope *scope);
+/* Where in a file the objects stand that come next, for what is logged about them. `file` is borrowed until the next call; NULL: in none. */
+void controller_scope_set_place(struct controller_scope *scope, const char *file, size_t line);
 /* The sink's ctx is the scope. */
 const struct kube_sink *controller_sink(void);
 
 /* All sources have delivered their first full view: publish, now and from now on. */
 void controller_set_synced(struct controller *controller);
 const struct catalog *controller_catalog(const struct controller *controller); /* borrowed */
+/* "deletion" or "service-change" while a list of that Service is kept on purpose; NULL: it is not. Static text. */
+const char *controller_hold(const struct controller *controller, struct str namespace_name, struct str name);
 const struct controller_stats *controller_stats(const struct controller *controller);
 
 #endif

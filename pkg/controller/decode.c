@@ -1,5 +1,7 @@
 #include "controller/decode.h"
 
+#include "base/hash.h"
+
 #define OBJECT_NAME_MAX 253
 #define PATH_MAX_LEN 48
 
@@ -165,6 +167,29 @@ static enum code decode_service_ports(const struct json *spec, struct service_ob
     return CODE_OK;
 }
 
+/* Pods are chosen by others, but a Service that chooses other pods is another one. */
+static enum code decode_selector(const struct json *spec, uint64_t *ret_selector, struct err *err)
+{
+    const struct json *selector = NULL;
+    uint64_t sum = 0;
+
+    if (json_read_object(spec, "spec", "selector", &selector, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    for (const struct json *item = json_first(selector); item; item = json_next(item)) {
+        struct str key = json_key(item);
+        struct str shown = str_slice(key, 0, 64);
+        struct str value = json_text(item);
+
+        if (json_type(item) != JSON_STRING)
+            return fail(err, CODE_INVALID_ARGUMENT,
+                        "spec.selector.%" STR_FMT ": expected a string, found %s", STR_ARG(shown),
+                        json_type_name(json_type(item)));
+        sum += hash_mix(hash_content(key.ptr, key.len), hash_content(value.ptr, value.len));
+    }
+    *ret_selector = sum;
+    return CODE_OK;
+}
+
 DEFINE_CLEANUP(struct service_object, service_object_free)
 
 enum code decode_service(const struct json *object, const struct object_meta *meta,
@@ -184,6 +209,8 @@ enum code decode_service(const struct json *object, const struct object_meta *me
         code = decode_type(spec, &service->spec.type, &inner);
     if (code == CODE_OK && service->spec.type != SERVICE_EXTERNAL_NAME)
         code = decode_service_ports(spec, service, &inner);
+    if (code == CODE_OK)
+        code = decode_selector(spec, &service->selector, &inner);
     if (code != CODE_OK)
         return fail(err, inner.code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
                     STR_ARG(meta->name), inner.msg);
@@ -204,7 +231,8 @@ bool service_object_equal(const struct service_object *a, const struct service_o
     const struct service_spec *left = &a->spec;
     const struct service_spec *right = &b->spec;
 
-    if (left->type != right->type || left->ports_len != right->ports_len ||
+    if (a->selector != b->selector || left->type != right->type ||
+        left->ports_len != right->ports_len ||
         !str_eq(left->namespace_name, right->namespace_name) || !str_eq(left->name, right->name) ||
         !str_eq(left->uid, right->uid))
         return false;

@@ -23,7 +23,8 @@
 struct folder;
 
 struct folder_sink {
-    void (*upsert)(void *ctx, enum object_kind kind, const struct json *object);
+    /* `file` and `line`: where the object's document begins. */
+    void (*upsert)(void *ctx, enum object_kind kind, const struct json *object, const char *file, size_t line);
     void (*remove)(void *ctx, enum object_kind kind, const struct json *object);
     void *ctx;
 };

@@ -91,6 +91,16 @@ static bool put_change(struct publisher *publisher, const struct group *group,
     return true;
 }
 
+/* What goes out while a hold is in force: of a deleted Service all that there was. Takes over `after`'s reference. */
+static const struct service *with_carried(const struct service *before,
+                                          const struct service *after)
+{
+    const struct service *carried = after ? service_carry(before, after) : service_ref(before);
+
+    service_unref(after);
+    return carried;
+}
+
 /* True if the edit got something. *ret_until_us: when a hold in force ends, 0: there is none. */
 static bool publish_group(struct publisher *publisher, struct group *group,
                           struct catalog_edit *edit, uint64_t now, uint64_t *ret_until_us)
@@ -98,15 +108,18 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     const struct service *before =
         catalog_find(publisher->catalog, group->namespace_name, group->name);
     const struct service *after = build(publisher, group);
-    uint64_t grace_us = publisher->options.deletion_grace_ms * 1000;
+    const struct hold_input input = {
+        .changed_us = group->changed_us,
+        .deletion_grace_us = publisher->options.deletion_grace_ms * 1000,
+        .now_us = now,
+    };
 
     *ret_until_us = 0;
     set_hold(publisher, group,
-             hold_judge(before, after, group->changed_us, grace_us, now, ret_until_us));
-    if (group->hold == HOLD_NONE)
-        return put_change(publisher, group, edit, before, after);
-    service_unref(after);
-    return false;
+             hold_judge(&group->held, before, after, &input, ret_until_us));
+    if (group->hold != HOLD_NONE)
+        after = with_carried(before, after);
+    return put_change(publisher, group, edit, before, after);
 }
 
 static void publish(struct publisher *publisher, const struct catalog *next)

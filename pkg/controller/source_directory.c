@@ -32,11 +32,14 @@ static struct source_directory *directory_of(const struct source *source)
     return container_of(source, struct source_directory, base);
 }
 
-static void on_upsert(void *ctx, enum object_kind kind, const struct json *object)
+static void on_upsert(void *ctx, enum object_kind kind, const struct json *object, const char *file,
+                      size_t line)
 {
     struct source_directory *directory = ctx;
 
+    controller_scope_set_place(directory->scopes[kind], file, line);
     controller_sink()->upsert(directory->scopes[kind], object);
+    controller_scope_set_place(directory->scopes[kind], NULL, 0);
 }
 
 static void on_remove(void *ctx, enum object_kind kind, const struct json *object)

@@ -25,7 +25,7 @@ static char *make_key(struct str namespace_name, struct str name, size_t *ret_le
 
 /* ---- groups ---- */
 
-struct group *store_group(struct store *store, struct str namespace_name, struct str name)
+struct group *store_group(const struct store *store, struct str namespace_name, struct str name)
 {
     size_t len;
     CLEANUP(freep) char *key = make_key(namespace_name, name, &len);
@@ -211,7 +211,8 @@ static void log_bad(const struct controller_scope *scope, const struct err *err,
 {
     log_warn(LOG_CONTROLLER,
              kept ? "bad object: its last good version stays" : "bad object: skipped",
-             KV_STR("kind", kind_names[scope->kind]), KV_STR("source", scope->label), KV_ERR(err));
+             KV_STR("kind", kind_names[scope->kind]), KV_STR("source", scope->label), KV_ERR(err),
+             scope->file ? KV_STR("file", scope->file) : KV_END, KV_U64("line", scope->line));
 }
 
 /* A relist names the same bad version again: counted once, and said again only when the cause differs. */

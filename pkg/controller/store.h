@@ -31,7 +31,8 @@ struct group {
     size_t slices_len;
     uint64_t changed_us; /* when its Service object changed or went last; 0: never */
     /* The publisher's. */
-    enum hold hold;      /* in force */
+    enum hold hold; /* in force */
+    struct hold_state held;
     struct list pending;  /* in its list of what goes out now, or later */
     uint64_t received_us; /* of the oldest change that is not published; 0: none */
     uint64_t published_us;
@@ -74,13 +75,15 @@ struct controller_scope {
     bool listing;
     uint64_t list; /* number of the current or last list */
     uint64_t list_received_us;
+    const char *file; /* where the object that is being read stands, borrowed; NULL: in no file */
+    size_t line;
 };
 
 void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats);
 /* All scopes must be gone. */
 void store_done(struct store *store);
 /* NULL: never heard of, or all gone. */
-struct group *store_group(struct store *store, struct str namespace_name, struct str name);
+struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
 

@@ -167,29 +167,14 @@ static void answer_http1(struct peer *peer, enum http1_state state,
     peer_linger(peer);
 }
 
-static void sniff(struct peer *peer, struct str bytes)
+static void sniff_http1(struct peer *peer)
 {
     struct http1_request request = {0};
-    size_t preface = min_size(bytes.len, PREFACE_LEN);
-    struct buf kept;
-    enum http1_state state;
+    enum http1_state state = http1_parse(buf_str(&peer->input), &request);
 
-    if (memcmp(bytes.ptr, PREFACE, preface) == 0) {
-        if (bytes.len < PREFACE_LEN)
-            return;         /* not whole yet */
-        kept = peer->input; /* holds `bytes`, unless they came in one piece */
-        buf_init(&peer->input, 0);
-        if (start_http2(peer))
-            (void)peer_receive(peer, bytes.ptr, bytes.len);
-        else
-            peer_close(peer, CODE_UNAVAILABLE);
-        buf_done(&kept);
-        return;
-    }
-    state = http1_parse(bytes, &request);
     if (state == HTTP1_INCOMPLETE)
         return;
-    if (bytes.ptr[0] < 'A' || bytes.ptr[0] > 'Z') {
+    if (peer->input.ptr[0] < 'A' || peer->input.ptr[0] > 'Z') {
         peer_complain(peer, &peer->server->stats.protocol_errors, "neither HTTP/2 nor HTTP/1.1");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
@@ -197,15 +182,42 @@ static void sniff(struct peer *peer, struct str bytes)
     answer_http1(peer, state, &request);
 }
 
-static void on_first_bytes(struct peer *peer, struct str bytes)
+/* The preface is whole; `rest` came behind it, in the same read as its end. */
+static void on_preface(struct peer *peer, struct str rest)
 {
-    if (peer->input.len == 0 && bytes.len >= PREFACE_LEN &&
-        memcmp(bytes.ptr, PREFACE, PREFACE_LEN) == 0) {
-        sniff(peer, bytes);
+    buf_done(&peer->input);
+    if (!start_http2(peer)) {
+        peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
-    (void)buf_add_str(&peer->input, str_slice(bytes, 0, HTTP1_REQUEST_MAX - peer->input.len));
-    sniff(peer, buf_str(&peer->input));
+    if (peer_receive(peer, PREFACE, PREFACE_LEN) && peer->state == PEER_HTTP2 && rest.len > 0)
+        (void)peer_receive(peer, rest.ptr, rest.len);
+}
+
+static bool is_preface(struct str bytes, size_t off)
+{
+    return bytes.len <= PREFACE_LEN - off && memcmp(bytes.ptr, PREFACE + off, bytes.len) == 0;
+}
+
+/* Of HTTP/2 only the preface is kept, whatever comes with it: the session takes the rest straight
+ * from the read. */
+static void on_first_bytes(struct peer *peer, struct str bytes)
+{
+    struct str kept = buf_str(&peer->input);
+
+    if (is_preface(kept, 0)) {
+        size_t missing = PREFACE_LEN - kept.len;
+
+        if (is_preface(str_slice(bytes, 0, missing), kept.len)) {
+            if (bytes.len >= missing)
+                on_preface(peer, str_slice(bytes, missing, bytes.len));
+            else
+                (void)buf_add_str(&peer->input, bytes);
+            return;
+        }
+    }
+    (void)buf_add_str(&peer->input, str_slice(bytes, 0, HTTP1_REQUEST_MAX - kept.len));
+    sniff_http1(peer);
 }
 
 /* ---- events of the connection ---- */

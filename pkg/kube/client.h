@@ -16,7 +16,7 @@ struct kube_request;
 
 struct kube_response {
     unsigned status;         /* HTTP; 0 when the request did not get an answer */
-    uint64_t retry_after_ms; /* from Retry-After, 0 if absent */
+    uint64_t retry_after_ms; /* from Retry-After or the Status object, 0 if absent */
     enum code code;          /* of the transfer and the status together; DEADLINE_EXCEEDED: silence */
     const char *message;     /* for people, never NULL; the Status object's message where there is one */
 };
@@ -46,6 +46,8 @@ struct loop *kube_client_loop(const struct kube_client *client);
 /* GET. Callbacks come later from the loop. May be called inside any callback. CODE_UNAUTHENTICATED: the token file cannot be read. */
 enum code kube_request_start(struct kube_client *client, const struct kube_request_options *options,
                              struct kube_request **ret_request, struct err *err) must_check;
+/* From now on; counted from the last byte. May be called inside on_open and on_data. */
+void kube_request_set_idle_timeout(struct kube_request *request, uint64_t idle_timeout_ms);
 /* Cancels; no callback after it. May be called inside any callback, on_data of the same request included. NULL is fine. */
 void kube_request_free(struct kube_request *request);
 DEFINE_CLEANUP(struct kube_request, kube_request_free)

@@ -49,6 +49,7 @@ struct kube_request {
     bool too_large;
     uint64_t body_len;
     struct buf error_body; /* the start of an answer that is not 2xx */
+    uint64_t retry_after_ms; /* as the Status object in it says */
     char curl_error[CURL_ERROR_SIZE];
     char message[FAIL_MESSAGE_MAX];
 };

@@ -48,6 +48,8 @@ enum code fetch(const char *address, const char *path, struct buf *out, struct e
     struct buf url = BUFFER_INIT(4096);
     enum code code;
 
+    if (!easy)
+        return fail(err, CODE_INTERNAL, "cannot reach '%s': libcurl gives no handle", address);
     if (str_starts_with(unix_path, STR("unix:"))) {
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, address + strlen("unix:"));
         buf_printf(&url, "http://localhost%s", path);

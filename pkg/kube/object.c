@@ -11,6 +11,16 @@ struct object_meta object_meta_read(const struct json *object)
     };
 }
 
+uint64_t status_retry_after_ms(const struct json *status)
+{
+    const struct json *seconds = json_get(json_get(status, "details"), "retryAfterSeconds");
+    double value = json_type(seconds) == JSON_NUMBER ? json_number(seconds) : 0;
+
+    if (value >= RETRY_AFTER_MAX_MS / 1000)
+        return RETRY_AFTER_MAX_MS;
+    return value > 0 ? (uint64_t)(value * 1000) : 0;
+}
+
 /* Unlike json_get(), tells null from absent: a list without `items` is not an empty one. */
 static bool member_exists(const struct json *object, const char *key)
 {
@@ -111,6 +121,7 @@ static enum code event_read(const struct json *tree, struct watch_event *event, 
     event->meta = object_meta_read(event->object);
     if (event->type != WATCH_ERROR)
         return version_check(event->meta.version, err);
+    event->retry_after_ms = status_retry_after_ms(event->object);
     event->error_message = json_text(json_get(event->object, "message"));
     return json_read_u64(event->object, "object", "code", 999, 0, &event->error_code, err);
 }

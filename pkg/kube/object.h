@@ -23,6 +23,12 @@ struct object_meta {
 
 struct object_meta object_meta_read(const struct json *object);
 
+/* A server may not put us to sleep for longer. */
+#define RETRY_AFTER_MAX_MS 300000
+
+/* details.retryAfterSeconds of a Status; 0 if it has none. */
+uint64_t status_retry_after_ms(const struct json *status);
+
 struct list_page {
     struct str version;
     struct str next;          /* the continue token; empty: this was the last page */
@@ -40,6 +46,7 @@ struct watch_event {
     const struct json *object; /* a Status for WATCH_ERROR */
     struct object_meta meta;
     uint64_t error_code; /* WATCH_ERROR: like HTTP's */
+    uint64_t retry_after_ms;
     struct str error_message;
 };
 

@@ -13,11 +13,14 @@
 #define WATCH_SECONDS_MIN 300
 #define WATCH_SECONDS_MAX 600
 #define WATCH_GRACE_SECONDS 30 /* silent for so long after the end it was to have: dead */
+#define WATCH_IDLE_MS 150000   /* servers that send bookmarks send one a minute */
 #define WATCH_PROVEN_MS 1000   /* a watch that lived so long was a success */
 #define WATCH_SETTLED_MS 10000 /* and one that lived so long ends the growth of delays */
 #define UNWATCHED_MAX_US 5000000
 #define BACKOFF_BASE_MS 800
 #define BACKOFF_MAX_MS 30000
+#define BACKOFF_AWAY_MAX_MS 10000 /* a server that is away: clients wait for the end of it */
+#define STATUS_TOO_MANY_REQUESTS 429
 #define LOGGED_LINE_MAX 200
 #define PATH_BYTES_MAX (4 * CONTINUE_TOKEN_MAX)
 
@@ -35,16 +38,20 @@ struct reflector {
     bool synced;
     bool must_list; /* resuming is impossible or unsafe */
     bool failing;   /* an episode of failures was announced */
+    bool away;      /* and the server was not there, or answered 5xx, in it */
 
     /* the list in progress */
     struct buf page;
     char *next; /* its continue token */
+    bool page_shrunk; /* said so */
     bool list_open;
 
     /* the watch in progress */
     struct lines lines;
+    bool bookmarked; /* by this watch */
     enum verdict verdict;
     struct err verdict_err;
+    struct kube_response verdict_status; /* of VERDICT_SERVER_ERROR; its message is verdict_err's */
     uint64_t watch_open_us; /* 0: no answer yet */
     uint64_t unwatched_since_us;
 
@@ -91,14 +98,41 @@ static void announce(struct reflector *refl, const char *doing, const char *caus
            KV_STR("next", next));
 }
 
-static void retry_later(struct reflector *refl, const char *doing, const char *cause,
-                        uint64_t retry_after_ms)
+static bool is_away(const struct kube_response *response)
 {
-    uint64_t delay_ms = backoff_next_ms(&refl->backoff, retry_after_ms);
+    return response->status == 0 || response->status >= 500 ||
+           response->code == CODE_UNAVAILABLE || response->code == CODE_DEADLINE_EXCEEDED;
+}
 
+/* A server that comes back may refuse us until it has read its own rules: that belongs to its
+ * absence, and clients wait for the end of it. */
+static uint64_t backoff_max_ms(struct reflector *refl, const struct kube_response *response)
+{
+    refl->away = refl->away || is_away(response);
+    return refl->away && response->status != STATUS_TOO_MANY_REQUESTS ? BACKOFF_AWAY_MAX_MS
+                                                                      : BACKOFF_MAX_MS;
+}
+
+static void retry_later(struct reflector *refl, const char *doing,
+                        const struct kube_response *response)
+{
+    uint64_t delay_ms;
+
+    refl->backoff.max_ms = backoff_max_ms(refl, response);
+    delay_ms = backoff_next_ms(&refl->backoff, response->retry_after_ms);
+    /* It lives, and waiting was its wish. */
+    if (response->status == STATUS_TOO_MANY_REQUESTS)
+        refl->unwatched_since_us = loop_now_us(refl->loop) + delay_ms * 1000;
     counter_add(&refl->stats.errors, 1);
-    announce(refl, doing, cause, delay_ms);
+    announce(refl, doing, response->message, delay_ms);
     wait_ms(refl, delay_ms);
+}
+
+/* What it answered was of no use. */
+static void retry_useless(struct reflector *refl, const char *doing, const char *cause)
+{
+    retry_later(refl, doing,
+                &(struct kube_response){.status = 200, .code = CODE_DATA_LOSS, .message = cause});
 }
 
 /* Our version is too old: that is no failure of the server, so the first list goes out at once. A
@@ -110,7 +144,7 @@ static void list_again(struct reflector *refl, const char *doing, const char *ca
     refl->must_list = true;
     counter_add(&refl->stats.relists_gone, 1);
     if (!at_once) {
-        retry_later(refl, doing, cause, 0);
+        retry_useless(refl, doing, cause);
         return;
     }
     (void)backoff_next_ms(&refl->backoff, 0);
@@ -122,6 +156,7 @@ static void list_again(struct reflector *refl, const char *doing, const char *ca
 static void recovered(struct reflector *refl)
 {
     refl->last_error[0] = '\0';
+    refl->away = false;
     if (!refl->failing)
         return;
     refl->failing = false;
@@ -157,13 +192,14 @@ static bool object_named(struct reflector *refl, const struct object_meta *meta,
 
 static void watch_start(struct reflector *refl);
 static void page_request(struct reflector *refl);
+static void view_obtain(struct reflector *refl);
 
 static void list_close(struct reflector *refl)
 {
     refl->list_open = false;
     text_set(&refl->next, STR(""));
     buf_done(&refl->page);
-    buf_init(&refl->page, PAGE_BYTES_MAX);
+    buf_init(&refl->page, refl->options.page_bytes);
 }
 
 static void list_failed(struct reflector *refl)
@@ -218,6 +254,23 @@ static void page_deliver(struct reflector *refl, const struct list_page *page)
     }
 }
 
+/* Fewer objects fit: asked for at once, and from now on. False if one object alone is too large. */
+static bool page_shrink(struct reflector *refl, const char *cause)
+{
+    enum log_level level = refl->page_shrunk ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN;
+
+    if (refl->options.page_size == 1)
+        return false;
+    refl->page_shrunk = true;
+    refl->options.page_size /= 2;
+    counter_add(&refl->stats.errors, 1);
+    log_at(level, LOG_KUBE, "page is too large, listing again in smaller ones",
+           KV_STR("resource", refl->options.label), KV_STR("error", cause),
+           KV_U64("limit", refl->options.page_size));
+    view_obtain(refl);
+    return true;
+}
+
 static void on_page(struct reflector *refl)
 {
     CLEANUP(json_freep) struct json *tree = NULL;
@@ -228,9 +281,11 @@ static void on_page(struct reflector *refl)
     if (code == CODE_OK && refl->next && str_eq(page.next, str_of(refl->next)))
         code = fail(&err, CODE_DATA_LOSS, "metadata.continue: the same as before");
     if (code != CODE_OK) {
-        counter_add(&refl->stats.malformed, 1);
         list_failed(refl);
-        retry_later(refl, "list", err.msg, 0);
+        if (code == CODE_RESOURCE_EXHAUSTED && page_shrink(refl, err.msg))
+            return;
+        counter_add(&refl->stats.malformed, 1);
+        retry_useless(refl, "list", err.msg);
         return;
     }
     buf_reset(&refl->page);
@@ -256,16 +311,20 @@ static void on_page_done(void *ctx, const struct kube_response *response)
     /* Lives as long as `response` is read. */
     CLEANUP(kube_request_freep) unused_arg struct kube_request *over = TAKE(refl->request);
     bool later_page = refl->next != NULL;
+    bool too_large = response->code == CODE_RESOURCE_EXHAUSTED &&
+                     response->status != STATUS_TOO_MANY_REQUESTS;
 
     if (response->code == CODE_OK) {
         on_page(refl);
         return;
     }
     list_failed(refl);
+    if (too_large && page_shrink(refl, response->message))
+        return;
     if (response->code == CODE_OUT_OF_RANGE && later_page)
         list_again(refl, "list", response->message);
     else
-        retry_later(refl, "list", response->message, response->retry_after_ms);
+        retry_later(refl, "list", response);
 }
 
 /* Appends &key=value, percent-encoded. */
@@ -289,7 +348,7 @@ static void request_begin(struct reflector *refl, const struct kube_request_opti
     if (kube_request_start(refl->client, options, &refl->request, &err) == CODE_OK)
         return;
     list_failed(refl);
-    retry_later(refl, doing, err.msg, 0);
+    retry_later(refl, doing, &(struct kube_response){.message = err.msg});
 }
 
 static void page_request(struct reflector *refl)
@@ -303,7 +362,7 @@ static void page_request(struct reflector *refl)
     request_begin(refl,
                   &(struct kube_request_options){.path = buf_cstr(&path),
                                                  .idle_timeout_ms = LIST_IDLE_MS,
-                                                 .max_body = PAGE_BYTES_MAX,
+                                                 .max_body = refl->options.page_bytes,
                                                  .on_data = on_page_data,
                                                  .on_done = on_page_done,
                                                  .ctx = refl},
@@ -343,6 +402,9 @@ static bool server_error(struct reflector *refl, const struct watch_event *event
     fail(&refl->verdict_err, CODE_UNAVAILABLE, "the server sent error %llu: %.*s",
          (unsigned long long)event->error_code, (int)min_size(event->error_message.len, 256),
          event->error_message.ptr ? event->error_message.ptr : "");
+    refl->verdict_status = (struct kube_response){.status = (unsigned)event->error_code,
+                                                  .retry_after_ms = event->retry_after_ms,
+                                                  .message = refl->verdict_err.msg};
     return verdict_set(refl, event->error_code == 410 ? VERDICT_GONE : VERDICT_SERVER_ERROR);
 }
 
@@ -359,6 +421,15 @@ static void event_deliver(struct reflector *refl, const struct watch_event *even
         sink->upsert(refl->options.sink_ctx, event->object);
 }
 
+/* The server sends bookmarks, so silence will mean something. */
+static void on_bookmark(struct reflector *refl)
+{
+    counter_add(&refl->stats.bookmarks, 1);
+    if (!refl->bookmarked)
+        kube_request_set_idle_timeout(refl->request, refl->options.idle_ms);
+    refl->bookmarked = true;
+}
+
 static bool on_line(void *ctx, struct str line)
 {
     struct reflector *refl = ctx;
@@ -370,7 +441,7 @@ static bool on_line(void *ctx, struct str line)
     if (event.type == WATCH_ERROR)
         return server_error(refl, &event);
     if (event.type == WATCH_BOOKMARK)
-        counter_add(&refl->stats.bookmarks, 1);
+        on_bookmark(refl);
     else
         event_deliver(refl, &event);
     text_set(&refl->version, event.meta.version);
@@ -409,13 +480,13 @@ static void watch_ended(struct reflector *refl, const struct kube_response *resp
         return;
     }
     if (response->code == CODE_OK) {
-        retry_later(refl, "watch", "the server ended the watch at once", 0);
+        retry_useless(refl, "watch", "the server ended the watch at once");
         return;
     }
     /* Who knows what happened to the server meanwhile. */
     if (response->status == 0 || response->code == CODE_DEADLINE_EXCEEDED)
         refl->must_list = true;
-    retry_later(refl, "watch", response->message, response->retry_after_ms);
+    retry_later(refl, "watch", response);
 }
 
 static void on_watch_done(void *ctx, const struct kube_response *response)
@@ -435,9 +506,9 @@ static void on_watch_done(void *ctx, const struct kube_response *response)
         list_again(refl, "watch", refl->verdict_err.msg);
     } else if (refl->verdict == VERDICT_MALFORMED) {
         refl->must_list = true;
-        retry_later(refl, "watch", refl->verdict_err.msg, 0);
+        retry_useless(refl, "watch", refl->verdict_err.msg);
     } else if (refl->verdict == VERDICT_SERVER_ERROR) {
-        retry_later(refl, "watch", refl->verdict_err.msg, 0);
+        retry_later(refl, "watch", &refl->verdict_status);
     } else if (response->code == CODE_OUT_OF_RANGE) {
         list_again(refl, "watch", response->message);
     } else {
@@ -451,6 +522,7 @@ static void watch_start(struct reflector *refl)
     uint64_t seconds = random_range(WATCH_SECONDS_MIN, WATCH_SECONDS_MAX);
 
     refl->verdict = VERDICT_NONE;
+    refl->bookmarked = false;
     refl->watch_open_us = 0;
     (void)buf_printf(&path, "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%llu",
                      refl->options.path, (unsigned long long)seconds);
@@ -470,7 +542,7 @@ static void watch_start(struct reflector *refl)
 
 static void proceed(struct reflector *refl)
 {
-    bool too_long = loop_now_us(refl->loop) - refl->unwatched_since_us > UNWATCHED_MAX_US;
+    bool too_long = loop_now_us(refl->loop) > refl->unwatched_since_us + UNWATCHED_MAX_US;
 
     if (refl->must_list || too_long)
         view_obtain(refl);
@@ -496,10 +568,14 @@ enum code reflector_new(struct kube_client *client, const struct reflector_optio
     refl->options.label = xstrdup(options->label ? options->label : options->path);
     if (refl->options.page_size == 0)
         refl->options.page_size = PAGE_SIZE;
+    if (refl->options.page_bytes == 0)
+        refl->options.page_bytes = PAGE_BYTES_MAX;
+    if (refl->options.idle_ms == 0)
+        refl->options.idle_ms = WATCH_IDLE_MS;
     refl->backoff = (struct backoff){.base_ms = BACKOFF_BASE_MS, .max_ms = BACKOFF_MAX_MS};
     refl->timer = timer_new(refl->loop, on_timer, refl);
     lines_init(&refl->lines, LINE_BYTES_MAX);
-    buf_init(&refl->page, PAGE_BYTES_MAX);
+    buf_init(&refl->page, refl->options.page_bytes);
     snprintf(refl->last_error, sizeof(refl->last_error), "the first list of %s is not complete",
              refl->options.label);
     view_obtain(refl);

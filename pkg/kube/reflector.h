@@ -6,6 +6,8 @@
  * Owns:    its requests and timer. Borrows client and sink; both outlive it.
  * Order:   a watch resumes where the last one ended, also after errors; but after a connection that was refused, one that fell silent, or
  *          5 s without a watch it lists, because a restored etcd may meanwhile have passed our version.
+ *          An answered 429 is no time without a watch: the server lives and asks for patience.
+ * Silence: servers send a bookmark a minute, so a watch that had one and then fell silent is given up and opened anew.
  * Never:   gives up. Errors become backoff with jitter (Retry-After honoured), a counter, and a warning; state is kept.
  */
 #ifndef KUBE_REFLECTOR_H
@@ -23,7 +25,9 @@ struct reflector_options {
     void *sink_ctx;
     void (*on_synced)(void *ctx); /* after the first complete list; may be NULL */
     void *ctx;
-    uint64_t page_size; /* 0: 500 */
+    uint64_t page_size;  /* 0: 500; halved for good when a page is too large */
+    uint64_t page_bytes; /* the largest page; 0: 64 MiB */
+    uint64_t idle_ms;    /* a watch that had a bookmark is dead if silent for so long; 0: 150 s */
 };
 
 struct reflector_stats {

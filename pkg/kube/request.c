@@ -8,12 +8,12 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "kube/object.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
 #define HEAD_TIMEOUT_MS 30000 /* no byte of an answer for so long */
 #define BODY_MAX (64 * 1024 * 1024)
 #define ERROR_BODY_MAX 16384
-#define RETRY_AFTER_MAX_MS 300000 /* a server may not put us to sleep for longer */
 #define CA_CACHE_SECONDS 60L      /* a CA file may rotate */
 
 /* A peer that vanished is noticed within about 30 s, whether or not we have something to send. */
@@ -135,15 +135,18 @@ static enum code status_code(unsigned status)
     }
 }
 
-/* "HTTP 403: services is forbidden: ..." from the Status object, if the body is one. */
-static void message_from_status(struct kube_request *request, unsigned status)
+/* "HTTP 403: services is forbidden: ..." from the Status object, if the body is one, and how long to
+ * stay away. */
+static void status_object_read(struct kube_request *request, unsigned status)
 {
     CLEANUP(json_freep) struct json *body = NULL;
     struct str text = {0};
 
     if (json_parse(buf_str(&request->error_body), &body, NULL) == CODE_OK &&
-        json_type(body) == JSON_OBJECT)
+        json_type(body) == JSON_OBJECT) {
         text = json_text(json_get(body, "message"));
+        request->retry_after_ms = status_retry_after_ms(body);
+    }
     snprintf(request->message, sizeof(request->message), text.len ? "HTTP %u: %.*s" : "HTTP %u",
              status, (int)min_size(text.len, 256), text.len ? text.ptr : "");
 }
@@ -182,7 +185,7 @@ static enum code response_code(struct kube_request *request, CURLcode result, un
         return CODE_DATA_LOSS;
     }
     if (status > 0 && !status_good(status)) {
-        message_from_status(request, status);
+        status_object_read(request, status);
         return status_code(status);
     }
     if (result != CURLE_OK) {
@@ -203,9 +206,9 @@ static void response_make(struct kube_request *request, CURLcode result,
     response->code = response_code(request, result, status);
     response->message = request->message;
     if (retry_after > 0)
-        response->retry_after_ms = retry_after > RETRY_AFTER_MAX_MS / 1000
-                                       ? RETRY_AFTER_MAX_MS
-                                       : (uint64_t)retry_after * 1000;
+        response->retry_after_ms =
+            min_u64((uint64_t)retry_after, RETRY_AFTER_MAX_MS / 1000) * 1000;
+    response->retry_after_ms = max_u64(response->retry_after_ms, request->retry_after_ms);
 }
 
 static void leave_libcurl(struct kube_request *request)
@@ -243,6 +246,13 @@ static void on_silence(void *ctx)
     snprintf(request->curl_error, sizeof(request->curl_error), "nothing received for %llu ms",
              (unsigned long long)limit_ms);
     request_finish(request, CURLE_OPERATION_TIMEDOUT);
+}
+
+void kube_request_set_idle_timeout(struct kube_request *request, uint64_t idle_timeout_ms)
+{
+    request->options.idle_timeout_ms = idle_timeout_ms;
+    if (request->open)
+        timer_start(request->silence, idle_timeout_ms);
 }
 
 /* ---- making one ---- */

@@ -36,6 +36,7 @@ struct service_port {
     uint16_t target; /* the slices' number for it, where all have the same; else 0 */
     struct backend_list list;
     size_t ready, draining, total; /* backends by condition, before choosing */
+    bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
 };
 
 enum service_type { SERVICE_CLUSTER_IP, SERVICE_HEADLESS, SERVICE_EXTERNAL_NAME };
@@ -48,7 +49,7 @@ struct service {
     size_t ports_len;
     const struct service_port *ports; /* sorted by number, then name; TCP only */
     size_t slices_len;
-    const struct slice **slices; /* in force, sorted by name */
+    const struct slice **slices; /* in force, and those that carried lists refer to; sorted by name */
     /* Monotonic time at which the oldest object that this version brings was received; for the convergence histogram. */
     uint64_t received_us;
 };
@@ -75,6 +76,14 @@ const struct service *service_new(const struct service_spec *spec, const struct 
 const struct service *service_ref(const struct service *service);
 void service_unref(const struct service *service); /* NULL is fine */
 
+/* The length of the longest list at that port number; 0 for a service that is NULL. */
+size_t service_listed(const struct service *service, uint16_t number);
+/* Some list of `before` (may be NULL) would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
+bool service_empties(const struct service *before, const struct service *after);
+/* `after`, but at those port numbers the list of `before` stays; a port that `after` does not have stays as one that is gone. One reference;
+ * independent of both. */
+const struct service *service_carry(const struct service *before, const struct service *after) must_check;
+
 /* The same for every client: ports, lists and conditions; not received_us. */
 bool service_equal(const struct service *a, const struct service *b);
 
@@ -87,7 +96,8 @@ struct port_ref {
     struct str name;
 };
 
-/* The port that a name means: by number (in a headless Service the pods' own number too: that is what dns:///greeter:8001 meant), by
+/* While a list is carried, ports that are gone count where none of the Service's own ports is meant, or one that lists nothing.
+ * The port that a name means: by number (in a headless Service the pods' own number too: that is what dns:///greeter:8001 meant), by
  * name, or the only TCP port, else the one named "grpc", else the only one with appProtocol "grpc" or "kubernetes.io/h2c". NULL and a
  * reason (static text, for explain) when there is none. */
 const struct service_port *service_find_port(const struct service *service, const struct port_ref *ref, const char **ret_reason);

@@ -4,13 +4,13 @@
 static const struct service_port *only(const struct service *service,
                                        bool (*matches)(const struct service_port *port,
                                                        struct str name),
-                                       struct str name, bool *ret_many)
+                                       struct str name, bool gone, bool *ret_many)
 {
     const struct service_port *found = NULL;
 
     *ret_many = false;
     for (size_t i = 0; i < service->ports_len; i++) {
-        if (!matches(&service->ports[i], name))
+        if (service->ports[i].gone != gone || !matches(&service->ports[i], name))
             continue;
         *ret_many = found != NULL;
         if (*ret_many)

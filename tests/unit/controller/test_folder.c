@@ -25,7 +25,8 @@ static void note(char verb, enum object_kind kind, const struct json *object)
         buf_printf(&seen, ":%d", (int)json_number(port));
 }
 
-static void on_upsert(unused_arg void *ctx, enum object_kind kind, const struct json *object)
+static void on_upsert(unused_arg void *ctx, enum object_kind kind, const struct json *object,
+                      unused_arg const char *file, unused_arg size_t line)
 {
     note('+', kind, object);
 }

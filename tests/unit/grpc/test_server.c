@@ -1,6 +1,11 @@
 /* What the server answers to what is no proper call. */
+#include <nghttp2/nghttp2.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <criterion/criterion.h>
 
+#include "grpc/http1.h"
 #include "world.h"
 
 static struct raw raw;
@@ -139,6 +144,68 @@ Test(server, a_preface_in_parts_is_a_preface)
     raw_message(&raw, 1, "a", 1, true);
     cr_assert(raw_await(&raw, FRAME_DATA, 1, NULL));
     stop();
+}
+
+/* SETTINGS and a call whose message is longer than any HTTP/1.1 request may be. */
+static void put_call(struct buf *out)
+{
+    static char text[3 * HTTP1_REQUEST_MAX];
+    struct raw writer = {0};
+    int pair[2];
+
+    memset(text, 'x', sizeof(text));
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    writer.fd = pair[0];
+    raw_frame(&writer, FRAME_SETTINGS, 0, 0, NULL, 0);
+    raw_call(&writer, 1, ECHO, NULL, NULL);
+    raw_message(&writer, 1, text, sizeof(text), true);
+    close(pair[0]);
+    writer.fd = pair[1];
+    buf_init(&writer.in, 1024 * 1024);
+    raw_read(&writer);
+    cr_assert_eq(buf_add_str(out, buf_str(&writer.in)), CODE_OK);
+    raw_close(&writer);
+}
+
+Test(server, a_preface_in_two_parts_loses_nothing_of_what_follows)
+{
+    struct buf all = BUFFER_INIT(1024 * 1024);
+
+    cr_assert_eq(buf_add_str(&all, STR(NGHTTP2_CLIENT_MAGIC)), CODE_OK);
+    put_call(&all);
+    for (size_t split = 0; split <= NGHTTP2_CLIENT_MAGIC_LEN + 1; split++) {
+        struct frame frame;
+
+        world_start();
+        raw_open(&raw);
+        raw_write(&raw, all.ptr, split);
+        world_settle();
+        raw_write(&raw, all.ptr + split, all.len - split);
+        world_settle();
+        cr_assert(raw_find(&raw, FRAME_DATA, 1, 0, &frame), "split at %zu", split);
+        cr_assert_eq(world.message.len, 3 * HTTP1_REQUEST_MAX, "split at %zu", split);
+        cr_assert_eq(counter_get(&world_stats()->protocol_errors), 0);
+        stop();
+    }
+    buf_done(&all);
+}
+
+Test(server, a_preface_in_two_parts_and_nonsense_behind_it)
+{
+    for (size_t split = 1; split <= NGHTTP2_CLIENT_MAGIC_LEN; split++) {
+        static char nonsense[3 * HTTP1_REQUEST_MAX];
+
+        world_start();
+        raw_open(&raw);
+        raw_write(&raw, NGHTTP2_CLIENT_MAGIC, split);
+        world_settle();
+        raw_write(&raw, NGHTTP2_CLIENT_MAGIC + split, NGHTTP2_CLIENT_MAGIC_LEN - split);
+        memset(nonsense, 0xff, sizeof(nonsense));
+        raw_write(&raw, nonsense, sizeof(nonsense));
+        cr_assert(raw_await_end(&raw), "split at %zu", split);
+        cr_assert_eq(counter_get(&world_stats()->protocol_errors), 1);
+        stop();
+    }
 }
 
 Test(server, unknown_encodings_are_unimplemented_and_say_what_is_not)

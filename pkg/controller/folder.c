@@ -172,8 +172,7 @@ static void give_object(struct folder *folder, struct file *file,
     struct claimant *before = claims_owner(&folder->claims, object->key);
 
     if (claims_add(&folder->claims, object->key, &file->claimant))
-        folder->sink.upsert(folder->sink.ctx, object->kind, object->json, file->name,
-                            object->line);
+        folder->sink.upsert(folder->sink.ctx, object->kind, object->json, file->name, object->line);
     else
         file->check = true;
     if (before && before != &file->claimant)

@@ -24,8 +24,7 @@ enum hold hold_judge(struct hold_state *state, const struct service *before,
     }
     if (state->since_us[hold] == 0)
         state->since_us[hold] = input->changed_us;
-    until_us = state->since_us[hold] +
-               (after ? HOLD_SERVICE_CHANGE_US : input->deletion_grace_us);
+    until_us = state->since_us[hold] + (after ? HOLD_SERVICE_CHANGE_US : input->deletion_grace_us);
     if (input->now_us >= until_us) {
         *state = (struct hold_state){{0}};
         return HOLD_NONE;

@@ -92,8 +92,7 @@ static bool put_change(struct publisher *publisher, const struct group *group,
 }
 
 /* What goes out while a hold is in force: of a deleted Service all that there was. Takes over `after`'s reference. */
-static const struct service *with_carried(const struct service *before,
-                                          const struct service *after)
+static const struct service *with_carried(const struct service *before, const struct service *after)
 {
     const struct service *carried = after ? service_carry(before, after) : service_ref(before);
 
@@ -115,8 +114,7 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     };
 
     *ret_until_us = 0;
-    set_hold(publisher, group,
-             hold_judge(&group->held, before, after, &input, ret_until_us));
+    set_hold(publisher, group, hold_judge(&group->held, before, after, &input, ret_until_us));
     if (group->hold != HOLD_NONE)
         after = with_carried(before, after);
     return put_change(publisher, group, edit, before, after);

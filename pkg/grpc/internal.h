@@ -28,9 +28,8 @@
 #define PEER_LINGER_US 1000000
 /* Between the two GOAWAYs, if the peer does not answer our ping. */
 #define PEER_DRAIN_NOTICE_US 500000
-/* Bytes in unfinished requests: of a connection, so many of the largest; of all connections. */
+/* Bytes in unfinished requests of a connection: so many of the largest. */
 #define PEER_PARTIAL_MESSAGES 4
-#define SERVER_PARTIAL_MAX ((size_t)256 * 1024 * 1024)
 /* Of an unknown method, for its error message. */
 #define PATH_KEPT_MAX 128
 
@@ -68,6 +67,7 @@ struct rpc {
     unsigned dead : 1;        /* the stream is closed */
     unsigned sending : 1;     /* `out` holds a message that is not framed in full */
     unsigned unwritten : 1;   /* `out` is framed, but not given to the kernel in full */
+    unsigned late : 1;        /* `out` is counted in peer.late and server.late */
 
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
@@ -79,6 +79,8 @@ struct rpc {
     struct rpc_out out; /* the message that is in flight */
     size_t out_len;     /* with its prefix */
     size_t out_off;     /* framed so far */
+    uint64_t out_us;    /* in flight since */
+    uint64_t moved_us;  /* some of it was framed last */
     size_t blob_index;  /* the blob at out_off, and how much of it is framed */
     size_t blob_off;
     unsigned char prefix[MESSAGE_PREFIX_SIZE];
@@ -96,6 +98,8 @@ void rpc_drop_partial(struct rpc *rpc);
 void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...) printf_like(3, 4);
 /* Asks the handler for a message; true when there is one to send. */
 bool rpc_pull(struct rpc *rpc);
+/* `out` is in flight from here on: `len` bytes, with the prefix. */
+void rpc_begin_out(struct rpc *rpc, size_t len);
 /* Releases the message that went out. */
 void rpc_clear_out(struct rpc *rpc);
 /* Puts the call on its connection's ready list, and the connection on a dirty one. */
@@ -139,6 +143,7 @@ struct peer {
     uint64_t due_us;    /* next step of draining or lingering */
     size_t backlog;     /* as last seen */
     size_t pinned;      /* bytes of pulled messages that are not framed */
+    size_t late;        /* bytes of messages that are in flight for too long, whole */
     size_t partial;     /* bytes of unfinished requests */
     size_t stalled;     /* its share of stats.stalled_bytes */
     struct rate resets;
@@ -172,6 +177,14 @@ void peer_mark(struct peer *peer, enum rpc_wake wake);
 void peer_reap(struct peer *peer);
 /* Plans the next look of the wheel. */
 void peer_plan_check(struct peer *peer);
+/* stall.c: something is left to send: looks again in time. O(1); never later than planned. */
+void peer_watch(struct peer *peer);
+/* When to look next at what is left to send. */
+uint64_t peer_watch_due(const struct peer *peer, uint64_t now);
+/* The written bytes have not moved for too long. */
+bool peer_stuck(struct peer *peer, uint64_t now);
+/* Resets the streams whose message does not move. False: the connection pins too much. */
+bool peer_check_messages(struct peer *peer, uint64_t now);
 void peer_start_drain(struct peer *peer, uint64_t due_us);
 /* The peer answered our ping: the second GOAWAY, if one is due. */
 void peer_ping_answered(struct peer *peer);
@@ -209,6 +222,7 @@ struct grpc_server {
     struct deferred flush;
     uint64_t next_id;
     size_t partial; /* bytes of unfinished requests, of all connections */
+    size_t late;    /* of peer.late, of all connections */
 
     bool draining;
     uint64_t drain_start_us;

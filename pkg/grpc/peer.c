@@ -196,7 +196,8 @@ static void on_preface(struct peer *peer, struct str rest)
 
 static bool is_preface(struct str bytes, size_t off)
 {
-    return bytes.len <= PREFACE_LEN - off && memcmp(bytes.ptr, PREFACE + off, bytes.len) == 0;
+    return bytes.len <= PREFACE_LEN - off &&
+           (bytes.len == 0 || memcmp(bytes.ptr, &PREFACE[off], bytes.len) == 0);
 }
 
 /* Of HTTP/2 only the preface is kept, whatever comes with it: the session takes the rest straight
@@ -289,22 +290,11 @@ void peer_plan_check(struct peer *peer)
         due = peer->pinged_us + limits->keepalive_timeout_ms * 1000;
     else
         due = peer->heard_us + limits->keepalive_ms * 1000;
-    if (peer->state == PEER_HTTP2 && peer->backlog > 0)
-        due = min_u64(due, now_of(peer) + limits->stalled_ms * 1000 / 4);
+    if (peer->state == PEER_HTTP2 && peer->stalled > 0)
+        due = min_u64(due, peer_watch_due(peer, now_of(peer)));
     if (peer->drain == DRAIN_WAITING || peer->drain == DRAIN_NOTICED)
         due = min_u64(due, peer->due_us);
     server_set_timeout(peer->server, &peer->check, due);
-}
-
-/* The written bytes have not moved for too long. */
-static bool stuck(struct peer *peer, uint64_t now)
-{
-    size_t backlog = conn_backlog(peer->conn);
-
-    if (backlog != peer->backlog)
-        peer->moved_us = now;
-    peer->backlog = backlog;
-    return backlog > 0 && now - peer->moved_us >= peer->server->limits.stalled_ms * 1000;
 }
 
 /* False: the peer is dead. */
@@ -313,7 +303,7 @@ static bool check_alive(struct peer *peer, uint64_t now)
     const struct grpc_limits *limits = &peer->server->limits;
 
     if (peer->paused)
-        return true; /* we do not listen; stuck() watches */
+        return true; /* we do not listen; peer_stuck() watches */
     if (peer->pinged_us && peer->heard_us >= peer->pinged_us)
         peer->pinged_us = 0;
     if (peer->pinged_us)
@@ -332,7 +322,7 @@ static void on_check(struct wheel_entry *entry)
     struct grpc_server_stats *stats = &peer->server->stats;
     uint64_t now = now_of(peer);
 
-    if (peer->state == PEER_LINGERING && conn_backlog(peer->conn) > 0 && !stuck(peer, now)) {
+    if (peer->state == PEER_LINGERING && conn_backlog(peer->conn) > 0 && !peer_stuck(peer, now)) {
         peer->due_us = now + PEER_LINGER_US; /* our last bytes are still on their way */
         peer_plan_check(peer);
         return;
@@ -343,9 +333,14 @@ static void on_check(struct wheel_entry *entry)
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
-    if (stuck(peer, now)) {
+    if (peer_stuck(peer, now)) {
         peer_complain(peer, &stats->limit_hits, "does not read");
         peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
+    if (!peer_check_messages(peer, now)) {
+        peer_complain(peer, &stats->limit_hits, "leaves too many bytes unread");
+        peer_close(peer, CODE_RESOURCE_EXHAUSTED);
         return;
     }
     if (!check_alive(peer, now)) {

@@ -155,7 +155,7 @@ static enum code count_partial(struct rpc *rpc, struct err *err)
     peer->partial += grown;
     server->partial += grown;
     if (peer->partial <= PEER_PARTIAL_MESSAGES * server->limits.message &&
-        server->partial <= SERVER_PARTIAL_MAX)
+        server->partial <= server->limits.partial_total)
         return CODE_OK;
     return fail(err, CODE_RESOURCE_EXHAUSTED, "too many bytes in unfinished messages");
 }

@@ -72,9 +72,7 @@ static void answer_plain(struct rpc *rpc, unsigned status, const char *text)
     rpc->code = CODE_OK;
     if (*text && !rpc->head) {
         (void)buf_add_str(&rpc->out.head, str_of(text));
-        rpc->out_len = rpc->out.head.len;
-        rpc->sending = true;
-        rpc->peer->pinned += rpc->out_len;
+        rpc_begin_out(rpc, rpc->out.head.len);
     }
     rpc_wake(rpc, RPC_WAKE_ANSWER);
 }
@@ -147,8 +145,22 @@ void rpc_out_add(struct rpc_out *out, struct blob *blob)
     out->blobs[out->blobs_len++] = blob;
 }
 
+void rpc_begin_out(struct rpc *rpc, size_t len)
+{
+    rpc->out_len = len;
+    rpc->out_us = loop_now_us(rpc->peer->server->loop);
+    rpc->moved_us = rpc->out_us;
+    rpc->sending = true;
+    rpc->peer->pinned += len;
+}
+
 void rpc_clear_out(struct rpc *rpc)
 {
+    if (rpc->late) {
+        rpc->late = false;
+        rpc->peer->late -= rpc->out_len;
+        rpc->peer->server->late -= rpc->out_len;
+    }
     rpc->peer->pinned -= rpc->out_len - rpc->out_off;
     rpc->out_len = 0;
     rpc->out_off = 0;
@@ -179,9 +191,7 @@ static bool start_message(struct rpc *rpc)
     }
     message_prefix(rpc->prefix, len);
     rpc->prefix_len = MESSAGE_PREFIX_SIZE;
-    rpc->out_len = MESSAGE_PREFIX_SIZE + len;
-    rpc->sending = true;
-    rpc->peer->pinned += rpc->out_len;
+    rpc_begin_out(rpc, MESSAGE_PREFIX_SIZE + len);
     return true;
 }
 

@@ -135,6 +135,7 @@ static int on_send_data(nghttp2_session *session unused_arg, nghttp2_frame *fram
     gather_copy(gather, frame_head, 9);
     rpc->peer->pinned -= len;
     rpc->bytes_sent += len;
+    rpc->moved_us = loop_now_us(peer->server->loop);
     while (len > 0) {
         bool in_blobs = rpc->out_off >= rpc->prefix_len + rpc->out.head.len;
         size_t n = in_blobs ? send_blob(gather, rpc, len) : send_inline(gather, rpc, len);
@@ -348,7 +349,6 @@ static void write_gathered(struct peer *peer, const struct gather *gather)
     peer->backlog = conn_backlog(peer->conn);
     if (peer->backlog > 0) {
         peer->moved_us = loop_now_us(server->loop);
-        peer_plan_check(peer);
     } else {
         peer_after_write(peer);
     }
@@ -374,6 +374,8 @@ bool peer_flush(struct peer *peer)
     }
     write_gathered(peer, gather);
     peer_reap(peer);
+    if (peer->stalled > 0)
+        peer_watch(peer);
     if (peer_finished(peer))
         peer_linger(peer);
     else if (!list_empty(&peer->ready) ||

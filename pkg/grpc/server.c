@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "grpc/internal.h"
 
+#define MIB ((uint64_t)1024 * 1024)
 #define UPDATES_PER_TURN_MIN 4 /* updates move on even when answers fill the turn */
 #define SERVER_ID_SHIFT 40     /* calls of one server before ids could meet the next server's */
 
@@ -20,12 +21,15 @@ static void fill_limits(struct grpc_limits *limits)
     limits->streams = (uint32_t)or_default(limits->streams, 1000);
     limits->header_list = or_default(limits->header_list, 16 * 1024);
     limits->message = or_default(limits->message, RPC_MESSAGE_MAX);
+    limits->partial_total = or_default(limits->partial_total, 64 * MIB);
     limits->resets_per_second = (uint32_t)or_default(limits->resets_per_second, 200);
     limits->pings_per_second = (uint32_t)or_default(limits->pings_per_second, 10);
     limits->settings_per_second = (uint32_t)or_default(limits->settings_per_second, 10);
     limits->keepalive_ms = or_default(limits->keepalive_ms, 60000);
     limits->keepalive_timeout_ms = or_default(limits->keepalive_timeout_ms, 20000);
     limits->stalled_ms = or_default(limits->stalled_ms, 120000);
+    limits->pinned = or_default(limits->pinned, 16 * MIB);
+    limits->pinned_total = or_default(limits->pinned_total, 256 * MIB);
     limits->handshake_ms = or_default(limits->handshake_ms, 10000);
     limits->turn_us = or_default(limits->turn_us, 1000);
 }

@@ -25,12 +25,18 @@ struct grpc_limits {
     size_t header_list;            /* bytes; 16 KiB */
     size_t message;                /* of a request; RPC_MESSAGE_MAX. Unfinished ones of a
                                       connection together: four times that */
+    size_t partial_total;          /* unfinished requests of this loop; 64 MiB */
     uint32_t resets_per_second;    /* RST_STREAM sent, or caused, by the peer; 200 */
     uint32_t pings_per_second;     /* those that follow no message of ours; 10 */
     uint32_t settings_per_second;  /* and empty DATA; 10 */
     uint64_t keepalive_ms;         /* ping a connection that said nothing for so long; 60,000 */
     uint64_t keepalive_timeout_ms; /* close it when the ping stays unanswered; 20,000 */
-    uint64_t stalled_ms;           /* close it when written bytes do not move; 120,000 */
+    uint64_t stalled_ms;           /* close it when written bytes do not move, reset a stream
+                                      when its message does not; 120,000 */
+    /* Messages that have not gone out after a quarter of stalled_ms pin their blobs: so many bytes
+     * of a connection, and of this loop, before the connection that pins too much is closed. */
+    size_t pinned;       /* of a connection; 16 MiB */
+    size_t pinned_total; /* of this loop; 256 MiB */
     uint64_t handshake_ms;         /* no HTTP/2 preface within; 10,000 */
     uint64_t turn_us;              /* work of one flush turn; 1,000 */
 };

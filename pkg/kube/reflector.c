@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "kube/lines.h"
 #include "kube/object.h"
+#include "kube/query.h"
 
 #define PAGE_SIZE 500
 #define PAGE_BYTES_MAX (64 * 1024 * 1024)
@@ -42,8 +43,8 @@ struct reflector {
 
     /* the list in progress */
     struct buf page;
-    char *next; /* its continue token */
-    bool page_shrunk; /* said so */
+    char *next;       /* its continue token */
+    bool page_shrunk; /* said once that pages were too large */
     bool list_open;
 
     /* the watch in progress */
@@ -52,7 +53,7 @@ struct reflector {
     enum verdict verdict;
     struct err verdict_err;
     struct kube_response verdict_status; /* of VERDICT_SERVER_ERROR; its message is verdict_err's */
-    uint64_t watch_open_us; /* 0: no answer yet */
+    uint64_t watch_open_us;              /* 0: no answer yet */
     uint64_t unwatched_since_us;
 
     struct reflector_stats stats;
@@ -76,11 +77,6 @@ static void contact(struct reflector *refl)
     counter_set(&refl->stats.last_contact_us, loop_now_us(refl->loop));
 }
 
-static void wait_ms(struct reflector *refl, uint64_t delay_ms)
-{
-    timer_start(refl->timer, delay_ms);
-}
-
 /* One warning per episode; the rest of it is for debugging. */
 static void announce(struct reflector *refl, const char *doing, const char *cause,
                      uint64_t delay_ms)
@@ -100,8 +96,8 @@ static void announce(struct reflector *refl, const char *doing, const char *caus
 
 static bool is_away(const struct kube_response *response)
 {
-    return response->status == 0 || response->status >= 500 ||
-           response->code == CODE_UNAVAILABLE || response->code == CODE_DEADLINE_EXCEEDED;
+    return response->status == 0 || response->status >= 500 || response->code == CODE_UNAVAILABLE ||
+           response->code == CODE_DEADLINE_EXCEEDED;
 }
 
 /* A server that comes back may refuse us until it has read its own rules: that belongs to its
@@ -125,7 +121,7 @@ static void retry_later(struct reflector *refl, const char *doing,
         refl->unwatched_since_us = loop_now_us(refl->loop) + delay_ms * 1000;
     counter_add(&refl->stats.errors, 1);
     announce(refl, doing, response->message, delay_ms);
-    wait_ms(refl, delay_ms);
+    timer_start(refl->timer, delay_ms);
 }
 
 /* What it answered was of no use. */
@@ -311,8 +307,8 @@ static void on_page_done(void *ctx, const struct kube_response *response)
     /* Lives as long as `response` is read. */
     CLEANUP(kube_request_freep) unused_arg struct kube_request *over = TAKE(refl->request);
     bool later_page = refl->next != NULL;
-    bool too_large = response->code == CODE_RESOURCE_EXHAUSTED &&
-                     response->status != STATUS_TOO_MANY_REQUESTS;
+    bool too_large =
+        response->code == CODE_RESOURCE_EXHAUSTED && response->status != STATUS_TOO_MANY_REQUESTS;
 
     if (response->code == CODE_OK) {
         on_page(refl);
@@ -325,19 +321,6 @@ static void on_page_done(void *ctx, const struct kube_response *response)
         list_again(refl, "list", response->message);
     else
         retry_later(refl, "list", response);
-}
-
-/* Appends &key=value, percent-encoded. */
-static void query_add(struct buf *path, const char *key, struct str value)
-{
-    (void)buf_printf(path, "%s=", key);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char ch = (unsigned char)value.ptr[i];
-        bool plain = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
-                     (ch >= '0' && ch <= '9') || ch == '-' || ch == '_' || ch == '.' || ch == '~';
-
-        (void)buf_printf(path, plain ? "%c" : "%%%02X", ch);
-    }
 }
 
 static void request_begin(struct reflector *refl, const struct kube_request_options *options,

@@ -14,7 +14,7 @@
 #define HEAD_TIMEOUT_MS 30000 /* no byte of an answer for so long */
 #define BODY_MAX (64 * 1024 * 1024)
 #define ERROR_BODY_MAX 16384
-#define CA_CACHE_SECONDS 60L      /* a CA file may rotate */
+#define CA_CACHE_SECONDS 60L /* a CA file may rotate */
 
 /* A peer that vanished is noticed within about 30 s, whether or not we have something to send. */
 #define KEEPALIVE_IDLE_S 15
@@ -154,8 +154,8 @@ static void status_object_read(struct kube_request *request, unsigned status)
 static void message_from_transfer(struct kube_request *request, CURLcode result)
 {
     const char *text = request->curl_error[0] ? request->curl_error : curl_easy_strerror(result);
-    bool with_errno = result == CURLE_COULDNT_CONNECT || result == CURLE_RECV_ERROR ||
-                      result == CURLE_SEND_ERROR;
+    bool with_errno =
+        result == CURLE_COULDNT_CONNECT || result == CURLE_RECV_ERROR || result == CURLE_SEND_ERROR;
     long os_errno = 0;
 
     curl_easy_getinfo(request->easy, CURLINFO_OS_ERRNO, &os_errno);
@@ -206,8 +206,7 @@ static void response_make(struct kube_request *request, CURLcode result,
     response->code = response_code(request, result, status);
     response->message = request->message;
     if (retry_after > 0)
-        response->retry_after_ms =
-            min_u64((uint64_t)retry_after, RETRY_AFTER_MAX_MS / 1000) * 1000;
+        response->retry_after_ms = min_u64((uint64_t)retry_after, RETRY_AFTER_MAX_MS / 1000) * 1000;
     response->retry_after_ms = max_u64(response->retry_after_ms, request->retry_after_ms);
 }
 

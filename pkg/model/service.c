@@ -233,7 +233,7 @@ bool service_empties(const struct service *before, const struct service *after)
     return false;
 }
 
-/* Where the list of an emptied port goes: the port of its number, of its name too if there are several. */
+/* Where the list of an emptied port goes: by number, and by name where several have the number. */
 static struct service_port *heir_of(struct service_port *ports, size_t len,
                                     const struct service_port *port)
 {
@@ -383,8 +383,7 @@ static bool port_equal(const struct service_port *a, const struct service_port *
     if (a->number != b->number || a->protocol != b->protocol || a->target != b->target ||
         !str_eq(a->name, b->name) || !str_eq(a->app_protocol, b->app_protocol) ||
         a->ready != b->ready || a->draining != b->draining || a->total != b->total ||
-        a->gone != b->gone ||
-        a->list.len != b->list.len)
+        a->gone != b->gone || a->list.len != b->list.len)
         return false;
     for (size_t i = 0; i < a->list.len; i++) {
         if (!backend_equal(a->list.backends[i], b->list.backends[i]))

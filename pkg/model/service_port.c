@@ -1,6 +1,7 @@
 #include "model/service.h"
 
-/* The one port that `matches`; NULL when there is none or more than one, which *ret_many tells. */
+/* The one port that `matches`; NULL when there is none or more than one, which *ret_many tells.
+ * `gone`: among the ports that are gone, else among the Service's own. */
 static const struct service_port *only(const struct service *service,
                                        bool (*matches)(const struct service_port *port,
                                                        struct str name),
@@ -20,6 +21,11 @@ static const struct service_port *only(const struct service *service,
     return found;
 }
 
+static bool is_any(unused_arg const struct service_port *port, unused_arg struct str name)
+{
+    return true;
+}
+
 static bool has_name(const struct service_port *port, struct str name)
 {
     return str_eq(port->name, name);
@@ -31,49 +37,73 @@ static bool speaks_grpc(const struct service_port *port, unused_arg struct str n
            str_eq(port->app_protocol, STR("kubernetes.io/h2c"));
 }
 
-static const struct service_port *find_number(const struct service *service, uint16_t number)
+static const struct service_port *find_number(const struct service *service, uint16_t number,
+                                              bool gone)
 {
     const struct service_port *any = NULL;
 
     for (size_t i = 0; i < service->ports_len; i++) {
+        if (service->ports[i].gone != gone)
+            continue;
         if (service->ports[i].number == number)
             return &service->ports[i];
         if (service->ports[i].number == 0)
             any = &service->ports[i];
     }
     for (size_t i = 0; i < service->ports_len && service->type == SERVICE_HEADLESS; i++) {
-        if (service->ports[i].target == number)
+        if (service->ports[i].gone == gone && service->ports[i].target == number)
             return &service->ports[i];
     }
     return any;
 }
 
-static const struct service_port *find_default(const struct service *service,
+static const struct service_port *find_default(const struct service *service, bool gone,
                                                const char **ret_reason)
 {
-    const struct service_port *port;
     bool many;
+    const struct service_port *port = only(service, is_any, STR(""), gone, &many);
 
-    if (service->ports_len == 1 && service->ports[0].number == 0) {
+    if (port && port->number == 0) {
         *ret_reason = "the Service has no ports of its own: the name must give a number";
         return NULL;
     }
-    if (service->ports_len == 1)
-        return &service->ports[0];
-    port = only(service, has_name, STR("grpc"), &many);
+    if (port)
+        return port;
+    port = only(service, has_name, STR("grpc"), gone, &many);
     if (!port && !many)
-        port = only(service, speaks_grpc, STR(""), &many);
+        port = only(service, speaks_grpc, STR(""), gone, &many);
     if (!port)
         *ret_reason = many ? "several ports speak gRPC: the name must say which"
                            : "several ports and none is marked as gRPC: the name must say which";
     return port;
 }
 
-const struct service_port *service_find_port(const struct service *service,
-                                             const struct port_ref *ref, const char **ret_reason)
+static const struct service_port *find(const struct service *service, const struct port_ref *ref,
+                                       bool gone, const char **ret_reason)
 {
     const struct service_port *port = NULL;
     bool many = false;
+
+    switch (ref->kind) {
+    case PORT_NONE:
+        return find_default(service, gone, ret_reason);
+    case PORT_NUMBER:
+        port = find_number(service, ref->number, gone);
+        break;
+    case PORT_NAME:
+        port = only(service, has_name, ref->name, gone, &many);
+        break;
+    }
+    if (!port)
+        *ret_reason = many ? "several ports have this name" : "the Service has no such TCP port";
+    return port;
+}
+
+const struct service_port *service_find_port(const struct service *service,
+                                             const struct port_ref *ref, const char **ret_reason)
+{
+    const struct service_port *port, *kept;
+    const char *unused;
 
     *ret_reason = NULL;
     if (service->ports_len == 0) {
@@ -81,17 +111,11 @@ const struct service_port *service_find_port(const struct service *service,
                                                              : "the Service has no TCP port";
         return NULL;
     }
-    switch (ref->kind) {
-    case PORT_NONE:
-        return find_default(service, ret_reason);
-    case PORT_NUMBER:
-        port = find_number(service, ref->number);
-        break;
-    case PORT_NAME:
-        port = only(service, has_name, ref->name, &many);
-        break;
-    }
-    if (!port)
-        *ret_reason = many ? "several ports have this name" : "the Service has no such TCP port";
-    return port;
+    port = find(service, ref, false, ret_reason);
+    if (port && port->list.len > 0)
+        return port;
+    kept = find(service, ref, true, &unused);
+    if (kept)
+        *ret_reason = NULL;
+    return kept ? kept : port;
 }

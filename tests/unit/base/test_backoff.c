@@ -57,8 +57,37 @@ Test(backoff, waits_at_least_as_long_as_the_server_asks)
 {
     struct backoff backoff = {.base_ms = 10, .max_ms = 100};
 
-    cr_assert_eq(backoff_next_ms(&backoff, 5000), 5000);
+    assert_between(backoff_next_ms(&backoff, 5000), 5000, 6250);
     assert_between(backoff_next_ms(&backoff, 1), 10, 20);
+}
+
+Test(backoff, spreads_those_who_were_asked_to_wait_equally_long)
+{
+    bool early = false;
+    bool late = false;
+
+    random_seed(1);
+    for (int i = 0; i < 1000; i++) {
+        struct backoff backoff = {.base_ms = 10, .max_ms = 100};
+        uint64_t delay = backoff_next_ms(&backoff, 1000);
+
+        assert_between(delay, 1000, 1250);
+        early = early || delay < 1050;
+        late = late || delay > 1200;
+    }
+    cr_assert(early && late);
+}
+
+Test(backoff, follows_a_maximum_that_changes)
+{
+    struct backoff backoff = {.base_ms = 10, .max_ms = 100};
+
+    for (int i = 0; i < 10; i++)
+        backoff_next_ms(&backoff, 0);
+    backoff.max_ms = 40;
+    assert_between(backoff_next_ms(&backoff, 0), 20, 40);
+    backoff.max_ms = 1000;
+    assert_between(backoff_next_ms(&backoff, 0), 500, 1000);
 }
 
 Test(backoff, starts_at_its_maximum_if_the_base_is_larger)

@@ -120,6 +120,10 @@ Test(decode_service, refuses_by_name_field_and_cause)
          "default/g: spec.ports[1].name: 'a' is already that of spec.ports[0]"},
         {"{'metadata':{'name':'g'},'spec':{'ports':[{'name':'a','port':80,'appProtocol':true}]}}",
          "default/g: spec.ports[0].appProtocol: expected a string, found a boolean"},
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'selector':['app']}}",
+         "default/g: spec.selector: expected an object, found an array"},
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'selector':{'app':1}}}",
+         "default/g: spec.selector.app: expected a string, found a number"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -174,6 +178,31 @@ Test(decode_service, compares_what_it_read)
         "port':81}]}}",
     };
     struct service_object *one = good(base), *same = good(base);
+
+    cr_assert(service_object_equal(one, same));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct service_object *other = good(others[i]);
+
+        cr_assert(!service_object_equal(one, other), "%s", others[i]);
+        service_object_free(other);
+    }
+    service_object_free(one);
+    service_object_free(same);
+}
+
+Test(decode_service, compares_selectors_in_any_order)
+{
+#define SELECTING(members) "{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}]" members "}}"
+    static const char *const others[] = {
+        SELECTING(""),
+        SELECTING(",'selector':{'app':'a'}"),
+        SELECTING(",'selector':{'app':'a','tier':'c'}"),
+        SELECTING(",'selector':{'app':'b','tier':'a'}"),
+        SELECTING(",'selector':{'a':'app','b':'tier'}"),
+        SELECTING(",'selector':{'app':'a','tier':'b','x':''}"),
+    };
+    struct service_object *one = good(SELECTING(",'selector':{'app':'a','tier':'b'}"));
+    struct service_object *same = good(SELECTING(",'selector':{'tier':'b','app':'a'}"));
 
     cr_assert(service_object_equal(one, same));
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {

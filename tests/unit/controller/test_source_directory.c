@@ -129,12 +129,16 @@ Test(source_directory, makes_one_catalog_of_files_that_change_together)
 
 Test(source_directory, keeps_bad_objects_last_good_versions)
 {
+    const char *log;
+
     log_capture();
     open_greeter();
     file_write("greeter.yaml", SERVICE_YAML("greeter", 8002) "---\n" SLICE_YAML(
                                    "greeter-a", "greeter", AT("10.0.0.300")));
     turn_until_published("greeter", "8002: 10.0.0.1:9001");
-    cr_assert(strstr(log_taken(), "shop/greeter-a: endpoints[0].addresses[0]: '10.0.0.300'"));
+    log = log_taken();
+    cr_assert(strstr(log, "shop/greeter-a: endpoints[0].addresses[0]: '10.0.0.300'"), "%s", log);
+    cr_assert(strstr(log, "file=greeter.yaml line=6"), "%s", log);
 }
 
 Test(source_directory, waits_for_a_folder_that_vanishes)

@@ -214,6 +214,33 @@ Test(limits, unfinished_messages_of_a_connection)
     stop();
 }
 
+Test(limits, unfinished_messages_of_all_connections)
+{
+    static char part[1000];
+    struct raw second;
+    char value[8];
+
+    world.limits.message = sizeof(part);
+    world.limits.partial_total = 2 * sizeof(part);
+    start();
+    raw_hello(&second);
+    for (uint32_t i = 0; i < 2; i++) {
+        raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
+        raw_frame(&raw, FRAME_DATA, 0, 1 + 2 * i, "\0\0\0\x03\xe8", 5);
+        raw_frame(&raw, FRAME_DATA, 0, 1 + 2 * i, part, sizeof(part) - 1);
+    }
+    world_settle();
+    raw_call(&second, 1, SILENT, NULL, NULL);
+    raw_frame(&second, FRAME_DATA, 0, 1, "\0\0\0\x03\xe8", 5);
+    raw_frame(&second, FRAME_DATA, 0, 1, part, sizeof(part) - 1);
+    cr_assert(raw_await(&second, FRAME_HEADERS, 1, NULL));
+    cr_assert(raw_header(&second, 1, "grpc-status", value, sizeof(value)));
+    cr_assert_str_eq(value, "8");
+    cr_assert_eq(world.closes, 1, "the neighbours' messages may still be finished");
+    raw_close(&second);
+    stop();
+}
+
 Test(limits, a_connection_that_says_nothing)
 {
     world.limits.handshake_ms = 40;

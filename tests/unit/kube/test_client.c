@@ -95,6 +95,9 @@ static void serve(void *ctx unused_arg, struct fake_conn *conn, const char *path
         fake_answer(conn, 429, "Retry-After: 7\r\n", "busy");
     else if (strcmp(path, "/sleepy") == 0)
         fake_answer(conn, 503, "Retry-After: 99999999\r\n", "");
+    else if (strcmp(path, "/overloaded") == 0)
+        fake_answer(conn, 429, "Retry-After: 1\r\n",
+                    "{\"message\":\"queue is full\",\"details\":{\"retryAfterSeconds\":9}}");
     else if (strcmp(path, "/gone") == 0)
         fake_answer(conn, 410, "", "");
     else if (strcmp(path, "/cut") == 0) {
@@ -207,6 +210,7 @@ Test(client, turns_statuses_into_codes_and_quotes_the_server)
         {"/forbidden", CODE_PERMISSION_DENIED, "HTTP 403: services is forbidden", 0},
         {"/busy", CODE_RESOURCE_EXHAUSTED, "HTTP 429", 7000},
         {"/sleepy", CODE_UNAVAILABLE, "HTTP 503", 300000},
+        {"/overloaded", CODE_RESOURCE_EXHAUSTED, "HTTP 429: queue is full", 9000},
         {"/gone", CODE_OUT_OF_RANGE, "HTTP 410", 0},
     };
 

@@ -114,6 +114,30 @@ Test(object, error_event_carries_code_and_message)
     cr_assert_eq(event.type, WATCH_ERROR);
     cr_assert_eq(event.error_code, 410);
     cr_assert(str_eq(event.error_message, STR("too old")));
+    cr_assert_eq(event.retry_after_ms, 0);
+}
+
+Test(object, reads_how_long_a_status_asks_to_stay_away)
+{
+    static const struct {
+        const char *seconds;
+        uint64_t ms;
+    } cases[] = {{"3", 3000},
+                 {"0", 0},
+                 {"-5", 0},
+                 {"1e300", RETRY_AFTER_MAX_MS},
+                 {"\"3\"", 0},
+                 {"null", 0},
+                 {"300", RETRY_AFTER_MAX_MS}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(json_freep) struct json *tree = NULL;
+        char text[128];
+
+        snprintf(text, sizeof(text), "{\"details\":{\"retryAfterSeconds\":%s}}", cases[i].seconds);
+        cr_assert_eq(json_parse(str_of(text), &tree, NULL), CODE_OK, "%s", text);
+        cr_assert_eq(status_retry_after_ms(tree), cases[i].ms, "%s", text);
+    }
 }
 
 Test(object, event_that_the_api_does_not_know_is_refused)

@@ -139,3 +139,30 @@ Test(service_port, whose_name_stands_for_several_is_none)
     cr_assert_str_eq(reason, "several ports have this name");
     service_unref(service);
 }
+
+Test(service_port, that_is_gone_counts_where_none_of_the_services_own_lists_anything)
+{
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "x=8001"), SLICE_TEXT("a", "x=9001", "10.0.0.1"));
+    const struct service *filled =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "x=8002"), SLICE_TEXT("a", "x=9001", "10.0.0.1"));
+    const struct service *empty = make_service(SERVICE_TEXT(.ports = "x=8002"), NULL, 0);
+    const struct service *moved = service_carry(before, filled);
+    const struct service *waiting = service_carry(before, empty);
+    int port;
+
+    cr_assert_eq(by_number(moved, 8001), 8001);
+    cr_assert_eq(by_number(moved, 8002), 8002);
+    cr_assert_eq(by_name(moved, "x"), 8002);
+    cr_assert_null(none_reason(moved, &port));
+    cr_assert_eq(port, 8002);
+    cr_assert_eq(by_number(waiting, 8002), 8002);
+    cr_assert_eq(by_name(waiting, "x"), 8001);
+    cr_assert_null(none_reason(waiting, &port));
+    cr_assert_eq(port, 8001);
+    service_unref(before);
+    service_unref(filled);
+    service_unref(empty);
+    service_unref(moved);
+    service_unref(waiting);
+}

@@ -1,0 +1,99 @@
+/* Lists of an earlier version that stay while a hold is in force. */
+#include "fixture.h"
+
+/* Drops both versions before anything is read: what is carried must live on its own. */
+static const struct service *carry(const struct service *before, const struct service *after)
+{
+    const struct service *carried = service_carry(before, after);
+
+    service_unref(before);
+    service_unref(after);
+    return carried;
+}
+
+Test(service_carry, keeps_the_emptied_list_and_takes_the_others)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81", .uid = "old"),
+                           SLICE_TEXT("s", "a=1 b=2", "10.0.0.1@z 10.0.0.2/d 10.0.0.3@y")),
+              MAKE_SERVICE(SERVICE_TEXT(.ports = "new=80 b=81", .uid = "new"),
+                           SLICE_TEXT("s", "a=1 b=2", "10.0.0.4")));
+
+    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.3:1@y | 10.0.0.1:1@z");
+    cr_assert_str_eq(list_text(port_of(service, 81)), "10.0.0.4:2");
+    cr_assert(str_eq(port_of(service, 80)->name, STR("new")));
+    cr_assert_eq(port_of(service, 80)->draining, 1);
+    cr_assert_eq(port_of(service, 80)->total, 3);
+    cr_assert_eq(port_of(service, 80)->target, 1);
+    cr_assert(str_eq(service->uid, STR("new")));
+    cr_assert_eq(service->slices_len, 2, "the slice in both versions");
+    service_unref(service);
+}
+
+Test(service_carry, keeps_a_port_that_is_gone)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=70 c=60"),
+                           SLICE_TEXT("s", "a=1 b=2", "10.0.0.1")),
+              MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("s", "a=1", "10.0.0.2")));
+
+    cr_assert_eq(service->ports_len, 2, "the one that listed nothing is not kept");
+    cr_assert_eq(service->ports[0].number, 70, "sorted");
+    cr_assert(service->ports[0].gone);
+    cr_assert_not(service->ports[1].gone);
+    cr_assert_str_eq(list_text(port_of(service, 70)), "10.0.0.1:2");
+    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.2:1");
+    service_unref(service);
+}
+
+Test(service_carry, of_an_external_name_keeps_all)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("s", "a=1", "10.0.0.1")),
+              make_service(SERVICE_TEXT(.type = SERVICE_EXTERNAL_NAME), NULL, 0));
+
+    cr_assert_eq(service->type, SERVICE_CLUSTER_IP);
+    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.1:1");
+    service_unref(service);
+}
+
+Test(service_carry, again_is_equal)
+{
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=70"), SLICE_TEXT("s", "a=1 b=2", "10.0.0.1@z"));
+    const struct service *after =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("t", "x=1", "10.0.0.2"));
+    const struct service *once = service_carry(before, after);
+    const struct service *twice = service_carry(once, after);
+
+    cr_assert_not(service_equal(before, once), "a port that is gone is another port");
+    cr_assert_not(service_equal(once, after));
+    cr_assert(service_equal(once, twice));
+    cr_assert_eq(twice->slices_len, 2);
+    service_unref(before);
+    service_unref(after);
+    service_unref(once);
+    cr_assert_str_eq(list_text(port_of(twice, 70)), "10.0.0.1:2@z");
+    service_unref(twice);
+}
+
+Test(service_carry, is_needed_only_when_a_last_backend_would_go)
+{
+    const struct service *two =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("s", "a=1", "10.0.0.1 10.0.0.2"));
+    const struct service *one =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "b=80"), SLICE_TEXT("s", "b=1", "10.0.0.1"));
+    const struct service *none = make_service(SERVICE_TEXT(.ports = "a=80"), NULL, 0);
+
+    cr_assert_not(service_empties(two, one));
+    cr_assert_not(service_empties(none, one));
+    cr_assert_not(service_empties(NULL, none));
+    cr_assert_not(service_empties(none, NULL));
+    cr_assert(service_empties(one, none));
+    cr_assert(service_empties(one, NULL));
+    cr_assert_eq(service_listed(two, 80), 2);
+    cr_assert_eq(service_listed(two, 81), 0);
+    service_unref(two);
+    service_unref(one);
+    service_unref(none);
+}

@@ -89,10 +89,10 @@ Test(reflector_limits, keeps_a_watch_whose_bookmarks_go_on)
     static const struct step steps[] = {{"limit", 200, NULL, LIST("10", ""), false, false},
                                         {"watch=1", 0, NULL, BOOKMARK("11"), false, false}};
 
-    w.options.idle_ms = 400;
+    w.options.idle_ms = 1500;
     start(steps, ARRAY_LEN(steps));
     turn_until(w.loop, &w.server.requests, 2);
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 20; i++) {
         turn_for_ms(w.loop, 100);
         fake_chunk(w.conn, BOOKMARK("12"));
     }

@@ -116,7 +116,8 @@ $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(cal
 
 # ---- goals
 all: $(BUILD)/lookaside $(BUILD)/lookasidectl $(BUILD)/greeter ## build the controller, the command line and the greeter
-run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by itself
+	@:
+run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by itself before that
 	$(Q)sh tests/support/deps.sh run
 	$(build_all)
 	$(Q)$(PYTHON) tests/demo/run.py $(if $(filter command% environment%,$(origin SECONDS)),--seconds $(SECONDS))

@@ -184,12 +184,19 @@ static enum code start_admin(struct app *app, struct err *err)
     return admin_new(app->loop, &address, app_pages, app_pages_len, app, &app->admin, err);
 }
 
+static void on_hangup(void *ctx unused_arg, int signum unused_arg)
+{
+    log_info(LOG_MAIN, "SIGHUP: nothing to reload; objects are watched, flags need a restart");
+}
+
 static enum code watch_signals(struct app *app, struct err *err)
 {
     enum code code = signal_watch_new(app->loop, SIGTERM, on_signal, app, &app->sigterm, err);
 
     if (code == CODE_OK)
         code = signal_watch_new(app->loop, SIGINT, on_signal, app, &app->sigint, err);
+    if (code == CODE_OK)
+        code = signal_watch_new(app->loop, SIGHUP, on_hangup, app, &app->sighup, err);
     return code;
 }
 
@@ -238,6 +245,7 @@ void app_stop(struct app *app)
     controller_free(app->controller);
     signal_watch_free(app->sigterm);
     signal_watch_free(app->sigint);
+    signal_watch_free(app->sighup);
     timer_free(app->timer);
     loop_free(app->loop);
     kube_config_free(app->kube_config);

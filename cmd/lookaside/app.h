@@ -25,7 +25,7 @@ struct app {
     struct controller *controller;
     struct source *source;
     struct admin *admin;
-    struct signal_watch *sigterm, *sigint;
+    struct signal_watch *sigterm, *sigint, *sighup;
     struct deferred begin; /* of serving */
     struct timer *timer;   /* shutdown's steps */
     uint64_t started_us;

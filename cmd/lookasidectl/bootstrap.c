@@ -68,6 +68,26 @@ static int print_bootstrap(const char *server, const struct node *node)
     return exit_code;
 }
 
+/* A gRPC target with a port, or a unix socket: "host:port", "dns:///host:port", "unix:/path". */
+static bool is_server(struct str server)
+{
+    size_t colon = str_find_last(server, ':');
+    uint64_t port;
+
+    if (str_starts_with(server, STR("unix:")))
+        return server.len > strlen("unix:");
+    return colon > 0 && colon < server.len && server.ptr[colon - 1] != '/' &&
+           str_to_u64(str_slice(server, colon + 1, server.len), 65535, &port) && port > 0;
+}
+
+static bool is_label(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", text.ptr[i]))
+            return false;
+    return text.len <= 63;
+}
+
 static int run(int argc, char **argv)
 {
     static char host[256] = "lookaside-client";
@@ -88,8 +108,11 @@ static int run(int argc, char **argv)
     if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0,
                      &exit_code))
         return exit_code;
-    if (!*server)
-        return usage_error(&bootstrap_command, "--server is empty");
+    if (!is_server(str_of(server)))
+        return usage_error(&bootstrap_command,
+                           "--server needs a port: HOST:PORT, dns:///HOST:PORT, or unix:/PATH");
+    if (!is_label(str_of(node.namespace_name)))
+        return usage_error(&bootstrap_command, "--namespace is not the name of a namespace");
     if (!*node.id)
         return usage_error(&bootstrap_command, "--node-id is empty (Node.js refuses that)");
     return print_bootstrap(server, &node);

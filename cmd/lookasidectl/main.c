@@ -21,6 +21,15 @@ static void print_help(FILE *out)
     fprintf(out, "\n'lookasidectl COMMAND --help' lists the flags of one.\n");
 }
 
+/* Output that did not arrive is a failure. */
+static int finish(int exit_code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_code;
+    fprintf(stderr, "lookasidectl: cannot write the output\n");
+    return exit_code ? exit_code : 1;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -38,7 +47,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i]->name) == 0)
-            return commands[i]->run(argc - 2, argv + 2);
+            return finish(commands[i]->run(argc - 2, argv + 2));
     fprintf(stderr, "lookasidectl: unknown command '%s'\nTry 'lookasidectl --help'.\n", argv[1]);
     return 2;
 }

@@ -1,5 +1,7 @@
 #include "controller/publish.h"
 
+#include "base/log.h"
+
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
 #define FANOUTS_PER_WINDOW 4
@@ -10,6 +12,7 @@ struct publisher {
     struct controller_stats *stats;
     const struct catalog *catalog;
     bool started;
+    bool published;    /* the first catalog is out */
     struct list now;   /* groups that go out at the end of the turn */
     struct list later; /* groups whose window has not passed, in no order */
     struct deferred flush;
@@ -72,6 +75,22 @@ static void set_hold(struct publisher *publisher, struct group *group, enum hold
     group->hold = hold;
 }
 
+/* An operator's history: that a list became empty or is filled again at info, every change at debug. */
+static void log_change(const struct group *group, const struct service *before,
+                       const struct service *after)
+{
+    uint64_t had = endpoints_of(before), has = endpoints_of(after);
+    enum log_level level = had > 0 && has > 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+
+    if (!before || had == has)
+        level = LOG_LEVEL_DEBUG;
+    log_at(level, LOG_CONTROLLER, "list changed", KV_STR("service", group->key),
+           KV_U64("before", had), KV_U64("endpoints", has),
+           KV_STR("state", !after     ? "the Service is gone"
+                           : has == 0 ? "empty"
+                                      : "ok"));
+}
+
 /* Puts the change into the edit; true if there is one. */
 static bool put_change(struct publisher *publisher, const struct group *group,
                        struct catalog_edit *edit, const struct service *before,
@@ -84,6 +103,8 @@ static bool put_change(struct publisher *publisher, const struct group *group,
         return false;
     }
     counter_set(endpoints, counter_get(endpoints) - endpoints_of(before) + endpoints_of(after));
+    if (publisher->started && publisher->published)
+        log_change(group, before, after);
     if (after)
         catalog_put(edit, after);
     else
@@ -124,6 +145,7 @@ static void publish(struct publisher *publisher, const struct catalog *next)
 {
     catalog_unref(publisher->catalog);
     publisher->catalog = next;
+    publisher->published = true;
     counter_set(&publisher->stats->services, catalog_len(next));
     counter_add(&publisher->stats->publications, 1);
     publisher->options.publish(publisher->options.ctx, catalog_ref(next));

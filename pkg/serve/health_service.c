@@ -142,6 +142,6 @@ const struct rpc_handler health_watch_handler = {
 
 void health_watchers_wake(struct worker *worker)
 {
-    list_for_each(node, &worker->health_watchers)
+    list_for_each (node, &worker->health_watchers)
         rpc_wake(container_of(node, struct health_stream, link)->rpc, RPC_WAKE_UPDATE);
 }

@@ -17,48 +17,67 @@ struct family {
 
 /* Families of several samples stand together; only the first has a help text. */
 static const struct family families[] = {
-    {"lookaside_connections", "gauge", "Client connections that are open.", NULL, SERVER_FIELD(connections)},
-    {"lookaside_connections_total", "counter", "Client connections accepted.", NULL,
+    {"lookaside_connections", "gauge", "Client connections that are open.", NULL,
+     SERVER_FIELD(connections)},
+    {"lookaside_connections_accepted_total", "counter", "Client connections accepted.", NULL,
      SERVER_FIELD(connections_total)},
     {"lookaside_streams", "gauge", "Open streams that carry backend lists.", "protocol=\"xds\"",
      WORKER_FIELD(streams_xds)},
     {"lookaside_streams", NULL, NULL, "protocol=\"native\"", WORKER_FIELD(streams_native)},
-    {"lookaside_calls_total", "counter", "RPCs started by clients, of any method.", NULL, SERVER_FIELD(calls_total)},
-    {"lookaside_requests_total", "counter", "Requests received on streams.", NULL, WORKER_FIELD(requests)},
+    {"lookaside_calls_total", "counter", "RPCs started by clients, of any method.", NULL,
+     SERVER_FIELD(calls_total)},
+    {"lookaside_requests_total", "counter", "Requests received on streams.", NULL,
+     WORKER_FIELD(requests)},
     {"lookaside_pushes_total", "counter", "Responses written to streams, by what they carry.",
      "type=\"Listener\"", WORKER_FIELD(pushes[TOPIC_LISTENER])},
     {"lookaside_pushes_total", NULL, NULL, "type=\"Cluster\"", WORKER_FIELD(pushes[TOPIC_CLUSTER])},
     {"lookaside_pushes_total", NULL, NULL, "type=\"ClusterLoadAssignment\"",
      WORKER_FIELD(pushes[TOPIC_ASSIGNMENT])},
-    {"lookaside_pushes_total", NULL, NULL, "type=\"RouteConfiguration\"", WORKER_FIELD(pushes[TOPIC_KINDS])},
-    {"lookaside_pushes_total", NULL, NULL, "type=\"WatchResponse\"", WORKER_FIELD(pushes[TOPIC_NATIVE])},
-    {"lookaside_push_bytes_total", "counter", "Bytes of those responses.", NULL, WORKER_FIELD(push_bytes)},
-    {"lookaside_acks_total", "counter", "xDS responses that clients accepted.", NULL, WORKER_FIELD(acks)},
-    {"lookaside_nacks_total", "counter", "xDS responses that clients refused.", NULL, WORKER_FIELD(nacks)},
+    {"lookaside_pushes_total", NULL, NULL, "type=\"RouteConfiguration\"",
+     WORKER_FIELD(pushes[TOPIC_KINDS])},
+    {"lookaside_pushes_total", NULL, NULL, "type=\"WatchResponse\"",
+     WORKER_FIELD(pushes[TOPIC_NATIVE])},
+    {"lookaside_push_bytes_total", "counter", "Bytes of those responses.", NULL,
+     WORKER_FIELD(push_bytes)},
+    {"lookaside_acks_total", "counter", "xDS responses that clients accepted.", NULL,
+     WORKER_FIELD(acks)},
+    {"lookaside_nacks_total", "counter", "xDS responses that clients refused.", NULL,
+     WORKER_FIELD(nacks)},
     {"lookaside_stale_nonces_total", "counter",
-     "xDS requests that answered an older response than the last.", NULL, WORKER_FIELD(stale_nonces)},
+     "xDS requests that answered an older response than the last.", NULL,
+     WORKER_FIELD(stale_nonces)},
     {"lookaside_refused_streams_total", "counter",
-     "Streams ended because a request was malformed or passed a limit.", NULL, WORKER_FIELD(refused_streams)},
+     "Streams ended because a request was malformed or passed a limit.", NULL,
+     WORKER_FIELD(refused_streams)},
+    {"lookaside_malformed_names_total", "counter",
+     "Names asked for that are none, and stay unanswered.", NULL, WORKER_FIELD(malformed_names)},
     {"lookaside_too_large_total", "counter",
-     "Resources not sent because the message would be larger than clients accept.", NULL, WORKER_FIELD(too_large)},
-    {"lookaside_subscriptions", "gauge", "Names that streams are subscribed to.", NULL, WORKER_FIELD(subscriptions)},
-    {"lookaside_topics", "gauge", "Distinct resources that clients listen to, over all serving loops.", NULL,
+     "Resources not sent because the message would be larger than clients accept.", NULL,
+     WORKER_FIELD(too_large)},
+    {"lookaside_subscriptions", "gauge", "Names that streams are subscribed to.", NULL,
+     WORKER_FIELD(subscriptions)},
+    {"lookaside_topics", "gauge",
+     "Distinct resources that clients listen to, over all serving loops.", NULL,
      WORKER_FIELD(topics)},
-    {"lookaside_catalogs_total", "counter", "Catalogs taken by the serving loops.", NULL, WORKER_FIELD(catalogs)},
+    {"lookaside_catalogs_total", "counter", "Catalogs taken by the serving loops.", NULL,
+     WORKER_FIELD(catalogs)},
     {"lookaside_grpc_messages_received_total", "counter", "gRPC messages received.", NULL,
      SERVER_FIELD(messages_received)},
-    {"lookaside_grpc_messages_sent_total", "counter", "gRPC messages sent.", NULL, SERVER_FIELD(messages_sent)},
+    {"lookaside_grpc_messages_sent_total", "counter", "gRPC messages sent.", NULL,
+     SERVER_FIELD(messages_sent)},
     {"lookaside_grpc_bytes_received_total", "counter", "Bytes received from clients.", NULL,
      SERVER_FIELD(bytes_received)},
-    {"lookaside_grpc_bytes_sent_total", "counter", "Bytes sent to clients.", NULL, SERVER_FIELD(bytes_sent)},
-    {"lookaside_grpc_protocol_errors_total", "counter", "Connections or streams ended for broken HTTP/2 or gRPC.",
-     NULL, SERVER_FIELD(protocol_errors)},
-    {"lookaside_grpc_limit_hits_total", "counter", "Connections or streams ended for passing a limit.", NULL,
-     SERVER_FIELD(limit_hits)},
-    {"lookaside_connections_broken_total", "counter", "Connections ended by an error of the network.", NULL,
-     SERVER_FIELD(connections_broken)},
-    {"lookaside_grpc_keepalive_closed_total", "counter", "Connections closed because the peer was silent.", NULL,
-     SERVER_FIELD(keepalive_closed)},
+    {"lookaside_grpc_bytes_sent_total", "counter", "Bytes sent to clients.", NULL,
+     SERVER_FIELD(bytes_sent)},
+    {"lookaside_grpc_protocol_errors_total", "counter",
+     "Connections or streams ended for broken HTTP/2 or gRPC.", NULL,
+     SERVER_FIELD(protocol_errors)},
+    {"lookaside_grpc_limit_hits_total", "counter",
+     "Connections or streams ended for passing a limit.", NULL, SERVER_FIELD(limit_hits)},
+    {"lookaside_connections_broken_total", "counter",
+     "Connections ended by an error of the network.", NULL, SERVER_FIELD(connections_broken)},
+    {"lookaside_grpc_keepalive_closed_total", "counter",
+     "Connections closed because the peer was silent.", NULL, SERVER_FIELD(keepalive_closed)},
     {"lookaside_grpc_stalled_bytes", "gauge", "Bytes held for clients that do not read.", NULL,
      SERVER_FIELD(stalled_bytes)},
 };
@@ -69,10 +88,12 @@ static uint64_t family_sum(const struct serve *serve, const struct family *famil
 
     for (unsigned i = 0; i < serve->options.threads; i++) {
         const struct worker *worker = serve->workers[i];
-        const void *base = family->of == OF_WORKER ? (const void *)&worker->stats
-                                                   : (const void *)grpc_server_stats(worker->server);
+        const void *base = family->of == OF_WORKER
+                               ? (const void *)&worker->stats
+                               : (const void *)grpc_server_stats(worker->server);
 
-        sum += counter_get((const struct counter *)(const void *)((const char *)base + family->offset));
+        sum += counter_get(
+            (const struct counter *)(const void *)((const char *)base + family->offset));
     }
     return sum;
 }
@@ -85,15 +106,17 @@ void serve_write_metrics(const struct serve *serve, struct buf *out)
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         if (families[i].help)
             metric_write_head(out, families[i].name, families[i].type, families[i].help);
-        metric_write_u64(out, families[i].name, families[i].labels, family_sum(serve, &families[i]));
+        metric_write_u64(out, families[i].name, families[i].labels,
+                         family_sum(serve, &families[i]));
     }
     for (size_t i = 0; i < serve->listeners_len; i++)
         accept_errors += listener_accept_errors(serve->listeners[i]);
-    metric_write_head(out, "lookaside_accept_errors_total", "counter", "Connections that could not be accepted.");
+    metric_write_head(out, "lookaside_accept_errors_total", "counter",
+                      "Connections that could not be accepted.");
     metric_write_u64(out, "lookaside_accept_errors_total", NULL, accept_errors);
     for (unsigned i = 0; i < serve->options.threads; i++)
         histogram_merge(&convergence, &serve->workers[i]->stats.convergence);
-    metric_write_histogram(out, "lookaside_convergence_seconds",
-                           "From an object received to the list that it changed written to a client.",
-                           &convergence);
+    metric_write_histogram(
+        out, "lookaside_convergence_seconds",
+        "From an object received to the list that it changed written to a client.", &convergence);
 }

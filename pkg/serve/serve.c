@@ -29,7 +29,8 @@ enum code serve_listen(struct serve *serve, const struct address *address, struc
     enum code code;
 
     if (serve->listeners_len == SERVE_LISTENERS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d listen addresses", SERVE_LISTENERS_MAX);
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d listen addresses",
+                    SERVE_LISTENERS_MAX);
     code = listener_new(serve->options.loop, address, on_accept, serve,
                         &serve->listeners[serve->listeners_len], err);
     if (code == CODE_OK)
@@ -203,7 +204,8 @@ static void dump_worker(struct worker *worker, void *ctx)
     }
 }
 
-bool serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx)
+bool serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json),
+                        void *ctx)
 {
     struct dump *dump;
 
@@ -230,7 +232,7 @@ void serve_free(struct serve *serve)
     close_listeners(serve);
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_free(serve->workers[i]);
-    list_for_each_safe(node, &serve->dumps)
+    list_for_each_safe (node, &serve->dumps)
         dump_free(container_of(node, struct dump, link));
     free(serve);
 }

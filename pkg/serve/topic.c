@@ -139,6 +139,17 @@ static enum code parse_topic_name(const struct topic_table *table, enum topic_ki
     return name_parse(text, &context, name, err);
 }
 
+/* NULL: it is not. */
+static const char *why_empty(const struct service_port *port, struct str hostname)
+{
+    if (port->list.len == 0)
+        return port->total ? "no endpoint is ready" : "no EndpointSlice has endpoints at this port";
+    for (size_t i = 0; i < port->list.len; i++)
+        if (hostname.len == 0 || str_eq(port->list.backends[i]->endpoint->hostname, hostname))
+            return NULL;
+    return "no listed pod has this hostname";
+}
+
 static void resolve_meaning(const struct topic *topic, struct meaning *meaning)
 {
     const struct topic_table *table = topic->table;
@@ -149,12 +160,14 @@ static void resolve_meaning(const struct topic *topic, struct meaning *meaning)
     if (parse_topic_name(table, topic->kind, topic->text, topic_namespace(topic), &meaning->name,
                          NULL) != CODE_OK)
         return; /* cannot be: it was parsed when the topic was made */
-    meaning->service = catalog_find(table->catalog, meaning->name.namespace_name,
-                                    meaning->name.service);
+    meaning->service =
+        catalog_find(table->catalog, meaning->name.namespace_name, meaning->name.service);
     if (meaning->service)
         meaning->port = service_find_port(meaning->service, &meaning->name.port, &meaning->problem);
     else
         meaning->problem = "no such Service";
+    if (meaning->port)
+        meaning->problem = why_empty(meaning->port, meaning->name.hostname);
 }
 
 /* The port number that the resource names carry: the Service port's, or the asked one where the Service has no ports. */
@@ -187,10 +200,12 @@ static struct blob *make_content(const struct topic *topic, const struct meaning
         blob = encode_cluster(topic->text);
         break;
     case TOPIC_ASSIGNMENT:
-        blob = encode_assignment(topic->text, list, meaning->name.port.number, meaning->name.hostname);
+        blob =
+            encode_assignment(topic->text, list, meaning->name.port.number, meaning->name.hostname);
         break;
     case TOPIC_NATIVE:
-        return encode_native_list(list, meaning->name.port.number, meaning->name.hostname, ret_version);
+        return encode_native_list(list, meaning->name.port.number, meaning->name.hostname,
+                                  ret_version);
     case TOPIC_KINDS:
         break;
     }
@@ -235,7 +250,8 @@ static bool topic_refresh(struct topic *topic)
 /* ---- topics ---- */
 
 /* kind byte, namespace, 0, text: unique, and the namespace can be read back. */
-static void topic_key(enum topic_kind kind, struct str namespace_name, struct str text, struct buf *out)
+static void topic_key(enum topic_kind kind, struct str namespace_name, struct str text,
+                      struct buf *out)
 {
     buf_add_char(out, (char)('0' + kind));
     buf_add_str(out, namespace_name);
@@ -244,8 +260,9 @@ static void topic_key(enum topic_kind kind, struct str namespace_name, struct st
 }
 
 /* The namespace that the name's meaning depends on: none for most, so that all clients share their topics. */
-static enum code parse_subscribed(const struct topic_table *table, enum topic_kind kind, struct str text,
-                                  struct str *namespace_name, struct name *name, struct err *err)
+static enum code parse_subscribed(const struct topic_table *table, enum topic_kind kind,
+                                  struct str text, struct str *namespace_name, struct name *name,
+                                  struct err *err)
 {
     struct str given = *namespace_name;
 
@@ -367,8 +384,7 @@ void topic_table_publish(struct topic_table *table, const struct catalog *catalo
 
 static void topic_tell(struct topic *topic)
 {
-    list_for_each_safe(node, &topic->subscribers)
-    {
+    list_for_each_safe (node, &topic->subscribers) {
         struct subscriber *subscriber = container_of(node, struct subscriber, link);
 
         subscriber->changed(subscriber);
@@ -382,8 +398,7 @@ bool topic_table_work(struct topic_table *table, uint64_t deadline_us)
     while ((node = list_pop(&table->dirty))) {
         struct interest *interest = container_of(node, struct interest, dirty);
 
-        list_for_each_safe(link, &interest->topics)
-        {
+        list_for_each_safe (link, &interest->topics) {
             struct topic *topic = container_of(link, struct topic, interest_link);
 
             if (topic_refresh(topic))

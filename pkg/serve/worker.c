@@ -23,7 +23,8 @@ static void on_work(void *ctx)
         deferred_schedule(worker->loop, &worker->work);
     } else if (worker->fanning_out) {
         worker->fanning_out = false;
-        counter_set(&worker->stats.fanout_us, loop_update_now(worker->loop) - worker->catalog_at_us);
+        counter_set(&worker->stats.fanout_us,
+                    loop_update_now(worker->loop) - worker->catalog_at_us);
     }
 }
 
@@ -73,7 +74,8 @@ void worker_count_subscription(struct worker *worker, struct rpc *rpc, int chang
     counter_add(&worker->stats.subscriptions, (uint64_t)change);
 }
 
-enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err)
+enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
+                                     struct err *err)
 {
     if (*rpc_connection_tally(rpc) > CONNECTION_SUBSCRIPTIONS_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one connection",
@@ -198,7 +200,8 @@ static enum code worker_start(struct worker *worker, struct err *err)
     return thread_start(name, run, worker, &worker->thread, err);
 }
 
-enum code worker_new(const struct worker_options *options, struct worker **ret_worker, struct err *err)
+enum code worker_new(const struct worker_options *options, struct worker **ret_worker,
+                     struct err *err)
 {
     struct worker *worker = xcalloc(1, sizeof(*worker));
     enum code code;

@@ -20,6 +20,7 @@ struct worker_stats {
     struct counter push_bytes;
     struct counter acks, nacks, stale_nonces;
     struct counter refused_streams; /* ended for a limit or a malformed request */
+    struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
     struct counter subscriptions;   /* gauge */
     struct counter topics;          /* gauge: distinct resources subscribed to */

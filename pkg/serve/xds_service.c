@@ -48,10 +48,24 @@ static struct str client_namespace(const struct xds_stream *stream)
     return given.len ? given : str_of(stream->worker->options.default_namespace);
 }
 
+/* xDS cannot say no: the client waits for its own timeout, so the log says why. */
+static void note_malformed(struct xds_stream *stream, struct str name, const struct err *err)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    counter_add(&stream->worker->stats.malformed_names, 1);
+    if (!worker_may_complain(stream->worker))
+        return;
+    address_format(rpc_peer(stream->rpc), peer);
+    log_warn(LOG_SERVE, "client asks for a name that is none; it stays unanswered",
+             KV_STR("peer", peer), KV_TEXT("name", name), KV_ERR(err));
+}
+
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
     struct xds_tie *tie;
+    struct err err = {0};
 
     subscription->host = NULL;
     worker_count_subscription(stream->worker, stream->rpc, 1);
@@ -61,11 +75,13 @@ static void host_subscribe(void *ctx, struct xds_subscription *subscription)
     tie->subscription = subscription;
     tie->stream = stream;
     tie->subscriber.changed = on_topic_changed;
-    if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type], subscription->name,
-                        client_namespace(stream), &tie->subscriber, NULL))
+    if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type],
+                        subscription->name, client_namespace(stream), &tie->subscriber, &err)) {
         subscription->host = tie;
-    else
-        free(tie); /* malformed: remembered by the session, never answered */
+    } else {
+        note_malformed(stream, subscription->name, &err);
+        free(tie); /* remembered by the session, never answered */
+    }
 }
 
 static void host_unsubscribe(void *ctx, struct xds_subscription *subscription)
@@ -109,7 +125,8 @@ static void visit_cluster(void *ctx, struct str name)
 }
 
 static void host_each(void *ctx, enum xds_type type,
-                      void (*visit)(void *visit_ctx, struct str name, const struct xds_resource *resource),
+                      void (*visit)(void *visit_ctx, struct str name,
+                                    const struct xds_resource *resource),
                       void *visit_ctx)
 {
     struct xds_stream *stream = ctx;
@@ -134,9 +151,10 @@ static void host_refused(void *ctx, const struct xds_subscription *subscription,
 
     counter_add(&stream->worker->stats.too_large, 1);
     if (worker_may_complain(stream->worker))
-        log_warn(LOG_SERVE, "resource is too large for a client's message; its last good version stays",
-                 KV_STR("type", xds_type_name(subscription->type)), KV_TEXT("name", subscription->name),
-                 KV_U64("bytes", len), KV_U64("limit", XDS_RESPONSE_MAX));
+        log_warn(
+            LOG_SERVE, "resource is too large for a client's message; its last good version stays",
+            KV_STR("type", xds_type_name(subscription->type)), KV_TEXT("name", subscription->name),
+            KV_U64("bytes", len), KV_U64("limit", XDS_RESPONSE_MAX));
 }
 
 static const struct xds_host host = {
@@ -150,8 +168,9 @@ static const struct xds_host host = {
 
 void xds_streams_touch_wildcard(struct worker *worker)
 {
-    list_for_each(node, &worker->wildcards)
-        xds_session_touch_wildcard(container_of(node, struct xds_stream, wildcard)->session, XDS_CLUSTER);
+    list_for_each (node, &worker->wildcards)
+        xds_session_touch_wildcard(container_of(node, struct xds_stream, wildcard)->session,
+                                   XDS_CLUSTER);
 }
 
 static void join_wildcards(struct xds_stream *stream)
@@ -163,6 +182,16 @@ static void join_wildcards(struct xds_stream *stream)
 
 /* ---- the RPC ---- */
 
+static void log_stream(const struct rpc *rpc, const char *what)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    if (!log_enabled(LOG_LEVEL_DEBUG))
+        return;
+    address_format(rpc_peer(rpc), peer);
+    log_debug(LOG_SERVE, what, KV_STR("peer", peer), KV_U64("id", rpc_id(rpc)));
+}
+
 static void on_open(struct rpc *rpc)
 {
     struct xds_stream *stream = xcalloc(1, sizeof(*stream));
@@ -173,6 +202,7 @@ static void on_open(struct rpc *rpc)
     list_init(&stream->wildcard);
     counter_add(&stream->worker->stats.streams_xds, 1);
     rpc_set_state(rpc, stream);
+    log_stream(rpc, "xds stream opened");
 }
 
 static void refuse(struct xds_stream *stream, struct err *err)
@@ -248,7 +278,8 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 
     if (!xds_session_next(stream->session, &response))
         return false;
-    counter_add(&stats->pushes[response.type == XDS_ROUTE ? TOPIC_KINDS : kind_of_type[response.type]], 1);
+    counter_add(
+        &stats->pushes[response.type == XDS_ROUTE ? TOPIC_KINDS : kind_of_type[response.type]], 1);
     counter_add(&stats->push_bytes, out_len(out));
     if (stream->inflight_us == 0)
         stream->inflight_us = stream->pending_us;
@@ -269,6 +300,7 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     struct xds_stream *stream = rpc_state(rpc);
     struct worker_stats *stats = &stream->worker->stats;
 
+    log_stream(rpc, "xds stream closed");
     list_remove(&stream->wildcard);
     xds_session_free(stream->session);
     counter_set(&stats->streams_xds, counter_get(&stats->streams_xds) - 1);

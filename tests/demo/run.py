@@ -35,6 +35,7 @@ class Client:
         self.process = Process(["/usr/bin/python3", AGENT, target], work / f"client-{name}.log", name, env, pipes=True)
         self.total = {"ok": 0, "failed": 0, "first_error": ""}
         self.seen = {}
+        self.by_backend = {}
 
     def start(self):
         self.process.start()
@@ -56,7 +57,12 @@ class Client:
         self.total["failed"] += got["failed"]
         self.total["first_error"] = self.total["first_error"] or got["first_error"]
         self.seen = got["first_seen_ms"]
+        for name, count in got["by_backend"].items():
+            self.by_backend[name] = self.by_backend.get(name, 0) + count
         return got
+
+    def calls(self, name):
+        return self.by_backend.get(name, 0)
 
     def stop(self):
         if self.process.running:
@@ -218,7 +224,7 @@ class Story:
         late = "never" if "pod-4" not in world.dns.seen else "only after another pod's connection broke"
         screen.say()
         screen.say(f"  {'':28}{'Lookaside (xds)':>22}{'plain DNS':>46}")
-        screen.say(f"  {'calls':28}{xds['ok']:>22,}{dns['ok']:>46,}")
+        screen.say(f"  {'calls to the new pod':28}{world.xds.calls('pod-4'):>22,}{world.dns.calls('pod-4'):>46,}")
         screen.say(f"  {'failed calls':28}{xds['failed']:>22,}{dns['failed']:>46,}")
         screen.say(f"  {'first call to the new pod':28}{f'{self.joined_ms:.1f} ms':>22}{late:>46}")
         screen.say()

@@ -102,7 +102,9 @@ def usage_that_is_wrong(work):
             (["watch", "--server"], "--server needs a value"),
             (["watch", TARGET, "-o", "xml"], "unknown output 'xml'"),
             (["services", "--nonsense"], "unknown flag --nonsense"),
-            (["bootstrap", "--server", ""], "--server is empty"),
+            (["bootstrap", "--server", ""], "--server needs a port"),
+            (["bootstrap", "--server", "nonsense"], "--server needs a port"),
+            (["bootstrap", "--namespace", "Bad Ns"], "not the name of a namespace"),
             (["nonsense"], "unknown command 'nonsense'")):
         code, log = _run(work, *argv)
         assert code == 2 and text in log, f"{argv}: exit {code}: {log}"

@@ -58,7 +58,8 @@ Test(log, shows_only_the_time_on_a_terminal)
     int terminal;
     ssize_t len;
 
-    cr_assert_eq(openpty(&leader, &terminal, NULL, NULL, NULL), 0);
+    if (openpty(&leader, &terminal, NULL, NULL, NULL) != 0)
+        cr_skip_test("no terminals here: /dev/pts is not mounted");
     cr_assert_geq(dup2(terminal, STDERR_FILENO), 0);
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     log_info(LOG_MAIN, "ready");

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/yaml.h"
+#include "model/name.h"
 
 #define CONFIG_FILE_MAX (1024 * 1024)
 #define DURATION_MAX_MS (3600u * 1000)
@@ -102,19 +103,9 @@ static enum code set_threads(struct options *options, struct str value, struct e
     return CODE_OK;
 }
 
-static bool is_label(struct str text)
-{
-    if (text.len == 0 || text.len > 63 || text.ptr[0] == '-' || text.ptr[text.len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < text.len; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", text.ptr[i]))
-            return false;
-    return true;
-}
-
 static enum code check_namespace(struct str value, struct err *err)
 {
-    if (!is_label(value))
+    if (!name_is_label(value))
         return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a namespace",
                     STR_ARG(value));
     return CODE_OK;
@@ -152,7 +143,7 @@ static enum code set_cluster_domain(struct options *options, struct str value, s
     if (domain.len == 0)
         return fail(err, CODE_INVALID_ARGUMENT, "the cluster domain is empty");
     do {
-        if (!is_label(str_cut(&rest, '.')))
+        if (!name_is_label(str_cut(&rest, '.')))
             return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a DNS domain",
                         STR_ARG(value));
     } while (rest.ptr);

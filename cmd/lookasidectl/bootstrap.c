@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "model/name.h"
 
 #define BOOTSTRAP_MAX (64 * 1024)
 
@@ -80,14 +81,6 @@ static bool is_server(struct str server)
            str_to_u64(str_slice(server, colon + 1, server.len), 65535, &port) && port > 0;
 }
 
-static bool is_label(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", text.ptr[i]))
-            return false;
-    return text.len <= 63;
-}
-
 static int run(int argc, char **argv)
 {
     static char host[256] = "lookaside-client";
@@ -111,7 +104,7 @@ static int run(int argc, char **argv)
     if (!is_server(str_of(server)))
         return usage_error(&bootstrap_command,
                            "--server needs a port: HOST:PORT, dns:///HOST:PORT, or unix:/PATH");
-    if (!is_label(str_of(node.namespace_name)))
+    if (*node.namespace_name && !name_is_label(str_of(node.namespace_name)))
         return usage_error(&bootstrap_command, "--namespace is not the name of a namespace");
     if (!*node.id)
         return usage_error(&bootstrap_command, "--node-id is empty (Node.js refuses that)");

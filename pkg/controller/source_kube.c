@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "kube/reflector.h"
+#include "model/name.h"
 
-#define NAMESPACE_MAX 63
 
 /* One resource of one namespace, or of all. */
 struct collection {
@@ -156,18 +156,6 @@ static void on_synced(void *ctx)
     controller_set_synced(kube->controller);
 }
 
-/* It goes into a path. */
-static bool is_namespace(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char ch = text.ptr[i];
-
-        if (!(ch >= 'a' && ch <= 'z') && !(ch >= '0' && ch <= '9') && ch != '-')
-            return false;
-    }
-    return text.len > 0 && text.len <= NAMESPACE_MAX;
-}
-
 static enum code start_collection(struct source_kube *kube, struct kube_client *client,
                                   size_t resource, const char *namespace_name, struct err *err)
 {
@@ -236,7 +224,7 @@ enum code source_kube_new(struct loop *loop, struct controller *controller,
     kube->controller = controller;
     kube->started_us = loop_now_us(loop);
     for (; namespaces[len]; len++) {
-        if (some && !is_namespace(str_of(namespaces[len])))
+        if (some && !name_is_label(str_of(namespaces[len])))
             return fail(err, CODE_INVALID_ARGUMENT, "'%.64s' is no namespace", namespaces[len]);
     }
     kube->collections = xcalloc(len * ARRAY_LEN(resources), sizeof(*kube->collections));

@@ -7,8 +7,7 @@ static bool is_alnum(char ch)
     return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9');
 }
 
-/* DNS-1123. */
-static bool is_label(struct str text)
+bool name_is_label(struct str text)
 {
     if (text.len == 0 || text.len > LABEL_MAX || !is_alnum(text.ptr[0]) ||
         !is_alnum(text.ptr[text.len - 1]))
@@ -48,7 +47,7 @@ static const char *parse_port(struct str text, struct port_ref *ret_port)
         *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
         return NULL;
     }
-    if (!is_label(text))
+    if (!name_is_label(text))
         return "has a port that is neither a number nor a port's name";
     *ret_port = (struct port_ref){.kind = PORT_NAME, .name = text};
     return NULL;
@@ -86,7 +85,7 @@ static size_t split(struct str host, struct str labels[3])
     while (host.ptr) {
         struct str label = str_cut(&host, '.');
 
-        if (len == 3 || !is_label(label))
+        if (len == 3 || !name_is_label(label))
             return 0;
         labels[len++] = label;
     }
@@ -138,7 +137,7 @@ static const char *parse_host(struct str host, const struct name_context *contex
         return NULL;
     if (context->default_namespace.len == 0)
         return "has no namespace, and the client has none either";
-    if (!is_label(context->default_namespace))
+    if (!name_is_label(context->default_namespace))
         return "has no namespace, and the client's is malformed";
     name->namespace_name = context->default_namespace;
     name->service = labels[0];
@@ -199,7 +198,7 @@ static const char *parse_path(struct str path, struct name *name)
     while (path.ptr) {
         struct str part = str_cut(&path, '/');
 
-        if (len == ARRAY_LEN(parts) || !is_label(part))
+        if (len == ARRAY_LEN(parts) || !name_is_label(part))
             return "is not <namespace>/<service>[/<hostname>]:<port>";
         parts[len++] = part;
     }

@@ -23,6 +23,9 @@ struct name {
     char text[NAME_TEXT_MAX + 1];
 };
 
+/* A DNS-1123 label, as the names of namespaces and Services are: lower case, 1 to 63 bytes. */
+bool name_is_label(struct str text);
+
 struct name_context {
     struct str default_namespace; /* of the client; empty: one-label names are refused */
     struct str cluster_domain;    /* "cluster.local" */

@@ -8,8 +8,7 @@ struct native_stream {
     struct rpc *rpc;
     struct worker *worker;
     struct native_session *session;
-    uint64_t pending_us;
-    uint64_t inflight_us;
+    struct change_age age;
 };
 
 struct native_tie {
@@ -22,10 +21,8 @@ struct native_tie {
 static void on_topic_changed(struct subscriber *subscriber)
 {
     struct native_tie *tie = container_of(subscriber, struct native_tie, subscriber);
-    uint64_t received_us = subscriber->topic->received_us;
 
-    if (received_us && (tie->stream->pending_us == 0 || received_us < tie->stream->pending_us))
-        tie->stream->pending_us = received_us;
+    change_age_touch(&tie->stream->age, subscriber->topic);
     native_target_touch(tie->target);
 }
 
@@ -123,9 +120,7 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
     counter_add(&stream->worker->stats.push_bytes, out->head.len + (blob ? blob->len : 0));
     if (blob)
         rpc_out_add(out, blob);
-    if (stream->inflight_us == 0)
-        stream->inflight_us = stream->pending_us;
-    stream->pending_us = 0;
+    change_age_pulled(&stream->age);
     return true;
 }
 
@@ -133,8 +128,7 @@ static void on_written(struct rpc *rpc)
 {
     struct native_stream *stream = rpc_state(rpc);
 
-    worker_note_written(stream->worker, stream->inflight_us);
-    stream->inflight_us = 0;
+    change_age_written(&stream->age, stream->worker);
 }
 
 static void on_close(struct rpc *rpc, enum code code unused_arg)

@@ -54,10 +54,25 @@ void worker_publish(struct worker *worker, const struct catalog *catalog)
     latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);
 }
 
-void worker_note_written(struct worker *worker, uint64_t received_us)
+void change_age_touch(struct change_age *age, const struct topic *topic)
 {
+    if (topic->received_us && (age->pending_us == 0 || topic->received_us < age->pending_us))
+        age->pending_us = topic->received_us;
+}
+
+void change_age_pulled(struct change_age *age)
+{
+    if (age->inflight_us == 0)
+        age->inflight_us = age->pending_us;
+    age->pending_us = 0;
+}
+
+void change_age_written(struct change_age *age, struct worker *worker)
+{
+    uint64_t received_us = age->inflight_us;
     uint64_t now;
 
+    age->inflight_us = 0;
     if (received_us == 0)
         return;
     now = loop_update_now(worker->loop);

@@ -84,7 +84,17 @@ void worker_count_subscription(struct worker *worker, struct rpc *rpc, int chang
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
 /* Whether a line about a misbehaving client may be logged now. */
 bool worker_may_complain(struct worker *worker);
-/* A message that brings a change of `received_us` has been written (0: no change, only an answer). */
-void worker_note_written(struct worker *worker, uint64_t received_us);
+/* Of one stream: when the oldest change was received that is on its way to the client; 0: none, only answers. */
+struct change_age {
+    uint64_t pending_us;  /* not in a message yet */
+    uint64_t inflight_us; /* in the message being written */
+};
+
+/* The topic that a subscription listens to has changed. */
+void change_age_touch(struct change_age *age, const struct topic *topic);
+/* What was pending is in a message. */
+void change_age_pulled(struct change_age *age);
+/* That message has been written: counts towards convergence. */
+void change_age_written(struct change_age *age, struct worker *worker);
 
 #endif

@@ -11,8 +11,7 @@ struct xds_stream {
     struct rpc *rpc;
     struct worker *worker;
     struct xds_session *session;
-    uint64_t pending_us;  /* the oldest change that is not in a response yet */
-    uint64_t inflight_us; /* the oldest change in the response being written */
+    struct change_age age;
 };
 
 /* A subscription's tie to its topic. */
@@ -34,10 +33,8 @@ static void on_topic_changed(struct subscriber *subscriber)
 {
     struct xds_tie *tie = container_of(subscriber, struct xds_tie, subscriber);
     struct xds_stream *stream = tie->stream;
-    uint64_t received_us = subscriber->topic->received_us;
 
-    if (received_us && (stream->pending_us == 0 || received_us < stream->pending_us))
-        stream->pending_us = received_us;
+    change_age_touch(&stream->age, subscriber->topic);
     xds_subscription_touch(tie->subscription);
 }
 
@@ -281,9 +278,7 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
     counter_add(
         &stats->pushes[response.type == XDS_ROUTE ? TOPIC_KINDS : kind_of_type[response.type]], 1);
     counter_add(&stats->push_bytes, out_len(out));
-    if (stream->inflight_us == 0)
-        stream->inflight_us = stream->pending_us;
-    stream->pending_us = 0;
+    change_age_pulled(&stream->age);
     return true;
 }
 
@@ -291,8 +286,7 @@ static void on_written(struct rpc *rpc)
 {
     struct xds_stream *stream = rpc_state(rpc);
 
-    worker_note_written(stream->worker, stream->inflight_us);
-    stream->inflight_us = 0;
+    change_age_written(&stream->age, stream->worker);
 }
 
 static void on_close(struct rpc *rpc, enum code code unused_arg)

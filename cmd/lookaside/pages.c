@@ -212,8 +212,7 @@ static void show_streams(void *ctx, struct admin_request *request)
 {
     struct app *app = ctx;
 
-    if (!serve_dump_streams(app->serve, on_streams, request))
-        admin_reply(request, 503, "text/plain", STR("another dump is under way\n"));
+    serve_dump_streams(app->serve, on_streams, request);
 }
 
 const struct admin_route app_pages[] = {

@@ -156,8 +156,18 @@ static void visit_call(void *ctx, struct rpc *rpc)
     service_dump(rpc, &part->writer);
 }
 
+static void dump_start(struct dump *dump);
+
+/* One at a time: each may be large. */
+static void dump_start_next(struct serve *serve)
+{
+    if (!list_empty(&serve->dumps))
+        dump_start(container_of(serve->dumps.next, struct dump, link));
+}
+
 static void dump_finish(struct dump *dump)
 {
+    struct serve *serve = dump->serve;
     struct buf json = BUFFER_INIT(SERVE_DUMP_MAX);
     bool first = true;
 
@@ -173,6 +183,7 @@ static void dump_finish(struct dump *dump)
     dump->on_done(dump->ctx, &json);
     buf_done(&json);
     dump_free(dump);
+    dump_start_next(serve);
 }
 
 /* On the control loop: one worker has written its part. */
@@ -204,23 +215,28 @@ static void dump_worker(struct worker *worker, void *ctx)
     }
 }
 
-bool serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json),
-                        void *ctx)
+static void dump_start(struct dump *dump)
 {
-    struct dump *dump;
+    struct serve *serve = dump->serve;
 
-    if (!list_empty(&serve->dumps))
-        return false;
-    dump = xcalloc(1, sizeof(*dump));
-    dump->serve = serve;
-    list_init(&dump->link);
-    list_append(&serve->dumps, &dump->link);
-    dump->on_done = on_done;
-    dump->ctx = ctx;
     dump->missing = serve->options.threads;
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_call(serve->workers[i], dump_worker, dump);
-    return true;
+}
+
+void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json),
+                        void *ctx)
+{
+    struct dump *dump = xcalloc(1, sizeof(*dump));
+    bool idle = list_empty(&serve->dumps);
+
+    dump->serve = serve;
+    dump->on_done = on_done;
+    dump->ctx = ctx;
+    list_init(&dump->link);
+    list_append(&serve->dumps, &dump->link);
+    if (idle)
+        dump_start(dump);
 }
 
 /* ---- life ---- */

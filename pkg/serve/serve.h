@@ -48,8 +48,8 @@ void serve_drain(struct serve *serve, uint64_t spread_ms, uint64_t deadline_ms, 
 void serve_set_draining(struct serve *serve);
 
 /* Asks every worker for its streams: {"streams":[...]}; on_done gets the text, borrowed, with buf_failed() when it is larger than SERVE_DUMP_MAX.
- * One dump at a time: false while another one is under way. */
-bool serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
+ * Dumps that are asked for at the same time are made one after the other. */
+void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
 /* Prometheus text, summed over the workers. */
 void serve_write_metrics(const struct serve *serve, struct buf *out);
 

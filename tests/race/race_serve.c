@@ -119,7 +119,7 @@ static void on_tick(void *ctx unused_arg)
     }
     serve_write_metrics(serve, &metrics);
     buf_done(&metrics);
-    (void)serve_dump_streams(serve, on_dump, NULL);
+    serve_dump_streams(serve, on_dump, NULL);
     if (waiting == 0) {
         timer_stop(ticker);
         serve_drain(serve, 20, 2000, on_drained, NULL);

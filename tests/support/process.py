@@ -114,11 +114,29 @@ class Process:
         self.terminate()
 
 
+_PORTS = range(12000, 32000)    # below the ports that outgoing connections take
+_claimed = []                   # held until this process ends
+
+
 def free_port(address="127.0.0.1"):
-    """A TCP port of address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """A TCP port of address that nobody listens on, and that no other test is given.
+
+    The claim is an abstract unix socket: a port whose server is down for a moment must not go to
+    a neighbour, who would get this test's requests.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0lookaside-test-port-{port}")
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+        except OSError:
+            claim.close()
+            continue
+        _claimed.append(claim)
+        return port
+    raise OSError("no free port")
 
 
 def accepts(address, port):

@@ -48,14 +48,17 @@ Test(serve, drains_at_once_when_nobody_is_connected, .timeout = 20)
 struct dump_fixture {
     struct loop *loop;
     char *text;
+    int waiting;
 };
 
 static void on_dump(void *ctx, struct buf *json)
 {
     struct dump_fixture *dump = ctx;
 
+    free(dump->text);
     dump->text = xstrdup(buf_cstr(json));
-    loop_stop(dump->loop);
+    if (--dump->waiting == 0)
+        loop_stop(dump->loop);
 }
 
 Test(serve, dumps_an_empty_list_of_streams, .timeout = 20)
@@ -64,9 +67,9 @@ Test(serve, dumps_an_empty_list_of_streams, .timeout = 20)
     struct dump_fixture dump;
 
     set_up(&fixture);
-    dump = (struct dump_fixture){fixture.loop, NULL};
-    cr_assert(serve_dump_streams(fixture.serve, on_dump, &dump));
-    cr_assert_not(serve_dump_streams(fixture.serve, on_dump, &dump), "one at a time");
+    dump = (struct dump_fixture){fixture.loop, NULL, 3};
+    for (int i = 0; i < 3; i++) /* nobody is refused because somebody else asks too */
+        serve_dump_streams(fixture.serve, on_dump, &dump);
     loop_run(fixture.loop);
     cr_assert_str_eq(dump.text, "{\"streams\":[]}\n");
     free(dump.text);
@@ -79,7 +82,9 @@ Test(serve, is_torn_down_with_a_dump_under_way, .timeout = 20)
     struct dump_fixture dump = {0};
 
     set_up(&fixture);
-    cr_assert(serve_dump_streams(fixture.serve, on_dump, &dump));
+    dump.loop = fixture.loop;
+    for (int i = 0; i < 3; i++)
+        serve_dump_streams(fixture.serve, on_dump, &dump);
     loop_close_posts(fixture.loop);
     serve_free(fixture.serve);
     loop_free(fixture.loop);

@@ -117,7 +117,7 @@ static void put_port(struct json_writer *writer, const struct service_port *port
     json_put_u64(writer, "total", port->total);
     json_open_array(writer, "endpoints");
     for (size_t i = 0; i < port->list.len; i++)
-        put_backend(writer, port->list.backends[i]);
+        put_backend(writer, port->list.items[i].backend);
     json_close_array(writer);
     json_close_object(writer);
 }
@@ -212,7 +212,7 @@ static void show_streams(void *ctx, struct admin_request *request)
 {
     struct app *app = ctx;
 
-    serve_dump_streams(app->serve, on_streams, request);
+    serve_dump_streams(app->serve, &(struct stream_filter){0}, on_streams, request);
 }
 
 const struct admin_route app_pages[] = {

@@ -23,7 +23,7 @@ struct admin;
 struct admin_request;
 
 struct admin_route {
-    const char *method; /* "GET" also serves HEAD */
+    const char *method; /* "GET" also serves HEAD; "POST" for what changes something */
     const char *path;
     const char *help; /* shown at "/" */
     bool local_only;
@@ -43,6 +43,8 @@ const struct address *admin_address(const struct admin *admin);
 /* Connections that passed a limit, so far. */
 uint64_t admin_refused(const struct admin *admin);
 
+/* An argument of the request's query, percent-decoded; NULL: it has none of that name. Borrowed until the reply. */
+const char *admin_argument(struct admin_request *request, const char *name);
 /* The body is copied. */
 void admin_reply(struct admin_request *request, unsigned status, const char *content_type,
                  struct str body);

@@ -15,6 +15,7 @@
 #include "kube/sink.h"
 #include "loop/loop.h"
 #include "model/catalog.h"
+#include "model/place.h"
 
 struct controller;
 
@@ -42,7 +43,7 @@ void controller_free(struct controller *controller);
 
 /* The kinds that the store takes. Every scope (a namespace, a file's directory, the whole cluster) has sinks of its own, so that a list
  * replaces only what that scope named. */
-enum object_kind { OBJECT_SERVICE, OBJECT_SLICE, OBJECT_KINDS };
+enum object_kind { OBJECT_SERVICE, OBJECT_SLICE, OBJECT_ENDPOINTS, OBJECT_NODE, OBJECT_KINDS };
 struct controller_scope;
 struct controller_scope *controller_scope_new(struct controller *controller, enum object_kind kind, const char *label) must_check;
 void controller_scope_free(struct controller_scope *scope);
@@ -54,8 +55,31 @@ const struct kube_sink *controller_sink(void);
 /* All sources have delivered their first full view: publish, now and from now on. */
 void controller_set_synced(struct controller *controller);
 const struct catalog *controller_catalog(const struct controller *controller); /* borrowed */
-/* "deletion" or "service-change" while a list of that Service is kept on purpose; NULL: it is not. Static text. */
+/* The name of the hold (controller/hold.h) while a list of that Service is kept on purpose; NULL: it is not. Static text. */
 const char *controller_hold(const struct controller *controller, struct str namespace_name, struct str name);
+/* Ends the holds of that Service: what is known goes out at the end of the turn. False: there is none in force. */
+bool controller_release(struct controller *controller, struct str namespace_name, struct str name);
+/* Where the host of an address is, as the endpoints with that address say (of any Service, in any condition). False: unknown.
+ * *ret_place is borrowed until the next change. */
+bool controller_place_of(const struct controller *controller, enum address_family family, const unsigned char bytes[16],
+                         struct place *ret_place);
+
+/* ---- explaining ---- */
+
+struct explain_query {
+    struct str target; /* as a client would dial it, without "xds:///" */
+    struct str default_namespace;
+    struct str cluster_domain;
+    struct place place;
+};
+
+/* Why a client at that place gets the list that it gets: members of an open object (controller/explain.h says which). INVALID_ARGUMENT for a
+ * target that is no name. */
+enum code controller_explain(const struct controller *controller, const struct explain_query *query, struct json_writer *writer,
+                             struct err *err) must_check;
+
+/* ---- the rest ---- */
+
 const struct controller_stats *controller_stats(const struct controller *controller);
 
 #endif

@@ -30,7 +30,8 @@ static const struct object *first_service(const struct group *group)
 }
 
 /* One reference, or NULL when there is no Service object. */
-static const struct service *build(struct publisher *publisher, const struct group *group)
+static const struct service *build(struct publisher *publisher, const struct group *group,
+                                   const struct service *before)
 {
     const struct object *object = first_service(group);
     CLEANUP(freep) const struct slice **slices = NULL;
@@ -46,7 +47,7 @@ static const struct service *build(struct publisher *publisher, const struct gro
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
     counter_add(&publisher->stats->rebuilds, 1);
-    return service_new(&spec, slices, len);
+    return service_new(&spec, slices, len, before);
 }
 
 /* Of a Service with several ports: those of the port with most of them. */
@@ -127,7 +128,7 @@ static bool publish_group(struct publisher *publisher, struct group *group,
 {
     const struct service *before =
         catalog_find(publisher->catalog, group->namespace_name, group->name);
-    const struct service *after = build(publisher, group);
+    const struct service *after = build(publisher, group, before);
     const struct hold_input input = {
         .changed_us = group->changed_us,
         .deletion_grace_us = publisher->options.deletion_grace_ms * 1000,

@@ -16,6 +16,8 @@ struct source;
 struct source_kube_options {
     struct kube_client *client;
     const char *const *namespaces; /* NULL-terminated; NULL: all */
+    bool endpoints; /* v1 Endpoints in place of EndpointSlices, for clusters without them */
+    bool nodes;     /* Node objects too, for the zone of a client that only says its node; optional: served without */
 };
 
 /* Starts at once and feeds the controller until freed. */

@@ -320,7 +320,7 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
         object_remove(scope, object, now);
 }
 
-static void on_list_end(void *ctx)
+static bool on_list_end(void *ctx)
 {
     struct controller_scope *scope = ctx;
     uint64_t received_us = scope->list_received_us;
@@ -333,6 +333,7 @@ static void on_list_end(void *ctx)
         apply_listed(scope, object, received_us);
     }
     scope->listing = false;
+    return true;
 }
 
 static void on_object(void *ctx, const struct json *json)

@@ -61,7 +61,7 @@ static struct part measure(struct view *view, const struct backend_list *list,
     struct part part = {.zone = locality->zone};
 
     for (size_t i = 0; i < locality->len; i++) {
-        size_t len = wire_of(view, list->backends[locality->first + i]).len;
+        size_t len = wire_of(view, list->items[locality->first + i].backend).len;
 
         part.len += len > 0;
         part.bytes += len;
@@ -86,7 +86,7 @@ static void put_endpoints(struct buf *out, struct view *view, const struct backe
     char *at = out->ptr + out->len;
 
     for (size_t i = 0; i < locality->len; i++) {
-        struct str wire = wire_of(view, list->backends[locality->first + i]);
+        struct str wire = wire_of(view, list->items[locality->first + i].backend);
 
         if (wire.len > 0)
             memcpy(at, wire.ptr, wire.len);

@@ -43,7 +43,7 @@ static void put_backends(struct buf *out, const struct backend_list *list, uint1
         const struct locality *locality = &list->localities[i];
 
         for (size_t j = 0; j < locality->len; j++) {
-            const struct backend *backend = list->backends[locality->first + j];
+            const struct backend *backend = list->items[locality->first + j].backend;
 
             if (is_listed(backend, asked_port, hostname))
                 put_backend(out, backend, locality->zone, asked_port);

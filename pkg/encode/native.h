@@ -14,5 +14,7 @@
  * also returned; never 0. */
 struct blob *encode_native_list(const struct backend_list *list, uint16_t asked_port,
                                 struct str hostname, uint64_t *ret_version) must_check;
+/* One backend whose address is a host name (an ExternalName Service). */
+struct blob *encode_native_host(struct str host, uint16_t port, uint64_t *ret_version) must_check;
 
 #endif

@@ -17,6 +17,8 @@
 struct blob *encode_listener(struct str name, struct str cluster) must_check;
 /* EDS over ADS, round robin, no limit on concurrent requests (absent would mean 1024). */
 struct blob *encode_cluster(struct str name) must_check;
+/* LOGICAL_DNS: the client resolves `host` itself (an ExternalName Service). Otherwise as encode_cluster(). */
+struct blob *encode_cluster_dns(struct str name, struct str host, uint16_t port) must_check;
 /* `list` NULL or empty: an assignment without localities. `asked_port` stands in for backends of
  * port 0. With `hostname` not empty only the backends of that pod. */
 struct blob *encode_assignment(struct str name, const struct backend_list *list,

@@ -1,5 +1,5 @@
 /*
- * One blocking GET, for command-line tools that read an admin port.
+ * One blocking request, for command-line tools that read or steer an admin port.
  *
  * Threads: any; blocks at most FETCH_TIMEOUT_S seconds.
  */
@@ -13,5 +13,7 @@
 /* `address` is "host:port", "http://host:port" or "unix:/path". CODE_UNAVAILABLE when nobody answers; an HTTP error carries the
  * first line of its body. */
 enum code fetch(const char *address, const char *path, struct buf *out, struct err *err) must_check;
+/* POST without a body. */
+enum code fetch_post(const char *address, const char *path, struct buf *out, struct err *err) must_check;
 
 #endif

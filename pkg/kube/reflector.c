@@ -221,7 +221,7 @@ static void list_complete(struct reflector *refl, struct str version)
 {
     bool first = !refl->synced;
 
-    refl->options.sink->list_end(refl->options.sink_ctx);
+    (void)refl->options.sink->list_end(refl->options.sink_ctx);
     version_warn(refl, version);
     text_set(&refl->version, version);
     list_close(refl);

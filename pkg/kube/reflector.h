@@ -28,6 +28,8 @@ struct reflector_options {
     uint64_t page_size;  /* 0: 500; halved for good when a page is too large */
     uint64_t page_bytes; /* the largest page; 0: 64 MiB */
     uint64_t idle_ms;    /* a watch that had a bookmark is dead if silent for so long; 0: 150 s */
+    uint64_t probe_ms;   /* how often the server's newest version is compared with ours; 0: 60 s */
+    bool optional; /* 403 and 404 are no failure: on_synced comes without it, another attempt every 30 s, what was known stays */
 };
 
 struct reflector_stats {

@@ -2,7 +2,9 @@
  * Where the objects of one API collection go: the contract between a source (API server, directory) and the store.
  *
  * A list replaces the collection: list_begin, list_object..., then list_end, with which what was named is in force and
- * everything else is gone, at once; list_abort ends a list that failed half-way: nothing changes.
+ * everything else is gone, at once; list_abort ends a list that failed half-way: nothing changes. list_end may doubt a list that
+ * would remove too much (false): what it adds and changes is in force, what it lacks stays until a further list, asked for
+ * KUBE_SINK_DOUBT_MS later, lacks it too. A watch goes on meanwhile, and what it says always counts.
  * Between lists, upsert and remove carry single changes. Objects are borrowed for the duration of the call.
  *
  * Threads: all calls on the loop of the source.
@@ -12,10 +14,12 @@
 
 #include "base/json.h"
 
+#define KUBE_SINK_DOUBT_MS 5000
+
 struct kube_sink {
     void (*list_begin)(void *ctx);
     void (*list_object)(void *ctx, const struct json *object);
-    void (*list_end)(void *ctx);
+    bool (*list_end)(void *ctx); /* false: list again in KUBE_SINK_DOUBT_MS */
     void (*list_abort)(void *ctx);
     void (*upsert)(void *ctx, const struct json *object);
     void (*remove)(void *ctx, const struct json *object);

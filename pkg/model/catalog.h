@@ -25,12 +25,20 @@ const struct service *catalog_find(const struct catalog *catalog, struct str nam
 /* In order of (leaf, namespace, name): stable, not alphabetical. */
 void catalog_each(const struct catalog *catalog, void (*visit)(void *ctx, const struct service *service), void *ctx);
 
+/* The zone of a node, as its Node object says; empty: unknown. */
+struct str catalog_node_zone(const struct catalog *catalog, struct str node);
+
 /* ---- the next version ---- */
 
 struct catalog_edit *catalog_edit_new(const struct catalog *base) must_check; /* takes a reference on base */
 /* Takes over the caller's reference; replaces the service of the same name. */
 void catalog_put(struct catalog_edit *edit, const struct service *service);
 void catalog_remove(struct catalog_edit *edit, struct str namespace_name, struct str name);
+/* Replaces what is known of nodes. Borrowed during the call. */
+struct node_zone {
+    struct str node, zone;
+};
+void catalog_set_nodes(struct catalog_edit *edit, const struct node_zone *nodes, size_t len);
 /* Consumes the edit; one reference. Returns `base` itself (referenced) when nothing changed. */
 const struct catalog *catalog_edit_finish(struct catalog_edit *edit) must_check;
 

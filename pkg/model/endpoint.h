@@ -23,7 +23,12 @@ struct endpoint {
     struct str zone;
     struct str pod; /* targetRef.name, where the kind is Pod */
     struct str uid; /* targetRef.uid */
+    /* hints.forZones and hints.forNodes */
+    size_t zone_hints_len, node_hints_len;
+    const struct str *zone_hints, *node_hints;
 };
+
+#define ENDPOINT_HINTS_MAX 8 /* of each kind, as the API server's own validation has it */
 
 struct slice;
 

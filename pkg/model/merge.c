@@ -185,7 +185,7 @@ static void fill_list(struct zones *zones, const struct item *items, size_t len,
                       struct arena *arena, struct backend_list *list)
 {
     struct locality *localities = arena_alloc(arena, zones->len * sizeof(*localities));
-    const struct backend **backends = arena_alloc(arena, len * sizeof(*backends));
+    struct listed *listed = arena_alloc(arena, len * sizeof(*listed));
     CLEANUP(freep) size_t *next = xcalloc(zones->len + 1, sizeof(*next));
     size_t first = 0;
 
@@ -198,8 +198,9 @@ static void fill_list(struct zones *zones, const struct item *items, size_t len,
         first += zone->len;
     }
     for (size_t i = 0; i < len; i++)
-        backends[next[items[i].family]++] = items[i].backend;
-    *list = (struct backend_list){len, backends, zones->len, localities};
+        listed[next[items[i].family]++] =
+            (struct listed){items[i].backend, NULL, items[i].backend->endpoint->zone};
+    *list = (struct backend_list){len, listed, zones->len, localities};
 }
 
 static void order_by_zone(struct item *items, size_t len, struct arena *arena,

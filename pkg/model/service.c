@@ -37,11 +37,13 @@ void service_unref(const struct service *service)
     free(box);
 }
 
-/* A leftover of an earlier Service of the same name. Where either side does not say, it is none. */
-static bool is_leftover(const struct service *service, const struct slice *slice)
+/* Where either side does not say whose it is, it is no leftover. */
+const char *service_refuses_slice(const struct service *service, const struct slice *slice)
 {
-    return slice->owner_uid.len > 0 && service->uid.len > 0 &&
-           !str_eq(slice->owner_uid, service->uid);
+    if (slice->owner_uid.len > 0 && service->uid.len > 0 &&
+        !str_eq(slice->owner_uid, service->uid))
+        return "the slice is a leftover of an earlier Service of this name";
+    return NULL;
 }
 
 static int cmp_slice_name(const void *a, const void *b)
@@ -57,7 +59,7 @@ static void take_slices(struct service *service, struct arena *arena,
 {
     service->slices = arena_alloc(arena, len * sizeof(const struct slice *));
     for (size_t i = 0; i < len; i++) {
-        if (!is_leftover(service, slices[i]))
+        if (!service_refuses_slice(service, slices[i]))
             service->slices[service->slices_len++] = slice_ref(slices[i]);
     }
     qsort(service->slices, service->slices_len, sizeof(const struct slice *), cmp_slice_name);
@@ -184,7 +186,8 @@ static void make_list(const struct service *service, struct service_port *port, 
 }
 
 const struct service *service_new(const struct service_spec *spec,
-                                  const struct slice *const *slices, size_t slices_len)
+                                  const struct slice *const *slices, size_t slices_len,
+                                  const struct service *before unused_arg)
 {
     struct service_box *box = xcalloc(1, sizeof(*box));
     struct service *service = &box->service;
@@ -297,8 +300,7 @@ static void own_port(struct service_port *port, struct arena *arena)
 
     port->name = arena_text(arena, port->name);
     port->app_protocol = arena_text(arena, port->app_protocol);
-    list->backends =
-        (const struct backend **)arena_copy(arena, list->backends, list->len * sizeof(void *));
+    list->items = arena_copy(arena, list->items, list->len * sizeof(*list->items));
     list->localities =
         arena_copy(arena, list->localities, list->localities_len * sizeof(*list->localities));
 }
@@ -332,7 +334,7 @@ static void own_slices(struct service *service, const struct service *after, str
         all[len++] = after->slices[i];
     for (size_t i = 0; i < service->ports_len; i++) {
         for (size_t k = 0; k < service->ports[i].list.len; k++)
-            all[len++] = service->ports[i].list.backends[k]->slice;
+            all[len++] = service->ports[i].list.items[k].backend->slice;
     }
     sort_slices(all, len, cmp_pointer);
     for (size_t i = 0; i < len; i++) {
@@ -386,7 +388,7 @@ static bool port_equal(const struct service_port *a, const struct service_port *
         a->gone != b->gone || a->list.len != b->list.len)
         return false;
     for (size_t i = 0; i < a->list.len; i++) {
-        if (!backend_equal(a->list.backends[i], b->list.backends[i]))
+        if (!backend_equal(a->list.items[i].backend, b->list.items[i].backend))
             return false;
     }
     return true;

@@ -5,7 +5,9 @@
  * Rules (service_new): slices whose owner is another Service object are leftovers and ignored; backends of all other slices are
  * merged per Service port (by port *name*, as kube-proxy does), de-duplicated by address and port (the slice with the higher
  * resource_version counts, then the greater slice name), and listed: all ready ones; if none is ready, those that are serving and
- * terminating; sorted by (zone, address, port), so that two replicas make the same bytes. Only TCP.
+ * terminating; sorted by (zone, address, port), so that two replicas make the same bytes. Only TCP. Of a pod with both address families
+ * the one that the Service names first (ipFamilies) is listed and carries the other, joined by targetRef.uid and target port. What a
+ * client at a certain place gets of them: model/view.h. A zone stays with an endpoint for its life, whatever its slices say later.
  *
  * Threads: after service_new() any thread; ref and unref from any thread.
  */
@@ -21,9 +23,16 @@ struct locality {
     size_t len; /* > 0; also the locality's load_balancing_weight, so that every endpoint gets the same share */
 };
 
+/* A backend in a list. */
+struct listed {
+    const struct backend *backend;
+    const struct backend *other; /* the same pod's in the other address family, not listed by itself; or NULL */
+    struct str zone;             /* the locality's: the one that the endpoint had when it was seen first */
+};
+
 struct backend_list {
     size_t len;
-    const struct backend **backends;
+    const struct listed *items;
     size_t localities_len;
     const struct locality *localities;
 };
@@ -34,8 +43,14 @@ struct service_port {
     enum protocol protocol;
     struct str app_protocol;
     uint16_t target; /* the slices' number for it, where all have the same; else 0 */
-    struct backend_list list;
+    struct backend_list list; /* what a client of unknown place gets */
     size_t ready, draining, total; /* backends by condition, before choosing */
+    /* De-duplicated backends in any condition, sorted by backend_cmp_address; `other` is not filled: joining comes after choosing. */
+    size_t all_len;
+    const struct listed *all;
+    bool by_place; /* lists differ by the client's place */
+    bool local;    /* internalTrafficPolicy: Local */
+    enum address_family prefers; /* of a pod with both */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
 };
 
@@ -46,6 +61,7 @@ struct service {
     struct str name;
     struct str uid;
     enum service_type type;
+    struct str external_name; /* of an ExternalName, lower case, without trailing dot; else empty */
     size_t ports_len;
     const struct service_port *ports; /* sorted by number, then name; TCP only */
     size_t slices_len;
@@ -64,6 +80,9 @@ struct service_spec_port {
 struct service_spec {
     struct str namespace_name, name, uid;
     enum service_type type;
+    struct str external_name;
+    enum address_family prefers; /* ipFamilies[0]; 0: not said, that is IPv4 */
+    bool local;                  /* internalTrafficPolicy: Local */
     size_t ports_len;
     const struct service_spec_port *ports;
     uint64_t received_us;
@@ -71,11 +90,17 @@ struct service_spec {
 
 #define SERVICE_PORTS_MAX 1000
 
-/* `slices` are borrowed; the service takes its own references on those in force. One reference. */
-const struct service *service_new(const struct service_spec *spec, const struct slice *const *slices, size_t slices_len) must_check;
+/* `slices` are borrowed; the service takes its own references on those in force. `before` is the last version (NULL: none), from which
+ * endpoints that live on keep their zones. One reference. */
+const struct service *service_new(const struct service_spec *spec, const struct slice *const *slices, size_t slices_len,
+                                  const struct service *before) must_check;
+/* Why a slice is not in force: a static text; NULL: it is. */
+const char *service_refuses_slice(const struct service *service, const struct slice *slice);
 const struct service *service_ref(const struct service *service);
 void service_unref(const struct service *service); /* NULL is fine */
 
+/* The backend with that address among port->all; NULL: it is not there. */
+const struct listed *service_port_find(const struct service_port *port, const struct backend *backend);
 /* The length of the longest list at that port number; 0 for a service that is NULL. */
 size_t service_listed(const struct service *service, uint16_t number);
 /* Some list of `before` (may be NULL) would lose its last backend: nothing is listed at its number in `after` (may be NULL). */

@@ -58,7 +58,7 @@ static const struct family families[] = {
      WORKER_FIELD(subscriptions)},
     {"lookaside_topics", "gauge",
      "Distinct resources that clients listen to, over all serving loops.", NULL,
-     WORKER_FIELD(topics)},
+     WORKER_FIELD(topics.topics)},
     {"lookaside_catalogs_total", "counter", "Catalogs taken by the serving loops.", NULL,
      WORKER_FIELD(catalogs)},
     {"lookaside_grpc_messages_received_total", "counter", "gRPC messages received.", NULL,

@@ -22,7 +22,7 @@ static void on_topic_changed(struct subscriber *subscriber)
 {
     struct native_tie *tie = container_of(subscriber, struct native_tie, subscriber);
 
-    change_age_touch(&tie->stream->age, subscriber->topic);
+    change_age_touch(&tie->stream->age, subscriber->content);
     native_target_touch(tie->target);
 }
 
@@ -36,6 +36,7 @@ static struct str client_namespace(const struct native_stream *stream)
 static void host_subscribe(void *ctx, struct native_target *target)
 {
     struct native_stream *stream = ctx;
+    const struct topic_client client = {.default_namespace = client_namespace(stream)};
     struct native_tie *tie = xcalloc(1, sizeof(*tie));
     struct err err = {0};
 
@@ -44,8 +45,8 @@ static void host_subscribe(void *ctx, struct native_target *target)
     tie->subscriber.changed = on_topic_changed;
     list_init(&tie->subscriber.link);
     target->host = tie;
-    if (!topic_subscribe(stream->worker->topics, TOPIC_NATIVE, target->name,
-                         client_namespace(stream), &tie->subscriber, &err))
+    if (!topic_subscribe(stream->worker->topics, TOPIC_NATIVE, target->name, &client,
+                         &tie->subscriber, &err))
         snprintf(tie->problem, sizeof(tie->problem), "%s", err.msg);
     worker_count_subscription(stream->worker, stream->rpc, 1);
 }
@@ -65,10 +66,10 @@ static void host_resolve(void *ctx unused_arg, const struct native_target *targe
                          struct native_list *ret_list)
 {
     const struct native_tie *tie = target->host;
-    const struct topic *topic = tie->subscriber.topic;
+    const struct topic_content *content = tie->subscriber.content;
 
-    *ret_list = topic ? (struct native_list){topic->version, topic->blob, topic->problem}
-                      : (struct native_list){1, NULL, tie->problem};
+    *ret_list = content ? (struct native_list){content->version, content->blob, content->problem}
+                        : (struct native_list){1, NULL, tie->problem};
 }
 
 static void host_wake(void *ctx, bool answer)

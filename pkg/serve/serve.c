@@ -224,8 +224,8 @@ static void dump_start(struct dump *dump)
         worker_call(serve->workers[i], dump_worker, dump);
 }
 
-void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json),
-                        void *ctx)
+void serve_dump_streams(struct serve *serve, const struct stream_filter *filter unused_arg,
+                        void (*on_done)(void *ctx, struct buf *json), void *ctx)
 {
     struct dump *dump = xcalloc(1, sizeof(*dump));
     bool idle = list_empty(&serve->dumps);

@@ -24,6 +24,14 @@ struct serve_options {
     const char *default_namespace;
     enum unknown_names unknown_names;
     struct grpc_limits limits;
+    /* Where the host of a client's address is; asked once for every connection, on the control loop. May be NULL. */
+    bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
+    void *place_ctx;
+};
+
+/* Empty: all streams; else those that listen to something of that Service. Borrowed during the call. */
+struct stream_filter {
+    struct str namespace_name, service;
 };
 
 enum code serve_new(const struct serve_options *options, struct serve **ret_serve, struct err *err) must_check;
@@ -49,7 +57,7 @@ void serve_set_draining(struct serve *serve);
 
 /* Asks every worker for its streams: {"streams":[...]}; on_done gets the text, borrowed, with buf_failed() when it is larger than SERVE_DUMP_MAX.
  * Dumps that are asked for at the same time are made one after the other. */
-void serve_dump_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
+void serve_dump_streams(struct serve *serve, const struct stream_filter *filter, void (*on_done)(void *ctx, struct buf *json), void *ctx);
 /* Prometheus text, summed over the workers. */
 void serve_write_metrics(const struct serve *serve, struct buf *out);
 

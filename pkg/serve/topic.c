@@ -22,6 +22,7 @@ struct interest {
 struct topic_entry {
     UT_hash_handle hh;
     struct topic topic;
+    struct topic_content content;
     char key[]; /* kind, the client's namespace if the text does not name one, 0, text */
 };
 
@@ -145,7 +146,7 @@ static const char *why_empty(const struct service_port *port, struct str hostnam
     if (port->list.len == 0)
         return port->total ? "no endpoint is ready" : "no EndpointSlice has endpoints at this port";
     for (size_t i = 0; i < port->list.len; i++)
-        if (hostname.len == 0 || str_eq(port->list.backends[i]->endpoint->hostname, hostname))
+        if (hostname.len == 0 || str_eq(port->list.items[i].backend->endpoint->hostname, hostname))
             return NULL;
     return "no listed pod has this hostname";
 }
@@ -219,29 +220,35 @@ static uint64_t problem_version(uint64_t version, const char *problem)
     return problem ? hash_mix(version, hash_content(problem, strlen(problem))) | 1 : version;
 }
 
+static struct topic_content *content_of(struct topic *topic)
+{
+    return &container_of(topic, struct topic_entry, topic)->content;
+}
+
 /* Makes the content anew; true when it differs from what the topic had. */
 static bool topic_refresh(struct topic *topic)
 {
     const struct topic_table *table = topic->table;
+    struct topic_content *content = content_of(topic);
     struct meaning meaning;
     struct blob *blob;
     uint64_t version = 0;
     bool changed;
 
     resolve_meaning(topic, &meaning);
-    if (!meaning.service && !topic->blob && topic->kind != TOPIC_NATIVE &&
+    if (!meaning.service && !content->blob && topic->kind != TOPIC_NATIVE &&
         table->options.unknown_names == UNKNOWN_NAMES_ABSENT)
         return false;
     blob = make_content(topic, &meaning, &version);
     version = problem_version(version, topic->kind == TOPIC_NATIVE ? meaning.problem : NULL);
-    changed = version != topic->version;
+    changed = version != content->version;
     if (changed) {
-        blob_unref(topic->blob);
-        topic->blob = blob_ref(blob);
-        topic->version = version;
-        topic->problem = meaning.problem;
+        blob_unref(content->blob);
+        content->blob = blob_ref(blob);
+        content->version = version;
+        content->problem = meaning.problem;
         /* A deletion was held back on purpose: what counts is the time since it was decided. */
-        topic->received_us = meaning.service ? meaning.service->received_us : table->published_us;
+        content->received_us = meaning.service ? meaning.service->received_us : table->published_us;
     }
     blob_unref(blob);
     return changed;
@@ -275,8 +282,8 @@ static enum code parse_subscribed(const struct topic_table *table, enum topic_ki
 
 static void count_topics(const struct topic_table *table)
 {
-    if (table->options.gauge)
-        counter_set(table->options.gauge, HASH_COUNT(table->entries));
+    if (table->options.stats)
+        counter_set(&table->options.stats->topics, HASH_COUNT(table->entries));
 }
 
 static struct topic *topic_new(struct topic_table *table, enum topic_kind kind, struct str key,
@@ -297,7 +304,7 @@ static struct topic *topic_new(struct topic_table *table, enum topic_kind kind, 
     HASH_ADD_KEYPTR(hh, table->entries, entry->key, key.len, entry);
     count_topics(table);
     topic_refresh(topic);
-    topic->received_us = 0;
+    content_of(topic)->received_us = 0;
     return topic;
 }
 
@@ -310,13 +317,15 @@ static void topic_free(struct topic *topic)
     interest_put(table, topic->interest);
     HASH_DEL(table->entries, entry);
     count_topics(table);
-    blob_unref(topic->blob);
+    blob_unref(entry->content.blob);
     free(entry);
 }
 
 bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text,
-                     struct str default_namespace, struct subscriber *subscriber, struct err *err)
+                     const struct topic_client *client, struct subscriber *subscriber,
+                     struct err *err)
 {
+    struct str default_namespace = client->default_namespace;
     struct topic_entry *entry;
     struct buf key = BUFFER_INIT(2 * NAME_TEXT_MAX + 2);
     struct name name;
@@ -335,6 +344,7 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     buf_done(&key);
     list_append(&topic->subscribers, &subscriber->link);
     subscriber->topic = topic;
+    subscriber->content = content_of(topic);
     return true;
 }
 
@@ -344,6 +354,7 @@ void topic_unsubscribe(struct subscriber *subscriber)
 
     list_remove(&subscriber->link);
     subscriber->topic = NULL;
+    subscriber->content = NULL;
     if (list_empty(&topic->subscribers))
         topic_free(topic);
 }

@@ -15,6 +15,7 @@
 #include "base/metric.h"
 #include "model/catalog.h"
 #include "model/name.h"
+#include "model/place.h"
 
 enum topic_kind { TOPIC_LISTENER, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
 
@@ -22,14 +23,21 @@ enum unknown_names { UNKNOWN_NAMES_EMPTY, UNKNOWN_NAMES_ABSENT };
 
 struct interest;
 struct topic_table;
+struct topic_place; /* an interned struct place */
+
+/* What a topic says to those places whose view is the same (model/view.h). */
+struct topic_content {
+    uint64_t version; /* hash of the content; 0: there is none (yet) */
+    struct blob *blob;
+    const char *problem;  /* native: why there is no list; a static text or NULL */
+    uint64_t received_us; /* of the Service version that this content is from; 0: nothing changed since it was made */
+    /* the table's own */
+    size_t subscribers;
+};
 
 struct topic {
     enum topic_kind kind;
     struct str text; /* the name as the client spelled it */
-    uint64_t version; /* hash of the content; 0: there is none (yet) */
-    struct blob *blob;
-    const char *problem;  /* native: why there is no list; a static text or NULL */
-    uint64_t received_us; /* of the Service version that this content is from; 0: nothing changed since the topic was made */
     /* the table's own */
     struct interest *interest;
     struct list interest_link;
@@ -42,13 +50,26 @@ struct topic {
 struct subscriber {
     struct list link;
     struct topic *topic;
+    const struct topic_content *content; /* never NULL while subscribed */
+    const struct topic_place *place;     /* the table's own */
+    /* `content` is another one, or has changed. */
     void (*changed)(struct subscriber *subscriber);
+};
+
+/* Of one topic: more distinct views than this share VIEW_ALL's list, and are counted. */
+#define TOPIC_VIEWS_MAX 4096
+
+struct topic_table_stats {
+    struct counter topics;       /* gauge */
+    struct counter views;        /* gauge: distinct contents over all topics */
+    struct counter views_capped; /* subscriptions that got VIEW_ALL's list because of TOPIC_VIEWS_MAX */
+    struct counter places_blind; /* subscriptions to a Local Service from an unknown node (view_is_blind) */
 };
 
 struct topic_table_options {
     const char *cluster_domain;
     enum unknown_names unknown_names;
-    struct counter *gauge; /* how many topics there are; may be NULL */
+    struct topic_table_stats *stats; /* may be NULL */
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
@@ -64,8 +85,14 @@ void topic_table_publish(struct topic_table *table, const struct catalog *catalo
 /* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left. */
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 
+/* Who subscribes: borrowed during the call. */
+struct topic_client {
+    struct str default_namespace;
+    struct place place; /* zone empty: that of the node, where the catalog knows it */
+};
+
 /* Joins the topic of this name, making it if need be. False, and nothing joined, when the name is malformed for its kind. */
-bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text, struct str default_namespace,
+bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text, const struct topic_client *client,
                      struct subscriber *subscriber, struct err *err) must_check;
 void topic_unsubscribe(struct subscriber *subscriber);
 

@@ -54,10 +54,12 @@ void worker_publish(struct worker *worker, const struct catalog *catalog)
     latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);
 }
 
-void change_age_touch(struct change_age *age, const struct topic *topic)
+void change_age_touch(struct change_age *age, const struct topic_content *content)
 {
-    if (topic->received_us && (age->pending_us == 0 || topic->received_us < age->pending_us))
-        age->pending_us = topic->received_us;
+    uint64_t received_us = content->received_us;
+
+    if (received_us && (age->pending_us == 0 || received_us < age->pending_us))
+        age->pending_us = received_us;
 }
 
 void change_age_pulled(struct change_age *age)
@@ -208,7 +210,7 @@ static enum code worker_start(struct worker *worker, struct err *err)
 
     if (code != CODE_OK)
         return code;
-    worker->options.topics.gauge = &worker->stats.topics;
+    worker->options.topics.stats = &worker->stats.topics;
     worker->topics = topic_table_new(&worker->options.topics);
     worker->mailbox = latest_new(worker->loop, &mailbox);
     snprintf(name, sizeof(name), "serve-%u", worker->options.index);

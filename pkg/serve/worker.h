@@ -23,7 +23,7 @@ struct worker_stats {
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
     struct counter subscriptions;   /* gauge */
-    struct counter topics;          /* gauge: distinct resources subscribed to */
+    struct topic_table_stats topics;
     struct counter catalogs;        /* taken from the mailbox */
     struct counter fanout_us;       /* the last fan-out: from the mailbox until nothing was left to send */
     struct histogram convergence;   /* object received → written to a client */
@@ -91,7 +91,7 @@ struct change_age {
 };
 
 /* The topic that a subscription listens to has changed. */
-void change_age_touch(struct change_age *age, const struct topic *topic);
+void change_age_touch(struct change_age *age, const struct topic_content *content);
 /* What was pending is in a message. */
 void change_age_pulled(struct change_age *age);
 /* That message has been written: counts towards convergence. */

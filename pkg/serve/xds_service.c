@@ -34,7 +34,7 @@ static void on_topic_changed(struct subscriber *subscriber)
     struct xds_tie *tie = container_of(subscriber, struct xds_tie, subscriber);
     struct xds_stream *stream = tie->stream;
 
-    change_age_touch(&stream->age, subscriber->topic);
+    change_age_touch(&stream->age, subscriber->content);
     xds_subscription_touch(tie->subscription);
 }
 
@@ -61,6 +61,7 @@ static void note_malformed(struct xds_stream *stream, struct str name, const str
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
+    const struct topic_client client = {.default_namespace = client_namespace(stream)};
     struct xds_tie *tie;
     struct err err = {0};
 
@@ -73,7 +74,7 @@ static void host_subscribe(void *ctx, struct xds_subscription *subscription)
     tie->stream = stream;
     tie->subscriber.changed = on_topic_changed;
     if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type],
-                        subscription->name, client_namespace(stream), &tie->subscriber, &err)) {
+                        subscription->name, &client, &tie->subscriber, &err)) {
         subscription->host = tie;
     } else {
         note_malformed(stream, subscription->name, &err);
@@ -99,10 +100,10 @@ static bool host_resolve(void *ctx unused_arg, const struct xds_subscription *su
 {
     struct xds_tie *tie = subscription->host;
 
-    if (!tie || !tie->subscriber.topic->blob)
+    if (!tie || !tie->subscriber.content->blob)
         return false;
-    ret_resource->version = tie->subscriber.topic->version;
-    ret_resource->blob = tie->subscriber.topic->blob;
+    ret_resource->version = tie->subscriber.content->version;
+    ret_resource->blob = tie->subscriber.content->blob;
     return true;
 }
 

@@ -30,11 +30,11 @@ static void check_list(const struct service_port *port)
         must_hold(locality->len > 0 && locality->first == at);
         must_hold(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
         for (; at < locality->first + locality->len; at++) {
-            const struct backend *backend = list->backends[at];
+            const struct backend *backend = list->items[at].backend;
 
             must_hold(str_eq(backend->endpoint->zone, locality->zone));
             must_hold(at == locality->first ||
-                      backend_cmp_address(list->backends[at - 1], backend) < 0);
+                      backend_cmp_address(list->items[at - 1].backend, backend) < 0);
             must_hold((backend->wire.len > 0) == (backend->port != 0));
             ready += backend_is_ready(backend);
         }

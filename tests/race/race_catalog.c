@@ -84,7 +84,7 @@ static const struct service *make_service(const char *name, size_t version,
                                 .ports_len = 1,
                                 .received_us = version};
     const struct slice *slices[] = {make_slice(name, version, 0), shared};
-    const struct service *service = service_new(&spec, slices, ARRAY_LEN(slices));
+    const struct service *service = service_new(&spec, slices, ARRAY_LEN(slices), NULL);
 
     slice_unref(slices[0]);
     return service;
@@ -122,9 +122,9 @@ static void check_service(const struct service *service)
 
     check(list->len == 6 && list->localities_len == 2, "a service is a mixture");
     for (size_t i = 0; i < list->len; i++) {
-        uint64_t version = list->backends[i]->slice->resource_version;
+        uint64_t version = list->items[i].backend->slice->resource_version;
 
-        check(list->backends[i]->wire.len > 0, "a backend has no bytes");
+        check(list->items[i].backend->wire.len > 0, "a backend has no bytes");
         check(version == 0 || version == service->received_us, "a backend is of another version");
     }
 }

@@ -91,7 +91,7 @@ static const struct catalog *make_catalog(const char *address)
         slice_add_endpoint(builder, &endpoint, NULL) != CODE_OK)
         abort();
     slice = slice_finish(builder, encode_backend);
-    catalog_put(edit, service_new(&spec, &slice, 1));
+    catalog_put(edit, service_new(&spec, &slice, 1, NULL));
     catalog = catalog_edit_finish(edit);
     catalog_unref(empty);
     slice_unref(slice);
@@ -119,7 +119,7 @@ static void on_tick(void *ctx unused_arg)
     }
     serve_write_metrics(serve, &metrics);
     buf_done(&metrics);
-    serve_dump_streams(serve, on_dump, NULL);
+    serve_dump_streams(serve, &(struct stream_filter){0}, on_dump, NULL);
     if (waiting == 0) {
         timer_stop(ticker);
         serve_drain(serve, 20, 2000, on_drained, NULL);

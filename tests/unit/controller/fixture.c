@@ -177,8 +177,8 @@ const char *published(const char *name)
         buf_printf(&text, "%s%u:", i > 0 ? "; " : "", (unsigned)service->ports[i].number);
         for (size_t k = 0; k < list->len; k++)
             buf_printf(&text, "%s%" STR_FMT ":%u", k > 0 ? "," : " ",
-                       STR_ARG(list->backends[k]->endpoint->address),
-                       (unsigned)list->backends[k]->port);
+                       STR_ARG(list->items[k].backend->endpoint->address),
+                       (unsigned)list->items[k].backend->port);
     }
     return buf_cstr(&text);
 }

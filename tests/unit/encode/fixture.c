@@ -43,7 +43,7 @@ static const struct service *make(const struct spot *spots, size_t len,
     cr_assert_leq(len, SPOTS_MAX);
     for (size_t i = 0; i < len; i++)
         slices[i] = slice_of(&spots[i], i, spec->ports_len > 0);
-    service = service_new(spec, slices, len);
+    service = service_new(spec, slices, len, NULL);
     for (size_t i = 0; i < len; i++)
         slice_unref(slices[i]);
     cr_assert_eq(service->ports_len, 1);

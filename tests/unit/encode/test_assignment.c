@@ -193,7 +193,7 @@ Test(encode_assignment, equal_input_gives_equal_bytes_whatever_order_it_came_in)
 struct many {
     struct endpoint endpoints[MANY];
     struct backend backends[MANY];
-    const struct backend *order[MANY];
+    struct listed order[MANY];
     char addresses[MANY][16];
     struct locality locality;
     struct buf wires;
@@ -217,7 +217,7 @@ static void fill(struct many *many)
             .port = 8001,
             .wire = str_make(many->wires.ptr + from, many->wires.len - from),
         };
-        many->order[i] = &many->backends[i];
+        many->order[i] = (struct listed){&many->backends[i], NULL, STR("")};
     }
     many->locality = (struct locality){STR("zone-1"), 0, MANY};
 }

@@ -27,9 +27,10 @@ static void on_list_object(void *ctx unused_arg, const struct json *object)
     note("", object);
 }
 
-static void on_list_end(void *ctx unused_arg)
+static bool on_list_end(void *ctx unused_arg)
 {
     note("]", NULL);
+    return true;
 }
 
 static void on_list_abort(void *ctx unused_arg)

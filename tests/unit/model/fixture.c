@@ -105,7 +105,7 @@ const struct service *make_service(const struct service_text *text, const struct
         cr_assert_lt(spec.ports_len, ARRAY_LEN(ports));
         ports[spec.ports_len++] = port;
     }
-    service = service_new(&spec, slices, slices_len);
+    service = service_new(&spec, slices, slices_len, NULL);
     for (size_t i = 0; i < slices_len; i++)
         slice_unref(slices[i]);
     return service;
@@ -124,7 +124,7 @@ const char *list_text(const struct service_port *port)
         cr_assert_eq(locality->first, at, "localities lie next to each other");
         cr_assert_gt(locality->len, 0);
         for (at = locality->first; at < locality->first + locality->len; at++) {
-            const struct backend *backend = list->backends[at];
+            const struct backend *backend = list->items[at].backend;
 
             cr_assert(str_eq(backend->endpoint->zone, locality->zone));
             buf_printf(&text, "%s%" STR_FMT ":%u",

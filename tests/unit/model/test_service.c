@@ -374,7 +374,7 @@ static void check_big(const struct service *service, size_t zones)
 
         cr_assert(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
         for (size_t k = locality->first + 1; k < locality->first + locality->len; k++)
-            cr_assert_lt(backend_cmp_address(list->backends[k - 1], list->backends[k]), 0);
+            cr_assert_lt(backend_cmp_address(list->items[k - 1].backend, list->items[k].backend), 0);
     }
 }
 
@@ -392,7 +392,7 @@ static double best_ms(const struct slice **slices, size_t zones)
         double ms;
 
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-        service = service_new(&spec, slices, BIG_SLICES);
+        service = service_new(&spec, slices, BIG_SLICES, NULL);
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
         ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
         best = ms < best ? ms : best;

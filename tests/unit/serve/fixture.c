@@ -35,7 +35,7 @@ static const struct service *make_service(const struct slice *slice)
         .received_us = 7,
     };
 
-    return service_new(&spec, &slice, 1);
+    return service_new(&spec, &slice, 1, NULL);
 }
 
 const struct catalog *catalog_with_greeter(const struct catalog *base, const char *const *addresses, size_t len)

@@ -69,7 +69,7 @@ Test(serve, dumps_an_empty_list_of_streams, .timeout = 20)
     set_up(&fixture);
     dump = (struct dump_fixture){fixture.loop, NULL, 3};
     for (int i = 0; i < 3; i++) /* nobody is refused because somebody else asks too */
-        serve_dump_streams(fixture.serve, on_dump, &dump);
+        serve_dump_streams(fixture.serve, &(struct stream_filter){0}, on_dump, &dump);
     loop_run(fixture.loop);
     cr_assert_str_eq(dump.text, "{\"streams\":[]}\n");
     free(dump.text);
@@ -84,7 +84,7 @@ Test(serve, is_torn_down_with_a_dump_under_way, .timeout = 20)
     set_up(&fixture);
     dump.loop = fixture.loop;
     for (int i = 0; i < 3; i++)
-        serve_dump_streams(fixture.serve, on_dump, &dump);
+        serve_dump_streams(fixture.serve, &(struct stream_filter){0}, on_dump, &dump);
     loop_close_posts(fixture.loop);
     serve_free(fixture.serve);
     loop_free(fixture.loop);

@@ -3,6 +3,14 @@
 #include "fixture.h"
 #include "serve/topic.h"
 
+static const struct topic_client *client_in(const char *namespace_name)
+{
+    static struct topic_client client;
+
+    client.default_namespace = str_of(namespace_name);
+    return &client;
+}
+
 static const char *const one[] = {"10.0.0.1"};
 static const char *const two[] = {"10.0.0.1", "10.0.0.2"};
 
@@ -35,7 +43,7 @@ static void join(struct topic_table *table, enum topic_kind kind, const char *na
     struct err err = {0};
 
     *listener = (struct listener_fixture){.subscriber.changed = on_changed};
-    cr_assert(topic_subscribe(table, kind, str_of(name), STR("shop"), &listener->subscriber, &err), "%s", err.msg);
+    cr_assert(topic_subscribe(table, kind, str_of(name), client_in("shop"), &listener->subscriber, &err), "%s", err.msg);
 }
 
 Test(topic, is_shared_by_subscribers_of_one_name)
@@ -63,12 +71,12 @@ Test(topic, tells_subscribers_when_the_list_changes_and_only_then)
     publish(table, catalog);
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
     join(table, TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
-    version = list.subscriber.topic->version;
+    version = list.subscriber.content->version;
     catalog = catalog_with_greeter(catalog, two, 2);
     publish(table, catalog);
     cr_assert_eq(list.changes, 1);
-    cr_assert_neq(list.subscriber.topic->version, version);
-    cr_assert_eq(list.subscriber.topic->received_us, 7);
+    cr_assert_neq(list.subscriber.content->version, version);
+    cr_assert_eq(list.subscriber.content->received_us, 7);
     cr_assert_eq(cluster.changes, 0, "a Cluster does not depend on its endpoints");
     catalog = catalog_with_greeter(catalog, two, 2);
     publish(table, catalog);
@@ -86,15 +94,15 @@ Test(topic, of_an_unknown_service_is_empty_and_fills_when_it_appears)
     const struct catalog *catalog;
 
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
-    cr_assert_not_null(list.subscriber.topic->blob);
+    cr_assert_not_null(list.subscriber.content->blob);
     catalog = catalog_with_greeter(NULL, one, 1);
     publish(table, catalog);
     cr_assert_eq(list.changes, 1);
     catalog = catalog_without_greeter(catalog);
     publish(table, catalog);
     cr_assert_eq(list.changes, 2);
-    cr_assert_eq(list.subscriber.topic->received_us, 1);
-    cr_assert_not_null(list.subscriber.topic->blob);
+    cr_assert_eq(list.subscriber.content->received_us, 1);
+    cr_assert_not_null(list.subscriber.content->blob);
     topic_unsubscribe(&list.subscriber);
     catalog_unref(catalog);
     topic_table_free(table);
@@ -107,13 +115,13 @@ Test(topic, of_an_unknown_service_is_absent_where_asked_but_never_withdrawn)
     const struct catalog *catalog;
 
     join(table, TOPIC_LISTENER, "greeter.shop:8001", &listener);
-    cr_assert_null(listener.subscriber.topic->blob);
+    cr_assert_null(listener.subscriber.content->blob);
     catalog = catalog_with_greeter(NULL, one, 1);
     publish(table, catalog);
-    cr_assert_not_null(listener.subscriber.topic->blob);
+    cr_assert_not_null(listener.subscriber.content->blob);
     catalog = catalog_without_greeter(catalog);
     publish(table, catalog);
-    cr_assert_not_null(listener.subscriber.topic->blob);
+    cr_assert_not_null(listener.subscriber.content->blob);
     topic_unsubscribe(&listener.subscriber);
     catalog_unref(catalog);
     topic_table_free(table);
@@ -126,10 +134,10 @@ Test(topic, names_without_a_namespace_mean_the_clients_own)
     const struct catalog *catalog = catalog_with_greeter(NULL, one, 1);
 
     publish(table, catalog);
-    cr_assert(topic_subscribe(table, TOPIC_NATIVE, STR("greeter:8001"), STR("shop"), &ours.subscriber, NULL));
-    cr_assert(topic_subscribe(table, TOPIC_NATIVE, STR("greeter:8001"), STR("web"), &theirs.subscriber, NULL));
-    cr_assert_null(ours.subscriber.topic->problem);
-    cr_assert_str_eq(theirs.subscriber.topic->problem, "no such Service");
+    cr_assert(topic_subscribe(table, TOPIC_NATIVE, STR("greeter:8001"), client_in("shop"), &ours.subscriber, NULL));
+    cr_assert(topic_subscribe(table, TOPIC_NATIVE, STR("greeter:8001"), client_in("web"), &theirs.subscriber, NULL));
+    cr_assert_null(ours.subscriber.content->problem);
+    cr_assert_str_eq(theirs.subscriber.content->problem, "no such Service");
     topic_unsubscribe(&ours.subscriber);
     topic_unsubscribe(&theirs.subscriber);
     catalog_unref(catalog);
@@ -142,7 +150,7 @@ Test(topic, refuses_a_malformed_name_and_joins_nothing)
     struct listener_fixture listener = {.subscriber.changed = on_changed};
     struct err err = {0};
 
-    cr_assert_not(topic_subscribe(table, TOPIC_LISTENER, STR("no good:name:x"), STR("shop"), &listener.subscriber, &err));
+    cr_assert_not(topic_subscribe(table, TOPIC_LISTENER, STR("no good:name:x"), client_in("shop"), &listener.subscriber, &err));
     cr_assert_neq(err.msg[0], '\0');
     cr_assert_null(listener.subscriber.topic);
     cr_assert_eq(topic_table_len(table), 0);
@@ -156,12 +164,12 @@ Test(topic, a_listener_moves_to_the_numbered_cluster_once_its_port_resolves)
     const struct catalog *catalog;
 
     join(table, TOPIC_LISTENER, "greeter.shop:grpc", &listener);
-    cr_assert_not_null(memmem(listener.subscriber.topic->blob->bytes, listener.subscriber.topic->blob->len,
+    cr_assert_not_null(memmem(listener.subscriber.content->blob->bytes, listener.subscriber.content->blob->len,
                               "shop/greeter:grpc", strlen("shop/greeter:grpc")));
     catalog = catalog_with_greeter(NULL, one, 1);
     publish(table, catalog);
     cr_assert_eq(listener.changes, 1);
-    cr_assert_not_null(memmem(listener.subscriber.topic->blob->bytes, listener.subscriber.topic->blob->len,
+    cr_assert_not_null(memmem(listener.subscriber.content->blob->bytes, listener.subscriber.content->blob->len,
                               "shop/greeter:8001", strlen("shop/greeter:8001")));
     topic_unsubscribe(&listener.subscriber);
     catalog_unref(catalog);
@@ -173,8 +181,8 @@ Test(topic, full_names_are_shared_by_clients_of_every_namespace)
     struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
     struct listener_fixture ours = {.subscriber.changed = on_changed}, theirs = ours;
 
-    cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), STR("shop"), &ours.subscriber, NULL));
-    cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), STR("web"), &theirs.subscriber, NULL));
+    cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), client_in("shop"), &ours.subscriber, NULL));
+    cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), client_in("web"), &theirs.subscriber, NULL));
     cr_assert_eq(ours.subscriber.topic, theirs.subscriber.topic);
     topic_unsubscribe(&ours.subscriber);
     topic_unsubscribe(&theirs.subscriber);

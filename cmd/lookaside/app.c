@@ -161,6 +161,8 @@ static enum code start_source(struct app *app, struct err *err)
 {
     struct source_kube_options kube = {
         .namespaces = (const char *const *)app->options->namespaces.items,
+        .endpoints = app->options->endpoints,
+        .nodes = app->options->nodes,
     };
     enum code code;
 

@@ -11,9 +11,9 @@
 #define DURATION_MAX_MS (3600u * 1000)
 
 struct setting {
-    const char *flag; /* --flag */
-    const char *key;  /* in the config file */
-    const char *argument;
+    const char *flag;     /* --flag */
+    const char *key;      /* in the config file */
+    const char *argument; /* NULL: true or false, and true where a flag has no value */
     const char *help;
     enum code (*set)(struct options *options, struct str value, struct err *err);
     bool list; /* may be given several times; a list in the config file */
@@ -134,6 +134,22 @@ static enum code add_namespaces(struct options *options, struct str value, struc
     return code;
 }
 
+static enum code set_source(struct options *options, struct str value, struct err *err)
+{
+    options->endpoints = str_eq(value, STR("endpoints"));
+    if (!options->endpoints && !str_eq(value, STR("slices")))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected slices or endpoints");
+    return CODE_OK;
+}
+
+static enum code set_nodes(struct options *options, struct str value, struct err *err)
+{
+    options->nodes = str_eq(value, STR("true"));
+    if (!options->nodes && !str_eq(value, STR("false")))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected true or false");
+    return CODE_OK;
+}
+
 static enum code set_cluster_domain(struct options *options, struct str value, struct err *err)
 {
     /* DNS writes a full name with a dot at its end; names are compared without it. */
@@ -215,6 +231,13 @@ static const struct setting settings[] = {
      false},
     {"namespaces", "namespaces", "A,B", "watch only these namespaces (default: all)",
      add_namespaces, true},
+    {"source", "source", "slices|endpoints",
+     "read EndpointSlices, or v1 Endpoints where the cluster has none (default slices)", set_source,
+     false},
+    {"nodes", "nodes", NULL,
+     "read Nodes too, for the zone of clients that only tell their node; needs list and watch on "
+     "nodes (default false)",
+     set_nodes, false},
     {"cluster-domain", "clusterDomain", "DOMAIN",
      "suffix of full Service names (default cluster.local)", set_cluster_domain, false},
     {"default-namespace", "defaultNamespace", "NAME",
@@ -252,6 +275,8 @@ static enum code set_from_json(struct options *options, const struct setting *se
 
     if (json_type(value) == JSON_STRING)
         return setting->set(options, json_text(value), err);
+    if (json_type(value) == JSON_BOOL && !setting->argument)
+        return setting->set(options, json_bool(value) ? STR("true") : STR("false"), err);
     if (json_type(value) == JSON_NUMBER && !is_whole(json_number(value)))
         return fail(err, CODE_INVALID_ARGUMENT, "expected a whole number, found %g",
                     json_number(value));
@@ -259,7 +284,8 @@ static enum code set_from_json(struct options *options, const struct setting *se
         snprintf(number, sizeof(number), "%.0f", json_number(value));
         return setting->set(options, str_of(number), err);
     }
-    return fail(err, CODE_INVALID_ARGUMENT, "expected a text%s, found %s",
+    return fail(err, CODE_INVALID_ARGUMENT, "expected %s%s, found %s",
+                setting->argument ? "a text" : "true or false",
                 setting->list ? " or a list of texts" : "", json_type_name(json_type(value)));
 }
 
@@ -363,7 +389,8 @@ static void print_help(void)
            "Without either, objects come from the API server of the pod it runs in.\n\n",
            LOOKASIDE_VERSION);
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
-        printf("  --%s %s\n        %s\n", settings[i].flag, settings[i].argument, settings[i].help);
+        printf("  --%s%s%s\n        %s\n", settings[i].flag, settings[i].argument ? " " : "",
+               settings[i].argument ? settings[i].argument : "", settings[i].help);
     printf("  --config FILE\n        YAML with the same settings; flags win. Keys:");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         printf(" %s", settings[i].key);
@@ -378,9 +405,9 @@ static const struct setting *find_flag(struct str name)
     return NULL;
 }
 
-/* Splits "--name=value" or takes the next argument. */
-static enum code flag_value(int argc, char **argv, int *index, struct str *name, struct str *value,
-                            struct err *err)
+/* Splits "--name=value" or, unless the flag is a switch, takes the next argument. */
+static enum code flag_value(int argc, char **argv, int *index, bool is_switch, struct str *name,
+                            struct str *value, struct err *err)
 {
     struct str rest = str_of(argv[*index] + 2);
 
@@ -390,6 +417,9 @@ static enum code flag_value(int argc, char **argv, int *index, struct str *name,
         return CODE_OK;
     }
     *name = rest;
+    *value = STR("true");
+    if (is_switch)
+        return CODE_OK;
     if (*index + 1 >= argc)
         return fail(err, CODE_INVALID_ARGUMENT, "flag --%" STR_FMT " needs a value", STR_ARG(rest));
     *value = str_of(argv[++*index]);
@@ -410,7 +440,7 @@ static enum code parse_flag(int argc, char **argv, int *index, struct options *o
     setting = find_flag(name);
     if (!setting && !str_eq(name, STR("config")))
         return fail(err, CODE_INVALID_ARGUMENT, "unknown flag --%" STR_FMT, STR_ARG(name));
-    code = flag_value(argc, argv, index, &name, &value, err);
+    code = flag_value(argc, argv, index, setting && !setting->argument, &name, &value, err);
     if (code != CODE_OK)
         return code;
     if (!setting) {
@@ -443,6 +473,13 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->namespaces.len && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--namespaces and --directory exclude each other: a directory is read whole");
+    if (options->endpoints && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--source endpoints and --directory exclude each other: a directory is read "
+                    "for EndpointSlices");
+    if (options->nodes && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--nodes and --directory exclude each other: a directory is read whole");
     return CODE_OK;
 }
 

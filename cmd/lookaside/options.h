@@ -27,6 +27,8 @@ struct options {
     char *admin;             /* default :18080 */
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
+    bool endpoints; /* --source endpoints */
+    bool nodes;
     char *cluster_domain;    /* default cluster.local */
     char *default_namespace; /* default: the kubeconfig's, else "default" */
     enum unknown_names unknown_names;

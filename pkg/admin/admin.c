@@ -80,10 +80,74 @@ static const struct admin_route *find_route(const struct admin *admin, const cha
     return NULL;
 }
 
+static bool is_post(const struct admin_route *route)
+{
+    return strcmp(route->method, "POST") == 0;
+}
+
 static bool method_fits(const struct admin_route *route, const char *method)
 {
-    return strcmp(route->method, method) == 0 ||
-           (strcmp(route->method, "GET") == 0 && strcmp(method, "HEAD") == 0);
+    return strcmp(route->method, method) == 0 || (!is_post(route) && strcmp(method, "HEAD") == 0);
+}
+
+static enum MHD_Result answer_wrong_method(struct MHD_Connection *connection,
+                                           const struct admin_route *route)
+{
+    bool post = is_post(route);
+    struct MHD_Response *response = make_response(
+        "text/plain; charset=utf-8", post ? STR("it changes something: only POST is allowed here\n")
+                                          : STR("only GET is allowed here\n"));
+    enum MHD_Result result;
+
+    MHD_add_response_header(response, "Allow", post ? "POST" : "GET, HEAD");
+    result = MHD_queue_response(connection, MHD_HTTP_METHOD_NOT_ALLOWED, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* What is wrong with a request's query, if anything. */
+struct query_check {
+    struct MHD_Connection *connection;
+    size_t len;
+    const char *fault;
+};
+
+static enum MHD_Result check_argument(void *ctx, enum MHD_ValueKind kind, const char *key,
+                                      size_t key_len, const char *value, size_t len)
+{
+    struct query_check *check = ctx;
+    const char *first;
+
+    if (++check->len > ADMIN_ARGUMENTS_MAX)
+        check->fault = "the query has too many arguments\n";
+    else if (len > ADMIN_ARGUMENT_MAX)
+        check->fault = "an argument of the query is too long\n";
+    else if (strlen(key) != key_len || (value && strlen(value) != len))
+        check->fault = "the query holds a NUL byte\n";
+    else if (!MHD_lookup_connection_value_n(check->connection, kind, key, key_len, &first, NULL) ||
+             first != value)
+        check->fault = "the query names an argument twice\n";
+    return check->fault ? MHD_NO : MHD_YES;
+}
+
+/* NULL: nothing. */
+static const char *query_fault(struct MHD_Connection *connection)
+{
+    struct query_check check = {.connection = connection};
+
+    MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, check_argument, &check);
+    return check.fault;
+}
+
+/* Why this client may not have it; NULL: it may. */
+static const char *refuse(struct MHD_Connection *connection, const struct admin_route *route)
+{
+    if ((route->local_only || is_post(route)) && !is_local(connection))
+        return "only clients on loopback or a unix socket may do this; use kubectl port-forward\n";
+    if (is_post(route) &&
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
+        return "web pages may not do this\n";
+    return NULL;
 }
 
 static enum MHD_Result answer_index(struct admin *admin, struct MHD_Connection *connection)
@@ -95,7 +159,9 @@ static enum MHD_Result answer_index(struct admin *admin, struct MHD_Connection *
     for (size_t i = 0; i < admin->routes_len; i++)
         buf_printf(&text, "%-5s %-18s %s%s\n", admin->routes[i].method, admin->routes[i].path,
                    admin->routes[i].help,
-                   admin->routes[i].local_only ? " (local clients only)" : "");
+                   admin->routes[i].local_only || is_post(&admin->routes[i])
+                       ? " (local clients only)"
+                       : "");
     result = answer(connection, MHD_HTTP_OK, buf_cstr(&text));
     buf_done(&text);
     return result;
@@ -139,6 +205,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 {
     struct admin *admin = ctx;
     const struct admin_route *route = find_route(admin, url);
+    const char *refusal, *fault;
 
     if (!*request_state) {
         *request_state = &first_call;
@@ -155,11 +222,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     if (!route)
         return answer(connection, MHD_HTTP_NOT_FOUND, "no such page; see /\n");
     if (!method_fits(route, method))
-        return answer(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed here\n");
-    if (route->local_only && !is_local(connection))
-        return answer(connection, MHD_HTTP_FORBIDDEN,
-                      "only clients on loopback or a unix socket may see this; "
-                      "use kubectl port-forward\n");
+        return answer_wrong_method(connection, route);
+    refusal = refuse(connection, route);
+    if (refusal)
+        return answer(connection, MHD_HTTP_FORBIDDEN, refusal);
+    fault = query_fault(connection);
+    if (fault)
+        return answer(connection, MHD_HTTP_BAD_REQUEST, fault);
     return start(admin, connection, route, request_state);
 }
 
@@ -174,6 +243,11 @@ static void on_request_over(void *ctx unused_arg, struct MHD_Connection *connect
     if (request->response)
         MHD_destroy_response(request->response);
     free(request);
+}
+
+const char *admin_argument(struct admin_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
 }
 
 void admin_reply(struct admin_request *request, unsigned status, const char *content_type,

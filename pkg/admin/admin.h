@@ -2,11 +2,13 @@
  * The admin port: health, readiness, metrics and dumps over HTTP/1.1.
  *
  * A route may be local_only: it answers only clients on loopback or a unix socket (kubectl
- * port-forward reaches them), 403 to others.
+ * port-forward reaches them), 403 to others. POST routes, which change something, always are, and
+ * refuse what a web page in an operator's browser sends (it carries an Origin).
  * Threads: everything on the loop given.
  * Limits:  ADMIN_CONNECTIONS_MAX connections, ADMIN_CONNECTIONS_PER_IP_MAX of one address, so that
  *          nobody locks the kubelet out; ADMIN_IDLE_S seconds idle, also between two requests and
- *          inside one. Bodies of requests are discarded.
+ *          inside one. Bodies of requests are discarded. A query has at most ADMIN_ARGUMENTS_MAX
+ *          arguments of ADMIN_ARGUMENT_MAX bytes, each once, without NUL: else 400.
  */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
@@ -18,6 +20,8 @@
 #define ADMIN_CONNECTIONS_MAX 256
 #define ADMIN_CONNECTIONS_PER_IP_MAX 32
 #define ADMIN_IDLE_S 10
+#define ADMIN_ARGUMENTS_MAX 16
+#define ADMIN_ARGUMENT_MAX 1024
 
 struct admin;
 struct admin_request;
@@ -43,7 +47,8 @@ const struct address *admin_address(const struct admin *admin);
 /* Connections that passed a limit, so far. */
 uint64_t admin_refused(const struct admin *admin);
 
-/* An argument of the request's query, percent-decoded; NULL: it has none of that name. Borrowed until the reply. */
+/* An argument of the request's query, percent-decoded; NULL: it has none of that name. Borrowed
+ * until the reply. */
 const char *admin_argument(struct admin_request *request, const char *name);
 /* The body is copied. */
 void admin_reply(struct admin_request *request, unsigned status, const char *content_type,

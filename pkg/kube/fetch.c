@@ -2,6 +2,8 @@
 
 #include <curl/curl.h>
 
+#define FETCH_URL_MAX 8192
+
 static size_t on_body(char *ptr, size_t size, size_t count, void *ctx)
 {
     return buf_append(ctx, ptr, size * count) == CODE_OK ? size * count : 0;
@@ -10,6 +12,8 @@ static size_t on_body(char *ptr, size_t size, size_t count, void *ctx)
 static enum code code_of_status(long status)
 {
     switch (status) {
+    case 400:
+        return CODE_INVALID_ARGUMENT;
     case 403:
         return CODE_PERMISSION_DENIED;
     case 404:
@@ -41,11 +45,13 @@ static enum code perform(CURL *easy, const char *address, struct buf *out, struc
     return CODE_OK;
 }
 
-enum code fetch(const char *address, const char *path, struct buf *out, struct err *err)
+/* `body` NULL: GET. */
+static enum code request(const char *address, const char *path, const char *body, struct buf *out,
+                         struct err *err)
 {
     struct str unix_path = str_of(address);
     CURL *easy = curl_easy_init();
-    struct buf url = BUFFER_INIT(4096);
+    struct buf url = BUFFER_INIT(FETCH_URL_MAX);
     enum code code;
 
     if (!easy)
@@ -62,8 +68,21 @@ enum code fetch(const char *address, const char *path, struct buf *out, struct e
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)FETCH_TIMEOUT_S);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, out);
-    code = perform(easy, address, out, err);
+    if (body)
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+    code = buf_failed(&url) ? fail(err, CODE_INVALID_ARGUMENT, "the request is too long")
+                            : perform(easy, address, out, err);
     curl_easy_cleanup(easy);
     buf_done(&url);
     return code;
+}
+
+enum code fetch(const char *address, const char *path, struct buf *out, struct err *err)
+{
+    return request(address, path, NULL, out, err);
+}
+
+enum code fetch_post(const char *address, const char *path, struct buf *out, struct err *err)
+{
+    return request(address, path, "", out, err);
 }

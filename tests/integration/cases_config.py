@@ -50,6 +50,11 @@ def flags_that_are_wrong(work):
         (["--namespaces", "a", "--directory", "b"], "--namespaces and --directory exclude"),
         (["--namespaces="], "--namespaces: '' is not a namespace"),
         (["--namespaces", "a,"], "--namespaces: '' is not a namespace"),
+        (["--source", "pods"], "--source: expected slices or endpoints"),
+        (["--nodes=perhaps"], "--nodes: expected true or false"),
+        (["--nodes", "true"], "unexpected argument 'true'"),
+        (["--nodes", "--directory", "b"], "--nodes and --directory exclude"),
+        (["--source=endpoints", "--directory", "b"], "--source endpoints and --directory exclude"),
         (["--cluster-domain", "."], "--cluster-domain"),
         (["--cluster-domain", "cluster.local.."], "--cluster-domain"),
         (["stray"], "unexpected argument 'stray'"),
@@ -68,6 +73,10 @@ def config_files_that_are_wrong(work):
         ("threads: 1e99\n", "threads: expected a whole number"),
         ("namespaces: []\n", "namespaces: the list is empty"),
         ("threads: {a: 1}\n", "threads"),
+        ("threads: true\n", "threads: expected a text, found a boolean"),
+        ("nodes: 1\n", "nodes: expected true or false"),
+        ("nodes: []\n", "nodes: expected true or false, found an array"),
+        ("source: pods\n", "source: expected slices or endpoints"),
         ("listen: [':18000', 5x]\n", "listen"),
         ("[]\n", "expected settings"),
     ]
@@ -201,7 +210,7 @@ def help_and_version(work):
     done = subprocess.run([process.BUILD / "lookaside", "--help"], capture_output=True, text=True,
                           timeout=10)
     for flag in ("--kubeconfig", "--directory", "--listen", "--admin", "--threads", "--namespaces",
-                 "--config", "--log-format", "--log-level", "--unknown-names"):
+                 "--source", "--nodes", "--config", "--log-format", "--log-level", "--unknown-names"):
         assert flag in done.stdout, f"{flag} is not in --help"
 
 

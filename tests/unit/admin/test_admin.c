@@ -13,6 +13,7 @@ struct admin_fixture {
     struct admin_request *late;
     struct timer *timer;
     const char *request;
+    unsigned changes;
     char answer[4096];
 };
 
@@ -40,10 +41,30 @@ static void show_never(void *ctx unused_arg, struct admin_request *request unuse
 {
 }
 
+static void echo(void *ctx unused_arg, struct admin_request *request)
+{
+    const char *a = admin_argument(request, "a"), *b = admin_argument(request, "b");
+    struct buf text = BUFFER_INIT(4096);
+
+    buf_printf(&text, "a=%s b=%s", a ? a : "(none)", b ? b : "(none)");
+    admin_reply(request, 200, "text/plain", buf_str(&text));
+    buf_done(&text);
+}
+
+static void change(void *ctx, struct admin_request *request)
+{
+    struct admin_fixture *fixture = ctx;
+
+    fixture->changes++;
+    echo(ctx, request);
+}
+
 static const struct admin_route routes[] = {
     {"GET", "/now", "at once", false, show_now},
     {"GET", "/late", "a little later", true, show_late},
     {"GET", "/never", "not at all", true, show_never},
+    {"GET", "/echo", "its arguments", false, echo},
+    {"POST", "/change", "changes something", false, change},
 };
 
 static void set_up(struct admin_fixture *fixture)
@@ -144,6 +165,78 @@ Test(admin, says_404_405_and_an_index, .timeout = 20)
     cr_assert_not_null(strstr(fixture.answer, "HTTP/1.1 405"), "%s", fixture.answer);
     ask(&fixture, GET("/"));
     cr_assert_not_null(strstr(fixture.answer, "/late"), "%s", fixture.answer);
+    tear_down(&fixture);
+}
+
+static void expect(struct admin_fixture *fixture, const char *request, const char *status,
+                   const char *text)
+{
+    memset(fixture->answer, 0, sizeof(fixture->answer));
+    ask(fixture, request);
+    cr_assert_not_null(strstr(fixture->answer, status), "%s: %s", request, fixture->answer);
+    cr_assert_not_null(strstr(fixture->answer, text), "%s: %s", request, fixture->answer);
+}
+
+Test(admin, decodes_arguments, .timeout = 20)
+{
+    struct admin_fixture fixture;
+
+    set_up(&fixture);
+    expect(&fixture, GET("/echo?a=greeter.shop%3A8001&b=x%26y"), " 200 ",
+           "a=greeter.shop:8001 b=x&y");
+    expect(&fixture, GET("/echo?b="), " 200 ", "a=(none) b=");
+    expect(&fixture, GET("/echo?a&b"), " 200 ", "a=(none) b=(none)");
+    expect(&fixture, GET("/echo"), " 200 ", "a=(none) b=(none)");
+    expect(&fixture, GET("/echo?a=%zz%4"), " 200 ", "a=%zz%4");
+    tear_down(&fixture);
+}
+
+#define A64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define A1024 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64 A64
+
+Test(admin, refuses_queries_that_are_wrong, .timeout = 20)
+{
+    struct admin_fixture fixture;
+
+    set_up(&fixture);
+    expect(&fixture, GET("/echo?a=1&a=2"), " 400 ", "names an argument twice");
+    expect(&fixture, GET("/echo?a=x%00y"), " 400 ", "NUL");
+    expect(&fixture, GET("/echo?a%00=x"), " 400 ", "NUL");
+    expect(&fixture, GET("/echo?a=" A1024), " 200 ", "a=" A1024);
+    expect(&fixture, GET("/echo?a=" A1024 "a"), " 400 ", "too long");
+    expect(&fixture, GET("/echo?1&2&3&4&5&6&7&8&9&10&11&12&13&14&15&16"), " 200 ", "a=(none)");
+    expect(&fixture, GET("/echo?1&2&3&4&5&6&7&8&9&10&11&12&13&14&15&16&17"), " 400 ", "too many");
+    tear_down(&fixture);
+}
+
+#define POST(path, headers)                                                                        \
+    "POST " path " HTTP/1.1\r\nHost: x\r\n" headers "Content-Length: 0\r\nConnection: "            \
+                                                    "close\r\n\r\n"
+
+Test(admin, changes_by_post_only, .timeout = 20)
+{
+    struct admin_fixture fixture;
+
+    set_up(&fixture);
+    expect(&fixture, GET("/change?a=1"), " 405 ", "only POST is allowed here");
+    expect(&fixture, GET("/change?a=1"), " 405 ", "Allow: POST\r\n");
+    expect(&fixture, POST("/now", ""), " 405 ", "Allow: GET, HEAD\r\n");
+    cr_assert_eq(fixture.changes, 0);
+    expect(&fixture, POST("/change?a=1", ""), " 200 ", "a=1 b=(none)");
+    cr_assert_eq(fixture.changes, 1);
+    tear_down(&fixture);
+}
+
+/* A form or a script of some page in the operator's browser: the browser adds the page's origin. */
+Test(admin, refuses_posts_of_web_pages, .timeout = 20)
+{
+    struct admin_fixture fixture;
+
+    set_up(&fixture);
+    expect(&fixture, POST("/change", "Origin: http://evil.example\r\n"), " 403 ", "web pages");
+    expect(&fixture, POST("/change", "Origin: null\r\n"), " 403 ", "web pages");
+    expect(&fixture, POST("/change", "origin:\r\n"), " 403 ", "web pages");
+    cr_assert_eq(fixture.changes, 0);
     tear_down(&fixture);
 }
 

@@ -1,0 +1,14 @@
+/*
+ * The admin port's pages, one function each; ctx is the app.
+ *
+ * Threads: the control loop.
+ */
+#ifndef LOOKASIDE_PAGES_H
+#define LOOKASIDE_PAGES_H
+
+#include "app.h"
+
+void show_services(void *ctx, struct admin_request *request);
+void show_streams(void *ctx, struct admin_request *request);
+
+#endif

@@ -1,0 +1,152 @@
+/* What is published and who listens, for people and lookasidectl: JSON. */
+#include "base/json.h"
+#include "model/name.h"
+#include "pages.h"
+
+#define PAGE_DUMP_MAX (1024 * 1024 * 1024)
+
+/* ---- services ---- */
+
+static void put_backend(struct json_writer *writer, const struct backend *backend)
+{
+    const struct endpoint *endpoint = backend->endpoint;
+
+    json_open_object(writer, NULL);
+    json_put_str(writer, "address", endpoint->address);
+    json_put_u64(writer, "port", backend->port);
+    json_put_str(writer, "zone", endpoint->zone);
+    json_put_str(writer, "node", endpoint->node);
+    json_put_str(writer, "pod", endpoint->pod);
+    json_put_str(writer, "slice", backend->slice->name);
+    json_put_bool(writer, "draining", backend_is_draining(backend));
+    json_close_object(writer);
+}
+
+static void put_port(struct json_writer *writer, const struct service_port *port)
+{
+    json_open_object(writer, NULL);
+    json_put_u64(writer, "number", port->number);
+    json_put_str(writer, "name", port->name);
+    json_put_u64(writer, "ready", port->ready);
+    json_put_u64(writer, "draining", port->draining);
+    json_put_u64(writer, "total", port->total);
+    json_put_bool(writer, "byPlace", port->by_place);
+    json_put_bool(writer, "local", port->local);
+    json_open_array(writer, "endpoints");
+    for (size_t i = 0; i < port->list.len; i++)
+        put_backend(writer, port->list.items[i].backend);
+    json_close_array(writer);
+    json_close_object(writer);
+}
+
+static const char *service_type_name(enum service_type type)
+{
+    switch (type) {
+    case SERVICE_HEADLESS:
+        return "Headless";
+    case SERVICE_EXTERNAL_NAME:
+        return "ExternalName";
+    case SERVICE_CLUSTER_IP:
+        break;
+    }
+    return "ClusterIP";
+}
+
+/* `hold` is NULL when none is in force. */
+static void put_service(struct json_writer *writer, const struct service *service, const char *hold)
+{
+    json_open_object(writer, NULL);
+    json_put_str(writer, "namespace", service->namespace_name);
+    json_put_str(writer, "name", service->name);
+    json_put_str(writer, "type", str_of(service_type_name(service->type)));
+    json_put_u64(writer, "slices", service->slices_len);
+    if (hold)
+        json_put_str(writer, "hold", str_of(hold));
+    json_open_array(writer, "ports");
+    for (size_t i = 0; i < service->ports_len; i++)
+        put_port(writer, &service->ports[i]);
+    json_close_array(writer);
+    json_close_object(writer);
+}
+
+struct service_sort {
+    const struct service **items;
+    size_t len, cap;
+};
+
+static void collect_service(void *ctx, const struct service *service)
+{
+    struct service_sort *sort = ctx;
+
+    sort->items = xgrow(sort->items, &sort->cap, sort->len, sizeof(*sort->items));
+    sort->items[sort->len++] = service;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct service *left = *(const struct service *const *)a,
+                         *right = *(const struct service *const *)b;
+    int order = str_cmp(left->namespace_name, right->namespace_name);
+
+    return order ? order : str_cmp(left->name, right->name);
+}
+
+void show_services(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+    struct service_sort sort = {0};
+    struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
+    struct json_writer writer = json_writer(&out);
+
+    catalog_each(controller_catalog(app->controller), collect_service, &sort);
+    if (sort.len)
+        qsort(sort.items, sort.len, sizeof(*sort.items), by_name);
+    json_open_object(&writer, NULL);
+    json_open_array(&writer, "services");
+    for (size_t i = 0; i < sort.len; i++) {
+        const struct service *service = sort.items[i];
+
+        put_service(&writer, service,
+                    controller_hold(app->controller, service->namespace_name, service->name));
+    }
+    json_close_array(&writer);
+    json_close_object(&writer);
+    buf_add_char(&out, '\n');
+    admin_reply(request, buf_failed(&out) ? 500 : 200, "application/json", buf_str(&out));
+    buf_done(&out);
+    free(sort.items);
+}
+
+/* ---- streams ---- */
+
+static void on_streams(void *ctx, struct buf *json)
+{
+    if (buf_failed(json))
+        admin_reply(ctx, 507, "text/plain", STR("the dump is too large\n"));
+    else
+        admin_reply(ctx, 200, "application/json", buf_str(json));
+}
+
+/* "namespace/name"; not given: all. */
+static bool read_filter(struct admin_request *request, struct stream_filter *ret_filter)
+{
+    struct str rest = str_of(admin_argument(request, "service"));
+
+    *ret_filter = (struct stream_filter){0};
+    if (!rest.ptr)
+        return true;
+    ret_filter->namespace_name = str_cut(&rest, '/');
+    ret_filter->service = rest;
+    return name_is_label(ret_filter->namespace_name) && name_is_label(rest);
+}
+
+void show_streams(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+    struct stream_filter filter;
+
+    if (read_filter(request, &filter))
+        serve_dump_streams(app->serve, &filter, on_streams, request);
+    else
+        admin_reply(request, 400, "text/plain", STR("service: expected NAMESPACE/NAME\n"));
+}

@@ -111,7 +111,7 @@ static void on_accept(void *ctx, int fd, const struct address *peer)
 {
     struct backend *backend = ctx;
 
-    grpc_server_adopt(backend->server, fd, peer);
+    grpc_server_adopt(backend->server, fd, peer, NULL);
 }
 
 static enum code start_backend(struct program *program, const char *listen,

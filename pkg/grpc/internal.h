@@ -135,7 +135,7 @@ struct peer {
     struct wheel_entry check;
     struct buf input; /* first bytes, while sniffing */
 
-    uint64_t tally; /* the handlers' */
+    void *connection; /* the handlers' */
     uint64_t opened_us;
     uint64_t heard_us;  /* last bytes from the peer */
     uint64_t pinged_us; /* our ping is out since; 0: none */
@@ -160,7 +160,8 @@ struct peer {
     bool logged;
 };
 
-void peer_new(struct grpc_server *server, int fd, const struct address *address);
+/* Owns fd and `connection`. */
+void peer_new(struct grpc_server *server, int fd, const struct address *address, void *connection);
 /* Ends every call with `code` (or its own, if it had one) and frees the connection. */
 void peer_close(struct peer *peer, enum code code);
 /* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
@@ -209,6 +210,7 @@ struct grpc_server {
     void *ctx;
     struct grpc_limits limits;
     const char *(*healthz)(void *ctx, unsigned *ret_status);
+    void (*release)(void *connection);
     struct grpc_server_stats stats;
 
     nghttp2_session_callbacks *callbacks;
@@ -238,5 +240,7 @@ const struct rpc_method *server_find_method(const struct grpc_server *server, st
 const char *server_health(const struct grpc_server *server, unsigned *ret_status);
 /* A connection is gone. */
 void server_forget_peer(struct grpc_server *server);
+/* What it was adopted with goes too. */
+void server_release(const struct grpc_server *server, void *connection);
 
 #endif

@@ -50,6 +50,7 @@ void peer_close(struct peer *peer, enum code code)
     nghttp2_session_del(peer->session);
     conn_free(peer->conn);
     buf_done(&peer->input);
+    server_release(server, peer->connection);
     free(peer);
     server_forget_peer(server);
 }
@@ -364,13 +365,14 @@ static void init_lists(struct peer *peer)
     list_init(&peer->closed);
 }
 
-void peer_new(struct grpc_server *server, int fd, const struct address *address)
+void peer_new(struct grpc_server *server, int fd, const struct address *address, void *connection)
 {
     static const struct conn_handler handler = {on_data, on_drained, on_closed};
     struct peer *peer = xcalloc(1, sizeof(*peer));
     struct err err = {0};
 
     peer->server = server;
+    peer->connection = connection;
     peer->opened_us = loop_now_us(server->loop);
     peer->heard_us = peer->opened_us;
     init_lists(peer);
@@ -379,6 +381,7 @@ void peer_new(struct grpc_server *server, int fd, const struct address *address)
     if (conn_new(server->loop, fd, address, &handler, peer, &peer->conn, &err) != CODE_OK) {
         log_warn(LOG_GRPC, "cannot serve a connection", KV_ERR(&err));
         free(peer);
+        server_release(server, connection);
         return;
     }
     list_append(&server->peers, &peer->link);

@@ -281,9 +281,9 @@ const struct address *rpc_peer(const struct rpc *rpc)
     return conn_peer(rpc->peer->conn);
 }
 
-uint64_t *rpc_connection_tally(const struct rpc *rpc)
+void *rpc_connection(const struct rpc *rpc)
 {
-    return &rpc->peer->tally;
+    return rpc->peer->connection;
 }
 
 uint64_t rpc_id(const struct rpc *rpc)

@@ -76,8 +76,8 @@ void *rpc_state(const struct rpc *rpc);
 /* The `ctx` of struct grpc_server_options. */
 void *rpc_server_ctx(const struct rpc *rpc);
 const struct address *rpc_peer(const struct rpc *rpc);
-/* A number of the handlers' own, shared by all calls of the connection: 0 at first. */
-uint64_t *rpc_connection_tally(const struct rpc *rpc);
+/* What the connection was adopted with: the handlers' own, shared by all its calls. */
+void *rpc_connection(const struct rpc *rpc);
 /* Unique in the process, for dumps. */
 uint64_t rpc_id(const struct rpc *rpc);
 uint64_t rpc_opened_us(const struct rpc *rpc);

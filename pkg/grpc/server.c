@@ -124,6 +124,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->ctx = options->ctx;
     server->limits = options->limits;
     server->healthz = options->healthz;
+    server->release = options->release;
     server->next_id = first_id();
     fill_limits(&server->limits);
     list_init(&server->peers);
@@ -159,14 +160,22 @@ void grpc_server_free(struct grpc_server *server)
     free(server);
 }
 
-void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer)
+void server_release(const struct grpc_server *server, void *connection)
+{
+    if (server->release && connection)
+        server->release(connection);
+}
+
+void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer,
+                       void *connection)
 {
     if (counter_get(&server->stats.connections) >= server->limits.connections) {
         counter_add(&server->stats.limit_hits, 1);
         close(fd);
+        server_release(server, connection);
         return;
     }
-    peer_new(server, fd, peer);
+    peer_new(server, fd, peer, connection);
 }
 
 /* ---- lookups ---- */

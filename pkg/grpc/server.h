@@ -66,6 +66,8 @@ struct grpc_server_options {
     /* The answer to GET /healthz: an HTTP status and a short text with a static lifetime. NULL:
      * always 200 "ok". */
     const char *(*healthz)(void *ctx, unsigned *ret_status);
+    /* Frees what a connection was adopted with, once it is gone. NULL: nothing to free. */
+    void (*release)(void *connection);
     /* How many calls there are, for the acceptor's choice of a loop, is in stats.calls. */
 };
 
@@ -73,8 +75,10 @@ enum code grpc_server_new(const struct grpc_server_options *options,
                           struct grpc_server **ret_server, struct err *err) must_check;
 /* Closes everything that is left, hard. Not inside a handler's callbacks; NULL is fine. */
 void grpc_server_free(struct grpc_server *server);
-/* A new connection; owns fd. */
-void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer);
+/* A new connection; owns fd, and `connection`: whatever the handlers keep about it, for
+ * rpc_connection(); may be NULL. */
+void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer,
+                       void *connection);
 /* Graceful: GOAWAY on every connection, staggered over `spread_ms`; calls whose handler has
  * on_pull end with status OK, the others finish by themselves; `on_drained` (from the loop) when
  * no connection is left. After `deadline_ms` what is left is closed hard. Once per server. */

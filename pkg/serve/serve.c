@@ -17,11 +17,15 @@ static void on_accept(void *ctx, int fd, const struct address *peer)
 {
     struct serve *serve = ctx;
     struct worker *least = serve->workers[0];
+    struct place place = {0};
 
+    if (serve->options.place_of_peer &&
+        !serve->options.place_of_peer(serve->options.place_ctx, peer, &place))
+        place = (struct place){0};
     for (unsigned i = 1; i < serve->options.threads; i++)
         if (worker_load(serve->workers[i]) < worker_load(least))
             least = serve->workers[i];
-    worker_adopt(least, fd, peer);
+    worker_adopt(least, fd, peer, &place);
 }
 
 enum code serve_listen(struct serve *serve, const struct address *address, struct err *err)

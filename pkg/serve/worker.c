@@ -83,18 +83,26 @@ void change_age_written(struct change_age *age, struct worker *worker)
 
 /* ---- limits ---- */
 
+/* What is kept of a connection besides its calls. */
+struct connection {
+    uint64_t subscriptions;
+    struct place place; /* its text lies behind the struct */
+};
+
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change)
 {
-    uint64_t *connection = rpc_connection_tally(rpc);
+    struct connection *connection = rpc_connection(rpc);
 
-    *connection += (uint64_t)change;
+    connection->subscriptions += (uint64_t)change;
     counter_add(&worker->stats.subscriptions, (uint64_t)change);
 }
 
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
                                      struct err *err)
 {
-    if (*rpc_connection_tally(rpc) > CONNECTION_SUBSCRIPTIONS_MAX)
+    const struct connection *connection = rpc_connection(rpc);
+
+    if (connection->subscriptions > CONNECTION_SUBSCRIPTIONS_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one connection",
                     CONNECTION_SUBSCRIPTIONS_MAX);
     if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
@@ -119,27 +127,61 @@ struct handover {
     struct worker *worker;
     int fd;
     struct address peer;
+    struct connection *connection;
 };
+
+static struct str put_text(char **at, struct str text)
+{
+    struct str copy = str_make(*at, text.len);
+
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return copy;
+}
+
+static struct connection *connection_new(const struct place *place)
+{
+    struct connection *connection =
+        xmalloc(sizeof(*connection) + place->zone.len + place->node.len);
+    char *at = (char *)(connection + 1);
+
+    *connection = (struct connection){0};
+    connection->place.zone = put_text(&at, place->zone);
+    connection->place.node = put_text(&at, place->node);
+    return connection;
+}
+
+struct place worker_peer_place(const struct rpc *rpc)
+{
+    const struct connection *connection = rpc_connection(rpc);
+
+    return connection->place;
+}
 
 static void on_handover(void *ctx)
 {
     struct handover *handover = ctx;
 
     counter_add(&handover->worker->arrived, 1);
-    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer);
+    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer,
+                      handover->connection);
     free(handover);
 }
 
-void worker_adopt(struct worker *worker, int fd, const struct address *peer)
+void worker_adopt(struct worker *worker, int fd, const struct address *peer,
+                  const struct place *place)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
 
     handover->worker = worker;
     handover->fd = fd;
     handover->peer = *peer;
+    handover->connection = connection_new(place);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);
+        free(handover->connection);
         free(handover);
     }
 }
@@ -203,6 +245,7 @@ static enum code worker_start(struct worker *worker, struct err *err)
         .ctx = worker,
         .limits = worker->options.limits,
         .healthz = healthz,
+        .release = free,
     };
     struct latest_options mailbox = {on_catalog, worker, release_catalog};
     char name[16];

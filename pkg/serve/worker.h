@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/metric.h"
 #include "grpc/server.h"
+#include "model/place.h"
 #include "protocol/request.h"
 #include "serve/topic.h"
 
@@ -69,8 +70,9 @@ void worker_free(struct worker *worker);
 
 /* Takes over one reference. */
 void worker_publish(struct worker *worker, const struct catalog *catalog);
-/* Owns fd. */
-void worker_adopt(struct worker *worker, int fd, const struct address *peer);
+/* Owns fd. `place` (borrowed during the call) is where the peer's address is known to be. */
+void worker_adopt(struct worker *worker, int fd, const struct address *peer,
+                  const struct place *place);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);
 /* Runs fn(ctx, worker) on the worker's loop. */
@@ -78,6 +80,8 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
+/* Where the client's address is known to be; its text lives as long as the connection. */
+struct place worker_peer_place(const struct rpc *rpc);
 /* A subscription of `rpc`'s connection came (+1) or went (-1). */
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */

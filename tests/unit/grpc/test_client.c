@@ -38,7 +38,7 @@ static const struct grpc_call_handler handler = {on_message, on_end};
 
 static void on_accept(void *ctx unused_arg, int fd, const struct address *peer)
 {
-    grpc_server_adopt(world.server, fd, peer);
+    grpc_server_adopt(world.server, fd, peer, NULL);
 }
 
 static void start(void)

@@ -247,7 +247,8 @@ Test(rpc, a_message_of_thousands_of_pieces_is_whole)
     static const struct rpc_handler handler = {on_nothing, on_no_message, NULL,
                                                pull_many,  NULL,          on_no_close};
     static const struct rpc_method method = {STR_INIT("/many"), &handler};
-    struct grpc_server_options options = {.methods = &method, .methods_len = 1};
+    struct grpc_server_options options = {
+        .methods = &method, .methods_len = 1, .release = world_release};
     struct err err = {0};
     struct buf data;
     size_t at = MESSAGE_PREFIX_SIZE;

@@ -15,8 +15,15 @@ struct world world;
 
 /* ---- the methods ---- */
 
+void world_release(void *connection)
+{
+    cr_assert_eq(connection, &world);
+    world.released++;
+}
+
 static void on_open(struct rpc *rpc)
 {
+    cr_assert(!rpc_connection(rpc) || rpc_connection(rpc) == &world);
     world.opens++;
     world.rpc = rpc;
 }
@@ -106,6 +113,7 @@ void world_start(void)
     struct grpc_server_options options = {.methods = methods,
                                           .methods_len = ARRAY_LEN(methods),
                                           .ctx = &world,
+                                          .release = world_release,
                                           .limits = world.limits};
 
     buf_init(&world.message, RPC_MESSAGE_MAX);
@@ -126,6 +134,7 @@ void world_stop(void)
     buf_done(&world.message);
     buf_done(&world.order);
     cr_assert_eq(world.opens, world.closes, "every call is closed once");
+    cr_assert_eq(world.adopted, world.released, "so is every connection");
 }
 
 bool world_until(bool (*done)(void *ctx), void *ctx)
@@ -170,7 +179,8 @@ void raw_open(struct raw *raw)
     buf_init(&raw->in, 64 * 1024 * 1024);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     raw->fd = pair[0];
-    grpc_server_adopt(world.server, pair[1], &peer);
+    world.adopted++;
+    grpc_server_adopt(world.server, pair[1], &peer, &world);
 }
 
 void raw_close(struct raw *raw)

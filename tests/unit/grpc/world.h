@@ -23,6 +23,8 @@ struct world {
     struct grpc_server *server;
     struct grpc_limits limits; /* set before world_start() */
 
+    unsigned adopted;  /* connections of raw_open() */
+    unsigned released; /* of these, what they were adopted with */
     unsigned opens;
     unsigned closes;
     enum code closed; /* of the last on_close */
@@ -43,6 +45,8 @@ extern struct world world;
 
 void world_start(void);
 void world_stop(void);
+/* What the server is to call with what a connection was adopted with. */
+void world_release(void *connection);
 /* Turns the loop until `done` (or for good, WAIT_MS); what `done` said last. */
 bool world_until(bool (*done)(void *ctx), void *ctx);
 /* Turns the loop while it has something to do. */

@@ -20,6 +20,22 @@ static struct claim *find_or_add(struct claims *claims, const char *key)
     return claim;
 }
 
+/* Where a claimant of that name is, or belongs. */
+static size_t place_of(const struct claim *claim, const char *name)
+{
+    size_t low = 0, high = claim->len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(claim->by[middle]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static void claim_free(struct claims *claims, struct claim *claim)
 {
     HASH_DELETE(hh, claims->table, claim);
@@ -31,10 +47,8 @@ static void claim_free(struct claims *claims, struct claim *claim)
 bool claims_add(struct claims *claims, const char *key, struct claimant *by)
 {
     struct claim *claim = find_or_add(claims, key);
-    size_t at = 0;
+    size_t at = place_of(claim, by->name);
 
-    while (at < claim->len && strcmp(claim->by[at]->name, by->name) < 0)
-        at++;
     if (at < claim->len && claim->by[at] == by)
         return at == 0;
     claim->by = xgrow(claim->by, &claim->cap, claim->len, sizeof(*claim->by));
@@ -48,12 +62,10 @@ bool claims_drop(struct claims *claims, const char *key, struct claimant *by,
                  struct claimant **ret_heir)
 {
     struct claim *claim = find(claims, key);
-    size_t at = 0;
+    size_t at = claim ? place_of(claim, by->name) : 0;
 
     *ret_heir = NULL;
-    while (claim && at < claim->len && claim->by[at] != by)
-        at++;
-    if (!claim || at == claim->len)
+    if (!claim || at == claim->len || claim->by[at] != by)
         return false;
     memmove(claim->by + at, claim->by + at + 1, (claim->len - at - 1) * sizeof(*claim->by));
     if (--claim->len == 0)

@@ -1,46 +1,15 @@
-#include "controller/folder.h"
+#include "controller/folder_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <sys/stat.h>
+#include <fcntl.h>
 
 #include "base/log.h"
-#include "controller/claims.h"
 
-/* Equal stamps: nobody wrote to the file in between. */
-struct stamp {
-    struct timespec modified, changed;
-    off_t size;
-    ino_t inode;
-    dev_t device;
-};
-
-struct file {
-    struct claimant claimant; /* its name */
-    char *name;
-    struct stamp stamp; /* of what was read last, well-formed or not */
-    bool seen;          /* in the look that goes on */
-    bool again;         /* to be read whatever the stamp says */
-    bool check;         /* its objects may be another file's: look and say */
-    bool bad;
-    uint64_t missing_us; /* since when it is gone; 0: it is not */
-    uint64_t busy_us;    /* when somebody wrote to it last and has not closed it; 0: nobody */
-    size_t ignored;
-    char **keys; /* objects that it gave */
-    size_t keys_len;
-};
-
-struct folder {
-    char *path;
-    struct folder_sink sink;
-    struct file **files; /* sorted by name */
-    size_t len, cap;
-    struct claims claims;
-    uint64_t again_us;    /* when to look again; 0: no need */
-    struct manifest said; /* kinds that were named in the log already: `ignored` only */
-    bool crowded;         /* more files than the limit; said once */
-    struct folder_stats stats;
-};
+/* A mounted ConfigMap: the files are links into the folder that this link names, and an update swaps
+ * this link alone. */
+#define SWAPPED_LINK "..data"
+#define SWAPS_MAX 4
 
 bool folder_reads(const char *name)
 {
@@ -82,13 +51,6 @@ static struct file *get_file(struct folder *folder, const char *name)
 
     if (found)
         return folder->files[at];
-    if (folder->len == FOLDER_FILES_MAX) {
-        if (!folder->crowded)
-            log_error(LOG_CONTROLLER, "too many manifests: some are left out",
-                      KV_STR("folder", folder->path), KV_U64("limit", FOLDER_FILES_MAX));
-        folder->crowded = true;
-        return NULL;
-    }
     file = xcalloc(1, sizeof(*file));
     file->name = xstrdup(name);
     file->claimant.name = file->name;
@@ -101,239 +63,226 @@ static struct file *get_file(struct folder *folder, const char *name)
     return file;
 }
 
-static void free_keys(char **keys, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        free(keys[i]);
-    free(keys);
-}
-
+/* Its objects must be dropped, or the folder's claims done. */
 static void file_free(struct file *file)
 {
-    free_keys(file->keys, file->keys_len);
+    for (size_t i = 0; i < file->keys_len; i++)
+        free(file->keys[i]);
+    free(file->keys);
     free(file->name);
     free(file);
 }
 
-static struct file *file_of(struct claimant *claimant)
+/* ---- waiting ---- */
+
+static void look_again_at(struct folder *folder, uint64_t when_us)
 {
-    return claimant ? container_of(claimant, struct file, claimant) : NULL;
+    if (folder->again_us == 0 || when_us < folder->again_us)
+        folder->again_us = when_us;
 }
-
-/* ---- objects ---- */
-
-/* The file no longer has the object: it goes to the next file that has it, or away. */
-static void drop_key(struct folder *folder, struct file *file, const char *key)
-{
-    struct claimant *heir;
-    struct json *tombstone;
-
-    if (!claims_drop(&folder->claims, key, &file->claimant, &heir))
-        return;
-    if (heir) {
-        file_of(heir)->again = true;
-        return;
-    }
-    tombstone = manifest_tombstone(key);
-    folder->sink.remove(folder->sink.ctx, manifest_key_kind(key), tombstone);
-    json_free(tombstone);
-}
-
-static bool has_key(char *const *keys, size_t len, const char *key)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (strcmp(keys[i], key) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int cmp_key(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool sorted_has(char *const *keys, size_t len, const char *key)
-{
-    return len > 0 && bsearch(&key, keys, len, sizeof(*keys), cmp_key) != NULL;
-}
-
-static void say_twice(const struct folder *folder, const char *key, const char *used,
-                      const char *unused)
-{
-    log_warn(LOG_CONTROLLER, "an object stands in two files: the first file's is used",
-             KV_STR("folder", folder->path), KV_STR("object", key), KV_STR("used", used),
-             KV_STR("unused", unused));
-}
-
-static void give_object(struct folder *folder, struct file *file,
-                        const struct manifest_object *object)
-{
-    struct claimant *before = claims_owner(&folder->claims, object->key);
-
-    if (claims_add(&folder->claims, object->key, &file->claimant))
-        folder->sink.upsert(folder->sink.ctx, object->kind, object->json, file->name, object->line);
-    else
-        file->check = true;
-    if (before && before != &file->claimant)
-        file_of(before)->check = true;
-}
-
-/* Takes the manifest's keys; of twins in one file the first counts. */
-static void give_objects(struct folder *folder, struct file *file, struct manifest *manifest)
-{
-    char **keys = xcalloc(manifest->len + 1, sizeof(*keys));
-    struct claims own = {0};
-    size_t len = 0;
-
-    for (size_t i = 0; i < manifest->len; i++) {
-        struct manifest_object *object = &manifest->objects[i];
-
-        if (claims_owner(&own, object->key)) {
-            say_twice(folder, object->key, file->name, file->name);
-            continue;
-        }
-        (void)claims_add(&own, object->key, &file->claimant);
-        give_object(folder, file, object);
-        keys[len++] = TAKE(object->key);
-    }
-    claims_done(&own);
-    if (len > 0)
-        qsort(keys, len, sizeof(*keys), cmp_key);
-    for (size_t i = 0; i < file->keys_len; i++) {
-        if (!sorted_has(keys, len, file->keys[i]))
-            drop_key(folder, file, file->keys[i]);
-    }
-    free_keys(file->keys, file->keys_len);
-    file->keys = keys;
-    file->keys_len = len;
-}
-
-static void say_ignored(struct folder *folder, struct file *file, const struct manifest *manifest)
-{
-    struct manifest *said = &folder->said;
-
-    file->ignored = manifest->ignored_objects;
-    for (size_t i = 0; i < manifest->ignored_len; i++) {
-        if (has_key(said->ignored, said->ignored_len, manifest->ignored[i]) ||
-            said->ignored_len == MANIFEST_IGNORED_MAX)
-            continue;
-        said->ignored =
-            xgrow(said->ignored, &said->ignored_cap, said->ignored_len, sizeof(*said->ignored));
-        said->ignored[said->ignored_len++] = xstrdup(manifest->ignored[i]);
-        log_info(LOG_CONTROLLER, "objects of this kind are not read",
-                 KV_STR("kind", manifest->ignored[i]), KV_STR("file", file->name));
-    }
-}
-
-/* ---- reading ---- */
-
-static struct stamp stamp_of(const struct stat *info)
-{
-    return (struct stamp){info->st_mtim, info->st_ctim, info->st_size, info->st_ino, info->st_dev};
-}
-
-static bool stamp_equal(const struct stamp *a, const struct stamp *b)
-{
-    return a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec &&
-           a->size == b->size && a->inode == b->inode && a->device == b->device;
-}
-
-static void read_file(struct folder *folder, int dir, struct file *file)
-{
-    struct manifest manifest = {0};
-    struct err err = {0};
-    enum code code = manifest_read(dir, file->name, &manifest, &err);
-
-    counter_add(&folder->stats.reads, 1);
-    file->again = false;
-    file->bad = code != CODE_OK && code != CODE_NOT_FOUND; /* gone: the next look sees it */
-    if (file->bad)
-        log_warn(LOG_CONTROLLER,
-                 file->keys_len > 0 ? "bad manifest: what it gave before stays"
-                                    : "bad manifest: skipped",
-                 KV_STR("folder", folder->path), KV_STR("file", file->name), KV_ERR(&err));
-    if (code == CODE_OK) {
-        say_ignored(folder, file, &manifest);
-        give_objects(folder, file, &manifest);
-    }
-    manifest_done(&manifest);
-}
-
-/* ---- a look ---- */
 
 /* True while `*since_us` is younger than `grace_us`; starts it. Then the folder wants another look. */
-static bool in_grace(struct folder *folder, uint64_t *since_us, uint64_t grace_us, uint64_t now_us)
+static bool in_grace(struct folder *folder, uint64_t *since_us, uint64_t grace_us)
 {
     if (*since_us == 0)
-        *since_us = now_us;
-    if (now_us - *since_us >= grace_us)
+        *since_us = folder->now_us;
+    if (folder->now_us - *since_us >= grace_us)
         return false;
-    if (folder->again_us == 0 || *since_us + grace_us < folder->again_us)
-        folder->again_us = *since_us + grace_us;
+    look_again_at(folder, *since_us + grace_us);
     return true;
 }
 
-static void look_at(struct folder *folder, int dir, const char *name, uint64_t now_us)
+static bool is_link(int dir, const char *name)
+{
+    struct stat info;
+
+    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode);
+}
+
+/* Whether what is in the file is all that its writer meant to write. Where no event tells, a link that
+ * leads to another file now is believed at once, as is all that was there before us. */
+static bool is_complete(struct folder *folder, int dir, struct file *file,
+                        const struct stamp *stamp)
+{
+    if (file->busy_us != 0)
+        return !in_grace(folder, &file->busy_us, FOLDER_WRITER_GRACE_US);
+    if (file->told || counter_get(&folder->stats.looks) == 0 || stamp_equal(stamp, &file->stamp))
+        return true;
+    if (!stamp_same_file(stamp, &file->stamp) && is_link(dir, file->name))
+        return true;
+    if (!stamp_equal(stamp, &file->latest))
+        file->latest_us = 0;
+    file->latest = *stamp;
+    return !in_grace(folder, &file->latest_us, FOLDER_QUIET_US);
+}
+
+/* ---- what is there ---- */
+
+static void say_bad(const struct folder *folder, const struct file *file, const struct err *err)
+{
+    log_warn(LOG_CONTROLLER,
+             file->keys_len > 0 ? "bad manifest: what it gave before stays"
+                                : "bad manifest: skipped",
+             KV_STR("folder", folder->path), KV_STR("file", file->name), KV_ERR(err));
+}
+
+/* It cannot be opened: tried again when that changes. */
+static void refuse(struct folder *folder, struct file *file, const char *cause)
+{
+    struct err err = {0};
+
+    file->stamp = (struct stamp){0};
+    file->bad = true;
+    if (strncmp(file->cause, cause, sizeof(file->cause) - 1) == 0)
+        return;
+    snprintf(file->cause, sizeof(file->cause), "%s", cause);
+    (void)fail(&err, CODE_INVALID_ARGUMENT, "cannot open: %s", cause);
+    say_bad(folder, file, &err);
+}
+
+static void look_at_unreachable(struct folder *folder, int dir, const char *name, int error)
+{
+    bool dangling = error == ENOENT && is_link(dir, name);
+    struct file *file;
+
+    if (error == ENOENT && !dangling)
+        return; /* gone since the folder was listed */
+    file = get_file(folder, name);
+    file->seen = true;
+    if (!dangling)
+        refuse(folder, file, strerror(error));
+    else if (!in_grace(folder, &file->missing_us, FOLDER_MISSING_GRACE_US))
+        refuse(folder, file, "a link that leads nowhere");
+}
+
+static void look_at(struct folder *folder, int dir, const char *name)
 {
     struct file *file;
     struct stat info;
     struct stamp stamp;
 
-    if (!folder_reads(name) || fstatat(dir, name, &info, 0) < 0)
+    if (!folder_reads(name))
         return;
+    if (fstatat(dir, name, &info, 0) < 0) {
+        look_at_unreachable(folder, dir, name, errno);
+        return;
+    }
     file = get_file(folder, name);
-    if (!file)
-        return;
     file->seen = true;
     file->missing_us = 0;
-    stamp = stamp_of(&info);
-    if (!file->again && stamp_equal(&stamp, &file->stamp))
+    if (!S_ISREG(info.st_mode)) {
+        refuse(folder, file, "not a regular file");
         return;
-    /* Not read yet: its stamp still differs when the next look comes. */
-    file->again =
-        file->busy_us == 0 || !in_grace(folder, &file->busy_us, FOLDER_WRITER_GRACE_US, now_us);
-    if (file->again)
-        file->stamp = stamp;
+    }
+    stamp = stamp_of(&info);
+    if ((!file->again && stamp_equal(&stamp, &file->stamp)) ||
+        !is_complete(folder, dir, file, &stamp))
+        return;
+    file->stamp = stamp;
+    file->due = true;
 }
 
-/* Not only not listed: a rename while the folder is read can hide the new file. */
-static bool is_gone(struct folder *folder, int dir, struct file *file, uint64_t now_us)
+/* ---- what is gone ---- */
+
+static size_t count_missing(const struct folder *folder)
 {
-    if (!file->seen)
-        look_at(folder, dir, file->name, now_us);
-    return !file->seen && !in_grace(folder, &file->missing_us, FOLDER_MISSING_GRACE_US, now_us);
+    size_t missing = 0;
+
+    for (size_t i = 0; i < folder->len; i++)
+        missing += !folder->files[i]->seen;
+    return missing;
 }
 
-static void forget_gone(struct folder *folder, int dir, uint64_t now_us)
+/* How long a file must be gone. */
+static uint64_t missing_grace_us(struct folder *folder, const struct stamp *home)
+{
+    bool other = counter_get(&folder->stats.looks) > 0 && !stamp_same_file(home, &folder->home);
+    size_t missing = count_missing(folder);
+
+    if (other && folder->returning_us == 0 && missing > folder->len / 2) {
+        folder->returning_us = folder->now_us;
+        log_warn(LOG_CONTROLLER,
+                 "the folder was replaced by one that lacks most files: they stay for a while",
+                 KV_STR("folder", folder->path), KV_U64("missing", missing),
+                 KV_U64("ms", FOLDER_RETURN_GRACE_US / 1000));
+    }
+    if (folder->returning_us != 0 && missing > 0 &&
+        in_grace(folder, &folder->returning_us, FOLDER_RETURN_GRACE_US))
+        return UINT64_MAX;
+    folder->returning_us = 0;
+    folder->home = *home;
+    return FOLDER_MISSING_GRACE_US;
+}
+
+static bool is_gone(struct folder *folder, struct file *file, uint64_t grace_us)
+{
+    if (file->seen)
+        return false;
+    if (file->missing_us == 0)
+        file->missing_us = folder->now_us;
+    return grace_us != UINT64_MAX && !in_grace(folder, &file->missing_us, grace_us);
+}
+
+static void forget_gone(struct folder *folder, int dir, const struct stamp *home)
 {
     size_t kept = 0;
+    uint64_t grace_us;
 
+    /* Not only not listed: a rename while the folder is read can hide the new file. */
+    for (size_t i = 0; i < folder->len; i++) {
+        if (!folder->files[i]->seen)
+            look_at(folder, dir, folder->files[i]->name);
+    }
+    grace_us = missing_grace_us(folder, home);
     for (size_t i = 0; i < folder->len; i++) {
         struct file *file = folder->files[i];
 
-        if (!is_gone(folder, dir, file, now_us)) {
+        if (!is_gone(folder, file, grace_us)) {
             folder->files[kept++] = file;
             continue;
         }
-        for (size_t k = 0; k < file->keys_len; k++)
-            drop_key(folder, file, file->keys[k]);
+        folder_drop_objects(folder, file);
         file_free(file);
     }
     folder->len = kept;
 }
 
+/* ---- reading ---- */
+
+static void read_file(struct folder *folder, int dir, struct file *file)
+{
+    struct manifest manifest = {0};
+    struct err err = {0};
+    enum code code = manifest_read(dir, file->name, &file->stamp, &manifest, &err);
+
+    counter_add(&folder->stats.reads, 1);
+    file->due = false;
+    file->told = false;
+    file->again = code == CODE_ABORTED; /* it changes right now */
+    file->busy_us = 0;
+    file->latest_us = 0;
+    file->cause[0] = '\0';
+    if (code == CODE_ABORTED)
+        look_again_at(folder, folder->now_us + FOLDER_QUIET_US);
+    else if (code == CODE_OK)
+        folder_give_objects(folder, file, &manifest);
+    else if (code != CODE_NOT_FOUND) /* gone: the next look sees it */
+        say_bad(folder, file, &err);
+    if (code != CODE_ABORTED)
+        file->bad = code != CODE_OK && code != CODE_NOT_FOUND;
+    manifest_done(&manifest);
+}
+
 /* Until none is left: reading one file can make another the source of an object. Every round but the
  * first is for files that were well-formed when they last were read. */
-static void read_changed(struct folder *folder, int dir)
+static void read_due(struct folder *folder, int dir)
 {
     bool more = true;
 
     for (int round = 0; more && round < 4; round++) {
         more = false;
         for (size_t i = 0; i < folder->len; i++) {
-            if (!folder->files[i]->again || !folder->files[i]->seen)
+            if (!folder->files[i]->due || !folder->files[i]->seen)
                 continue;
             read_file(folder, dir, folder->files[i]);
             more = true;
@@ -341,20 +290,7 @@ static void read_changed(struct folder *folder, int dir)
     }
 }
 
-static void say_overlaps(struct folder *folder)
-{
-    for (size_t i = 0; i < folder->len; i++) {
-        struct file *file = folder->files[i];
-
-        for (size_t k = 0; file->check && k < file->keys_len; k++) {
-            struct claimant *owner = claims_owner(&folder->claims, file->keys[k]);
-
-            if (owner != &file->claimant && file->seen && file_of(owner)->seen)
-                say_twice(folder, file->keys[k], owner->name, file->name);
-        }
-        file->check = false;
-    }
-}
+/* ---- a look ---- */
 
 static void count_files(struct folder *folder)
 {
@@ -380,24 +316,82 @@ static enum code fail_folder(const struct folder *folder, int error, struct err 
     return fail(err, code, "cannot read folder '%s': %s", folder->path, strerror(error));
 }
 
+static enum code check_size(const struct folder *folder, DIR *dir, struct err *err)
+{
+    struct dirent *entry;
+    size_t count = 0;
+
+    while ((entry = readdir(dir)))
+        count += folder_reads(entry->d_name);
+    rewinddir(dir);
+    if (count > FOLDER_FILES_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "cannot read folder '%s': %zu manifests, at most %d are read", folder->path,
+                    count, FOLDER_FILES_MAX);
+    return CODE_OK;
+}
+
+static struct stamp swapped_link(int dir)
+{
+    struct stat info;
+
+    if (fstatat(dir, SWAPPED_LINK, &info, AT_SYMLINK_NOFOLLOW) < 0)
+        return (struct stamp){0};
+    return stamp_of(&info);
+}
+
+static void look_through(struct folder *folder, DIR *dir, const struct stamp *home)
+{
+    struct dirent *entry;
+
+    for (size_t i = 0; i < folder->len; i++)
+        folder->files[i]->seen = folder->files[i]->due = false;
+    while ((entry = readdir(dir)))
+        look_at(folder, dirfd(dir), entry->d_name);
+    forget_gone(folder, dirfd(dir), home);
+    read_due(folder, dirfd(dir));
+}
+
+static enum code look(struct folder *folder, DIR *dir, struct err *err)
+{
+    struct stamp before, after;
+    struct stat info;
+    struct stamp home;
+    enum code code = check_size(folder, dir, err);
+
+    if (code != CODE_OK)
+        return code;
+    if (fstat(dirfd(dir), &info) < 0)
+        return fail_folder(folder, errno, err);
+    home = stamp_of(&info);
+    for (int swaps = 0; swaps < SWAPS_MAX; swaps++) {
+        before = swapped_link(dirfd(dir));
+        look_through(folder, dir, &home);
+        after = swapped_link(dirfd(dir));
+        if (stamp_equal(&before, &after))
+            return CODE_OK;
+        rewinddir(dir);
+    }
+    look_again_at(folder, folder->now_us + FOLDER_MISSING_GRACE_US);
+    return CODE_OK;
+}
+
 enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us,
                       struct err *err)
 {
     DIR *dir = opendir(folder->path);
-    struct dirent *entry;
+    enum code code;
 
     if (!dir)
         return fail_folder(folder, errno, err);
+    folder->now_us = now_us;
     folder->again_us = 0;
-    for (size_t i = 0; i < folder->len; i++)
-        folder->files[i]->seen = false;
-    while ((entry = readdir(dir)))
-        look_at(folder, dirfd(dir), entry->d_name, now_us);
-    forget_gone(folder, dirfd(dir), now_us);
-    read_changed(folder, dirfd(dir));
-    say_overlaps(folder);
-    count_files(folder);
+    code = look(folder, dir, err);
     closedir(dir);
+    if (code != CODE_OK)
+        return code;
+    folder_say_overlaps(folder);
+    count_files(folder);
     *ret_again_us = folder->again_us;
     return CODE_OK;
 }
@@ -406,19 +400,21 @@ void folder_note_writing(struct folder *folder, const char *name, uint64_t now_u
 {
     struct file *file = folder_reads(name) ? get_file(folder, name) : NULL;
 
-    if (file)
-        file->busy_us = now_us;
+    if (!file)
+        return;
+    file->busy_us = now_us;
+    file->told = false;
 }
 
-void folder_note_changed(struct folder *folder, const char *name)
+void folder_note_written(struct folder *folder, const char *name)
 {
-    bool found;
-    size_t at = find_file(folder, name, &found);
+    struct file *file = folder_reads(name) ? get_file(folder, name) : NULL;
 
-    if (!found)
+    if (!file)
         return;
-    folder->files[at]->busy_us = 0;
-    folder->files[at]->again = true;
+    file->busy_us = 0;
+    file->told = true;
+    file->again = true;
 }
 
 const struct folder_stats *folder_stats(const struct folder *folder)

@@ -1,12 +1,15 @@
 /*
  * A folder of manifests as a set of objects: what changed since the last look goes to a sink.
  *
- * A look compares every file's stamp (time, size, inode) with the one that was read, so that missed events do not matter, and reads only
- * what differs. A file that cannot be read or parsed keeps the objects that it gave before. Of an object in several files, the first file
- * by name counts.
+ * A look compares every file's stamp with the one that was read, so that missed events do not matter, and reads only what differs. It takes
+ * no part of a change: a file is read when its writer has closed it, as events tell, or else when it has been quiet for a moment; one that
+ * changes while it is read is read again; a folder whose `..data` is swapped meanwhile (a mounted ConfigMap) is looked through again.
  *
- * Threads: one. Never blocks on anything but the file system.
- * Limits:  FOLDER_FILES_MAX files of MANIFEST_BYTES_MAX each; what is beyond is left out, and said.
+ * What is there and cannot be read or parsed keeps the objects that it gave before. Of an object in several files, the first file by name
+ * counts. A folder that comes back as another one, and nearly empty, is probably being filled: what it lacks stays for a while.
+ *
+ * Threads: one. Never blocks on anything but the file system: pipes, sockets and devices are not opened.
+ * Limits:  FOLDER_FILES_MAX files of MANIFEST_BYTES_MAX each. A folder with more is not read: a part of it would be a wrong list.
  */
 #ifndef CONTROLLER_FOLDER_H
 #define CONTROLLER_FOLDER_H
@@ -14,11 +17,15 @@
 #include "controller/controller.h"
 #include "controller/manifest.h"
 
-#define FOLDER_FILES_MAX 10000
+#define FOLDER_FILES_MAX 20000
 /* A file that is gone is probably being replaced: believed only when it stays so. */
 #define FOLDER_MISSING_GRACE_US (25 * 1000)
+/* And if the folder is another one, which lacks more than half of the files. */
+#define FOLDER_RETURN_GRACE_US (5 * 1000 * 1000)
 /* A writer that has done nothing for so long is not waited for. */
 #define FOLDER_WRITER_GRACE_US (5 * 1000 * 1000)
+/* A file of whose writer no event tells must have been left alone for so long. */
+#define FOLDER_QUIET_US (250 * 1000)
 
 struct folder;
 
@@ -41,8 +48,8 @@ void folder_free(struct folder *folder);
 enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us, struct err *err) must_check;
 /* Somebody writes to the file of that name: it is read when that ends. */
 void folder_note_writing(struct folder *folder, const char *name, uint64_t now_us);
-/* The file of that name changed, whatever its stamp will say, and nobody writes to it any more. */
-void folder_note_changed(struct folder *folder, const char *name);
+/* The file of that name is complete: closed by its writer or moved here, whatever its stamp will say. */
+void folder_note_written(struct folder *folder, const char *name);
 /* Whether a file of that name is read at all: not those that editors make on the way. */
 bool folder_reads(const char *name);
 const struct folder_stats *folder_stats(const struct folder *folder);

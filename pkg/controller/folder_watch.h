@@ -12,7 +12,9 @@
 
 enum folder_event {
     FOLDER_WRITING, /* somebody writes to the file and has not closed it */
-    FOLDER_CHANGED, /* it was closed after writing, came, went; name "": events were lost */
+    FOLDER_WRITTEN, /* it was closed after writing */
+    FOLDER_ARRIVED, /* it was moved here, complete */
+    FOLDER_CHANGED, /* it came, went, has other rights; name "": the folder's own, or events were lost */
     FOLDER_LOST,    /* the folder itself was moved or deleted: nothing more will come */
 };
 
@@ -22,6 +24,8 @@ typedef void folder_event_fn(void *ctx, enum folder_event event, const char *nam
 
 enum code folder_watch_new(struct loop *loop, const char *path, folder_event_fn *fn, void *ctx,
                            struct folder_watch **ret_watch, struct err *err) must_check;
+/* Whether it still watches what has that path: a link in the path, or a mount, may lead elsewhere now, of which no event tells. */
+bool folder_watch_is_on(const struct folder_watch *watch, const char *path);
 void folder_watch_free(struct folder_watch *watch); /* NULL is fine */
 
 #endif

@@ -5,9 +5,12 @@
 #include "base/yaml.h"
 #include "controller/decode.h"
 
-static const char *const kind_words[] = {
-    [OBJECT_SERVICE] = "Service",
-    [OBJECT_SLICE] = "EndpointSlice",
+static const struct kind {
+    enum object_kind kind;
+    const char *api, *word, *list;
+} kinds[] = {
+    {OBJECT_SERVICE, "v1", "Service", "ServiceList"},
+    {OBJECT_SLICE, "discovery.k8s.io/v1", "EndpointSlice", "EndpointSliceList"},
 };
 
 struct reader {
@@ -54,7 +57,7 @@ static void note_ignored(struct manifest *manifest, struct str api, struct str k
 
 /* ---- objects of ours ---- */
 
-static enum code add_object(struct reader *reader, enum object_kind kind, const struct json *json,
+static enum code add_object(struct reader *reader, const struct kind *kind, const struct json *json,
                             const char *path)
 {
     struct manifest *manifest = reader->manifest;
@@ -66,33 +69,44 @@ static enum code add_object(struct reader *reader, enum object_kind kind, const 
         return reader_fail(reader, path, inner.msg);
     if (manifest->len == MANIFEST_OBJECTS_MAX)
         return reader_fail(reader, "", "more objects than one file may have");
-    snprintf(key, sizeof(key), "%s %" STR_FMT "/%" STR_FMT, kind_words[kind],
+    snprintf(key, sizeof(key), "%s %" STR_FMT "/%" STR_FMT, kind->word,
              STR_ARG(meta.namespace_name), STR_ARG(meta.name));
     manifest->objects =
         xgrow(manifest->objects, &manifest->cap, manifest->len, sizeof(*manifest->objects));
     manifest->objects[manifest->len++] =
-        (struct manifest_object){kind, xstrdup(key), json, reader->line};
+        (struct manifest_object){kind->kind, xstrdup(key), json, reader->line};
     return CODE_OK;
 }
 
-/* The kind that one item of a list has when it does not say. */
-static struct str implied_kind(struct str list_kind)
+/* NULL: none of ours. */
+static const struct kind *kind_of(struct str api, struct str word)
 {
-    return str_slice(list_kind, 0, list_kind.len - strlen("List"));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (str_eq(api, str_of(kinds[i].api)) && str_eq(word, str_of(kinds[i].word)))
+            return &kinds[i];
+    }
+    return NULL;
 }
 
-static bool is_list(struct str api, struct str kind)
+/* The kind of a list's items where they do not say; false if it is no list of ours. */
+static bool is_list(struct str api, struct str word, struct str *ret_implied)
 {
-    if (str_eq(api, STR("v1")))
-        return str_eq(kind, STR("List")) || str_eq(kind, STR("ServiceList"));
-    return str_eq(api, STR("discovery.k8s.io/v1")) && str_eq(kind, STR("EndpointSliceList"));
+    *ret_implied = STR("");
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (!str_eq(api, str_of(kinds[i].api)) || !str_eq(word, str_of(kinds[i].list)))
+            continue;
+        *ret_implied = str_of(kinds[i].word);
+        return true;
+    }
+    return str_eq(api, STR("v1")) && str_eq(word, STR("List"));
 }
 
 static enum code add_document(struct reader *reader, const struct json *json, const char *path,
                               struct str implied_api, struct str implied);
 
+/* `implied`: as is_list() says. */
 static enum code add_list(struct reader *reader, const struct json *json, const char *path,
-                          struct str api, struct str kind)
+                          struct str api, struct str implied)
 {
     const struct json *items = NULL;
     struct err inner = {0};
@@ -102,11 +116,8 @@ static enum code add_list(struct reader *reader, const struct json *json, const 
     if (json_read_array(json, path, "items", &items, &inner) != CODE_OK)
         return reader_fail(reader, "", inner.msg);
     for (const struct json *item = json_first(items); item; item = json_next(item)) {
-        bool plain = str_eq(kind, STR("List"));
-
         snprintf(where, sizeof(where), "%.64s%sitems[%zu]", path, *path ? "." : "", index++);
-        if (add_document(reader, item, where, plain ? STR("") : api,
-                         plain ? STR("") : implied_kind(kind)) != CODE_OK)
+        if (add_document(reader, item, where, implied.len > 0 ? api : STR(""), implied) != CODE_OK)
             return reader->code;
     }
     return CODE_OK;
@@ -117,22 +128,22 @@ static enum code add_document(struct reader *reader, const struct json *json, co
                               struct str implied_api, struct str implied)
 {
     struct err inner = {0};
-    struct str api, kind;
+    struct str api, word, list_of;
+    const struct kind *kind;
 
     if (json_type(json) != JSON_OBJECT)
         return reader_not_object(reader, json, path);
     if (json_read_str(json, path, "apiVersion", implied_api, &api, &inner) != CODE_OK ||
-        json_read_str(json, path, "kind", implied, &kind, &inner) != CODE_OK)
+        json_read_str(json, path, "kind", implied, &word, &inner) != CODE_OK)
         return reader_fail(reader, "", inner.msg);
-    if (api.len == 0 || kind.len == 0)
+    if (api.len == 0 || word.len == 0)
         return reader_fail(reader, path, api.len == 0 ? "apiVersion: missing" : "kind: missing");
-    if (is_list(api, kind))
-        return add_list(reader, json, path, api, kind);
-    if (str_eq(api, STR("v1")) && str_eq(kind, STR("Service")))
-        return add_object(reader, OBJECT_SERVICE, json, path);
-    if (str_eq(api, STR("discovery.k8s.io/v1")) && str_eq(kind, STR("EndpointSlice")))
-        return add_object(reader, OBJECT_SLICE, json, path);
-    note_ignored(reader->manifest, api, kind);
+    if (is_list(api, word, &list_of))
+        return add_list(reader, json, path, api, list_of);
+    kind = kind_of(api, word);
+    if (kind)
+        return add_object(reader, kind, json, path);
+    note_ignored(reader->manifest, api, word);
     return CODE_OK;
 }
 
@@ -140,31 +151,86 @@ static void on_document(void *ctx, struct json *document, size_t line)
 {
     struct reader *reader = ctx;
     struct manifest *manifest = reader->manifest;
+    size_t before = manifest->len;
 
-    manifest->documents = xgrow(manifest->documents, &manifest->documents_cap,
-                                manifest->documents_len, sizeof(*manifest->documents));
-    manifest->documents[manifest->documents_len++] = document;
     reader->line = line;
     if (reader->code == CODE_OK)
         (void)add_document(reader, document, "", STR(""), STR(""));
+    if (manifest->len == before) { /* nobody refers to it */
+        json_free(document);
+        return;
+    }
+    manifest->documents = xgrow(manifest->documents, &manifest->documents_cap,
+                                manifest->documents_len, sizeof(*manifest->documents));
+    manifest->documents[manifest->documents_len++] = document;
+}
+
+/* ---- keys that stand twice: the YAML reader refuses them, with their line ---- */
+
+static int cmp_key(const void *a, const void *b)
+{
+    struct str left = json_key(*(const struct json *const *)a);
+    struct str right = json_key(*(const struct json *const *)b);
+
+    return str_cmp(left, right);
+}
+
+/* A member whose name stands twice; NULL: there is none. Sorts, because an object of a million keys
+ * must not cost their square. */
+static const struct json *twin_of(const struct json *object)
+{
+    size_t len = json_len(object), at = 0;
+    CLEANUP(freep) const struct json **members = xcalloc(len + 1, sizeof(struct json *));
+
+    for (const struct json *item = json_first(object); item; item = json_next(item))
+        members[at++] = item;
+    qsort(members, len, sizeof(struct json *), cmp_key);
+    for (at = 1; at < len; at++) {
+        if (cmp_key(&members[at - 1], &members[at]) == 0)
+            return members[at];
+    }
+    return NULL;
+}
+
+/* Recursion ends with the depth that the JSON reader allows. */
+static enum code refuse_twins(const struct json *json, struct err *err)
+{
+    const struct json *twin = json_type(json) == JSON_OBJECT ? twin_of(json) : NULL;
+    enum code code = CODE_OK;
+
+    if (twin)
+        return fail(err, CODE_INVALID_ARGUMENT, "line 1: duplicate key '%.64s'",
+                    json_key(twin).ptr);
+    for (const struct json *item = json_first(json); item && code == CODE_OK;
+         item = json_next(item))
+        code = refuse_twins(item, err);
+    return code;
+}
+
+static enum code parse_json(struct reader *reader, struct str text, struct err *err)
+{
+    struct json *document = NULL;
+    enum code code = json_parse(text, &document, err);
+
+    if (code == CODE_OK)
+        code = refuse_twins(document, err);
+    if (code == CODE_OK)
+        on_document(reader, document, 1);
+    else
+        json_free(document);
+    return code;
 }
 
 enum code manifest_parse(struct str text, bool is_json, struct manifest *manifest, struct err *err)
 {
     struct err inner = {0};
     struct reader reader = {.manifest = manifest, .err = err, .code = CODE_OK};
-    struct json *document;
     enum code code;
 
     if (is_json && str_trim(text).len == 0)
         return CODE_OK;
-    if (is_json) {
-        code = json_parse(text, &document, &inner);
-        if (code == CODE_OK)
-            on_document(&reader, document, 1);
-    } else {
-        code = yaml_parse(text, on_document, &reader, &inner);
-    }
+    code = is_json ? parse_json(&reader, text, &inner)
+                   : yaml_parse(text, on_document, &reader, &inner);
     if (reader.code != CODE_OK)
         return reader.code;
     return code == CODE_OK ? CODE_OK : fail(err, code, "%s", inner.msg);
@@ -188,7 +254,14 @@ void manifest_done(struct manifest *manifest)
 
 enum object_kind manifest_key_kind(const char *key)
 {
-    return str_starts_with(str_of(key), STR("Service ")) ? OBJECT_SERVICE : OBJECT_SLICE;
+    struct str rest = str_of(key);
+    struct str word = str_cut(&rest, ' ');
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (str_eq(word, str_of(kinds[i].word)))
+            return kinds[i].kind;
+    }
+    return OBJECT_KINDS;
 }
 
 struct json *manifest_tombstone(const char *key)

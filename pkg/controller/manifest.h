@@ -4,13 +4,16 @@
  * Taken are v1 Service and discovery.k8s.io/v1 EndpointSlice, alone, in several documents, or as items of a List, ServiceList or
  * EndpointSliceList. Other kinds are counted.
  *
- * Errors: a document that is no Kubernetes object with a kind and a name makes the whole file malformed; the message has the line.
+ * Errors: a document that is no Kubernetes object with a kind and a name, or has a key twice, makes the whole file malformed; the message
+ *         has the line.
+ * Limits: documents of other kinds are not kept, so what is held is that of the objects.
  */
 #ifndef CONTROLLER_MANIFEST_H
 #define CONTROLLER_MANIFEST_H
 
 #include "base/json.h"
 #include "controller/controller.h"
+#include "controller/stamp.h"
 
 struct manifest_object {
     enum object_kind kind;
@@ -35,8 +38,9 @@ struct manifest {
 
 /* `is_json`: one JSON document, else YAML. The caller calls manifest_done() in any case; {0}-initialised. */
 enum code manifest_parse(struct str text, bool is_json, struct manifest *manifest, struct err *err) must_check;
-/* The same for a file in the folder `dir`. NOT_FOUND: it does not exist. */
-enum code manifest_read(int dir, const char *name, struct manifest *manifest, struct err *err) must_check;
+/* The same for a file in the folder `dir`. NOT_FOUND: it does not exist. ABORTED: before the read or after it the file was not, or not any
+ * more, as `stamp` says. */
+enum code manifest_read(int dir, const char *name, const struct stamp *stamp, struct manifest *manifest, struct err *err) must_check;
 void manifest_done(struct manifest *manifest);
 
 /* For the sink's remove: an object with no more than this key's namespace and name. The caller frees it. */

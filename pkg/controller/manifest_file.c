@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define READ_SIZE (16 * 1024)
@@ -27,32 +26,45 @@ static enum code read_all(int fd, struct buf *content, struct err *err)
     }
 }
 
-/* A pipe or a device would block or never end. */
-static enum code open_regular(int dir, const char *name, int *ret_fd, struct err *err)
+/* Also when it became a pipe or a device meanwhile: nothing is read from those. */
+static enum code check_stamp(int fd, const struct stamp *stamp, struct err *err)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
+    struct stamp now;
+
+    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode))
+        return fail(err, CODE_ABORTED, "not a regular file any more");
+    now = stamp_of(&info);
+    if (!stamp_equal(&now, stamp))
+        return fail(err, CODE_ABORTED, "changes while it is read");
+    if (info.st_size > MANIFEST_BYTES_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "larger than %d MiB", MANIFEST_BYTES_MAX >> 20);
+    return CODE_OK;
+}
+
+static enum code read_stable(int fd, const struct stamp *stamp, struct buf *content,
+                             struct err *err)
+{
+    enum code code = check_stamp(fd, stamp, err);
+
+    if (code == CODE_OK)
+        code = read_all(fd, content, err);
+    if (code == CODE_OK)
+        code = check_stamp(fd, stamp, err);
+    return code;
+}
+
+enum code manifest_read(int dir, const char *name, const struct stamp *stamp,
+                        struct manifest *manifest, struct err *err)
+{
+    struct buf content = BUFFER_INIT(MANIFEST_BYTES_MAX + READ_SIZE);
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    enum code code;
 
     if (fd < 0)
         return fail(err, errno == ENOENT ? CODE_NOT_FOUND : CODE_PERMISSION_DENIED,
                     "cannot open: %s", strerror(errno));
-    if (fstat(fd, &info) < 0 || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return fail(err, CODE_INVALID_ARGUMENT, "not a regular file");
-    }
-    *ret_fd = fd;
-    return CODE_OK;
-}
-
-enum code manifest_read(int dir, const char *name, struct manifest *manifest, struct err *err)
-{
-    struct buf content = BUFFER_INIT(MANIFEST_BYTES_MAX + READ_SIZE);
-    int fd = -1;
-    enum code code = open_regular(dir, name, &fd, err);
-
-    if (code != CODE_OK)
-        return code;
-    code = read_all(fd, &content, err);
+    code = read_stable(fd, stamp, &content, err);
     close(fd);
     if (code == CODE_OK)
         code = manifest_parse(buf_str(&content), str_ends_with(str_of(name), STR(".json")),

@@ -23,7 +23,7 @@ struct source_directory {
     struct timer *rescan;
     uint64_t unsettled_us; /* the first event that no look has followed; 0: none */
     uint64_t looked_us;    /* the last look that succeeded */
-    bool lost;             /* the folder is not there; said once */
+    bool lost;             /* the folder cannot be read; said once */
     bool unwatched;        /* there is no watch on it; said once */
 };
 
@@ -56,13 +56,16 @@ static void on_event(void *ctx, enum folder_event event, const char *name)
     struct source_directory *directory = ctx;
     uint64_t now = loop_now_us(directory->loop);
 
-    if (event == FOLDER_WRITING) {
+    if (event == FOLDER_WRITING)
         folder_note_writing(directory->folder, name, now);
-        return;
-    }
+    if (event == FOLDER_WRITTEN || event == FOLDER_ARRIVED)
+        folder_note_written(directory->folder, name);
     if (event == FOLDER_LOST)
         directory->watch_ended = true;
-    folder_note_changed(directory->folder, name);
+    /* Other files matter when one of ours may be a link to them that leads elsewhere now: somebody's
+     * log is no reason to look. */
+    if (event == FOLDER_WRITING || (event == FOLDER_WRITTEN && !folder_reads(name)))
+        return;
     if (directory->unsettled_us == 0)
         directory->unsettled_us = now;
     if (now - directory->unsettled_us < SETTLE_MAX_US || !timer_active(directory->settle))
@@ -73,7 +76,8 @@ static void watch_folder(struct source_directory *directory)
 {
     struct err err = {0};
 
-    if (directory->watch && !directory->watch_ended)
+    if (directory->watch && !directory->watch_ended &&
+        folder_watch_is_on(directory->watch, directory->path))
         return;
     folder_watch_free(TAKE(directory->watch));
     directory->watch_ended = false;
@@ -110,9 +114,10 @@ static void on_look(void *ctx)
     bool lost = look(directory, &err) != CODE_OK;
 
     if (lost && !directory->lost)
-        log_warn(LOG_CONTROLLER, "folder lost: what it gave stays, waiting for it", KV_ERR(&err));
+        log_warn(LOG_CONTROLLER, "cannot read the folder: what it gave stays, trying again",
+                 KV_ERR(&err));
     if (!lost && directory->lost)
-        log_info(LOG_CONTROLLER, "folder is back", KV_STR("folder", directory->path));
+        log_info(LOG_CONTROLLER, "the folder can be read again", KV_STR("folder", directory->path));
     directory->lost = lost;
 }
 

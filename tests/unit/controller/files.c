@@ -1,7 +1,7 @@
 #include "files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +19,25 @@ static const char *path_of(const char *name)
     return paths[turn];
 }
 
+static const char *path_aside(void)
+{
+    static char path[sizeof(folder) + 8];
+
+    snprintf(path, sizeof(path), "%s.aside", folder);
+    return path;
+}
+
+static int remove_entry(const char *path, unused_arg const struct stat *info, unused_arg int type,
+                        unused_arg struct FTW *where)
+{
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    (void)nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 const char *files_start(void)
 {
     snprintf(folder, sizeof(folder), "/tmp/lookaside-files-XXXXXX");
@@ -34,6 +53,7 @@ const char *files_path(void)
 void files_stop(void)
 {
     folder_delete();
+    remove_tree(path_aside());
 }
 
 void file_write(const char *name, const char *text)
@@ -62,21 +82,34 @@ void file_rename(const char *from, const char *to)
     cr_assert_eq(rename(path_of(from), path_of(to)), 0);
 }
 
+void file_link(const char *to, const char *name)
+{
+    cr_assert_eq(symlink(to, path_of(".link.part")), 0);
+    file_rename(".link.part", name);
+}
+
+void file_mkdir(const char *name)
+{
+    cr_assert_eq(mkdir(path_of(name), 0755), 0);
+}
+
 void folder_delete(void)
 {
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-
-    while (dir && (entry = readdir(dir))) {
-        if (entry->d_name[0] != '.' || entry->d_type == DT_REG || entry->d_type == DT_LNK)
-            (void)remove(path_of(entry->d_name));
-    }
-    if (dir)
-        closedir(dir);
-    (void)rmdir(folder);
+    remove_tree(folder);
 }
 
 void folder_make(void)
 {
     cr_assert_eq(mkdir(folder, 0755), 0);
+}
+
+void folder_move_aside(void)
+{
+    cr_assert_eq(rename(folder, path_aside()), 0);
+}
+
+void folder_move_back(void)
+{
+    folder_delete();
+    cr_assert_eq(rename(path_aside(), folder), 0);
 }

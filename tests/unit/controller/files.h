@@ -17,9 +17,13 @@ void file_write(const char *name, const char *text);
 void file_replace(const char *name, const char *text);
 void file_delete(const char *name);
 void file_rename(const char *from, const char *to);
-/* The folder itself. */
+void file_link(const char *to, const char *name); /* symbolic; over what has that name */
+void file_mkdir(const char *name);
+/* The folder itself, with all that is in it. */
 void folder_delete(void);
 void folder_make(void);
+void folder_move_aside(void); /* it lives on under another name */
+void folder_move_back(void);  /* in place of what is there now */
 
 /* Manifests in namespace shop. */
 #define SERVICE_YAML(name, port)                                                                   \

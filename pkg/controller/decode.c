@@ -1,6 +1,7 @@
 #include "controller/decode.h"
 
 #include "base/hash.h"
+#include "model/name.h"
 
 #define OBJECT_NAME_MAX 253
 #define PATH_MAX_LEN 48
@@ -92,6 +93,94 @@ static enum code decode_type(const struct json *spec, enum service_type *ret_typ
                     STR_ARG(shown));
     else
         *ret_type = str_eq(cluster_ip, STR("None")) ? SERVICE_HEADLESS : SERVICE_CLUSTER_IP;
+    return CODE_OK;
+}
+
+/* Lower case, without the dot that a name may end with. */
+static struct str own_dns_name(struct str text, struct arena *arena)
+{
+    char copy[OBJECT_NAME_MAX + 1];
+
+    if (str_ends_with(text, STR(".")))
+        text.len--;
+    if (text.len > OBJECT_NAME_MAX)
+        return STR("");
+    for (size_t i = 0; i < text.len; i++)
+        copy[i] =
+            text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? (char)(text.ptr[i] | 0x20) : text.ptr[i];
+    return arena_text(arena, str_make(copy, text.len));
+}
+
+static bool is_dns_name(struct str text)
+{
+    bool valid = text.len > 0;
+
+    while (text.ptr && valid)
+        valid = name_is_label(str_cut(&text, '.'));
+    return valid;
+}
+
+static enum code decode_external_name(const struct json *spec, struct service_object *service,
+                                      struct err *err)
+{
+    struct str text, shown;
+
+    if (service->spec.type != SERVICE_EXTERNAL_NAME)
+        return CODE_OK;
+    if (json_read_str(spec, "spec", "externalName", STR(""), &text, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    shown = str_slice(text, 0, 64);
+    service->spec.external_name = own_dns_name(text, &service->arena);
+    if (text.len == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "spec.externalName: missing");
+    if (!is_dns_name(service->spec.external_name))
+        return fail(err, CODE_INVALID_ARGUMENT, "spec.externalName: '%" STR_FMT "' is no DNS name",
+                    STR_ARG(shown));
+    return CODE_OK;
+}
+
+/* The first is the Service's own; a second one only says that pods may have both. */
+static enum code decode_families(const struct json *spec, enum address_family *ret_prefers,
+                                 struct err *err)
+{
+    const struct json *families = NULL;
+    size_t index = 0;
+
+    if (json_read_array(spec, "spec", "ipFamilies", &families, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    for (const struct json *item = json_first(families); item; item = json_next(item), index++) {
+        struct str text = json_text(item);
+        struct str shown = str_slice(text, 0, 64);
+        enum address_family family = str_eq(text, STR("IPv4"))   ? FAMILY_IPV4
+                                     : str_eq(text, STR("IPv6")) ? FAMILY_IPV6
+                                                                 : 0;
+
+        if (json_type(item) != JSON_STRING)
+            return fail(err, CODE_INVALID_ARGUMENT,
+                        "spec.ipFamilies[%zu]: expected a string, found %s", index,
+                        json_type_name(json_type(item)));
+        if (!family)
+            return fail(err, CODE_INVALID_ARGUMENT,
+                        "spec.ipFamilies[%zu]: '%" STR_FMT "' is no address family", index,
+                        STR_ARG(shown));
+        *ret_prefers = *ret_prefers ? *ret_prefers : family;
+    }
+    return CODE_OK;
+}
+
+/* trafficDistribution and publishNotReadyAddresses are not read: the slices say what follows of them, as hints and conditions. */
+static enum code decode_policy(const struct json *spec, bool *ret_local, struct err *err)
+{
+    struct str text, shown;
+
+    if (json_read_str(spec, "spec", "internalTrafficPolicy", STR("Cluster"), &text, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    shown = str_slice(text, 0, 64);
+    *ret_local = str_eq(text, STR("Local"));
+    if (!*ret_local && !str_eq(text, STR("Cluster")))
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "spec.internalTrafficPolicy: '%" STR_FMT "' is neither Cluster nor Local",
+                    STR_ARG(shown));
     return CODE_OK;
 }
 
@@ -207,7 +296,13 @@ enum code decode_service(const struct json *object, const struct object_meta *me
         code = fail(&inner, CODE_INVALID_ARGUMENT, "spec: missing");
     if (code == CODE_OK)
         code = decode_type(spec, &service->spec.type, &inner);
-    if (code == CODE_OK && service->spec.type != SERVICE_EXTERNAL_NAME)
+    if (code == CODE_OK)
+        code = decode_external_name(spec, service, &inner);
+    if (code == CODE_OK)
+        code = decode_families(spec, &service->spec.prefers, &inner);
+    if (code == CODE_OK)
+        code = decode_policy(spec, &service->spec.local, &inner);
+    if (code == CODE_OK)
         code = decode_service_ports(spec, service, &inner);
     if (code == CODE_OK)
         code = decode_selector(spec, &service->selector, &inner);
@@ -232,7 +327,8 @@ bool service_object_equal(const struct service_object *a, const struct service_o
     const struct service_spec *right = &b->spec;
 
     if (a->selector != b->selector || left->type != right->type ||
-        left->ports_len != right->ports_len ||
+        left->prefers != right->prefers || left->local != right->local ||
+        left->ports_len != right->ports_len || !str_eq(left->external_name, right->external_name) ||
         !str_eq(left->namespace_name, right->namespace_name) || !str_eq(left->name, right->name) ||
         !str_eq(left->uid, right->uid))
         return false;

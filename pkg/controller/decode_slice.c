@@ -4,7 +4,7 @@
 
 #define PATH_SIZE 48
 
-enum code decode_expect_object(const struct json *json, const char *path, struct err *err)
+static enum code expect_object(const struct json *json, const char *path, struct err *err)
 {
     if (json_type(json) == JSON_OBJECT)
         return CODE_OK;
@@ -26,7 +26,7 @@ static enum code decode_owner(const struct json *metadata, struct str *ret_uid, 
         struct str kind, uid;
 
         snprintf(path, sizeof(path), "metadata.ownerReferences[%zu]", index);
-        if (decode_expect_object(item, path, err) != CODE_OK ||
+        if (expect_object(item, path, err) != CODE_OK ||
             json_read_str(item, path, "kind", STR(""), &kind, err) != CODE_OK ||
             json_read_str(item, path, "uid", STR(""), &uid, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
@@ -60,13 +60,13 @@ static enum code decode_head(const struct json *object, struct slice_spec *spec,
     return CODE_OK;
 }
 
-enum code decode_backend_port(const struct json *json, const char *path,
-                              struct slice_port *ret_port, struct err *err)
+static enum code decode_port(struct slice_builder *builder, const struct json *json,
+                             const char *path, unused_arg struct err *note, struct err *err)
 {
     struct slice_port port = {0};
     uint64_t number;
 
-    if (decode_expect_object(json, path, err) != CODE_OK ||
+    if (expect_object(json, path, err) != CODE_OK ||
         json_read_str(json, path, "name", STR(""), &port.name, err) != CODE_OK ||
         json_read_str(json, path, "appProtocol", STR(""), &port.app_protocol, err) != CODE_OK ||
         json_read_u64(json, path, "port", UINT16_MAX, 0, &number, err) != CODE_OK ||
@@ -75,17 +75,6 @@ enum code decode_backend_port(const struct json *json, const char *path,
     if (number == 0 && json_get(json, "port"))
         return fail(err, CODE_INVALID_ARGUMENT, "%s.port: 0 is no port", path);
     port.number = (uint16_t)number;
-    *ret_port = port;
-    return CODE_OK;
-}
-
-static enum code decode_port(struct slice_builder *builder, const struct json *json,
-                             const char *path, struct err *err)
-{
-    struct slice_port port;
-
-    if (decode_backend_port(json, path, &port, err) != CODE_OK)
-        return CODE_INVALID_ARGUMENT;
     if (slice_add_port(builder, &port, err) != CODE_OK)
         return fail_in(err, "ports");
     return CODE_OK;
@@ -108,8 +97,8 @@ static enum code decode_conditions(const struct json *json, const char *path,
     return CODE_OK;
 }
 
-enum code decode_target(const struct json *json, const char *path, struct endpoint *endpoint,
-                        struct err *err)
+static enum code decode_target(const struct json *json, const char *path, struct endpoint *endpoint,
+                               struct err *err)
 {
     const struct json *target = NULL;
     char inner[PATH_SIZE + 16];
@@ -146,20 +135,81 @@ static enum code decode_address(const struct json *json, const char *path,
     return CODE_OK;
 }
 
+/* What of the names in a list of hints there is room for. */
+struct hints {
+    struct str names[ENDPOINT_HINTS_MAX];
+    size_t len;
+};
+
+/* A list that no API server would accept is ignored whole, by name in *note: then the endpoint has no hints of this kind, and every client
+ * gets all. `key` is "forZones" or "forNodes". */
+static enum code decode_hint_list(const struct json *json, const char *path, const char *key,
+                                  struct hints *hints, struct err *note, struct err *err)
+{
+    const struct json *array = NULL;
+    char inner[PATH_SIZE + 32];
+    size_t index = 0;
+
+    hints->len = 0;
+    if (json_read_array(json, path, key, &array, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    for (const struct json *item = json_first(array); item; item = json_next(item)) {
+        struct str name;
+
+        snprintf(inner, sizeof(inner), "%s.%s[%zu]", path, key, index++);
+        if (expect_object(item, inner, err) != CODE_OK ||
+            json_read_str(item, inner, "name", STR(""), &name, err) != CODE_OK)
+            return CODE_INVALID_ARGUMENT;
+        if (name.len > 0 && hints->len < ENDPOINT_HINTS_MAX) {
+            hints->names[hints->len++] = name;
+            continue;
+        }
+        if (name.len == 0)
+            fail(note, CODE_INVALID_ARGUMENT, "%s.name: missing, the hints are ignored", inner);
+        else
+            fail(note, CODE_RESOURCE_EXHAUSTED, "%s.%s: more than %d, the hints are ignored", path,
+                 key, ENDPOINT_HINTS_MAX);
+        hints->len = 0;
+        return CODE_OK;
+    }
+    return CODE_OK;
+}
+
+static enum code decode_hints(const struct json *json, const char *path, struct hints *zones,
+                              struct hints *nodes, struct err *note, struct err *err)
+{
+    const struct json *hints = NULL;
+    char inner[PATH_SIZE + 8];
+
+    if (json_read_object(json, path, "hints", &hints, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    snprintf(inner, sizeof(inner), "%s.hints", path);
+    if (decode_hint_list(hints, inner, "forZones", zones, note, err) != CODE_OK ||
+        decode_hint_list(hints, inner, "forNodes", nodes, note, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
+    return CODE_OK;
+}
+
 static enum code decode_endpoint(struct slice_builder *builder, const struct json *json,
-                                 const char *path, struct err *err)
+                                 const char *path, struct err *note, struct err *err)
 {
     struct endpoint endpoint = {0};
+    struct hints zones, nodes;
     enum code code;
 
-    if (decode_expect_object(json, path, err) != CODE_OK ||
+    if (expect_object(json, path, err) != CODE_OK ||
         decode_address(json, path, &endpoint, err) != CODE_OK ||
         decode_conditions(json, path, &endpoint, err) != CODE_OK ||
         decode_target(json, path, &endpoint, err) != CODE_OK ||
         json_read_str(json, path, "hostname", STR(""), &endpoint.hostname, err) != CODE_OK ||
         json_read_str(json, path, "nodeName", STR(""), &endpoint.node, err) != CODE_OK ||
-        json_read_str(json, path, "zone", STR(""), &endpoint.zone, err) != CODE_OK)
+        json_read_str(json, path, "zone", STR(""), &endpoint.zone, err) != CODE_OK ||
+        decode_hints(json, path, &zones, &nodes, note, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
+    endpoint.zone_hints = zones.names;
+    endpoint.zone_hints_len = zones.len;
+    endpoint.node_hints = nodes.names;
+    endpoint.node_hints_len = nodes.len;
     code = slice_add_endpoint(builder, &endpoint, err);
     if (code == CODE_INVALID_ARGUMENT)
         return fail_in(err, "%s.addresses[0]", path);
@@ -170,8 +220,8 @@ static enum code decode_endpoint(struct slice_builder *builder, const struct jso
 static enum code
 decode_items(struct slice_builder *builder, const struct json *object, const char *key,
              enum code (*decode)(struct slice_builder *builder, const struct json *json,
-                                 const char *path, struct err *err),
-             struct err *err)
+                                 const char *path, struct err *note, struct err *err),
+             struct err *note, struct err *err)
 {
     const struct json *array = NULL;
     char path[PATH_SIZE];
@@ -183,7 +233,7 @@ decode_items(struct slice_builder *builder, const struct json *object, const cha
         enum code code;
 
         snprintf(path, sizeof(path), "%s[%zu]", key, index++);
-        code = decode(builder, item, path, err);
+        code = decode(builder, item, path, note, err);
         if (code != CODE_OK)
             return code;
     }
@@ -193,13 +243,13 @@ decode_items(struct slice_builder *builder, const struct json *object, const cha
 DEFINE_CLEANUP(struct slice_builder, slice_builder_free)
 
 static enum code decode_body(const struct json *object, const struct slice_spec *spec,
-                             const struct slice **ret_slice, struct err *err)
+                             const struct slice **ret_slice, struct err *note, struct err *err)
 {
     CLEANUP(slice_builder_freep) struct slice_builder *builder = slice_builder_new(spec);
-    enum code code = decode_items(builder, object, "ports", decode_port, err);
+    enum code code = decode_items(builder, object, "ports", decode_port, note, err);
 
     if (code == CODE_OK)
-        code = decode_items(builder, object, "endpoints", decode_endpoint, err);
+        code = decode_items(builder, object, "endpoints", decode_endpoint, note, err);
     if (code == CODE_OK)
         *ret_slice = slice_finish(TAKE(builder), encode_backend);
     return code;
@@ -214,15 +264,18 @@ enum code decode_slice(const struct json *object, const struct object_meta *meta
         .resource_version = meta->resource_version,
     };
     const struct slice *slice = NULL;
-    struct err inner = {0};
+    struct err inner = {0}, note = {0};
     bool fqdn = false;
     enum code code = decode_head(object, &spec, &fqdn, &inner);
 
     if (code == CODE_OK && !fqdn)
-        code = decode_body(object, &spec, &slice, &inner);
+        code = decode_body(object, &spec, &slice, &note, &inner);
     if (code != CODE_OK)
         return fail(err, inner.code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
                     STR_ARG(meta->name), inner.msg);
+    if (note.code != CODE_OK)
+        fail(err, note.code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
+             STR_ARG(meta->name), note.msg);
     *ret_slice = slice;
     return CODE_OK;
 }

@@ -23,10 +23,32 @@ bool backend_is_draining(const struct backend *backend)
     return !endpoint->ready && endpoint->serving && endpoint->terminating;
 }
 
+static bool texts_equal(const struct str *a, size_t a_len, const struct str *b, size_t b_len)
+{
+    if (a_len != b_len)
+        return false;
+    for (size_t i = 0; i < a_len && a != b; i++) {
+        if (!str_eq(a[i], b[i]))
+            return false;
+    }
+    return true;
+}
+
+bool endpoint_same_zone_hints(const struct endpoint *a, const struct endpoint *b)
+{
+    return texts_equal(a->zone_hints, a->zone_hints_len, b->zone_hints, b->zone_hints_len);
+}
+
+bool endpoint_same_node_hints(const struct endpoint *a, const struct endpoint *b)
+{
+    return texts_equal(a->node_hints, a->node_hints_len, b->node_hints, b->node_hints_len);
+}
+
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
     return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0 &&
            a->ready == b->ready && a->serving == b->serving && a->terminating == b->terminating &&
            str_eq(a->hostname, b->hostname) && str_eq(a->node, b->node) &&
-           str_eq(a->zone, b->zone) && str_eq(a->pod, b->pod) && str_eq(a->uid, b->uid);
+           str_eq(a->zone, b->zone) && str_eq(a->pod, b->pod) && str_eq(a->uid, b->uid) &&
+           endpoint_same_zone_hints(a, b) && endpoint_same_node_hints(a, b);
 }

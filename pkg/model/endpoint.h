@@ -45,6 +45,9 @@ int backend_cmp_address(const struct backend *a, const struct backend *b);
 /* In the list while the service has ready ones / as the kube-proxy fallback when it has none. */
 bool backend_is_ready(const struct backend *backend);
 bool backend_is_draining(const struct backend *backend); /* serving and terminating, not ready */
+/* In the same order. */
+bool endpoint_same_zone_hints(const struct endpoint *a, const struct endpoint *b);
+bool endpoint_same_node_hints(const struct endpoint *a, const struct endpoint *b);
 /* Every field. */
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 

@@ -2,8 +2,6 @@
 
 #include <endian.h>
 
-#include "base/hash.h"
-
 /* What backend_cmp_address compares, as numbers next to each other: a merge that follows pointers
  * costs five times as much. */
 struct item {
@@ -105,124 +103,65 @@ static size_t remove_duplicates(struct item *items, size_t len)
     return kept;
 }
 
-/* Keeps those that are listed; returns their number. */
-static size_t choose(struct item *items, size_t len, struct service_port *port)
-{
-    size_t kept = 0;
+/* ---- zones ---- */
 
-    port->total = len;
+/* Address and port are the same already. */
+static bool lives_on(const struct backend *before, const struct backend *now)
+{
+    return before == now || str_eq(before->endpoint->uid, now->endpoint->uid);
+}
+
+/* Both are sorted by address and port. Text that lies elsewhere than in the backend's own slice is copied. */
+static void keep_zones(struct listed *items, size_t len, const struct service_port *before,
+                       struct arena *arena)
+{
+    struct str kept = STR("");
+    size_t at = 0;
+
     for (size_t i = 0; i < len; i++) {
-        port->ready += backend_is_ready(items[i].backend);
-        port->draining += backend_is_draining(items[i].backend);
+        const struct backend *backend = items[i].backend;
+        int order = -1;
+
+        for (; at < before->all_len && order < 0; at += order < 0)
+            order = before->all[at].backend == backend
+                        ? 0
+                        : backend_cmp_address(before->all[at].backend, backend);
+        if (order != 0 || !lives_on(before->all[at].backend, backend) ||
+            str_eq(before->all[at].zone, items[i].zone))
+            continue;
+        if (!str_eq(kept, before->all[at].zone))
+            kept = arena_text(arena, before->all[at].zone);
+        items[i].zone = kept;
     }
+}
+
+/* ---- the result ---- */
+
+static struct listed *fill_all(const struct item *items, size_t len, struct arena *arena,
+                               struct service_port *port)
+{
+    struct listed *all = arena_alloc(arena, len * sizeof(*all));
+
     for (size_t i = 0; i < len; i++) {
-        if (port->ready > 0 ? backend_is_ready(items[i].backend)
-                            : backend_is_draining(items[i].backend))
-            items[kept++] = items[i];
+        const struct backend *backend = items[i].backend;
+
+        all[i] = (struct listed){backend, NULL, backend->endpoint->zone};
+        port->ready += backend_is_ready(backend);
+        port->draining += backend_is_draining(backend);
     }
-    return kept;
+    port->total = port->all_len = len;
+    port->all = all;
+    return all;
 }
 
-/* ---- by zone: distinct zones by hashing, then a counting sort that keeps the order of addresses ---- */
-
-struct zone {
-    struct str name;
-    size_t len;
-    size_t index; /* in order of first appearance */
-};
-
-struct zones {
-    struct zone *zones;
-    size_t len, cap;
-    uint32_t *slots; /* index + 1 */
-    size_t mask;
-};
-
-static size_t zone_index(struct zones *zones, struct str name)
-{
-    size_t slot = hash_key(name) & zones->mask;
-
-    for (; zones->slots[slot] != 0; slot = (slot + 1) & zones->mask) {
-        if (str_eq(zones->zones[zones->slots[slot] - 1].name, name))
-            return zones->slots[slot] - 1;
-    }
-    zones->zones = xgrow(zones->zones, &zones->cap, zones->len, sizeof(*zones->zones));
-    zones->zones[zones->len] = (struct zone){name, 0, zones->len};
-    zones->slots[slot] = (uint32_t)++zones->len;
-    return zones->len - 1;
-}
-
-/* Counts the zones and notes each item's zone in `family`, which is no longer needed. */
-static void count_zones(struct zones *zones, struct item *items, size_t len)
-{
-    const struct endpoint *last = NULL;
-    size_t size = 16, index = 0;
-
-    while (size < 2 * len)
-        size *= 2;
-    zones->mask = size - 1;
-    zones->slots = xcalloc(size, sizeof(*zones->slots));
-    for (size_t i = 0; i < len; i++) {
-        const struct endpoint *endpoint = items[i].backend->endpoint;
-
-        if (!last || !str_eq(endpoint->zone, last->zone))
-            index = zone_index(zones, endpoint->zone);
-        zones->zones[index].len++;
-        items[i].family = (uint32_t)index;
-        last = endpoint;
-    }
-}
-
-static int cmp_zone(const void *a, const void *b)
-{
-    const struct zone *left = a;
-    const struct zone *right = b;
-
-    return str_cmp(left->name, right->name);
-}
-
-static void fill_list(struct zones *zones, const struct item *items, size_t len,
-                      struct arena *arena, struct backend_list *list)
-{
-    struct locality *localities = arena_alloc(arena, zones->len * sizeof(*localities));
-    struct listed *listed = arena_alloc(arena, len * sizeof(*listed));
-    CLEANUP(freep) size_t *next = xcalloc(zones->len + 1, sizeof(*next));
-    size_t first = 0;
-
-    qsort(zones->zones, zones->len, sizeof(*zones->zones), cmp_zone);
-    for (size_t i = 0; i < zones->len; i++) {
-        const struct zone *zone = &zones->zones[i];
-
-        localities[i] = (struct locality){zone->name, first, zone->len};
-        next[zone->index] = first;
-        first += zone->len;
-    }
-    for (size_t i = 0; i < len; i++)
-        listed[next[items[i].family]++] =
-            (struct listed){items[i].backend, NULL, items[i].backend->endpoint->zone};
-    *list = (struct backend_list){len, listed, zones->len, localities};
-}
-
-static void order_by_zone(struct item *items, size_t len, struct arena *arena,
-                          struct backend_list *list)
-{
-    struct zones zones = {0};
-
-    if (len == 0)
-        return;
-    count_zones(&zones, items, len);
-    fill_list(&zones, items, len, arena, list);
-    free(zones.zones);
-    free(zones.slots);
-}
-
-void merge_rows(const struct row *rows, size_t rows_len, struct arena *arena,
-                struct service_port *port)
+void merge_rows(const struct row *rows, size_t rows_len, const struct service_port *before,
+                struct arena *arena, struct service_port *port)
 {
     size_t len = 0;
     CLEANUP(freep) struct item *memory = NULL;
     CLEANUP(freep) size_t *ends = xcalloc(rows_len + 1, sizeof(*ends));
     struct item *items;
+    struct listed *all;
 
     for (size_t i = 0; i < rows_len; i++)
         len += rows[i].len;
@@ -235,6 +174,7 @@ void merge_rows(const struct row *rows, size_t rows_len, struct arena *arena,
     }
     items = merge_runs(memory, memory + len, ends, rows_len);
     len = remove_duplicates(items, len);
-    len = choose(items, len, port);
-    order_by_zone(items, len, arena, &port->list);
+    all = fill_all(items, len, arena, port);
+    if (before)
+        keep_zones(all, len, before, arena);
 }

@@ -15,9 +15,9 @@ struct row {
     size_t len;
 };
 
-/* De-duplicates, counts, chooses and orders (rules in model/service.h) into port->list, ready, draining
- * and total. Memory of the result comes from `arena`. */
-void merge_rows(const struct row *rows, size_t rows_len, struct arena *arena,
+/* De-duplicates and counts (rules in model/service.h) into port->all, ready, draining and total. Endpoints that are in `before` (NULL: no
+ * earlier version) keep their zones. Memory of the result comes from `arena`. */
+void merge_rows(const struct row *rows, size_t rows_len, const struct service_port *before, struct arena *arena,
                 struct service_port *port);
 
 #endif

@@ -1,24 +1,12 @@
-#include "model/service.h"
+#include "model/service_box.h"
 
-#include <stdatomic.h>
-
-#include "model/arena.h"
+#include "model/list.h"
 #include "model/merge.h"
-
-struct service_box {
-    struct service service;
-    atomic_uint refs;
-    struct arena arena;
-};
-
-static struct service_box *box_of(const struct service *service)
-{
-    return container_of(service, struct service_box, service);
-}
+#include "model/view.h"
 
 const struct service *service_ref(const struct service *service)
 {
-    atomic_fetch_add_explicit(&box_of(service)->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&service_box_of(service)->refs, 1, memory_order_relaxed);
     return service;
 }
 
@@ -28,7 +16,7 @@ void service_unref(const struct service *service)
 
     if (!service)
         return;
-    box = box_of(service);
+    box = service_box_of(service);
     if (atomic_fetch_sub_explicit(&box->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < service->slices_len; i++)
@@ -40,13 +28,14 @@ void service_unref(const struct service *service)
 /* Where either side does not say whose it is, it is no leftover. */
 const char *service_refuses_slice(const struct service *service, const struct slice *slice)
 {
-    if (slice->owner_uid.len > 0 && service->uid.len > 0 &&
-        !str_eq(slice->owner_uid, service->uid))
+    if (service->type == SERVICE_EXTERNAL_NAME)
+        return "the Service is an ExternalName: it has no endpoints of its own";
+    if (slice->owner_uid.len > 0 && service->uid.len > 0 && !str_eq(slice->owner_uid, service->uid))
         return "the slice is a leftover of an earlier Service of this name";
     return NULL;
 }
 
-static int cmp_slice_name(const void *a, const void *b)
+int service_cmp_slice_name(const void *a, const void *b)
 {
     const struct slice *const *left = a;
     const struct slice *const *right = b;
@@ -62,7 +51,8 @@ static void take_slices(struct service *service, struct arena *arena,
         if (!service_refuses_slice(service, slices[i]))
             service->slices[service->slices_len++] = slice_ref(slices[i]);
     }
-    qsort(service->slices, service->slices_len, sizeof(const struct slice *), cmp_slice_name);
+    qsort(service->slices, service->slices_len, sizeof(const struct slice *),
+          service_cmp_slice_name);
 }
 
 /* ---- ports ---- */
@@ -108,7 +98,7 @@ static void ports_of_slices(struct port_list *list, const struct service *servic
         port_list_add(list, STR(""), 0, STR(""));
 }
 
-static int cmp_port(const void *a, const void *b)
+int service_cmp_port(const void *a, const void *b)
 {
     const struct service_port *left = a;
     const struct service_port *right = b;
@@ -126,7 +116,7 @@ static struct service_port *make_ports(struct service *service, const struct ser
 
     if (spec->type == SERVICE_HEADLESS && spec->ports_len == 0)
         ports_of_slices(&list, service);
-    for (size_t i = 0; i < spec->ports_len && spec->type != SERVICE_EXTERNAL_NAME; i++) {
+    for (size_t i = 0; i < spec->ports_len; i++) {
         const struct service_spec_port *port = &spec->ports[i];
 
         if (port->protocol == PROTOCOL_TCP)
@@ -134,7 +124,7 @@ static struct service_port *make_ports(struct service *service, const struct ser
                           arena_text(arena, port->app_protocol));
     }
     if (list.len > 1)
-        qsort(list.ports, list.len, sizeof(*list.ports), cmp_port);
+        qsort(list.ports, list.len, sizeof(*list.ports), service_cmp_port);
     ports = arena_alloc(arena, list.len * sizeof(*ports));
     if (list.len > 0)
         memcpy(ports, list.ports, list.len * sizeof(*ports));
@@ -155,8 +145,9 @@ static bool port_matches(const struct service_port *port, const struct slice_por
            (own_ports || slice_port->number == port->number);
 }
 
-static void make_list(const struct service *service, struct service_port *port, bool own_ports,
-                      struct arena *arena)
+/* The rows of all slices at this port; also finds the port's target. The caller frees the result. */
+static struct row *collect_rows(const struct service *service, struct service_port *port,
+                                bool own_ports, size_t *ret_len)
 {
     /* A slice names a port once: at most one row for each slice, but for hand-made ones. */
     struct row *rows = NULL;
@@ -181,13 +172,28 @@ static void make_list(const struct service *service, struct service_port *port, 
     }
     if (differs)
         port->target = 0;
-    merge_rows(rows, len, arena, port);
-    free(rows);
+    *ret_len = len;
+    return rows;
+}
+
+static void make_backends(const struct service *service, struct service_port *port,
+                          const struct service_spec *spec, const struct service *before,
+                          struct arena *arena)
+{
+    size_t len;
+    CLEANUP(freep) struct row *rows = collect_rows(service, port, spec->ports_len > 0, &len);
+
+    port->prefers = spec->prefers ? spec->prefers : FAMILY_IPV4;
+    port->local = spec->local;
+    merge_rows(rows, len, before ? service_heir(before->ports, before->ports_len, port) : NULL,
+               arena, port);
+    port->by_place = view_depends(port);
+    list_make(port, NULL, NULL, arena, &port->list);
 }
 
 const struct service *service_new(const struct service_spec *spec,
                                   const struct slice *const *slices, size_t slices_len,
-                                  const struct service *before unused_arg)
+                                  const struct service *before)
 {
     struct service_box *box = xcalloc(1, sizeof(*box));
     struct service *service = &box->service;
@@ -201,163 +207,12 @@ const struct service *service_new(const struct service_spec *spec,
         .type = spec->type,
         .received_us = spec->received_us,
     };
+    if (spec->type == SERVICE_EXTERNAL_NAME)
+        service->external_name = arena_text(&box->arena, spec->external_name);
     take_slices(service, &box->arena, slices, slices_len);
     ports = make_ports(service, spec, &box->arena);
     for (size_t i = 0; i < service->ports_len; i++)
-        make_list(service, &ports[i], spec->ports_len > 0, &box->arena);
-    return service;
-}
-
-/* ---- carrying ---- */
-
-size_t service_listed(const struct service *service, uint16_t number)
-{
-    size_t most = 0;
-
-    for (size_t i = 0; service && i < service->ports_len; i++) {
-        if (service->ports[i].number == number && service->ports[i].list.len > most)
-            most = service->ports[i].list.len;
-    }
-    return most;
-}
-
-bool service_empties(const struct service_port *port, const struct service *after)
-{
-    return port->list.len > 0 && service_listed(after, port->number) == 0;
-}
-
-/* Where the list of a port that is kept goes: by number, and by name where several have the number. */
-static struct service_port *heir_of(struct service_port *ports, size_t len,
-                                    const struct service_port *port)
-{
-    struct service_port *heir = NULL;
-
-    for (size_t i = 0; i < len; i++) {
-        if (ports[i].number == port->number && (!heir || str_eq(ports[i].name, port->name)))
-            heir = &ports[i];
-    }
-    return heir;
-}
-
-static void carry_list(struct service_port *heir, const struct service_port *port)
-{
-    heir->target = port->target;
-    heir->list = port->list;
-    heir->ready = port->ready;
-    heir->draining = port->draining;
-    heir->total = port->total;
-}
-
-/* Fills `ports` with those of both, still with their owners' memory; returns how many. */
-static size_t carry_ports(const struct service *before, const struct service *after,
-                          const bool *keep, struct service_port *ports)
-{
-    size_t len = after->ports_len;
-
-    if (len > 0)
-        memcpy(ports, after->ports, len * sizeof(*ports));
-    for (size_t i = 0; i < before->ports_len; i++) {
-        const struct service_port *port = &before->ports[i];
-        struct service_port *heir = heir_of(ports, after->ports_len, port);
-
-        if (!keep[i])
-            continue;
-        if (heir) {
-            carry_list(heir, port);
-        } else {
-            ports[len] = *port;
-            ports[len++].gone = true;
-        }
-    }
-    if (len > 1)
-        qsort(ports, len, sizeof(*ports), cmp_port);
-    return len;
-}
-
-static const void *arena_copy(struct arena *arena, const void *items, size_t size)
-{
-    void *copy = arena_alloc(arena, size);
-
-    if (size > 0)
-        memcpy(copy, items, size);
-    return copy;
-}
-
-/* The zones' names lie in the slices. */
-static void own_port(struct service_port *port, struct arena *arena)
-{
-    struct backend_list *list = &port->list;
-
-    port->name = arena_text(arena, port->name);
-    port->app_protocol = arena_text(arena, port->app_protocol);
-    list->items = arena_copy(arena, list->items, list->len * sizeof(*list->items));
-    list->localities =
-        arena_copy(arena, list->localities, list->localities_len * sizeof(*list->localities));
-}
-
-static int cmp_pointer(const void *a, const void *b)
-{
-    const struct slice *const *left = a;
-    const struct slice *const *right = b;
-
-    return (*left > *right) - (*left < *right);
-}
-
-static void sort_slices(const struct slice **slices, size_t len,
-                        int (*compare)(const void *a, const void *b))
-{
-    if (len > 1)
-        qsort(slices, len, sizeof(*slices), compare);
-}
-
-/* Those in force, and those that something listed lies in, each once. */
-static void own_slices(struct service *service, const struct service *after, struct arena *arena)
-{
-    CLEANUP(freep) const struct slice **all = NULL;
-    size_t len = after->slices_len, kept = 0;
-
-    for (size_t i = 0; i < service->ports_len; i++)
-        len += service->ports[i].list.len;
-    all = xmalloc((len + 1) * sizeof(const struct slice *));
-    len = 0;
-    for (size_t i = 0; i < after->slices_len; i++)
-        all[len++] = after->slices[i];
-    for (size_t i = 0; i < service->ports_len; i++) {
-        for (size_t k = 0; k < service->ports[i].list.len; k++)
-            all[len++] = service->ports[i].list.items[k].backend->slice;
-    }
-    sort_slices(all, len, cmp_pointer);
-    for (size_t i = 0; i < len; i++) {
-        if (i == 0 || all[i] != all[kept - 1])
-            all[kept++] = all[i];
-    }
-    sort_slices(all, kept, cmp_slice_name);
-    service->slices = arena_alloc(arena, kept * sizeof(const struct slice *));
-    for (size_t i = 0; i < kept; i++)
-        service->slices[service->slices_len++] = slice_ref(all[i]);
-}
-
-const struct service *service_carry(const struct service *before, const struct service *after,
-                                    const bool *keep)
-{
-    struct service_box *box = xcalloc(1, sizeof(*box));
-    struct service *service = &box->service;
-    struct service_port *ports =
-        arena_alloc(&box->arena, (before->ports_len + after->ports_len) * sizeof(*ports));
-
-    atomic_init(&box->refs, 1);
-    *service = (struct service){
-        .namespace_name = arena_text(&box->arena, after->namespace_name),
-        .name = arena_text(&box->arena, after->name),
-        .uid = arena_text(&box->arena, after->uid),
-        .type = after->type,
-        .received_us = after->received_us,
-    };
-    service->ports_len = carry_ports(before, after, keep, ports);
-    service->ports = ports;
-    for (size_t i = 0; i < service->ports_len; i++)
-        own_port(&ports[i], &box->arena);
-    own_slices(service, after, &box->arena);
+        make_backends(service, &ports[i], spec, before, &box->arena);
     return service;
 }
 
@@ -369,19 +224,28 @@ static bool backend_equal(const struct backend *a, const struct backend *b)
                       endpoint_equal(a->endpoint, b->endpoint));
 }
 
-/* Localities follow from the order and the zones of the backends. */
+static bool items_equal(const struct listed *a, const struct listed *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (!backend_equal(a[i].backend, b[i].backend) || !str_eq(a[i].zone, b[i].zone) ||
+            (a[i].other == NULL) != (b[i].other == NULL) ||
+            (a[i].other && !backend_equal(a[i].other, b[i].other)))
+            return false;
+    }
+    return true;
+}
+
+/* Localities follow from the order and the zones of the items. What is not listed counts only where other places may get other lists. */
 static bool port_equal(const struct service_port *a, const struct service_port *b)
 {
     if (a->number != b->number || a->protocol != b->protocol || a->target != b->target ||
         !str_eq(a->name, b->name) || !str_eq(a->app_protocol, b->app_protocol) ||
         a->ready != b->ready || a->draining != b->draining || a->total != b->total ||
-        a->gone != b->gone || a->list.len != b->list.len)
+        a->gone != b->gone || a->by_place != b->by_place || a->local != b->local ||
+        a->prefers != b->prefers || a->list.len != b->list.len ||
+        !items_equal(a->list.items, b->list.items, a->list.len))
         return false;
-    for (size_t i = 0; i < a->list.len; i++) {
-        if (!backend_equal(a->list.items[i].backend, b->list.items[i].backend))
-            return false;
-    }
-    return true;
+    return !a->by_place || (a->all_len == b->all_len && items_equal(a->all, b->all, a->all_len));
 }
 
 bool service_equal(const struct service *a, const struct service *b)
@@ -389,7 +253,8 @@ bool service_equal(const struct service *a, const struct service *b)
     if (a == b)
         return true;
     if (a->type != b->type || a->ports_len != b->ports_len ||
-        !str_eq(a->namespace_name, b->namespace_name) || !str_eq(a->name, b->name))
+        !str_eq(a->namespace_name, b->namespace_name) || !str_eq(a->name, b->name) ||
+        !str_eq(a->external_name, b->external_name))
         return false;
     for (size_t i = 0; i < a->ports_len; i++) {
         if (!port_equal(&a->ports[i], &b->ports[i]))

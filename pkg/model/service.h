@@ -50,10 +50,11 @@ struct service_port {
     const struct listed *all;
     bool by_place; /* lists differ by the client's place */
     bool local;    /* internalTrafficPolicy: Local */
-    enum address_family prefers; /* of a pod with both */
+    enum address_family prefers; /* of a pod with both; never 0 */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
 };
 
+/* An ExternalName has the ports that it names, and no backends. */
 enum service_type { SERVICE_CLUSTER_IP, SERVICE_HEADLESS, SERVICE_EXTERNAL_NAME };
 
 struct service {
@@ -103,11 +104,11 @@ void service_unref(const struct service *service); /* NULL is fine */
 const struct listed *service_port_find(const struct service_port *port, const struct backend *backend);
 /* The length of the longest list at that port number; 0 for a service that is NULL. */
 size_t service_listed(const struct service *service, uint16_t number);
-/* The list of a port of an earlier version would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
-bool service_empties(const struct service_port *port, const struct service *after);
-/* `after`, but the list of before->ports[i] stays where keep[i]; a port that `after` does not have stays as one that is gone. One reference;
+/* Some list of `before` (may be NULL) would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
+bool service_empties(const struct service *before, const struct service *after);
+/* `after`, but at those port numbers the list of `before` stays; a port that `after` does not have stays as one that is gone. One reference;
  * independent of both. */
-const struct service *service_carry(const struct service *before, const struct service *after, const bool *keep) must_check;
+const struct service *service_carry(const struct service *before, const struct service *after) must_check;
 
 /* The same for every client: ports, lists and conditions; not received_us. */
 bool service_equal(const struct service *a, const struct service *b);
@@ -126,5 +127,9 @@ struct port_ref {
  * name, or the only TCP port, else the one named "grpc", else the only one with appProtocol "grpc" or "kubernetes.io/h2c". NULL and a
  * reason (static text, for explain) when there is none. */
 const struct service_port *service_find_port(const struct service *service, const struct port_ref *ref, const char **ret_reason);
+
+/* Where a client of an ExternalName is to go, which is service->external_name at *ret_port: any number that it asked for, whatever ports the
+ * Service has, else that of the port that the name means (as service_find_port). False and a reason (static text) when no number can be told. */
+bool service_external_target(const struct service *service, const struct port_ref *ref, uint16_t *ret_port, const char **ret_reason) must_check;
 
 #endif

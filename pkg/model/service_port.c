@@ -107,8 +107,7 @@ const struct service_port *service_find_port(const struct service *service,
 
     *ret_reason = NULL;
     if (service->ports_len == 0) {
-        *ret_reason = service->type == SERVICE_EXTERNAL_NAME ? "the Service is an ExternalName"
-                                                             : "the Service has no TCP port";
+        *ret_reason = "the Service has no TCP port";
         return NULL;
     }
     port = find(service, ref, false, ret_reason);
@@ -118,4 +117,47 @@ const struct service_port *service_find_port(const struct service *service,
     if (kept)
         *ret_reason = NULL;
     return kept ? kept : port;
+}
+
+bool service_external_target(const struct service *service, const struct port_ref *ref,
+                             uint16_t *ret_port, const char **ret_reason)
+{
+    const struct service_port *port;
+
+    *ret_reason = NULL;
+    if (service->type != SERVICE_EXTERNAL_NAME) {
+        *ret_reason = "the Service is no ExternalName";
+        return false;
+    }
+    if (ref->kind == PORT_NUMBER) {
+        *ret_port = ref->number;
+        return true;
+    }
+    if (ref->kind == PORT_NONE && service->ports_len == 0) {
+        *ret_reason = "the Service is an ExternalName without ports: the name must give a number";
+        return false;
+    }
+    port = service_find_port(service, ref, ret_reason);
+    if (port)
+        *ret_port = port->number;
+    return port != NULL;
+}
+
+const struct listed *service_port_find(const struct service_port *port,
+                                       const struct backend *backend)
+{
+    size_t low = 0, high = port->all_len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = backend_cmp_address(port->all[middle].backend, backend);
+
+        if (order == 0)
+            return &port->all[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
 }

@@ -145,6 +145,33 @@ static enum code parse_address(enum address_family family, struct endpoint *endp
     return CODE_OK;
 }
 
+static const struct str *take_texts(struct arena *arena, const struct str *texts, size_t len)
+{
+    struct str *copies = len > 0 ? arena_alloc(arena, len * sizeof(*copies)) : NULL;
+
+    for (size_t i = 0; i < len; i++)
+        copies[i] = arena_text(arena, texts[i]);
+    return copies;
+}
+
+/* Neighbours mostly share their zone and their hints. `before` may be NULL. */
+static void take_place(struct arena *arena, const struct endpoint *before,
+                       const struct endpoint *given, struct endpoint *endpoint)
+{
+    if (before && str_eq(before->zone, given->zone))
+        endpoint->zone = before->zone;
+    else
+        endpoint->zone = arena_text(arena, given->zone);
+    if (before && endpoint_same_zone_hints(before, given))
+        endpoint->zone_hints = before->zone_hints;
+    else
+        endpoint->zone_hints = take_texts(arena, given->zone_hints, given->zone_hints_len);
+    if (before && endpoint_same_node_hints(before, given))
+        endpoint->node_hints = before->node_hints;
+    else
+        endpoint->node_hints = take_texts(arena, given->node_hints, given->node_hints_len);
+}
+
 enum code slice_add_endpoint(struct slice_builder *builder, const struct endpoint *endpoint,
                              struct err *err)
 {
@@ -156,6 +183,8 @@ enum code slice_add_endpoint(struct slice_builder *builder, const struct endpoin
 
     if (slice->endpoints_len == SLICE_ENDPOINTS_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d endpoints", SLICE_ENDPOINTS_MAX);
+    assert(endpoint->zone_hints_len <= ENDPOINT_HINTS_MAX &&
+           endpoint->node_hints_len <= ENDPOINT_HINTS_MAX);
     code = parse_address(slice->family, &copy, text, err);
     if (code != CODE_OK)
         return code;
@@ -166,12 +195,9 @@ enum code slice_add_endpoint(struct slice_builder *builder, const struct endpoin
     copy.node = arena_text(arena, endpoint->node);
     copy.pod = arena_text(arena, endpoint->pod);
     copy.uid = arena_text(arena, endpoint->uid);
-    /* Neighbours mostly share their zone. */
-    if (slice->endpoints_len > 0 &&
-        str_eq(builder->endpoints[slice->endpoints_len - 1].zone, endpoint->zone))
-        copy.zone = builder->endpoints[slice->endpoints_len - 1].zone;
-    else
-        copy.zone = arena_text(arena, endpoint->zone);
+    take_place(arena,
+               slice->endpoints_len > 0 ? &builder->endpoints[slice->endpoints_len - 1] : NULL,
+               endpoint, &copy);
     builder->endpoints[slice->endpoints_len++] = copy;
     return CODE_OK;
 }

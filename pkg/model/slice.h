@@ -66,7 +66,8 @@ struct slice_builder *slice_builder_new(const struct slice_spec *spec) must_chec
 void slice_builder_free(struct slice_builder *builder);
 enum code slice_add_port(struct slice_builder *builder, const struct slice_port *port, struct err *err) must_check;
 /* `endpoint->address` is parsed here into bytes and canonical text; not an IP of the slice's family, or one that
- * cannot be a backend's (unspecified, multicast, IPv4-mapped), → INVALID_ARGUMENT naming it. */
+ * cannot be a backend's (unspecified, multicast, IPv4-mapped), → INVALID_ARGUMENT naming it.
+ * At most ENDPOINT_HINTS_MAX hints of each kind: the caller's to see to. */
 enum code slice_add_endpoint(struct slice_builder *builder, const struct endpoint *endpoint, struct err *err) must_check;
 /* Consumes the builder; one reference. */
 const struct slice *slice_finish(struct slice_builder *builder, slice_wire_fn *wire) must_check;

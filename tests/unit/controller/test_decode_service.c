@@ -63,7 +63,8 @@ Test(decode_service, knows_the_types)
         {"{'clusterIP':'None','ports':null}", SERVICE_HEADLESS, 0},
         {"{'clusterIP':'None'}", SERVICE_HEADLESS, 0},
         {"{'type':'ExternalName','externalName':'example.com','ports':[{'port':80}]}",
-         SERVICE_EXTERNAL_NAME, 0},
+         SERVICE_EXTERNAL_NAME, 1},
+        {"{'type':'ExternalName','externalName':'example.com'}", SERVICE_EXTERNAL_NAME, 0},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -77,6 +78,98 @@ Test(decode_service, knows_the_types)
         cr_assert(str_eq(service->spec.namespace_name, STR("default")));
         service_object_free(service);
     }
+}
+
+Test(decode_service, reads_external_names_as_dns_names)
+{
+    static const char *const cases[][2] = {
+        {"Db.Example.COM", "db.example.com"},
+        {"db.example.com.", "db.example.com"},
+        {"localhost", "localhost"},
+        {"10.0.0.1", "10.0.0.1"},
+        {"xn--bcher-kva.example", "xn--bcher-kva.example"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512];
+        struct service_object *service;
+
+        snprintf(text, sizeof(text),
+                 "{'metadata':{'name':'db'},'spec':{'type':'ExternalName','externalName':'%s'}}",
+                 cases[i][0]);
+        service = good(text);
+        cr_assert(str_eq(service->spec.external_name, str_of(cases[i][1])), "%s", cases[i][0]);
+        service_object_free(service);
+    }
+}
+
+Test(decode_service, refuses_external_names_that_nobody_could_resolve)
+{
+    static const char *const cases[] = {
+        ".",    "a..b", ".a",   "a..", "a b", "http://a",
+        "a:80", "-a",   "a-.b", "::1", "a_b", "\u00fc.de",
+    };
+    char text[1024], label[256];
+
+    for (size_t i = 0; i <= ARRAY_LEN(cases) + 1; i++) {
+        size_t len = i == ARRAY_LEN(cases) ? 64 : 255; /* a label and a name that are too long */
+        struct service_object *service = NULL;
+        struct err err = {0};
+
+        memset(label, 'a', len);
+        label[len] = '\0';
+        for (size_t k = 1; len > 64 && k < len; k += 2)
+            label[k] = '.';
+        snprintf(text, sizeof(text),
+                 "{'metadata':{'name':'db'},'spec':{'type':'ExternalName','externalName':'%s'}}",
+                 i < ARRAY_LEN(cases) ? cases[i] : label);
+        cr_assert_eq(decode(text, &service, &err), CODE_INVALID_ARGUMENT, "%s", text);
+        cr_assert(str_ends_with(str_of(err.msg), STR("' is no DNS name")), "%s", err.msg);
+    }
+}
+
+Test(decode_service, reads_which_family_comes_first_and_whose_endpoints_count)
+{
+    static const struct {
+        const char *members;
+        enum address_family prefers;
+        bool local;
+    } cases[] = {
+        {"", 0, false},
+        {",'ipFamilies':null,'internalTrafficPolicy':null", 0, false},
+        {",'ipFamilies':[],'internalTrafficPolicy':'Cluster'", 0, false},
+        {",'ipFamilies':['IPv4']", FAMILY_IPV4, false},
+        {",'ipFamilies':['IPv6','IPv4'],'ipFamilyPolicy':'RequireDualStack'", FAMILY_IPV6, false},
+        {",'internalTrafficPolicy':'Local','externalTrafficPolicy':'Cluster'", 0, true},
+        {",'externalTrafficPolicy':'Local'", 0, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512];
+        struct service_object *service;
+
+        snprintf(text, sizeof(text), "{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}]%s}}",
+                 cases[i].members);
+        service = good(text);
+        cr_assert_eq(service->spec.prefers, cases[i].prefers, "%s", cases[i].members);
+        cr_assert_eq(service->spec.local, cases[i].local, "%s", cases[i].members);
+        service_object_free(service);
+    }
+}
+
+/* What these mean for backends, the slices say: hints, and endpoints that are ready though their pods are not. The labels hide a Service
+ * from kube-proxy, not from its clients. */
+Test(decode_service, is_not_changed_by_what_others_follow)
+{
+    struct service_object *plain = good("{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}]}}");
+    struct service_object *service =
+        good("{'metadata':{'name':'g','labels':{'service.kubernetes.io/headless':'',"
+             "'service.kubernetes.io/service-proxy-name':'other'}},'spec':{'ports':[{'port':80}],"
+             "'trafficDistribution':'PreferSameNode','publishNotReadyAddresses':true}}");
+
+    cr_assert(service_object_equal(plain, service));
+    service_object_free(plain);
+    service_object_free(service);
 }
 
 Test(decode_service, refuses_by_name_field_and_cause)
@@ -124,6 +217,20 @@ Test(decode_service, refuses_by_name_field_and_cause)
          "default/g: spec.selector: expected an object, found an array"},
         {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'selector':{'app':1}}}",
          "default/g: spec.selector.app: expected a string, found a number"},
+        {"{'metadata':{'name':'g'},'spec':{'type':'ExternalName'}}",
+         "default/g: spec.externalName: missing"},
+        {"{'metadata':{'name':'g'},'spec':{'type':'ExternalName','externalName':['a']}}",
+         "default/g: spec.externalName: expected a string, found an array"},
+        {"{'metadata':{'name':'g'},'spec':{'type':'ExternalName','externalName':'a b'}}",
+         "default/g: spec.externalName: 'a b' is no DNS name"},
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'ipFamilies':'IPv4'}}",
+         "default/g: spec.ipFamilies: expected an array, found a string"},
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'ipFamilies':['IPv4','ipv6']}}",
+         "default/g: spec.ipFamilies[1]: 'ipv6' is no address family"},
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'ipFamilies':[4]}}",
+         "default/g: spec.ipFamilies[0]: expected a string, found a number"},
+        {"{'metadata':{'name':'g'},'spec':{'ports':[{'port':80}],'internalTrafficPolicy':'local'}}",
+         "default/g: spec.internalTrafficPolicy: 'local' is neither Cluster nor Local"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -176,6 +283,12 @@ Test(decode_service, compares_what_it_read)
         "x'}]}}",
         "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80},{'name':'b','"
         "port':81}]}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80}],'ipFamilies':["
+        "'IPv6']}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80}],"
+        "'internalTrafficPolicy':'Local'}}",
+        "{'metadata':{'name':'g','uid':'1'},'spec':{'ports':[{'name':'a','port':80}],'type':"
+        "'ExternalName','externalName':'a'}}",
     };
     struct service_object *one = good(base), *same = good(base);
 

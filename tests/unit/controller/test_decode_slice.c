@@ -34,7 +34,7 @@ Test(decode_slice, reads_everything_that_counts)
              "{'name':'any'}],'endpoints':[{'addresses':['FD00::1','fd00::2'],"
              "'conditions':{'ready':false,'serving':true,'terminating':true},'hostname':'pod-0',"
              "'nodeName':'n1','zone':'z1','targetRef':{'kind':'Pod','name':'p1','uid':'pu'},"
-             "'hints':{'forZones':[{'name':'z1'}]}}]}");
+             "'hints':{'forZones':[{'name':'z1'},{'name':'z2'}],'forNodes':[{'name':'n1'}]}}]}");
     const struct endpoint *endpoint = &slice->endpoints[0];
 
     cr_assert(str_eq(slice->namespace_name, STR("shop")));
@@ -56,6 +56,11 @@ Test(decode_slice, reads_everything_that_counts)
     cr_assert(str_eq(endpoint->zone, STR("z1")));
     cr_assert(str_eq(endpoint->pod, STR("p1")));
     cr_assert(str_eq(endpoint->uid, STR("pu")));
+    cr_assert_eq(endpoint->zone_hints_len, 2);
+    cr_assert(str_eq(endpoint->zone_hints[0], STR("z1")));
+    cr_assert(str_eq(endpoint->zone_hints[1], STR("z2")));
+    cr_assert_eq(endpoint->node_hints_len, 1);
+    cr_assert(str_eq(endpoint->node_hints[0], STR("n1")));
     cr_assert_gt(slice_backends(slice, 0)[0].wire.len, 0);
     slice_unref(slice);
 }
@@ -166,6 +171,14 @@ Test(decode_slice, refuses_by_name_field_and_cause)
          "shop/s: ports[1].port: expected a whole number from 0 to 65535, found 70000"},
         {HEAD "'ports':[{'port':80,'protocol':'HTTP'}]}",
          "shop/s: ports[0].protocol: 'HTTP' is no protocol"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'hints':[]}]}",
+         "shop/s: endpoints[0].hints: expected an object, found an array"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'hints':{'forZones':{}}}]}",
+         "shop/s: endpoints[0].hints.forZones: expected an array, found an object"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'hints':{'forNodes':['n1']}}]}",
+         "shop/s: endpoints[0].hints.forNodes[0]: expected an object, found a string"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'hints':{'forNodes':[{'name':1}]}}]}",
+         "shop/s: endpoints[0].hints.forNodes[0].name: expected a string, found a number"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -176,6 +189,88 @@ Test(decode_slice, refuses_by_name_field_and_cause)
         cr_assert_null(slice);
         cr_assert_str_eq(err.msg, cases[i][1]);
     }
+}
+
+Test(decode_slice, takes_null_and_empty_hints_for_none)
+{
+    static const char *const hints[] = {"null", "{}", "{'forZones':null,'forNodes':null}",
+                                        "{'forZones':[],'forNodes':[]}"};
+
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++) {
+        char text[256];
+        const struct slice *slice;
+
+        snprintf(text, sizeof(text), HEAD "'endpoints':[{'addresses':['10.0.0.1'],'hints':%s}]}",
+                 hints[i]);
+        slice = good(text);
+        cr_assert_eq(slice->endpoints[0].zone_hints_len + slice->endpoints[0].node_hints_len, 0);
+        slice_unref(slice);
+    }
+}
+
+/* Without that list, all clients get all: better than no backends. */
+Test(decode_slice, ignores_a_list_of_hints_that_the_api_does_not_allow_by_name)
+{
+    static const char nine[] = "{'name':'1'},{'name':'2'},{'name':'3'},{'name':'4'},{'name':'5'},"
+                               "{'name':'6'},{'name':'7'},{'name':'8'},{'name':'9'}";
+    static const char *const cases[][2] = {
+        {nine, "shop/s: endpoints[1].hints.forZones: more than 8, the hints are ignored"},
+        {"{'name':'a'},{}",
+         "shop/s: endpoints[1].hints.forZones[1].name: missing, the hints are ignored"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[1024];
+        const struct slice *slice = NULL;
+        struct err err = {0};
+
+        snprintf(text, sizeof(text),
+                 HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':['10.0.0.2'],'hints':{"
+                      "'forZones':[%s],'forNodes':[{'name':'n'}]}}]}",
+                 cases[i][0]);
+        cr_assert_eq(decode(text, &slice, &err), CODE_OK);
+        cr_assert_str_eq(err.msg, cases[i][1]);
+        cr_assert_eq(slice->endpoints[1].zone_hints_len, 0);
+        cr_assert_eq(slice->endpoints[1].node_hints_len, 1);
+        slice_unref(slice);
+    }
+}
+
+Test(decode_slice, takes_as_many_hints_as_the_api_allows)
+{
+    const struct slice *slice =
+        good(HEAD "'endpoints':[{'addresses':['10.0.0.1'],'hints':{'forNodes':[{'name':'1'},{'name'"
+                  ":'2'},{'name':'3'},{'name':'4'},{'name':'5'},{'name':'6'},{'name':'7'},{'name':"
+                  "'8'}]}}]}");
+
+    cr_assert_eq(slice->endpoints[0].node_hints_len, ENDPOINT_HINTS_MAX);
+    slice_unref(slice);
+}
+
+/* publishNotReadyAddresses: the endpoint is ready, whatever its pod is (endpointslice controller). */
+Test(decode_slice, goes_by_ready_whatever_else_is_said)
+{
+    const struct slice *slice =
+        good(HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':true,'serving':"
+                  "false,'terminating':true}}]}");
+
+    cr_assert(backend_is_ready(&slice_backends(slice, 0)[0]));
+    slice_unref(slice);
+}
+
+/* The mirroring controller's slices are owned by the Endpoints, hand-made ones by nobody. */
+Test(decode_slice, has_no_owner_that_is_no_service)
+{
+    const struct slice *slice =
+        good("{'metadata':{'namespace':'shop','name':'s','labels':{'kubernetes.io/service-name':"
+             "'db','endpointslice.kubernetes.io/managed-by':"
+             "'endpointslicemirroring-controller.k8s.io'},'ownerReferences':[{'kind':'Endpoints',"
+             "'uid':'e1'}]},'addressType':'IPv4','ports':[{'port':80}],'endpoints':[{'addresses':"
+             "['10.0.0.1']}]}");
+
+    cr_assert_eq(slice->owner_uid.len, 0);
+    cr_assert(str_eq(slice->service, STR("db")));
+    slice_unref(slice);
 }
 
 Test(decode_slice, refuses_more_than_the_api_allows)

@@ -45,18 +45,53 @@ static void add_ports(struct slice_builder *builder, const char *text)
     }
 }
 
+/* Cuts what stands behind `mark`, up to the next mark. */
+static struct str cut_mark(struct str word, char mark)
+{
+    size_t from = str_find(word, mark), to;
+
+    if (from == word.len)
+        return STR("");
+    for (to = ++from; to < word.len && !memchr("@%#~^", word.ptr[to], 5);)
+        to++;
+    return str_slice(word, from, to);
+}
+
+static size_t cut_hints(struct str word, char mark, struct str *hints)
+{
+    struct str rest = cut_mark(word, mark);
+    size_t len = 0;
+
+    while (rest.len > 0) {
+        cr_assert_lt(len, ENDPOINT_HINTS_MAX);
+        hints[len++] = str_cut(&rest, ',');
+    }
+    return len;
+}
+
 static void add_endpoints(struct slice_builder *builder, const char *text)
 {
     struct str rest = str_of(text);
 
     for (struct str word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
-        struct endpoint endpoint = {0};
+        struct str zones[ENDPOINT_HINTS_MAX], nodes[ENDPOINT_HINTS_MAX];
         struct str place = str_cut(&word, '/');
+        struct endpoint endpoint = {
+            .zone = cut_mark(place, '@'),
+            .node = cut_mark(place, '%'),
+            .uid = cut_mark(place, '#'),
+            .zone_hints = zones,
+            .zone_hints_len = cut_hints(place, '~', zones),
+            .node_hints = nodes,
+            .node_hints_len = cut_hints(place, '^', nodes),
+        };
         char state = word.len > 0 ? word.ptr[0] : 'r';
         struct err err = {0};
+        size_t len = 0;
 
-        endpoint.address = str_cut(&place, '@');
-        endpoint.zone = place.ptr ? place : STR("");
+        while (len < place.len && !memchr("@%#~^", place.ptr[len], 5))
+            len++;
+        endpoint.address = str_slice(place, 0, len);
         endpoint.ready = state == 'r';
         endpoint.serving = state != 't';
         endpoint.terminating = state == 'd' || state == 't';
@@ -90,6 +125,9 @@ const struct service *make_service(const struct service_text *text, const struct
         .name = text->name ? str_of(text->name) : STR("greeter"),
         .uid = str_of(text->uid),
         .type = text->type,
+        .external_name = str_of(text->external_name),
+        .prefers = text->prefers,
+        .local = text->local,
         .ports = ports,
         .received_us = 1,
     };
@@ -105,16 +143,22 @@ const struct service *make_service(const struct service_text *text, const struct
         cr_assert_lt(spec.ports_len, ARRAY_LEN(ports));
         ports[spec.ports_len++] = port;
     }
-    service = service_new(&spec, slices, slices_len, NULL);
+    service = service_new(&spec, slices, slices_len, text->before);
     for (size_t i = 0; i < slices_len; i++)
         slice_unref(slices[i]);
     return service;
 }
 
-const char *list_text(const struct service_port *port)
+static void put_backend(struct buf *text, const struct backend *backend)
+{
+    buf_printf(text,
+               backend->endpoint->family == FAMILY_IPV6 ? "[%" STR_FMT "]:%u" : "%" STR_FMT ":%u",
+               STR_ARG(backend->endpoint->address), (unsigned)backend->port);
+}
+
+const char *backends_text(const struct backend_list *list)
 {
     static struct buf text = BUFFER_INIT(1 << 20);
-    const struct backend_list *list = &port->list;
     size_t at = 0;
 
     buf_reset(&text);
@@ -124,20 +168,40 @@ const char *list_text(const struct service_port *port)
         cr_assert_eq(locality->first, at, "localities lie next to each other");
         cr_assert_gt(locality->len, 0);
         for (at = locality->first; at < locality->first + locality->len; at++) {
-            const struct backend *backend = list->items[at].backend;
+            const struct listed *item = &list->items[at];
 
-            cr_assert(str_eq(backend->endpoint->zone, locality->zone));
-            buf_printf(&text, "%s%" STR_FMT ":%u",
-                       at > locality->first ? ","
-                       : i > 0              ? " | "
-                                            : "",
-                       STR_ARG(backend->endpoint->address), (unsigned)backend->port);
+            cr_assert(str_eq(item->zone, locality->zone));
+            buf_printf(&text, "%s", at > locality->first ? "," : i > 0 ? " | " : "");
+            put_backend(&text, item->backend);
+            if (item->other) {
+                buf_add_char(&text, '+');
+                put_backend(&text, item->other);
+            }
         }
         if (locality->zone.len > 0)
             buf_printf(&text, "@%" STR_FMT, STR_ARG(locality->zone));
     }
     cr_assert_eq(at, list->len, "every backend stands in a locality");
     return buf_cstr(&text);
+}
+
+const char *list_text(const struct service_port *port)
+{
+    return backends_text(&port->list);
+}
+
+const char *view_text(const struct service_port *port, const char *zone, const char *node)
+{
+    struct place place = {str_of(zone), str_of(node)};
+    struct view view = view_of(port, &place);
+    struct backend_list list;
+    struct arena arena = {0};
+    const char *text;
+
+    view_list(port, &view, &arena, &list);
+    text = backends_text(&list);
+    arena_done(&arena);
+    return text;
 }
 
 const struct service_port *port_of(const struct service *service, uint16_t number)
@@ -148,14 +212,4 @@ const struct service_port *port_of(const struct service *service, uint16_t numbe
     }
     cr_assert_fail("no port %u", (unsigned)number);
     return NULL;
-}
-
-const struct service *carry_emptied(const struct service *before, const struct service *after)
-{
-    bool keep[16];
-
-    cr_assert_leq(before->ports_len, ARRAY_LEN(keep));
-    for (size_t i = 0; i < before->ports_len; i++)
-        keep[i] = service_empties(&before->ports[i], after);
-    return service_carry(before, after, keep);
 }

@@ -2,8 +2,9 @@
  * Slices and services written as short text, and lists read back as text.
  *
  *   ports      "grpc=9001 udp:dns=53 =8080 any"       name=number; "=8080" unnamed; no '=': number nil
- *   endpoints  "10.0.0.1 10.0.0.2@a/d fd00::1@b/n"    address[@zone][/state]; no state: ready; n: not ready;
- *                                                     d: serving and terminating; t: terminating only
+ *   endpoints  "10.0.0.1 10.0.0.2@a/d fd00::1@b/n"    address[@zone][%node][#uid][~zone hint,...][^node hint,...][/state];
+ *                                                     no state: ready; n: not ready; d: serving and terminating;
+ *                                                     t: terminating only
  */
 #ifndef TESTS_UNIT_MODEL_FIXTURE_H
 #define TESTS_UNIT_MODEL_FIXTURE_H
@@ -11,6 +12,7 @@
 #include <criterion/criterion.h>
 
 #include "model/catalog.h"
+#include "model/view.h"
 
 struct slice_text {
     const char *name;
@@ -29,6 +31,10 @@ struct service_text {
     const char *ports; /* "grpc=8001 =9000 dns=53/UDP grpc=8001!kubernetes.io/h2c" */
     const char *uid;
     enum service_type type;
+    const char *external_name;
+    enum address_family prefers;
+    bool local;
+    const struct service *before;
 };
 
 /* Consumes the slices' references. */
@@ -44,12 +50,15 @@ const struct service *make_service(const struct service_text *text, const struct
         &(struct slice_text){.name = (slice), .ports = (port_text), .endpoints = __VA_ARGS__})
 #define SERVICE_TEXT(...) (&(struct service_text){__VA_ARGS__})
 
-/* "10.0.0.1:9001@a,10.0.0.2:9001@a | 10.0.0.3:9001@b": backends by locality. Static memory, valid until the next call. */
+/* "10.0.0.1:9001,10.0.0.2:9001+[fd00::2]:9001@a | 10.0.0.3:9001@b": backends by locality, with their other addresses. Static memory, valid
+ * until the next call. */
+const char *backends_text(const struct backend_list *list);
+/* Of the list for a client of unknown place. */
 const char *list_text(const struct service_port *port);
+/* Of the list for a client there; NULL: unknown. */
+const char *view_text(const struct service_port *port, const char *zone, const char *node);
 /* ",": the port of that number; fails the test if there is none. */
 const struct service_port *port_of(const struct service *service, uint16_t number);
-/* service_carry() of the lists that would become empty. */
-const struct service *carry_emptied(const struct service *before, const struct service *after);
 
 /* A slice_wire_fn: "<address>:<port>;" */
 void text_wire(struct buf *out, const struct endpoint *endpoint, uint16_t port);

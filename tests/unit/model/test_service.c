@@ -135,7 +135,7 @@ Test(service, has_both_families_in_one_list)
                      SLICE_TEXT("v6", "=80", "fd00::2 fd00::1", .family = FAMILY_IPV6),
                      SLICE_TEXT("v4", "=80", "10.0.0.2 10.0.0.1"));
 
-    EXPECT_LIST(service, 80, "10.0.0.1:80,10.0.0.2:80,fd00::1:80,fd00::2:80");
+    EXPECT_LIST(service, 80, "10.0.0.1:80,10.0.0.2:80,[fd00::1]:80,[fd00::2]:80");
     service_unref(service);
 }
 
@@ -240,15 +240,23 @@ Test(service, prefers_a_backend_with_a_port_of_its_own)
     service_unref(service);
 }
 
-Test(service, of_an_external_name_has_neither_ports_nor_backends)
+Test(service, of_an_external_name_has_ports_and_no_backends)
 {
-    const struct service *service =
-        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80", .type = SERVICE_EXTERNAL_NAME),
-                     SLICE_TEXT("a", "=80", "10.0.0.1"));
+    const struct service *service = MAKE_SERVICE(
+        SERVICE_TEXT(.ports = "=80", .type = SERVICE_EXTERNAL_NAME, .external_name = "db.example"),
+        SLICE_TEXT("a", "=80", "10.0.0.1"));
+    const struct service *other = make_service(
+        SERVICE_TEXT(.ports = "=80", .type = SERVICE_EXTERNAL_NAME, .external_name = "db.other"),
+        NULL, 0);
 
     cr_assert_eq(service->type, SERVICE_EXTERNAL_NAME);
-    cr_assert_eq(service->ports_len, 0);
+    cr_assert(str_eq(service->external_name, STR("db.example")));
+    EXPECT_LIST(service, 80, "");
+    cr_assert_eq(port_of(service, 80)->total, 0);
+    cr_assert_eq(service->slices_len, 0);
+    cr_assert_not(service_equal(service, other));
     service_unref(service);
+    service_unref(other);
 }
 
 Test(service, does_not_depend_on_the_order_of_its_slices)
@@ -374,7 +382,8 @@ static void check_big(const struct service *service, size_t zones)
 
         cr_assert(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
         for (size_t k = locality->first + 1; k < locality->first + locality->len; k++)
-            cr_assert_lt(backend_cmp_address(list->items[k - 1].backend, list->items[k].backend), 0);
+            cr_assert_lt(backend_cmp_address(list->items[k - 1].backend, list->items[k].backend),
+                         0);
     }
 }
 

@@ -77,15 +77,66 @@ Test(service_port, without_a_port_is_the_only_one_else_the_one_that_speaks_grpc)
     }
 }
 
-Test(service_port, of_an_external_name_does_not_exist)
+/* The number, or -1. */
+static int external(const struct service *service, struct port_ref ref, const char **ret_reason)
+{
+    uint16_t port = 0;
+    bool found = service_external_target(service, &ref, &port, ret_reason);
+
+    cr_assert((*ret_reason == NULL) == found, "a reason exactly when there is no number");
+    return found ? port : -1;
+}
+
+Test(service_port, of_an_external_name_is_any_number_or_one_that_it_names)
+{
+    static const struct {
+        const char *ports;
+        struct port_ref ref;
+        int port;
+        const char *reason;
+    } cases[] = {
+        {"", {PORT_NUMBER, 8001, STR_INIT("")}, 8001, NULL},
+        {"grpc=80", {PORT_NUMBER, 8001, STR_INIT("")}, 8001, NULL},
+        {"x=80 grpc=81", {PORT_NAME, 0, STR_INIT("x")}, 80, NULL},
+        {"x=80", {PORT_NAME, 0, STR_INIT("grpc")}, -1, "the Service has no such TCP port"},
+        {"", {PORT_NAME, 0, STR_INIT("grpc")}, -1, "the Service has no TCP port"},
+        {"x=80 udp:dns=53", {PORT_NONE, 0, STR_INIT("")}, 80, NULL},
+        {"x=80 grpc=81", {PORT_NONE, 0, STR_INIT("")}, 81, NULL},
+        {"x=80 y=81",
+         {PORT_NONE, 0, STR_INIT("")},
+         -1,
+         "several ports and none is marked as gRPC: the name must say which"},
+        {"",
+         {PORT_NONE, 0, STR_INIT("")},
+         -1,
+         "the Service is an ExternalName without ports: the name must give a number"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct service *service = make_service(
+            SERVICE_TEXT(.ports = cases[i].ports, .type = SERVICE_EXTERNAL_NAME), NULL, 0);
+        const char *reason;
+
+        cr_assert_eq(external(service, cases[i].ref, &reason), cases[i].port, "case %zu", i);
+        if (cases[i].reason)
+            cr_assert_str_eq(reason, cases[i].reason);
+        service_unref(service);
+    }
+}
+
+Test(service_port, of_an_external_name_is_found_only_if_it_names_it)
 {
     const struct service *service =
-        make_service(SERVICE_TEXT(.ports = "=80", .type = SERVICE_EXTERNAL_NAME), NULL, 0);
-    int port;
+        make_service(SERVICE_TEXT(.ports = "x=80", .type = SERVICE_EXTERNAL_NAME), NULL, 0);
+    const struct service *other = make_service(SERVICE_TEXT(.ports = "x=80"), NULL, 0);
+    const char *reason;
 
-    cr_assert_str_eq(none_reason(service, &port), "the Service is an ExternalName");
-    cr_assert_eq(by_number(service, 80), -1);
+    cr_assert_eq(by_number(service, 80), 80);
+    cr_assert_eq(by_number(service, 81), -1);
+    cr_assert_eq(external(other, (struct port_ref){PORT_NUMBER, 80, STR("")}, &reason), -1);
+    cr_assert_str_eq(reason, "the Service is no ExternalName");
     service_unref(service);
+    service_unref(other);
 }
 
 /* dns:///greeter:9001 meant the pods' port. */
@@ -147,8 +198,8 @@ Test(service_port, that_is_gone_counts_where_none_of_the_services_own_lists_anyt
     const struct service *filled =
         MAKE_SERVICE(SERVICE_TEXT(.ports = "x=8002"), SLICE_TEXT("a", "x=9001", "10.0.0.1"));
     const struct service *empty = make_service(SERVICE_TEXT(.ports = "x=8002"), NULL, 0);
-    const struct service *moved = carry_emptied(before, filled);
-    const struct service *waiting = carry_emptied(before, empty);
+    const struct service *moved = service_carry(before, filled);
+    const struct service *waiting = service_carry(before, empty);
     int port;
 
     cr_assert_eq(by_number(moved, 8001), 8001);

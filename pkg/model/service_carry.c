@@ -1,0 +1,184 @@
+#include "model/service_box.h"
+
+size_t service_listed(const struct service *service, uint16_t number)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; service && i < service->ports_len; i++) {
+        if (service->ports[i].number == number && service->ports[i].list.len > most)
+            most = service->ports[i].list.len;
+    }
+    return most;
+}
+
+/* Whether `after` leaves nothing of what the port of an earlier version lists. */
+static bool is_emptied(const struct service_port *port, const struct service *after)
+{
+    return port->list.len > 0 && service_listed(after, port->number) == 0;
+}
+
+bool service_empties(const struct service *before, const struct service *after)
+{
+    for (size_t i = 0; before && i < before->ports_len; i++) {
+        if (is_emptied(&before->ports[i], after))
+            return true;
+    }
+    return false;
+}
+
+const struct service_port *service_heir(const struct service_port *ports, size_t len,
+                                        const struct service_port *port)
+{
+    const struct service_port *heir = NULL;
+
+    for (size_t i = 0; i < len; i++) {
+        if (ports[i].number == port->number && (!heir || str_eq(ports[i].name, port->name)))
+            heir = &ports[i];
+    }
+    return heir;
+}
+
+static void carry_list(struct service_port *heir, const struct service_port *port)
+{
+    struct service_port carried = *port;
+
+    carried.name = heir->name;
+    carried.number = heir->number;
+    carried.app_protocol = heir->app_protocol;
+    carried.gone = heir->gone;
+    *heir = carried;
+}
+
+/* Fills `ports` with those of both, still with their owners' memory; returns how many. */
+static size_t carry_ports(const struct service *before, const struct service *after,
+                          struct service_port *ports)
+{
+    size_t len = after->ports_len;
+
+    if (len > 0)
+        memcpy(ports, after->ports, len * sizeof(*ports));
+    for (size_t i = 0; i < before->ports_len; i++) {
+        const struct service_port *port = &before->ports[i];
+        const struct service_port *heir = service_heir(ports, after->ports_len, port);
+
+        if (!is_emptied(port, after))
+            continue;
+        if (heir) {
+            carry_list(&ports[heir - ports], port);
+        } else {
+            ports[len] = *port;
+            ports[len++].gone = true;
+        }
+    }
+    if (len > 1)
+        qsort(ports, len, sizeof(*ports), service_cmp_port);
+    return len;
+}
+
+static void *arena_copy(struct arena *arena, const void *items, size_t size)
+{
+    void *copy = arena_alloc(arena, size);
+
+    if (size > 0)
+        memcpy(copy, items, size);
+    return copy;
+}
+
+/* Zones that their endpoints say themselves lie in the slices; others lie with the service that was first to keep them. */
+static struct listed *own_items(struct arena *arena, const struct listed *items, size_t len)
+{
+    struct listed *copies = arena_copy(arena, items, len * sizeof(*copies));
+    struct str zone = STR("");
+
+    for (size_t i = 0; i < len; i++) {
+        if (str_eq(copies[i].zone, copies[i].backend->endpoint->zone)) {
+            copies[i].zone = copies[i].backend->endpoint->zone;
+            continue;
+        }
+        if (!str_eq(zone, copies[i].zone))
+            zone = arena_text(arena, copies[i].zone);
+        copies[i].zone = zone;
+    }
+    return copies;
+}
+
+static void own_port(struct service_port *port, struct arena *arena)
+{
+    struct backend_list *list = &port->list;
+    struct locality *localities =
+        arena_copy(arena, list->localities, list->localities_len * sizeof(*localities));
+
+    port->name = arena_text(arena, port->name);
+    port->app_protocol = arena_text(arena, port->app_protocol);
+    port->all = own_items(arena, port->all, port->all_len);
+    list->items = own_items(arena, list->items, list->len);
+    for (size_t i = 0; i < list->localities_len; i++)
+        localities[i].zone = list->items[localities[i].first].zone;
+    list->localities = localities;
+}
+
+static int cmp_pointer(const void *a, const void *b)
+{
+    const struct slice *const *left = a;
+    const struct slice *const *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+static void sort_slices(const struct slice **slices, size_t len,
+                        int (*compare)(const void *a, const void *b))
+{
+    if (len > 1)
+        qsort(slices, len, sizeof(*slices), compare);
+}
+
+/* Those in force, and those that something carried lies in, each once. What is listed is among `all`. */
+static void own_slices(struct service *service, const struct service *after, struct arena *arena)
+{
+    CLEANUP(freep) const struct slice **all = NULL;
+    size_t len = after->slices_len, kept = 0;
+
+    for (size_t i = 0; i < service->ports_len; i++)
+        len += service->ports[i].all_len;
+    all = xmalloc((len + 1) * sizeof(const struct slice *));
+    len = 0;
+    for (size_t i = 0; i < after->slices_len; i++)
+        all[len++] = after->slices[i];
+    for (size_t i = 0; i < service->ports_len; i++) {
+        for (size_t k = 0; k < service->ports[i].all_len; k++)
+            all[len++] = service->ports[i].all[k].backend->slice;
+    }
+    sort_slices(all, len, cmp_pointer);
+    for (size_t i = 0; i < len; i++) {
+        if (i == 0 || all[i] != all[kept - 1])
+            all[kept++] = all[i];
+    }
+    sort_slices(all, kept, service_cmp_slice_name);
+    service->slices = arena_alloc(arena, kept * sizeof(const struct slice *));
+    for (size_t i = 0; i < kept; i++)
+        service->slices[service->slices_len++] = slice_ref(all[i]);
+}
+
+const struct service *service_carry(const struct service *before, const struct service *after)
+{
+    struct service_box *box = xcalloc(1, sizeof(*box));
+    struct service *service = &box->service;
+    struct service_port *ports =
+        arena_alloc(&box->arena, (before->ports_len + after->ports_len) * sizeof(*ports));
+
+    atomic_init(&box->refs, 1);
+    *service = (struct service){
+        .namespace_name = arena_text(&box->arena, after->namespace_name),
+        .name = arena_text(&box->arena, after->name),
+        .uid = arena_text(&box->arena, after->uid),
+        /* Backends are no ExternalName's. */
+        .type = after->type == SERVICE_EXTERNAL_NAME ? before->type : after->type,
+        .received_us = after->received_us,
+    };
+    service->ports_len = carry_ports(before, after, ports);
+    service->ports = ports;
+    for (size_t i = 0; i < service->ports_len; i++)
+        own_port(&ports[i], &box->arena);
+    own_slices(service, after, &box->arena);
+    return service;
+}

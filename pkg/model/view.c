@@ -1,0 +1,190 @@
+#include "model/view.h"
+
+#include "model/list.h"
+
+/* ---- hints of one family ---- */
+
+static bool is_named(struct str name, const struct str *hints, size_t len)
+{
+    for (size_t i = 0; i < len && name.len > 0; i++) {
+        if (str_eq(hints[i], name))
+            return true;
+    }
+    return false;
+}
+
+/* The hints of one kind over a family's ready endpoints. */
+struct survey {
+    bool complete; /* every one has some */
+    bool differ;   /* not all have the same */
+    bool named;    /* one names the place */
+};
+
+static void survey_zones(struct survey *survey, const struct endpoint *endpoint,
+                         const struct endpoint *first, struct str zone)
+{
+    survey->complete = survey->complete && endpoint->zone_hints_len > 0;
+    survey->differ = survey->differ || !endpoint_same_zone_hints(endpoint, first);
+    survey->named = survey->named || is_named(zone, endpoint->zone_hints, endpoint->zone_hints_len);
+}
+
+static void survey_nodes(struct survey *survey, const struct endpoint *endpoint,
+                         const struct endpoint *first, struct str node)
+{
+    survey->complete = survey->complete && endpoint->node_hints_len > 0;
+    survey->differ = survey->differ || !endpoint_same_node_hints(endpoint, first);
+    survey->named = survey->named || is_named(node, endpoint->node_hints, endpoint->node_hints_len);
+}
+
+/* Ends at the first endpoint without hints: most Services have none. */
+static void survey_family(const struct listed *items, size_t len, const struct place *place,
+                          struct survey *zones, struct survey *nodes)
+{
+    const struct endpoint *first = NULL;
+
+    *zones = *nodes = (struct survey){.complete = true};
+    for (size_t i = 0; i < len && (zones->complete || nodes->complete); i++) {
+        const struct endpoint *endpoint = items[i].backend->endpoint;
+
+        if (!endpoint->ready)
+            continue;
+        first = first ? first : endpoint;
+        survey_zones(zones, endpoint, first, place->zone);
+        survey_nodes(nodes, endpoint, first, place->node);
+    }
+}
+
+static enum view_kind family_kind(const struct listed *items, size_t len, const struct place *place)
+{
+    struct survey zones, nodes;
+
+    survey_family(items, len, place, &zones, &nodes);
+    if (nodes.complete && nodes.named)
+        return VIEW_NODE;
+    return zones.complete && zones.named ? VIEW_ZONE : VIEW_ALL;
+}
+
+static bool family_depends(const struct listed *items, size_t len)
+{
+    struct survey zones, nodes;
+
+    survey_family(items, len, &(struct place){0}, &zones, &nodes);
+    return (nodes.complete && nodes.differ) || (zones.complete && zones.differ);
+}
+
+/* IPv4 comes first. */
+static size_t count_ipv4(const struct service_port *port)
+{
+    size_t low = 0, high = port->all_len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (port->all[middle].backend->endpoint->family == FAMILY_IPV4)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* ---- views ---- */
+
+static bool can_be_listed(const struct backend *backend)
+{
+    return backend_is_ready(backend) || backend_is_draining(backend);
+}
+
+bool view_depends(const struct service_port *port)
+{
+    size_t ipv4;
+
+    if (port->local)
+        return port->ready + port->draining > 0;
+    ipv4 = count_ipv4(port);
+    return family_depends(port->all, ipv4) ||
+           family_depends(port->all + ipv4, port->all_len - ipv4);
+}
+
+bool view_is_blind(const struct service_port *port, const struct place *place)
+{
+    return port->local && place->node.len == 0;
+}
+
+/* All nodes without an endpoint have the same view: most nodes of a large cluster. */
+static struct view local_view(const struct service_port *port, struct str node)
+{
+    for (size_t i = 0; i < port->all_len; i++) {
+        const struct backend *backend = port->all[i].backend;
+
+        if (can_be_listed(backend) && str_eq(backend->endpoint->node, node))
+            return (struct view){.ipv4 = VIEW_LOCAL, .ipv6 = VIEW_LOCAL, .node = node};
+    }
+    return (struct view){.ipv4 = VIEW_LOCAL, .ipv6 = VIEW_LOCAL};
+}
+
+struct view view_of(const struct service_port *port, const struct place *place)
+{
+    struct view view = {.ipv4 = VIEW_ALL, .ipv6 = VIEW_ALL};
+    size_t ipv4;
+
+    if (!port->by_place || view_is_blind(port, place))
+        return view;
+    if (port->local)
+        return local_view(port, place->node);
+    ipv4 = count_ipv4(port);
+    view.ipv4 = family_kind(port->all, ipv4, place);
+    view.ipv6 = family_kind(port->all + ipv4, port->all_len - ipv4, place);
+    if (view.ipv4 == VIEW_ZONE || view.ipv6 == VIEW_ZONE)
+        view.zone = place->zone;
+    if (view.ipv4 == VIEW_NODE || view.ipv6 == VIEW_NODE)
+        view.node = place->node;
+    return view;
+}
+
+bool view_equal(const struct view *a, const struct view *b)
+{
+    return a->ipv4 == b->ipv4 && a->ipv6 == b->ipv6 && str_eq(a->zone, b->zone) &&
+           str_eq(a->node, b->node);
+}
+
+/* ---- lists ---- */
+
+/* Hints speak of ready endpoints only: where none is ready, none are left out. */
+static bool keep(const void *ctx, const struct backend *backend)
+{
+    const struct view *view = ctx;
+    const struct endpoint *endpoint = backend->endpoint;
+
+    switch (endpoint->family == FAMILY_IPV4 ? view->ipv4 : view->ipv6) {
+    case VIEW_LOCAL:
+        return view->node.len > 0 && str_eq(endpoint->node, view->node);
+    case VIEW_NODE:
+        return !endpoint->ready ||
+               is_named(view->node, endpoint->node_hints, endpoint->node_hints_len);
+    case VIEW_ZONE:
+        return !endpoint->ready ||
+               is_named(view->zone, endpoint->zone_hints, endpoint->zone_hints_len);
+    case VIEW_ALL:
+    case VIEW_KINDS:
+        break;
+    }
+    return true;
+}
+
+void view_list(const struct service_port *port, const struct view *view, struct arena *arena,
+               struct backend_list *ret_list)
+{
+    if (view->ipv4 == VIEW_ALL && view->ipv6 == VIEW_ALL)
+        *ret_list = port->list;
+    else
+        list_make(port, keep, view, arena, ret_list);
+}
+
+const char *view_kind_name(enum view_kind kind)
+{
+    static const char *const names[VIEW_KINDS] = {
+        [VIEW_ALL] = "all", [VIEW_ZONE] = "zone", [VIEW_NODE] = "node", [VIEW_LOCAL] = "local"};
+
+    return names[kind];
+}

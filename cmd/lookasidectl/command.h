@@ -16,8 +16,11 @@ struct command {
 };
 
 extern const struct command bootstrap_command;
+extern const struct command explain_command;
+extern const struct command release_command;
 extern const struct command services_command;
 extern const struct command streams_command;
+extern const struct command verify_command;
 extern const struct command watch_command;
 
 /* ---- flags: "--name value" or "--name=value"; "-o" is "--output"; "--" ends them ---- */
@@ -38,13 +41,38 @@ bool flags_parse(const struct command *command, int argc, char **argv, const str
                  int *ret_exit) must_check;
 /* "table" or "json"; prints the error. */
 bool output_is_json(const char *output, bool *ret_json) must_check;
+/* What a person dials, "xds:///" cut off: as it stands in a client's code. */
+const char *target_of(const char *text);
+/* Splits "NAMESPACE/NAME"; false unless both are names. */
+bool split_service(const char *text, struct str *ret_namespace, struct str *ret_name) must_check;
 int usage_error(const struct command *command, const char *message);
 int failure(const struct err *err);
 
-/* A whole command that reads a page of the admin port and prints it as a table, or as it came
- * (-o json). */
+#define ADMIN_DEFAULT "127.0.0.1:18080"
+#define ADMIN_FLAG(slot)                                                                           \
+    {                                                                                              \
+        "admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", slot, NULL         \
+    }
+#define OUTPUT_FLAG(slot)                                                                          \
+    {                                                                                              \
+        "output", "table|json", "-o for short", slot, NULL                                         \
+    }
+
+/* ---- the admin port ---- */
+
+#define PAGE_MAX (1024u * 1024 * 1024)
+#define PAGE_PATH_MAX 4096
+
+/* A page of the admin port: its text, and the same parsed. */
+enum code page_read(const char *admin, const char *path, struct buf *text, struct json **ret_json,
+                    struct err *err) must_check;
+/* A whole command that reads a page and prints it as a table, or as it came (-o json). */
 int dump_command(const struct command *command, const char *path,
                  void (*print)(const struct json *dump), int argc, char **argv);
+/* A member's text; empty where there is none. */
+struct str member(const struct json *json, const char *key);
+/* A member that is a count; 0 where there is none. */
+unsigned long member_count(const struct json *json, const char *key);
 
 /* ---- text on a terminal ---- */
 
@@ -54,13 +82,21 @@ void text_show(struct buf *out, struct str text);
 
 #define TABLE_COLUMNS_MAX 12
 
-/* Cells are text; columns are as wide as their widest cell. */
+/* Cells are text; columns are as wide as their widest cell. The first row is the head. */
 struct table {
     size_t columns;
+    bool drop_empty;    /* leave out columns that have no cell but the head's */
+    const char *indent; /* in front of every row */
     char **cells;
     size_t len, cap;
 };
 
+#define TABLE_INIT(head)                                                                           \
+    {                                                                                              \
+        .columns = ARRAY_LEN(head), .indent = ""                                                   \
+    }
+
+void table_head(struct table *table, const char *const *head);
 void table_add(struct table *table, struct str cell);
 void table_addf(struct table *table, const char *fmt, ...) printf_like(2, 3);
 void table_print(const struct table *table);

@@ -2,9 +2,9 @@
 
 #include "base/str.h"
 #include "command.h"
-#include "kube/fetch.h"
+#include "model/name.h"
 
-#define ADMIN_DUMP_MAX (1024u * 1024 * 1024)
+#define FAILURE_SHOWN_MAX (8 * FAIL_MESSAGE_MAX)
 
 int usage_error(const struct command *command, const char *message)
 {
@@ -13,9 +13,14 @@ int usage_error(const struct command *command, const char *message)
     return 2;
 }
 
+/* A message may quote what a server or a file says. */
 int failure(const struct err *err)
 {
-    fprintf(stderr, "lookasidectl: %s\n", err->msg);
+    struct buf text = BUFFER_INIT(FAILURE_SHOWN_MAX);
+
+    text_show(&text, str_of(err->msg));
+    fprintf(stderr, "lookasidectl: %s\n", buf_cstr(&text));
+    buf_done(&text);
     return 1;
 }
 
@@ -125,41 +130,18 @@ bool output_is_json(const char *output, bool *ret_json)
     return false;
 }
 
-static bool read_dump(const char *admin, const char *path, struct buf *text, struct json **ret_json)
+const char *target_of(const char *text)
 {
-    struct err err = {0};
-    enum code code = fetch(admin, path, text, &err);
+    static const char scheme[] = "xds:///";
 
-    if (code == CODE_OK && json_parse(buf_str(text), ret_json, &err) != CODE_OK)
-        code = fail_in(&err, "'%s%s' did not answer with JSON", admin, path);
-    if (code != CODE_OK)
-        failure(&err);
-    return code == CODE_OK;
+    return str_starts_with(str_of(text), STR(scheme)) ? text + strlen(scheme) : text;
 }
 
-int dump_command(const struct command *command, const char *path,
-                 void (*print)(const struct json *dump), int argc, char **argv)
+bool split_service(const char *text, struct str *ret_namespace, struct str *ret_name)
 {
-    const char *admin = "127.0.0.1:18080", *output = "table";
-    const struct flag flags[] = {
-        {"admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", &admin, NULL},
-        {"output", "table|json", "-o for short", &output, NULL},
-    };
-    struct buf text = BUFFER_INIT(ADMIN_DUMP_MAX);
-    struct json *dump = NULL;
-    bool as_json;
-    int exit_code;
+    struct str rest = str_of(text);
 
-    if (!flags_parse(command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0, &exit_code))
-        return exit_code;
-    if (!output_is_json(output, &as_json))
-        return 2;
-    exit_code = read_dump(admin, path, &text, &dump) ? 0 : 1;
-    if (exit_code == 0 && as_json)
-        fwrite(text.ptr, 1, text.len, stdout);
-    else if (exit_code == 0)
-        print(dump);
-    json_free(dump);
-    buf_done(&text);
-    return exit_code;
+    *ret_namespace = str_cut(&rest, '/');
+    *ret_name = rest;
+    return name_is_label(*ret_namespace) && name_is_label(rest);
 }

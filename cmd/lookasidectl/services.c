@@ -3,11 +3,6 @@
 
 #include "command.h"
 
-static struct str member(const struct json *json, const char *key)
-{
-    return json_text(json_get(json, key));
-}
-
 /* `port` is NULL for a Service that has none (an ExternalName). */
 static void add_port(struct table *table, const struct json *service, const struct json *port)
 {
@@ -44,15 +39,14 @@ static void print_services(const struct json *dump)
 {
     static const char *const head[] = {"NAMESPACE", "SERVICE", "PORT",   "NAME", "READY",
                                        "DRAINING",  "TOTAL",   "LISTED", "ZONES"};
-    struct table table = {.columns = ARRAY_LEN(head)};
+    struct table table = TABLE_INIT(head);
     const struct json *service, *ports, *port;
 
     if (json_len(json_get(dump, "services")) == 0) {
         fprintf(stderr, "no services\n");
         return;
     }
-    for (size_t i = 0; i < ARRAY_LEN(head); i++)
-        table_add(&table, str_of(head[i]));
+    table_head(&table, head);
     for (service = json_first(json_get(dump, "services")); service; service = json_next(service)) {
         ports = json_get(service, "ports");
         if (json_len(ports) == 0)

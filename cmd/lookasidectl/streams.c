@@ -6,11 +6,6 @@
 #define NAMES_SHOWN 3
 #define NAMES_MAX 4096 /* bytes; a table cuts its cells anyway */
 
-static struct str member(const struct json *json, const char *key)
-{
-    return json_text(json_get(json, key));
-}
-
 static void add_member(struct table *table, const struct json *json, const char *key)
 {
     table_add(table, member(json, key));
@@ -76,14 +71,13 @@ static void print_streams(const struct json *dump)
 {
     static const char *const head[] = {"PEER", "PROTOCOL", "NODE",  "AGENT", "ZONE",
                                        "AGE",  "SENT",     "NACKS", "STATE", "TARGETS"};
-    struct table table = {.columns = ARRAY_LEN(head)};
+    struct table table = TABLE_INIT(head);
 
     if (json_len(json_get(dump, "streams")) == 0) {
         fprintf(stderr, "no streams\n");
         return;
     }
-    for (size_t i = 0; i < ARRAY_LEN(head); i++)
-        table_add(&table, str_of(head[i]));
+    table_head(&table, head);
     for (const struct json *stream = json_first(json_get(dump, "streams")); stream;
          stream = json_next(stream))
         add_stream(&table, stream);

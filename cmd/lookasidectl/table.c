@@ -15,6 +15,12 @@ void text_show(struct buf *out, struct str text)
         buf_add_str(out, text);
 }
 
+void table_head(struct table *table, const char *const *head)
+{
+    for (size_t i = 0; i < table->columns; i++)
+        table_add(table, str_of(head[i]));
+}
+
 void table_add(struct table *table, struct str cell)
 {
     struct buf shown = BUFFER_INIT(CELL_SHOWN_MAX);
@@ -35,21 +41,50 @@ void table_addf(struct table *table, const char *fmt, ...)
     table_add(table, str_of(cell));
 }
 
+/* Characters, not bytes: continuation bytes take no room. */
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
+/* 0: the column is left out. */
+static size_t column_width(const struct table *table, size_t column)
+{
+    size_t width = 0;
+    bool empty = table->drop_empty;
+
+    for (size_t i = column; i < table->len; i += table->columns) {
+        size_t cell = width_of(table->cells[i]);
+
+        width = cell > width ? cell : width;
+        if (i >= table->columns && strcmp(table->cells[i], "-") != 0)
+            empty = false;
+    }
+    return empty ? 0 : width;
+}
+
 void table_print(const struct table *table)
 {
-    int widths[TABLE_COLUMNS_MAX] = {0};
+    size_t widths[TABLE_COLUMNS_MAX] = {0};
 
-    for (size_t i = 0; i < table->len; i++) {
-        int len = (int)strlen(table->cells[i]);
+    for (size_t i = 0; i < table->columns; i++)
+        widths[i] = column_width(table, i);
+    for (size_t row = 0; row < table->len; row += table->columns) {
+        size_t pad = strlen(table->indent);
 
-        if (len > widths[i % table->columns])
-            widths[i % table->columns] = len;
-    }
-    for (size_t i = 0; i < table->len; i++) {
-        bool last = i % table->columns == table->columns - 1;
+        for (size_t i = 0; i < table->columns; i++) {
+            const char *cell = table->cells[row + i];
 
-        printf("%-*s%s", last ? 0 : widths[i % table->columns] + 2, table->cells[i],
-               last ? "\n" : "");
+            if (widths[i] == 0)
+                continue;
+            printf("%*s%s", (int)pad, "", cell);
+            pad = widths[i] - width_of(cell) + 2;
+        }
+        printf("\n");
     }
 }
 

@@ -1,26 +1,19 @@
 /* lookasidectl watch: the live list of one target, over lookaside.v1.BackendDiscovery. */
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
-#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "command.h"
-#include "grpc/client.h"
-#include "lookaside/v1/discovery.pb-c.h"
+#include "subscribe.h"
 
-#define WATCH_PATH "/lookaside.v1.BackendDiscovery/Watch"
-#define WATCH_CONNECT_MS 10000
-#define WATCH_RETRY_MS 200
-#define WATCH_RETRY_MAX_MS 10000
-#define WATCH_REQUEST_MAX 4096
+#define TIME_TEXT_MAX 64
 #define WATCH_LINE_MAX (16 * 1024 * 1024)
+#define ADDRESS_MAX 255  /* bytes shown of an address or a host name */
 #define FIELD_MAX 128    /* bytes shown of a backend's zone, pod or node */
 #define PROBLEM_MAX 512  /* bytes shown of what a server says */
 #define BACKEND_MAX 4096 /* bytes of its line, escapes included */
-
-typedef Lookaside__V1__WatchResponse watch_response;
-typedef Lookaside__V1__Backend watch_backend;
 
 /* A list as it is shown, one line per backend, sorted. */
 struct backends {
@@ -35,10 +28,8 @@ struct watch {
     const char *namespace_name;
     bool json;
     bool once;
+    struct place place;
     struct backends last; /* what is on the screen; it outlives the connection */
-    struct grpc_client *client;
-    struct timer *retry;
-    struct backoff backoff;
     int exit_code;
 };
 
@@ -52,14 +43,25 @@ static void add_field(struct buf *line, const char *name, const char *value)
     text_show(line, utf8_cut(str_of(value), FIELD_MAX));
 }
 
+/* An address, or the host name of an ExternalName. */
+static void add_address(struct buf *line, const char *address, unsigned port)
+{
+    bool v6 = strchr(address, ':') != NULL;
+
+    buf_add_str(line, v6 ? STR("[") : STR(""));
+    text_show(line, utf8_cut(str_of(address), ADDRESS_MAX));
+    buf_printf(line, "%s:%u", v6 ? "]" : "", port);
+}
+
 static char *backend_line(const watch_backend *backend)
 {
-    bool v6 = strchr(backend->address, ':') != NULL;
     struct buf line = BUFFER_INIT(BACKEND_MAX);
 
-    buf_add_str(&line, v6 ? STR("[") : STR(""));
-    text_show(&line, utf8_cut(str_of(backend->address), FIELD_MAX));
-    buf_printf(&line, "%s:%u", v6 ? "]" : "", backend->port);
+    add_address(&line, backend->address, backend->port);
+    if (*backend->other_address) {
+        buf_add_str(&line, STR("  also "));
+        add_address(&line, backend->other_address, backend->other_port);
+    }
     add_field(&line, "zone", backend->zone);
     add_field(&line, "pod", backend->pod);
     add_field(&line, "node", backend->node);
@@ -105,13 +107,24 @@ static void print_missing(const struct backends *a, const struct backends *b, ch
     }
 }
 
+/* HH:MM:SS.mmm, as on the clock beside the screen. */
+static void format_time(uint64_t wall_us, char out[TIME_TEXT_MAX])
+{
+    time_t seconds = (time_t)(wall_us / 1000000);
+    struct tm tm;
+
+    localtime_r(&seconds, &tm);
+    snprintf(out, TIME_TEXT_MAX, "%02d:%02d:%02d.%03u", tm.tm_hour, tm.tm_min, tm.tm_sec,
+             (unsigned)(wall_us / 1000 % 1000));
+}
+
 static void print_change(struct watch *watch, const watch_response *response)
 {
     struct buf problem = BUFFER_INIT(BACKEND_MAX);
     struct backends now = backends_of(response);
-    char when[32];
+    char when[TIME_TEXT_MAX];
 
-    clock_format_wall(clock_wall_us(), when);
+    format_time(clock_wall_us(), when);
     text_show(&problem, utf8_cut(str_of(response->problem), PROBLEM_MAX));
     printf("%s  %s  %zu backend%s%s%s\n", when, watch->target, now.len, now.len == 1 ? "" : "s",
            problem.len ? "  " : "", buf_cstr(&problem));
@@ -131,6 +144,10 @@ static void put_backend(struct json_writer *writer, const watch_backend *backend
     json_put_str(writer, "pod", str_of(backend->pod));
     json_put_str(writer, "node", str_of(backend->node));
     json_put_bool(writer, "draining", backend->draining);
+    if (*backend->other_address) {
+        json_put_str(writer, "other_address", str_of(backend->other_address));
+        json_put_u64(writer, "other_port", backend->other_port);
+    }
     json_close_object(writer);
 }
 
@@ -186,8 +203,10 @@ static void give_up(struct watch *watch, const char *message)
 
 /* ---- the stream ---- */
 
-static void show(struct watch *watch, const watch_response *response)
+static void on_list(void *ctx, const watch_response *response)
 {
+    struct watch *watch = ctx;
+
     if (!*response->version && watch->once)
         give_up(watch, response->problem);
     else if (!*response->version)
@@ -201,107 +220,18 @@ static void show(struct watch *watch, const watch_response *response)
         loop_stop(watch->loop);
 }
 
-static void on_message(void *ctx, struct str message)
+static void on_lost(void *ctx, enum code code unused_arg, const char *reason, uint64_t retry_ms)
 {
     struct watch *watch = ctx;
-    watch_response *response =
-        lookaside__v1__watch_response__unpack(NULL, message.len, (const uint8_t *)message.ptr);
-
-    if (!response) {
-        give_up(watch, "the server sent a malformed list");
-        return;
-    }
-    backoff_reset(&watch->backoff);
-    show(watch, response);
-    lookaside__v1__watch_response__free_unpacked(response, NULL);
-}
-
-/* The same request would get the same answer. */
-static bool is_final(enum code code)
-{
-    return code == CODE_INVALID_ARGUMENT || code == CODE_PERMISSION_DENIED ||
-           code == CODE_UNIMPLEMENTED || code == CODE_UNAUTHENTICATED;
-}
-
-static void lose(struct watch *watch, enum code code, const char *reason)
-{
     char text[PROBLEM_MAX];
-    uint64_t delay_ms;
 
-    if (watch->once || is_final(code)) {
+    if (watch->once || retry_ms == 0) {
         give_up(watch, reason);
         return;
     }
-    delay_ms = backoff_next_ms(&watch->backoff, 0);
     snprintf(text, sizeof(text), "%.*s; trying again in %llu ms", FAIL_MESSAGE_MAX, reason,
-             (unsigned long long)delay_ms);
+             (unsigned long long)retry_ms);
     complain(text);
-    timer_start(watch->retry, delay_ms);
-}
-
-static void on_end(void *ctx, enum code code, const char *message)
-{
-    char reason[FAIL_MESSAGE_MAX];
-
-    if (code == CODE_OK)
-        snprintf(reason, sizeof(reason), "the server ended the stream");
-    else
-        snprintf(reason, sizeof(reason), "%s: %s", code_name(code),
-                 message && *message ? message : "no reason given");
-    lose(ctx, code, reason);
-}
-
-static bool send_request(struct watch *watch, struct grpc_call *call)
-{
-    Lookaside__V1__WatchRequest request = LOOKASIDE__V1__WATCH_REQUEST__INIT;
-    char *targets[] = {(char *)(uintptr_t)watch->target};
-    uint8_t bytes[WATCH_REQUEST_MAX];
-
-    request.targets = targets;
-    request.n_targets = 1;
-    request.namespace_ = (char *)(uintptr_t)watch->namespace_name;
-    if (lookaside__v1__watch_request__get_packed_size(&request) > sizeof(bytes))
-        return false;
-    grpc_call_send(call, bytes, lookaside__v1__watch_request__pack(&request, bytes), false);
-    return true;
-}
-
-/* What the server is called: HTTP/2 refuses a path or a target's scheme here. */
-static const char *authority_of(const char *server, const struct address *address)
-{
-    static const char scheme[] = "dns:///";
-
-    if (address_is_unix(address))
-        return "localhost";
-    return str_starts_with(str_of(server), STR(scheme)) ? server + strlen(scheme) : server;
-}
-
-static enum code connect_once(struct watch *watch, struct err *err)
-{
-    static const struct grpc_call_handler handler = {.on_message = on_message, .on_end = on_end};
-    struct address address;
-    enum code code = address_lookup(str_of(watch->server), &address, err);
-
-    grpc_client_free(watch->client);
-    watch->client = NULL;
-    if (code == CODE_OK)
-        code = grpc_client_new(watch->loop, &address, authority_of(watch->server, &address),
-                               WATCH_CONNECT_MS, &watch->client, err);
-    if (code != CODE_OK)
-        return code;
-    if (!send_request(watch, grpc_call_start(watch->client, WATCH_PATH, 0, &handler, watch)))
-        return fail(err, CODE_INVALID_ARGUMENT, "the target is too long");
-    return CODE_OK;
-}
-
-static void on_connect(void *ctx)
-{
-    struct watch *watch = ctx;
-    struct err err = {0};
-    enum code code = connect_once(watch, &err);
-
-    if (code != CODE_OK)
-        lose(watch, code, err.msg);
 }
 
 /* ---- the command ---- */
@@ -315,18 +245,28 @@ static void on_signal(void *ctx, int signum unused_arg)
 
 static enum code watch_run(struct watch *watch, struct err *err)
 {
+    bool placed = watch->place.zone.len || watch->place.node.len;
+    const struct subscription_options options = {
+        .server = watch->server,
+        .targets = &watch->target,
+        .targets_len = 1,
+        .namespace_name = watch->namespace_name,
+        .place = placed ? &watch->place : NULL,
+        .on_list = on_list,
+        .on_lost = on_lost,
+        .ctx = watch,
+    };
+    struct subscription *subscription = NULL;
     struct signal_watch *sigint = NULL, *sigterm = NULL;
     enum code code = signal_watch_new(watch->loop, SIGINT, on_signal, watch, &sigint, err);
 
     if (code == CODE_OK)
         code = signal_watch_new(watch->loop, SIGTERM, on_signal, watch, &sigterm, err);
     if (code == CODE_OK) {
-        watch->retry = timer_new(watch->loop, on_connect, watch);
-        timer_start(watch->retry, 0);
+        subscription = subscription_new(watch->loop, &options);
         loop_run(watch->loop);
     }
-    grpc_client_free(watch->client);
-    timer_free(watch->retry);
+    subscription_free(subscription);
     signal_watch_free(sigterm);
     signal_watch_free(sigint);
     return code;
@@ -334,13 +274,13 @@ static enum code watch_run(struct watch *watch, struct err *err)
 
 static int run(int argc, char **argv)
 {
-    struct watch watch = {.server = "127.0.0.1:18000",
-                          .namespace_name = "",
-                          .backoff = {.base_ms = WATCH_RETRY_MS, .max_ms = WATCH_RETRY_MAX_MS}};
-    const char *output = "table";
+    struct watch watch = {.server = SUBSCRIBE_SERVER_DEFAULT, .namespace_name = ""};
+    const char *output = "table", *zone = "", *node = "";
     const struct flag flags[] = {
         {"server", "HOST:PORT", "where Lookaside listens; also unix:/path", &watch.server, NULL},
         {"namespace", "NAME", "for one-label targets", &watch.namespace_name, NULL},
+        {"zone", "ZONE", "the list of a client in this zone", &zone, NULL},
+        {"node", "NODE", "the list of a client on this node", &node, NULL},
         {"once", NULL, "print the first list and end", NULL, &watch.once},
         {"output", "table|json", "-o for short; json: one object per line", &output, NULL},
     };
@@ -350,8 +290,8 @@ static int run(int argc, char **argv)
     if (!flags_parse(&watch_command, argc, argv, flags, ARRAY_LEN(flags), &watch.target, 1, 1,
                      &exit_code))
         return exit_code;
-    if (str_starts_with(str_of(watch.target), STR("xds:///"))) /* as it stands in a client's code */
-        watch.target += strlen("xds:///");
+    watch.target = target_of(watch.target);
+    watch.place = (struct place){str_of(zone), str_of(node)};
     if (!output_is_json(output, &watch.json))
         return 2;
     if (loop_new(&watch.loop, &err) != CODE_OK || watch_run(&watch, &err) != CODE_OK)
@@ -363,7 +303,8 @@ static int run(int argc, char **argv)
 
 const struct command watch_command = {
     "watch",
-    "watch TARGET [--server HOST:PORT] [--namespace NAME] [--once] [-o table|json]",
+    "watch TARGET [--server HOST:PORT] [--zone ZONE] [--node NODE] [--namespace NAME] [--once]\n"
+    "                          [-o table|json]",
     "print a target's backends, and every change as it comes",
     run,
 };

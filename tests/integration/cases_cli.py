@@ -1,5 +1,6 @@
 """lookasidectl against a running controller: what it prints, how it ends, how it bears a restart."""
 import json
+import re
 import signal
 
 from tests.support import ads, manifests, process
@@ -51,6 +52,9 @@ def watch_prints_what_comes_and_goes(work):
         _prints(child, "3 backends\n  + 10.0.0.9:8001\n  + 10.0.0.10:8001\n  + 10.0.0.11:8001")
         folder.slice("greeter", [manifests.Endpoint(f"10.0.0.{i}") for i in (2, 9, 11, 100)])
         _prints(child, "4 backends\n  - 10.0.0.10:8001\n  + 10.0.0.2:8001\n  + 10.0.0.100:8001")
+        heads = [line for line in child.log(100).splitlines() if not line.startswith("  ")]
+        assert all(re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3}  greeter\.shop:8001  \d backends", line)
+                   for line in heads), heads
         child.signal(signal.SIGTERM)
         assert child.wait(5) == 0, child.log()
 

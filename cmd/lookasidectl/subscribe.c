@@ -1,0 +1,164 @@
+#include "subscribe.h"
+
+#include "base/backoff.h"
+#include "grpc/client.h"
+#include "grpc/rpc.h"
+#include "protocol/native.h"
+
+#define WATCH_PATH "/lookaside.v1.BackendDiscovery/Watch"
+#define CONNECT_MS 10000
+#define RETRY_MS 200
+#define RETRY_MAX_MS 10000
+/* Of the targets in a request; the rest is for its other fields. */
+#define TARGETS_SIZE_MAX (RPC_MESSAGE_MAX - 16 * 1024)
+#define TARGET_OVERHEAD 4 /* tag and length */
+
+struct subscription {
+    struct loop *loop;
+    struct subscription_options options;
+    struct grpc_client *client;
+    struct timer *attempt;
+    struct backoff backoff;
+};
+
+size_t subscription_fit(const char *const *targets, size_t len)
+{
+    size_t size = 0, fit = 0;
+
+    while (fit < len && fit < NATIVE_TARGETS_MAX) {
+        size += strlen(targets[fit]) + TARGET_OVERHEAD;
+        if (size > TARGETS_SIZE_MAX && fit > 0)
+            break;
+        fit++;
+    }
+    return fit;
+}
+
+/* The same request would get the same answer. */
+static bool is_final(enum code code)
+{
+    return code == CODE_INVALID_ARGUMENT || code == CODE_PERMISSION_DENIED ||
+           code == CODE_UNIMPLEMENTED || code == CODE_UNAUTHENTICATED || code == CODE_DATA_LOSS;
+}
+
+static void lose(struct subscription *subscription, enum code code, const char *reason)
+{
+    uint64_t delay_ms = is_final(code) ? 0 : backoff_next_ms(&subscription->backoff, 0);
+
+    if (delay_ms)
+        timer_start(subscription->attempt, delay_ms);
+    subscription->options.on_lost(subscription->options.ctx, code, reason, delay_ms);
+}
+
+static void on_message(void *ctx, struct str message)
+{
+    struct subscription *subscription = ctx;
+    watch_response *response =
+        lookaside__v1__watch_response__unpack(NULL, message.len, (const uint8_t *)message.ptr);
+
+    if (!response) {
+        lose(subscription, CODE_DATA_LOSS, "the server sent a malformed list");
+        return;
+    }
+    backoff_reset(&subscription->backoff);
+    subscription->options.on_list(subscription->options.ctx, response);
+    lookaside__v1__watch_response__free_unpacked(response, NULL);
+}
+
+static void on_end(void *ctx, enum code code, const char *message)
+{
+    char reason[FAIL_MESSAGE_MAX];
+
+    if (code == CODE_OK)
+        snprintf(reason, sizeof(reason), "the server ended the stream");
+    else
+        snprintf(reason, sizeof(reason), "%s: %s", code_name(code),
+                 message && *message ? message : "no reason given");
+    lose(ctx, code, reason);
+}
+
+static bool send_request(const struct subscription *subscription, struct grpc_call *call)
+{
+    const struct subscription_options *options = &subscription->options;
+    Lookaside__V1__WatchRequest request = LOOKASIDE__V1__WATCH_REQUEST__INIT;
+    Lookaside__V1__Place place = LOOKASIDE__V1__PLACE__INIT;
+    CLEANUP(freep) char *zone = NULL, *node = NULL;
+    CLEANUP(freep) uint8_t *bytes = NULL;
+    size_t size;
+
+    request.targets = (char **)(uintptr_t)options->targets;
+    request.n_targets = options->targets_len;
+    request.namespace_ = (char *)(uintptr_t)options->namespace_name;
+    if (options->place) {
+        request.place = &place;
+        place.zone = zone = str_dup(options->place->zone);
+        place.node = node = str_dup(options->place->node);
+    }
+    size = lookaside__v1__watch_request__get_packed_size(&request);
+    if (size > RPC_MESSAGE_MAX)
+        return false;
+    bytes = xmalloc(size + 1);
+    grpc_call_send(call, bytes, lookaside__v1__watch_request__pack(&request, bytes), false);
+    return true;
+}
+
+/* What the server is called: HTTP/2 refuses a path or a target's scheme here. */
+static const char *authority_of(const char *server, const struct address *address)
+{
+    static const char scheme[] = "dns:///";
+
+    if (address_is_unix(address))
+        return "localhost";
+    return str_starts_with(str_of(server), STR(scheme)) ? server + strlen(scheme) : server;
+}
+
+static enum code connect_once(struct subscription *subscription, struct err *err)
+{
+    static const struct grpc_call_handler handler = {.on_message = on_message, .on_end = on_end};
+    const char *server = subscription->options.server;
+    struct address address;
+    enum code code = address_lookup(str_of(server), &address, err);
+
+    grpc_client_free(subscription->client);
+    subscription->client = NULL;
+    if (code == CODE_OK)
+        code = grpc_client_new(subscription->loop, &address, authority_of(server, &address),
+                               CONNECT_MS, &subscription->client, err);
+    if (code != CODE_OK)
+        return code;
+    if (!send_request(subscription,
+                      grpc_call_start(subscription->client, WATCH_PATH, 0, &handler, subscription)))
+        return fail(err, CODE_INVALID_ARGUMENT, "the target is too long");
+    return CODE_OK;
+}
+
+static void on_attempt(void *ctx)
+{
+    struct subscription *subscription = ctx;
+    struct err err = {0};
+    enum code code = connect_once(subscription, &err);
+
+    if (code != CODE_OK)
+        lose(subscription, code, err.msg);
+}
+
+struct subscription *subscription_new(struct loop *loop, const struct subscription_options *options)
+{
+    struct subscription *subscription = xcalloc(1, sizeof(*subscription));
+
+    subscription->loop = loop;
+    subscription->options = *options;
+    subscription->backoff = (struct backoff){.base_ms = RETRY_MS, .max_ms = RETRY_MAX_MS};
+    subscription->attempt = timer_new(loop, on_attempt, subscription);
+    timer_start(subscription->attempt, 0);
+    return subscription;
+}
+
+void subscription_free(struct subscription *subscription)
+{
+    if (!subscription)
+        return;
+    grpc_client_free(subscription->client);
+    timer_free(subscription->attempt);
+    free(subscription);
+}

@@ -31,6 +31,18 @@ static void show_readyz(void *ctx, struct admin_request *request)
 
 /* ---- metrics ---- */
 
+/* `by_hold` has one for each kind. */
+static void write_by_hold(struct buf *out, const char *name, const struct counter *by_hold)
+{
+    for (enum hold hold = HOLD_NONE + 1; hold < HOLD_KINDS; hold++) {
+        struct buf label = BUFFER_INIT(128);
+
+        metric_label(&label, "hold", str_of(hold_name(hold)));
+        metric_write_u64(out, name, buf_cstr(&label), counter_get(&by_hold[hold]));
+        buf_done(&label);
+    }
+}
+
 static void write_objects(const struct app *app, struct buf *out)
 {
     const struct controller_stats *stats = controller_stats(app->controller);
@@ -45,6 +57,10 @@ static void write_objects(const struct app *app, struct buf *out)
                      counter_get(&stats->objects_services));
     metric_write_u64(out, "lookaside_objects", "kind=\"EndpointSlice\"",
                      counter_get(&stats->objects_slices));
+    metric_write_u64(out, "lookaside_objects", "kind=\"Endpoints\"",
+                     counter_get(&stats->objects_endpoints));
+    metric_write_u64(out, "lookaside_objects", "kind=\"Node\"",
+                     counter_get(&stats->objects_nodes));
     metric_write_head(out, "lookaside_bad_objects_total", "counter",
                       "Objects skipped because they were malformed.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));
@@ -55,10 +71,9 @@ static void write_objects(const struct app *app, struct buf *out)
     metric_write_u64(out, "lookaside_endpoints", NULL, counter_get(&stats->endpoints));
     metric_write_head(out, "lookaside_holds", "gauge",
                       "Services whose last list is kept on purpose, by hold.");
-    metric_write_u64(out, "lookaside_holds", "hold=\"deletion\"",
-                     counter_get(&stats->held_deletion));
-    metric_write_u64(out, "lookaside_holds", "hold=\"service-change\"",
-                     counter_get(&stats->held_service_change));
+    write_by_hold(out, "lookaside_holds", stats->held);
+    metric_write_head(out, "lookaside_holds_total", "counter", "Holds that began, by hold.");
+    write_by_hold(out, "lookaside_holds_total", stats->holds_begun);
     metric_write_head(out, "lookaside_rebuilds_total", "counter",
                       "Services built anew from their slices.");
     metric_write_u64(out, "lookaside_rebuilds_total", NULL, counter_get(&stats->rebuilds));

@@ -1,5 +1,6 @@
 #include "controller/controller.h"
 
+#include "base/log.h"
 #include "controller/publish.h"
 #include "controller/store.h"
 
@@ -65,6 +66,24 @@ const char *controller_hold(const struct controller *controller, struct str name
     const struct group *group = store_group(&controller->store, namespace_name, name);
 
     return group && group->hold != HOLD_NONE ? hold_name(group->hold) : NULL;
+}
+
+bool controller_release(struct controller *controller, struct str namespace_name, struct str name)
+{
+    struct group *group = store_group(&controller->store, namespace_name, name);
+
+    if (!group || group->hold == HOLD_NONE)
+        return false;
+    log_info(LOG_CONTROLLER, "released by an operator", KV_STR("service", group->key),
+             KV_STR("hold", hold_name(group->hold)));
+    publisher_release(controller->publisher, group);
+    return true;
+}
+
+bool controller_place_of(const struct controller *controller, enum address_family family,
+                         const unsigned char bytes[16], struct place *ret_place)
+{
+    return place_index_find(&controller->store.places, family, bytes, ret_place);
 }
 
 const struct controller_stats *controller_stats(const struct controller *controller)

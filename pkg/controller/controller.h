@@ -12,6 +12,7 @@
 #define CONTROLLER_CONTROLLER_H
 
 #include "base/metric.h"
+#include "controller/hold.h"
 #include "kube/sink.h"
 #include "loop/loop.h"
 #include "model/catalog.h"
@@ -31,11 +32,12 @@ struct controller_options {
 };
 
 struct controller_stats {
-    struct counter objects_services, objects_slices; /* gauges */
+    struct counter objects_services, objects_slices, objects_endpoints, objects_nodes; /* gauges */
     struct counter services, endpoints;              /* gauges: published */
     struct counter bad_objects;
     struct counter rebuilds, publications;
-    struct counter held_deletion, held_service_change; /* gauges: Services whose last list is kept, by hold */
+    struct counter held[HOLD_KINDS];       /* gauges: Services whose last list is kept, by hold */
+    struct counter holds_begun[HOLD_KINDS];
 };
 
 struct controller *controller_new(const struct controller_options *options) must_check;

@@ -38,7 +38,37 @@ bool service_object_equal(const struct service_object *a, const struct service_o
 enum code decode_slice(const struct json *object, const struct object_meta *meta, const struct slice **ret_slice,
                        struct err *err) must_check;
 
-/* Shared by both: a port's protocol, TCP where it does not say. `path` as in base/json.h. */
+/* ---- v1 Endpoints, for clusters without slices, and Nodes ---- */
+
+#define ENDPOINTS_SUBSETS_MAX 1000
+#define ENDPOINTS_BACKENDS_MAX (SLICE_ENDPOINTS_MAX * SLICE_PORTS_MAX) /* addresses × ports, as one slice may have */
+
+/* Every family of every subset is a slice of the Service that the object is named for; the first is called "<name>", the others "<name>/1",
+ * "<name>/2", ...; more than SLICE_ENDPOINTS_MAX addresses are several. Without addresses there are none. The array is the caller's to free
+ * with its references. */
+enum code decode_endpoints(const struct json *object, const struct object_meta *meta, const struct slice ***ret_slices, size_t *ret_len,
+                           struct err *err) must_check;
+/* The API server cut the addresses off. */
+bool decode_is_truncated(const struct json *object);
+
+/* What a Node object says. */
+struct node_object {
+    struct str zone; /* label topology.kubernetes.io/zone; empty: none */
+    struct str name;
+    char text[];
+};
+
+enum code decode_node(const struct json *object, const struct object_meta *meta, struct node_object **ret_node, struct err *err) must_check;
+bool node_object_equal(const struct node_object *a, const struct node_object *b);
+
+/* ---- what they share; `path` as in base/json.h ---- */
+
+enum code decode_expect_object(const struct json *json, const char *path, struct err *err) must_check;
+/* A port's protocol, TCP where it does not say. */
 enum code decode_protocol(const struct json *port, const char *path, enum protocol *ret_protocol, struct err *err) must_check;
+/* A port of a slice or subset, borrowing; its number is 0 where it does not say. */
+enum code decode_backend_port(const struct json *json, const char *path, struct slice_port *ret_port, struct err *err) must_check;
+/* The targetRef of an endpoint at `json`: its pod and uid. */
+enum code decode_target(const struct json *json, const char *path, struct endpoint *endpoint, struct err *err) must_check;
 
 #endif

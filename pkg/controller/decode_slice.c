@@ -4,7 +4,7 @@
 
 #define PATH_SIZE 48
 
-static enum code expect_object(const struct json *json, const char *path, struct err *err)
+enum code decode_expect_object(const struct json *json, const char *path, struct err *err)
 {
     if (json_type(json) == JSON_OBJECT)
         return CODE_OK;
@@ -26,7 +26,7 @@ static enum code decode_owner(const struct json *metadata, struct str *ret_uid, 
         struct str kind, uid;
 
         snprintf(path, sizeof(path), "metadata.ownerReferences[%zu]", index);
-        if (expect_object(item, path, err) != CODE_OK ||
+        if (decode_expect_object(item, path, err) != CODE_OK ||
             json_read_str(item, path, "kind", STR(""), &kind, err) != CODE_OK ||
             json_read_str(item, path, "uid", STR(""), &uid, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
@@ -60,13 +60,13 @@ static enum code decode_head(const struct json *object, struct slice_spec *spec,
     return CODE_OK;
 }
 
-static enum code decode_port(struct slice_builder *builder, const struct json *json,
-                             const char *path, unused_arg struct err *note, struct err *err)
+enum code decode_backend_port(const struct json *json, const char *path,
+                              struct slice_port *ret_port, struct err *err)
 {
     struct slice_port port = {0};
     uint64_t number;
 
-    if (expect_object(json, path, err) != CODE_OK ||
+    if (decode_expect_object(json, path, err) != CODE_OK ||
         json_read_str(json, path, "name", STR(""), &port.name, err) != CODE_OK ||
         json_read_str(json, path, "appProtocol", STR(""), &port.app_protocol, err) != CODE_OK ||
         json_read_u64(json, path, "port", UINT16_MAX, 0, &number, err) != CODE_OK ||
@@ -75,6 +75,17 @@ static enum code decode_port(struct slice_builder *builder, const struct json *j
     if (number == 0 && json_get(json, "port"))
         return fail(err, CODE_INVALID_ARGUMENT, "%s.port: 0 is no port", path);
     port.number = (uint16_t)number;
+    *ret_port = port;
+    return CODE_OK;
+}
+
+static enum code decode_port(struct slice_builder *builder, const struct json *json,
+                             const char *path, unused_arg struct err *note, struct err *err)
+{
+    struct slice_port port;
+
+    if (decode_backend_port(json, path, &port, err) != CODE_OK)
+        return CODE_INVALID_ARGUMENT;
     if (slice_add_port(builder, &port, err) != CODE_OK)
         return fail_in(err, "ports");
     return CODE_OK;
@@ -97,8 +108,8 @@ static enum code decode_conditions(const struct json *json, const char *path,
     return CODE_OK;
 }
 
-static enum code decode_target(const struct json *json, const char *path, struct endpoint *endpoint,
-                               struct err *err)
+enum code decode_target(const struct json *json, const char *path, struct endpoint *endpoint,
+                        struct err *err)
 {
     const struct json *target = NULL;
     char inner[PATH_SIZE + 16];
@@ -197,7 +208,7 @@ static enum code decode_endpoint(struct slice_builder *builder, const struct jso
     struct hints zones, nodes;
     enum code code;
 
-    if (expect_object(json, path, err) != CODE_OK ||
+    if (decode_expect_object(json, path, err) != CODE_OK ||
         decode_address(json, path, &endpoint, err) != CODE_OK ||
         decode_conditions(json, path, &endpoint, err) != CODE_OK ||
         decode_target(json, path, &endpoint, err) != CODE_OK ||

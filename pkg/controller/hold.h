@@ -1,11 +1,11 @@
 /*
  * Holds: when a port's last list stays published although a newer one is known, by what name, and for how long at most.
  *
- *   deletion        the Service object is gone (`kubectl replace --force` deletes and creates): the deletion grace
- *   service-change  a Service's own change (another port name, selector or UID) would empty a list until its slices follow: 2 s
+ *   service-change  a Service's own change (another port name, selector, type or UID) would empty a list until its slices follow: 2 s
+ *   deletion        the Service object is gone (`kubectl replace --force` deletes and creates): the deletion grace; all of it stays
  *
- * Both only keep a list from becoming empty; whatever fills it again, and what happens at other ports, goes out at once. Bounds count from
- * the first hold of a kind: a Service that is deleted, created and changed without end keeps a list for deletion grace + 2 s.
+ * Everything else goes out at once, of the same Service too. Bounds count from the first hold of a kind at a port: a Service that is
+ * deleted, created and changed without end keeps a list for deletion grace + 2 s. What an ExternalName means counts as a list.
  * Pure.
  */
 #ifndef CONTROLLER_HOLD_H
@@ -14,16 +14,28 @@
 #include "model/service.h"
 
 #define HOLD_SERVICE_CHANGE_US (2 * 1000 * 1000)
+/* Ports that a Service no longer has and whose lists are kept, at a time; the lists of more go at once. */
+#define HOLD_GONE_PORTS_MAX SERVICE_PORTS_MAX
 
-enum hold { HOLD_NONE, HOLD_DELETION, HOLD_SERVICE_CHANGE, HOLD_KINDS };
+enum hold { HOLD_NONE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_KINDS };
 
 const char *hold_name(enum hold hold);
 
-/* Since when the lists of one Service are kept without a break, by hold; 0: not at all. {0}-initialised. A further change does not begin
- * anew, so that Services that keep changing cannot renew a hold. */
-struct hold_state {
-    uint64_t since_us[HOLD_KINDS];
+/* Since when a list is kept without a break, by hold; 0: it is not. A further change does not begin anew, so that Services that keep
+ * changing cannot renew a hold. */
+struct hold_since {
+    uint16_t number; /* of the port */
+    uint64_t us[HOLD_KINDS];
 };
+
+/* Of one Service. {0}-initialised. */
+struct hold_state {
+    struct hold_since whole; /* of the Service as a whole */
+    struct hold_since *ports;
+    size_t ports_len;
+};
+
+void hold_state_done(struct hold_state *state); /* {0} again */
 
 struct hold_input {
     uint64_t changed_us; /* when the Service object changed or went last; 0: it never did */
@@ -31,9 +43,19 @@ struct hold_input {
     uint64_t now_us;
 };
 
-/* What publishing `after` (NULL: the Service is gone) in place of `before` has to wait for, of those lists that it would empty; everything
- * else goes out (service_carry). *ret_until_us is set unless the answer is HOLD_NONE. */
-enum hold hold_judge(struct hold_state *state, const struct service *before, const struct service *after,
-                     const struct hold_input *input, uint64_t *ret_until_us) must_check;
+/* What has to wait, of publishing one version in place of another. */
+struct hold_verdict {
+    enum hold hold; /* of those in force the one that ends last; HOLD_NONE: nothing waits */
+    uint64_t since_us, until_us;
+    uint64_t next_us; /* when the first one ends: to be judged again */
+    bool saves;       /* a list would be empty without it */
+    bool whole;       /* all of the earlier version stays */
+    bool *keep;       /* the lists of these ports stay, by index in the earlier version; unless whole */
+};
+
+/* Publishing `after` (NULL: the Service is gone) in place of `before` (NULL: nothing is published). hold_verdict_done() afterwards. */
+void hold_judge(struct hold_state *state, const struct service *before, const struct service *after, const struct hold_input *input,
+                struct hold_verdict *ret_verdict);
+void hold_verdict_done(struct hold_verdict *verdict);
 
 #endif

@@ -13,6 +13,7 @@ struct publisher {
     const struct catalog *catalog;
     bool started;
     bool published;    /* the first catalog is out */
+    bool nodes_changed;
     struct list now;   /* groups that go out at the end of the turn */
     struct list later; /* groups whose window has not passed, in no order */
     struct deferred flush;
@@ -29,7 +30,8 @@ static const struct object *first_service(const struct group *group)
     return container_of(group->services.next, struct object, link);
 }
 
-/* One reference, or NULL when there is no Service object. */
+/* One reference, or NULL when there is no Service object. From `before`, that is published (kept by a hold or not), endpoints keep
+ * their zones. */
 static const struct service *build(struct publisher *publisher, const struct group *group,
                                    const struct service *before)
 {
@@ -42,7 +44,10 @@ static const struct service *build(struct publisher *publisher, const struct gro
         return NULL;
     slices = xmalloc((group->slices_len + 1) * sizeof(const struct slice *));
     list_for_each (link, &group->slices) {
-        slices[len++] = container_of(link, struct object, link)->value.slice;
+        const struct value *value = &container_of(link, struct object, link)->value;
+
+        for (size_t i = 0; i < value->slices_len; i++)
+            slices[len++] = value->slices[i];
     }
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
@@ -62,18 +67,44 @@ static uint64_t endpoints_of(const struct service *service)
     return most;
 }
 
-static void set_hold(struct publisher *publisher, struct group *group, enum hold hold)
+/* One that keeps a list from becoming empty is part of an operator's history, others come by the dozen. */
+static void log_hold(const struct group *group, const char *message, bool saves)
 {
-    struct counter *gauges[HOLD_KINDS] = {
-        [HOLD_DELETION] = &publisher->stats->held_deletion,
-        [HOLD_SERVICE_CHANGE] = &publisher->stats->held_service_change,
-    };
+    log_at(saves ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, LOG_CONTROLLER, message,
+           KV_STR("service", group->key), KV_STR("hold", hold_name(group->hold)),
+           KV_U64("ms", (group->hold_until_us - group->hold_since_us) / 1000));
+}
 
-    if (gauges[group->hold])
-        counter_set(gauges[group->hold], counter_get(gauges[group->hold]) - 1);
-    if (gauges[hold])
-        counter_add(gauges[hold], 1);
-    group->hold = hold;
+static void end_hold(struct publisher *publisher, struct group *group, uint64_t now)
+{
+    struct counter *gauge = &publisher->stats->held[group->hold];
+
+    if (group->hold == HOLD_NONE)
+        return;
+    group->hold_until_us = now;
+    log_hold(group, "hold ended", group->hold_saves);
+    counter_set(gauge, counter_get(gauge) - 1);
+    group->hold = HOLD_NONE;
+}
+
+static void set_hold(struct publisher *publisher, struct group *group,
+                     const struct hold_verdict *verdict, uint64_t now)
+{
+    bool begins = verdict->hold != group->hold;
+
+    if (begins)
+        end_hold(publisher, group, now);
+    group->hold = verdict->hold;
+    group->hold_since_us = verdict->since_us;
+    group->hold_until_us = verdict->until_us;
+    if (verdict->hold == HOLD_NONE || (!begins && group->hold_saves >= verdict->saves))
+        return;
+    group->hold_saves = verdict->saves;
+    log_hold(group, "the last list stays", verdict->saves);
+    if (!begins)
+        return;
+    counter_add(&publisher->stats->held[verdict->hold], 1);
+    counter_add(&publisher->stats->holds_begun[verdict->hold], 1);
 }
 
 /* An operator's history: that a list became empty or is filled again at info, every change at debug. */
@@ -113,18 +144,20 @@ static bool put_change(struct publisher *publisher, const struct group *group,
     return true;
 }
 
-/* What goes out while a hold is in force: of a deleted Service all that there was. Takes over `after`'s reference. */
-static const struct service *with_carried(const struct service *before, const struct service *after)
+/* What goes out while a hold is in force. Takes over `after`'s reference. */
+static const struct service *keep_lists(const struct service *before, const struct service *after,
+                                        const struct hold_verdict *verdict)
 {
-    const struct service *carried = after ? service_carry(before, after) : service_ref(before);
+    const struct service *kept =
+        verdict->whole ? service_ref(before) : service_carry(before, after, verdict->keep);
 
     service_unref(after);
-    return carried;
+    return kept;
 }
 
-/* True if the edit got something. *ret_until_us: when a hold in force ends, 0: there is none. */
+/* True if the edit got something. *ret_next_us: when a hold in force ends, 0: there is none. */
 static bool publish_group(struct publisher *publisher, struct group *group,
-                          struct catalog_edit *edit, uint64_t now, uint64_t *ret_until_us)
+                          struct catalog_edit *edit, uint64_t now, uint64_t *ret_next_us)
 {
     const struct service *before =
         catalog_find(publisher->catalog, group->namespace_name, group->name);
@@ -134,12 +167,31 @@ static bool publish_group(struct publisher *publisher, struct group *group,
         .deletion_grace_us = publisher->options.deletion_grace_ms * 1000,
         .now_us = now,
     };
+    struct hold_verdict verdict = {0};
 
-    *ret_until_us = 0;
-    set_hold(publisher, group, hold_judge(&group->held, before, after, &input, ret_until_us));
-    if (group->hold != HOLD_NONE)
-        after = with_carried(before, after);
+    if (group->released)
+        hold_state_done(&group->held);
+    else
+        hold_judge(&group->held, before, after, &input, &verdict);
+    group->released = false;
+    set_hold(publisher, group, &verdict, now);
+    *ret_next_us = verdict.next_us;
+    if (verdict.hold != HOLD_NONE)
+        after = keep_lists(before, after, &verdict);
+    hold_verdict_done(&verdict);
     return put_change(publisher, group, edit, before, after);
+}
+
+static void put_nodes(struct publisher *publisher, struct catalog_edit *edit)
+{
+    size_t len;
+    CLEANUP(freep) struct node_zone *nodes = NULL;
+
+    if (!publisher->nodes_changed)
+        return;
+    nodes = store_nodes(publisher->store, &len);
+    catalog_set_nodes(edit, nodes, len);
+    publisher->nodes_changed = false;
 }
 
 static void publish(struct publisher *publisher, const struct catalog *next)
@@ -229,16 +281,17 @@ static void on_flush(void *ctx)
 
     while ((link = list_pop(&publisher->now))) {
         struct group *group = container_of(link, struct group, pending);
-        uint64_t until_us;
+        uint64_t next_us;
 
-        if (publish_group(publisher, group, edit, now, &until_us))
+        if (publish_group(publisher, group, edit, now, &next_us))
             group->published_us = now;
         group->received_us = 0;
-        if (until_us)
-            send_later(publisher, group, until_us);
+        if (next_us)
+            send_later(publisher, group, next_us);
         else
             retire(publisher, group, now);
     }
+    put_nodes(publisher, edit);
     next = catalog_edit_finish(edit);
     if (next != publisher->catalog)
         publish(publisher, next);
@@ -259,6 +312,21 @@ void publisher_touch(struct publisher *publisher, struct group *group, uint64_t 
         send_now(publisher, group);
     else
         send_later(publisher, group, due_us);
+}
+
+void publisher_touch_nodes(struct publisher *publisher)
+{
+    publisher->nodes_changed = true;
+    if (publisher->started)
+        deferred_schedule(publisher->options.loop, &publisher->flush);
+}
+
+void publisher_release(struct publisher *publisher, struct group *group)
+{
+    group->released = true;
+    if (group->received_us == 0)
+        group->received_us = loop_now_us(publisher->options.loop);
+    send_now(publisher, group);
 }
 
 void publisher_untouch(struct group *group)

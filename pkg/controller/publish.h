@@ -19,6 +19,10 @@ struct publisher *publisher_new(const struct controller_options *options, struct
 void publisher_free(struct publisher *publisher);
 /* Something about the group changed; `received_us`: when the object that says so came in. */
 void publisher_touch(struct publisher *publisher, struct group *group, uint64_t received_us);
+/* Some Node changed: goes out at the end of the turn. */
+void publisher_touch_nodes(struct publisher *publisher);
+/* Ends the group's holds at the end of the turn. */
+void publisher_release(struct publisher *publisher, struct group *group);
 /* Forgets that it was touched. */
 void publisher_untouch(struct group *group);
 /* From now on touched groups go out; those that are waiting at once. Again: nothing happens. */

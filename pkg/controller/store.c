@@ -5,11 +5,6 @@
 #include "base/log.h"
 #include "controller/publish.h"
 
-static const char *const kind_names[] = {
-    [OBJECT_SERVICE] = "Service",
-    [OBJECT_SLICE] = "EndpointSlice",
-};
-
 static char *make_key(struct str namespace_name, struct str name, size_t *ret_len)
 {
     size_t len = namespace_name.len + 1 + name.len;
@@ -59,50 +54,32 @@ void store_drop_group(struct store *store, struct group *group)
         return;
     list_remove(&group->pending);
     HASH_DELETE(hh, store->groups, group);
+    hold_state_done(&group->held);
     free(group->key);
     free(group);
-}
-
-/* ---- values ---- */
-
-static bool value_empty(struct value value)
-{
-    return !value.service && !value.slice;
-}
-
-static void value_done(struct value *value)
-{
-    service_object_free(value->service);
-    slice_unref(value->slice);
-    *value = (struct value){NULL, NULL};
-}
-
-/* Which of two slices counts for a duplicate depends on the version, so that it is content too. */
-static bool value_equal(struct value a, struct value b)
-{
-    if (a.service && b.service)
-        return service_object_equal(a.service, b.service);
-    if (a.slice && b.slice)
-        return a.slice->resource_version == b.slice->resource_version &&
-               slice_equal(a.slice, b.slice);
-    return value_empty(a) && value_empty(b);
 }
 
 static struct group *group_for(struct store *store, struct value value)
 {
     if (value.service)
         return group_get(store, value.service->spec.namespace_name, value.service->spec.name);
-    if (value.slice && value.slice->service.len > 0)
-        return group_get(store, value.slice->namespace_name, value.slice->service);
+    if (value.slices_len > 0 && value.slices[0]->service.len > 0)
+        return group_get(store, value.slices[0]->namespace_name, value.slices[0]->service);
     return NULL;
 }
 
 static void count_object(struct controller_scope *scope, struct value value, bool here)
 {
-    struct counter *gauge = scope->kind == OBJECT_SERVICE ? &scope->store->stats->objects_services
-                                                          : &scope->store->stats->objects_slices;
+    struct controller_stats *stats = scope->store->stats;
+    struct counter *gauges[OBJECT_KINDS] = {
+        [OBJECT_SERVICE] = &stats->objects_services,
+        [OBJECT_SLICE] = &stats->objects_slices,
+        [OBJECT_ENDPOINTS] = &stats->objects_endpoints,
+        [OBJECT_NODE] = &stats->objects_nodes,
+    };
+    struct counter *gauge = gauges[scope->kind];
 
-    if (!value_empty(value))
+    if (!value_is_empty(value))
         counter_set(gauge, here ? counter_get(gauge) + 1 : counter_get(gauge) - 1);
 }
 
@@ -119,6 +96,7 @@ static struct object *object_get(struct controller_scope *scope, const struct ob
         return object;
     object = xcalloc(1, sizeof(*object));
     object->key = TAKE(key);
+    object->scope = scope;
     list_init(&object->link);
     HASH_ADD_KEYPTR(hh, scope->objects, object->key, len, object);
     return object;
@@ -131,8 +109,7 @@ static struct group *object_leave(struct object *object)
 
     if (!group)
         return NULL;
-    if (object->value.slice)
-        group->slices_len--;
+    group->slices_len -= object->value.slices_len;
     list_remove(&object->link);
     return group;
 }
@@ -142,9 +119,8 @@ static void object_join(struct object *object, struct group *group)
     object->group = group;
     if (!group)
         return;
-    if (object->value.slice)
-        group->slices_len++;
-    list_append(object->value.slice ? &group->slices : &group->services, &object->link);
+    group->slices_len += object->value.slices_len;
+    list_append(object->value.service ? &group->services : &group->slices, &object->link);
 }
 
 /* A Service that is new has not changed; one that comes back in place of a deleted one has. */
@@ -169,11 +145,14 @@ static void object_set(struct controller_scope *scope, struct object *object, st
     struct group *joined = group_for(scope->store, value);
 
     count_object(scope, object->value, false);
+    place_index_change(&scope->store->places, object, value);
     value_done(&object->value);
     object->value = value;
     count_object(scope, value, true);
     object_join(object, joined);
     note_change(scope, left, joined);
+    if (scope->kind == OBJECT_NODE)
+        publisher_touch_nodes(publisher);
     if (left)
         publisher_touch(publisher, left, received_us);
     if (joined && joined != left)
@@ -192,26 +171,17 @@ static void object_free(struct controller_scope *scope, struct object *object)
 static void object_remove(struct controller_scope *scope, struct object *object,
                           uint64_t received_us)
 {
-    object_set(scope, object, (struct value){NULL, NULL}, received_us);
+    object_set(scope, object, (struct value){0}, received_us);
     object_free(scope, object);
 }
 
 /* ---- what a source says ---- */
 
-static enum code decode(enum object_kind kind, const struct json *json,
-                        const struct object_meta *meta, struct value *ret_value, struct err *err)
-{
-    *ret_value = (struct value){NULL, NULL};
-    if (kind == OBJECT_SERVICE)
-        return decode_service(json, meta, &ret_value->service, err);
-    return decode_slice(json, meta, &ret_value->slice, err);
-}
-
 static void log_bad(const struct controller_scope *scope, const struct err *err, bool kept)
 {
     log_warn(LOG_CONTROLLER,
              kept ? "bad object: its last good version stays" : "bad object: skipped",
-             KV_STR("kind", kind_names[scope->kind]), KV_STR("source", scope->label), KV_ERR(err),
+             KV_STR("kind", value_kind_name(scope->kind)), KV_STR("source", scope->label), KV_ERR(err),
              scope->file ? KV_STR("file", scope->file) : KV_END, KV_U64("line", scope->line));
 }
 
@@ -224,7 +194,7 @@ static void note_bad(struct controller_scope *scope, struct object *object,
     if (object->bad_message != message || object->bad_version != meta->resource_version)
         counter_add(&scope->store->stats->bad_objects, 1);
     if (object->bad_message != message)
-        log_bad(scope, err, !value_empty(object->value));
+        log_bad(scope, err, !value_is_empty(object->value));
     object->bad_message = message;
     object->bad_version = meta->resource_version;
 }
@@ -265,11 +235,14 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         return;
     object = object_get(scope, &meta);
     object->seen = scope->list;
-    if (decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
+    if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
         note_bad(scope, object, &meta, &err);
         return;
     }
     object->bad_message = 0;
+    if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
+        log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
+                  KV_STR("endpoints", object->key));
     if (scope->listing) {
         list_value(scope, object, value);
         return;
@@ -278,7 +251,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         value_done(&value);
     else
         object_set(scope, object, value, loop_now_us(scope->loop));
-    if (value_empty(object->value))
+    if (value_is_empty(object->value))
         object_free(scope, object);
 }
 
@@ -291,7 +264,7 @@ static void on_list_abort(void *ctx)
     {
         value_done(&object->next);
         object->has_next = false;
-        if (value_empty(object->value) && object->bad_message == 0)
+        if (value_is_empty(object->value) && object->bad_message == 0)
             object_free(scope, object);
     }
     scope->listing = false;
@@ -313,10 +286,10 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
 {
     if (object->has_next) {
         object_set(scope, object, object->next, now);
-        object->next = (struct value){NULL, NULL};
+        object->next = (struct value){0};
         object->has_next = false;
     }
-    if (object->seen != scope->list || (value_empty(object->value) && object->bad_message == 0))
+    if (object->seen != scope->list || (value_is_empty(object->value) && object->bad_message == 0))
         object_remove(scope, object, now);
 }
 
@@ -371,6 +344,32 @@ const struct kube_sink *controller_sink(void)
     return &sink;
 }
 
+/* ---- nodes ---- */
+
+struct node_zone *store_nodes(const struct store *store, size_t *ret_len)
+{
+    struct node_zone *nodes = NULL;
+    size_t len = 0, cap = 0;
+
+    list_for_each (link, &store->scopes) {
+        const struct controller_scope *scope = container_of(link, struct controller_scope, link);
+        const struct object *object, *next;
+
+        if (scope->kind != OBJECT_NODE)
+            continue;
+        HASH_ITER(hh, scope->objects, object, next)
+        {
+            if (!object->value.node || object->value.node->zone.len == 0)
+                continue;
+            nodes = xgrow(nodes, &cap, len, sizeof(*nodes));
+            nodes[len++] =
+                (struct node_zone){object->value.node->name, object->value.node->zone};
+        }
+    }
+    *ret_len = len;
+    return nodes;
+}
+
 /* ---- life ---- */
 
 void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats)
@@ -407,6 +406,7 @@ void controller_scope_free(struct controller_scope *scope)
             store_drop_group(scope->store, group);
         }
         count_object(scope, object->value, false);
+        place_index_change(&scope->store->places, object, (struct value){0});
         object_free(scope, object);
     }
     list_remove(&scope->link);

@@ -10,8 +10,9 @@
 #define CONTROLLER_STORE_H
 
 #include "controller/controller.h"
-#include "controller/decode.h"
 #include "controller/hold.h"
+#include "controller/place_index.h"
+#include "controller/value.h"
 
 /* Before uthash.h, in every file that includes it. */
 #define HASH_FUNCTION HASH_FUNCTION_SEEDED
@@ -27,27 +28,25 @@ struct group {
     char *key; /* "namespace/name" */
     struct str namespace_name, name;
     struct list services; /* struct object.link; more than one only when sources overlap: the first counts */
-    struct list slices;
-    size_t slices_len;
+    struct list slices;  /* the same, of objects with slices */
+    size_t slices_len;   /* of all those objects */
     uint64_t changed_us; /* when its Service object changed or went last; 0: never */
     /* The publisher's. */
-    enum hold hold; /* in force */
+    enum hold hold; /* in force, that is longest */
+    uint64_t hold_since_us, hold_until_us;
+    bool hold_saves; /* a list from becoming empty */
     struct hold_state held;
+    bool released;        /* by an operator, for the next publication */
     struct list pending;  /* in its list of what goes out now, or later */
     uint64_t received_us; /* of the oldest change that is not published; 0: none */
     uint64_t published_us;
     uint64_t due_us;
 };
 
-/* The content of one object, by the scope's kind; both NULL: there is none. */
-struct value {
-    struct service_object *service;
-    const struct slice *slice;
-};
-
 struct object {
     UT_hash_handle hh;
     char *key;
+    const struct controller_scope *scope;
     struct value value;
     struct value next; /* of the list that is being read */
     bool has_next;
@@ -61,6 +60,7 @@ struct object {
 struct store {
     struct group *groups;
     struct list scopes;
+    struct place_index places;
     struct publisher *publisher;
     struct controller_stats *stats;
 };
@@ -86,5 +86,7 @@ void store_done(struct store *store);
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
+/* What all Node objects say, for catalog_set_nodes(); the caller frees the array. */
+struct node_zone *store_nodes(const struct store *store, size_t *ret_len) must_check;
 
 #endif

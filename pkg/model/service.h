@@ -104,11 +104,11 @@ void service_unref(const struct service *service); /* NULL is fine */
 const struct listed *service_port_find(const struct service_port *port, const struct backend *backend);
 /* The length of the longest list at that port number; 0 for a service that is NULL. */
 size_t service_listed(const struct service *service, uint16_t number);
-/* Some list of `before` (may be NULL) would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
-bool service_empties(const struct service *before, const struct service *after);
-/* `after`, but at those port numbers the list of `before` stays; a port that `after` does not have stays as one that is gone. One reference;
+/* The list of a port of an earlier version would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
+bool service_empties(const struct service_port *port, const struct service *after);
+/* `after`, but the list of before->ports[i] stays where keep[i]; a port that `after` does not have stays as one that is gone. One reference;
  * independent of both. */
-const struct service *service_carry(const struct service *before, const struct service *after) must_check;
+const struct service *service_carry(const struct service *before, const struct service *after, const bool *keep) must_check;
 
 /* The same for every client: ports, lists and conditions; not received_us. */
 bool service_equal(const struct service *a, const struct service *b);

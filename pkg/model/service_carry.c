@@ -11,19 +11,9 @@ size_t service_listed(const struct service *service, uint16_t number)
     return most;
 }
 
-/* Whether `after` leaves nothing of what the port of an earlier version lists. */
-static bool is_emptied(const struct service_port *port, const struct service *after)
+bool service_empties(const struct service_port *port, const struct service *after)
 {
     return port->list.len > 0 && service_listed(after, port->number) == 0;
-}
-
-bool service_empties(const struct service *before, const struct service *after)
-{
-    for (size_t i = 0; before && i < before->ports_len; i++) {
-        if (is_emptied(&before->ports[i], after))
-            return true;
-    }
-    return false;
 }
 
 const struct service_port *service_heir(const struct service_port *ports, size_t len,
@@ -51,7 +41,7 @@ static void carry_list(struct service_port *heir, const struct service_port *por
 
 /* Fills `ports` with those of both, still with their owners' memory; returns how many. */
 static size_t carry_ports(const struct service *before, const struct service *after,
-                          struct service_port *ports)
+                          const bool *keep, struct service_port *ports)
 {
     size_t len = after->ports_len;
 
@@ -61,7 +51,7 @@ static size_t carry_ports(const struct service *before, const struct service *af
         const struct service_port *port = &before->ports[i];
         const struct service_port *heir = service_heir(ports, after->ports_len, port);
 
-        if (!is_emptied(port, after))
+        if (!keep[i])
             continue;
         if (heir) {
             carry_list(&ports[heir - ports], port);
@@ -159,7 +149,8 @@ static void own_slices(struct service *service, const struct service *after, str
         service->slices[service->slices_len++] = slice_ref(all[i]);
 }
 
-const struct service *service_carry(const struct service *before, const struct service *after)
+const struct service *service_carry(const struct service *before, const struct service *after,
+                                    const bool *keep)
 {
     struct service_box *box = xcalloc(1, sizeof(*box));
     struct service *service = &box->service;
@@ -175,7 +166,7 @@ const struct service *service_carry(const struct service *before, const struct s
         .type = after->type == SERVICE_EXTERNAL_NAME ? before->type : after->type,
         .received_us = after->received_us,
     };
-    service->ports_len = carry_ports(before, after, ports);
+    service->ports_len = carry_ports(before, after, keep, ports);
     service->ports = ports;
     for (size_t i = 0; i < service->ports_len; i++)
         own_port(&ports[i], &box->arena);

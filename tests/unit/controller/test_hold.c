@@ -15,9 +15,9 @@ static void start_with_grace(void)
 
 TestSuite(hold, .init = start_with_grace, .fini = world_stop);
 
-static uint64_t held(const struct counter *gauge)
+static uint64_t held(enum hold hold)
 {
-    return counter_get(gauge);
+    return counter_get(&controller_stats(world.controller)->held[hold]);
 }
 
 Test(hold, keeps_the_list_of_a_deleted_service_and_lets_it_go)
@@ -28,10 +28,10 @@ Test(hold, keeps_the_list_of_a_deleted_service_and_lets_it_go)
     remove_object(world.slices, "a");
     turn_for_ms(50);
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
-    cr_assert_eq(held(&controller_stats(world.controller)->held_deletion), 1);
+    cr_assert_eq(held(HOLD_DELETION), 1);
     turn_until_published("greeter", "none");
     cr_assert_geq(loop_now_us(world.loop) - begin, GRACE_MS * 1000);
-    cr_assert_eq(held(&controller_stats(world.controller)->held_deletion), 0);
+    cr_assert_eq(held(HOLD_DELETION), 0);
 }
 
 Test(hold, a_recreated_service_keeps_the_list_until_its_slices_follow)
@@ -42,17 +42,17 @@ Test(hold, a_recreated_service_keeps_the_list_until_its_slices_follow)
     upsert(world.services, SERVICE_JSON("greeter", 8001));
     turn_for_ms(GRACE_MS + 50);
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
-    cr_assert_eq(held(&controller_stats(world.controller)->held_service_change), 1);
+    cr_assert_eq(held(HOLD_SERVICE_CHANGE), 1);
     upsert(world.slices, SLICE_JSON("b", "greeter", 2, READY("10.0.0.2")));
     turn_until_published("greeter", "8001: 10.0.0.2:9001");
-    cr_assert_eq(held(&controller_stats(world.controller)->held_service_change), 0);
+    cr_assert_eq(held(HOLD_SERVICE_CHANGE), 0);
 }
 
 Test(hold, does_not_keep_a_list_that_empties_by_itself)
 {
     upsert(world.slices, SLICE_JSON("a", "greeter", 2, NOT_READY("10.0.0.1")));
     turn_until_published("greeter", "8001:");
-    cr_assert_eq(held(&controller_stats(world.controller)->held_service_change), 0);
+    cr_assert_eq(held(HOLD_SERVICE_CHANGE), 0);
 }
 
 Test(hold, a_renamed_port_keeps_the_list_until_the_slices_are_renamed)

@@ -213,3 +213,13 @@ const struct service_port *port_of(const struct service *service, uint16_t numbe
     cr_assert_fail("no port %u", (unsigned)number);
     return NULL;
 }
+
+const struct service *carry_emptied(const struct service *before, const struct service *after)
+{
+    bool keep[16];
+
+    cr_assert_leq(before->ports_len, ARRAY_LEN(keep));
+    for (size_t i = 0; i < before->ports_len; i++)
+        keep[i] = service_empties(&before->ports[i], after);
+    return service_carry(before, after, keep);
+}

@@ -59,6 +59,8 @@ const char *list_text(const struct service_port *port);
 const char *view_text(const struct service_port *port, const char *zone, const char *node);
 /* ",": the port of that number; fails the test if there is none. */
 const struct service_port *port_of(const struct service *service, uint16_t number);
+/* service_carry() of the lists that would become empty. */
+const struct service *carry_emptied(const struct service *before, const struct service *after);
 
 /* A slice_wire_fn: "<address>:<port>;" */
 void text_wire(struct buf *out, const struct endpoint *endpoint, uint16_t port);

@@ -4,7 +4,7 @@
 /* Drops both versions before anything is read: what is carried must live on its own. */
 static const struct service *carry(const struct service *before, const struct service *after)
 {
-    const struct service *carried = service_carry(before, after);
+    const struct service *carried = carry_emptied(before, after);
 
     service_unref(before);
     service_unref(after);
@@ -46,14 +46,19 @@ Test(service_carry, keeps_a_port_that_is_gone)
     service_unref(service);
 }
 
-Test(service_carry, of_an_external_name_keeps_all)
+Test(service_carry, keeps_a_list_that_is_not_emptied_either)
 {
-    const struct service *service =
-        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("s", "a=1", "10.0.0.1")),
-              make_service(SERVICE_TEXT(.type = SERVICE_EXTERNAL_NAME), NULL, 0));
+    static const bool keep[] = {true, false};
+    const struct service *before = MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81"),
+                                                SLICE_TEXT("s", "a=1 b=2", "10.0.0.1 10.0.0.2"));
+    const struct service *after = MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81"),
+                                               SLICE_TEXT("s", "a=1 b=2", "10.0.0.2"));
+    const struct service *service = service_carry(before, after, keep);
 
-    cr_assert_eq(service->type, SERVICE_CLUSTER_IP);
-    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.1:1");
+    service_unref(before);
+    service_unref(after);
+    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.1:1,10.0.0.2:1");
+    cr_assert_str_eq(list_text(port_of(service, 81)), "10.0.0.2:2");
     service_unref(service);
 }
 
@@ -63,8 +68,8 @@ Test(service_carry, again_is_equal)
         MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=70"), SLICE_TEXT("s", "a=1 b=2", "10.0.0.1@z"));
     const struct service *after =
         MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("t", "x=1", "10.0.0.2"));
-    const struct service *once = service_carry(before, after);
-    const struct service *twice = service_carry(once, after);
+    const struct service *once = carry_emptied(before, after);
+    const struct service *twice = carry_emptied(once, after);
 
     cr_assert_not(service_equal(before, once), "a port that is gone is another port");
     cr_assert_not(service_equal(once, after));
@@ -85,12 +90,11 @@ Test(service_carry, is_needed_only_when_a_last_backend_would_go)
         MAKE_SERVICE(SERVICE_TEXT(.ports = "b=80"), SLICE_TEXT("s", "b=1", "10.0.0.1"));
     const struct service *none = make_service(SERVICE_TEXT(.ports = "a=80"), NULL, 0);
 
-    cr_assert_not(service_empties(two, one));
-    cr_assert_not(service_empties(none, one));
-    cr_assert_not(service_empties(NULL, none));
-    cr_assert_not(service_empties(none, NULL));
-    cr_assert(service_empties(one, none));
-    cr_assert(service_empties(one, NULL));
+    cr_assert_not(service_empties(&two->ports[0], one));
+    cr_assert_not(service_empties(&none->ports[0], one));
+    cr_assert_not(service_empties(&none->ports[0], NULL));
+    cr_assert(service_empties(&one->ports[0], none));
+    cr_assert(service_empties(&one->ports[0], NULL));
     cr_assert_eq(service_listed(two, 80), 2);
     cr_assert_eq(service_listed(two, 81), 0);
     service_unref(two);

@@ -198,8 +198,8 @@ Test(service_port, that_is_gone_counts_where_none_of_the_services_own_lists_anyt
     const struct service *filled =
         MAKE_SERVICE(SERVICE_TEXT(.ports = "x=8002"), SLICE_TEXT("a", "x=9001", "10.0.0.1"));
     const struct service *empty = make_service(SERVICE_TEXT(.ports = "x=8002"), NULL, 0);
-    const struct service *moved = service_carry(before, filled);
-    const struct service *waiting = service_carry(before, empty);
+    const struct service *moved = carry_emptied(before, filled);
+    const struct service *waiting = carry_emptied(before, empty);
     int port;
 
     cr_assert_eq(by_number(moved, 8001), 8001);

@@ -182,18 +182,6 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     return put_change(publisher, group, edit, before, after);
 }
 
-static void put_nodes(struct publisher *publisher, struct catalog_edit *edit)
-{
-    size_t len;
-    CLEANUP(freep) struct node_zone *nodes = NULL;
-
-    if (!publisher->nodes_changed)
-        return;
-    nodes = store_nodes(publisher->store, &len);
-    catalog_set_nodes(edit, nodes, len);
-    publisher->nodes_changed = false;
-}
-
 static void publish(struct publisher *publisher, const struct catalog *next)
 {
     catalog_unref(publisher->catalog);
@@ -291,7 +279,6 @@ static void on_flush(void *ctx)
         else
             retire(publisher, group, now);
     }
-    put_nodes(publisher, edit);
     next = catalog_edit_finish(edit);
     if (next != publisher->catalog)
         publish(publisher, next);

@@ -168,7 +168,7 @@ static enum code decode_hint_list(const struct json *json, const char *path, con
         struct str name;
 
         snprintf(inner, sizeof(inner), "%s.%s[%zu]", path, key, index++);
-        if (expect_object(item, inner, err) != CODE_OK ||
+        if (decode_expect_object(item, inner, err) != CODE_OK ||
             json_read_str(item, inner, "name", STR(""), &name, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
         if (name.len > 0 && hints->len < ENDPOINT_HINTS_MAX) {

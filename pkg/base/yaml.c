@@ -469,9 +469,13 @@ static enum code read_stream(struct reader *reader, yaml_document_fn *on_documen
 
 enum code yaml_parse(struct str text, yaml_document_fn *on_document, void *ctx, struct err *err)
 {
-    struct reader reader = {.text = text, .err = err};
+    struct reader reader = {.err = err};
     enum code code;
 
+    if (str_starts_with(text,
+                        STR("\xEF\xBB\xBF"))) /* libyaml would make it a part of the first key */
+        text = str_slice(text, 3, text.len);
+    reader.text = text;
     if (!yaml_parser_initialize(&reader.parser))
         return out_of_memory(&reader);
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);

@@ -100,6 +100,17 @@ Test(manifest, refuses_by_line_and_cause)
          "line 1: items[0].metadata.name: missing"},
         {"apiVersion: v1\nkind: List\nitems:\n- {kind: Service}\n", false,
          "line 1: items[0].apiVersion: missing"},
+        {SERVICE "---\n" SLICE "kind: EndpointSlice\n", false,
+         "line 8, column 1: duplicate key 'kind', first on line 6"},
+        {"{\"kind\":\"Service\",\"metadata\":{\"name\":\"a\",\"name\":\"b\"}}", true,
+         "line 1: duplicate key 'name'"},
+        {"[{\"a\":[{\"b\":1,\"c\":2,\"b\":null}]}]", true, "line 1: duplicate key 'b'"},
+        {SERVICE "---\nkind:\tService\n\tname: a\n", false,
+         "line 6, column 1: found a tab character that violates indentation"},
+        {SERVICE "---\nkind: \xff\n", false, "line 5, column 7: invalid leading UTF-8 octet"},
+        {"{\"kind\":\"\xc3(\"}", true, "line 1, column 10: not UTF-8"},
+        {"{\"kind\":\"Service\"} {}", true, "line 1, column 20: garbage behind the end"},
+        {SERVICE "---\n--- {\n", false, "line 6, column 1: did not find expected node content"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -111,6 +122,76 @@ Test(manifest, refuses_by_line_and_cause)
         cr_assert_str_eq(err.msg, cases[i].message);
         manifest_done(&manifest);
     }
+}
+
+Test(manifest, reads_any_end_of_line)
+{
+    expect("apiVersion: v1\r\nkind: Service\r\nmetadata:\r\n  name: a\r\n---\r\n" SLICE, false,
+           "Service default/a@1, EndpointSlice default/b@6");
+    expect("\xef\xbb\xbf" SERVICE, false, "Service shop/a@1");
+}
+
+static void refuse_text(const char *ptr, size_t len, const char *part)
+{
+    struct manifest manifest = {0};
+    struct err err = {0};
+
+    cr_assert_neq(manifest_parse(str_make(ptr, len), false, &manifest, &err), CODE_OK);
+    cr_assert(strstr(err.msg, part), "%s", err.msg);
+    cr_assert_eq(manifest.len, 0);
+    manifest_done(&manifest);
+}
+
+Test(manifest, refuses_nul_bytes)
+{
+    static const char text[] = "kind: Service\napiVersion: \0v1\n";
+
+    refuse_text(text, sizeof(text) - 1, "line 2, column 13");
+}
+
+/* Ten to the ninth times a word, in half a kilobyte. */
+Test(manifest, refuses_a_bomb_of_aliases)
+{
+    struct buf text = BUFFER_INIT(4096);
+
+    buf_printf(&text, "a: &a [lol,lol,lol,lol,lol,lol,lol,lol,lol,lol]\n");
+    for (char name = 'b'; name < 'k'; name++)
+        buf_printf(&text, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", name, name,
+                   name - 1, name - 1, name - 1, name - 1, name - 1, name - 1, name - 1, name - 1,
+                   name - 1, name - 1);
+    refuse_text(text.ptr, text.len, "too many values, aliases expanded");
+    buf_done(&text);
+}
+
+Test(manifest, reads_anchors)
+{
+    expect("apiVersion: v1\nkind: List\nitems:\n"
+           "- &one {apiVersion: v1, kind: Service, metadata: &m {name: a}}\n- *one\n"
+           "- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: *m}\n",
+           false, "Service default/a@1, Service default/a@1, EndpointSlice default/a@1");
+}
+
+Test(manifest, refuses_nesting_without_end)
+{
+    struct buf text = BUFFER_INIT(1 << 20);
+
+    for (int i = 0; i < 100000; i++)
+        buf_printf(&text, "[");
+    refuse_text(text.ptr, text.len, "nested too deeply");
+    buf_done(&text);
+}
+
+/* Of a file with a thousand documents of other kinds, none stays in memory. */
+Test(manifest, keeps_only_documents_with_objects_of_ours)
+{
+    struct manifest manifest = {0};
+    const char *text = "apiVersion: apps/v1\nkind: Deployment\n---\n" SERVICE
+                       "---\napiVersion: v1\nkind: List\nitems: []\n";
+
+    cr_assert_eq(manifest_parse(str_of(text), false, &manifest, NULL), CODE_OK);
+    cr_assert_eq(manifest.documents_len, 1);
+    cr_assert_eq(manifest.len, 1);
+    manifest_done(&manifest);
 }
 
 Test(manifest, passes_the_readers_place_on)

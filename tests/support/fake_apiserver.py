@@ -13,6 +13,7 @@ Everything public may be called from any thread. The server runs an asyncio loop
 """
 import asyncio
 import base64
+import bisect
 import copy
 import gzip
 import json
@@ -51,6 +52,22 @@ class Request:
 
 
 # ---- one connection ----
+
+class _Reader(asyncio.StreamReader):
+    """Tells the end of the peer's bytes also to those who do not read."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.ended = asyncio.Event()
+
+    def feed_eof(self):
+        super().feed_eof()
+        self.ended.set()
+
+    def set_exception(self, exc):
+        super().set_exception(exc)
+        self.ended.set()
+
 
 class _Connection:
     def __init__(self, server, reader, writer, number):
@@ -172,9 +189,10 @@ class FakeApiServer:
             if self.client_ca:
                 context.load_verify_locations(self.client_ca)
                 context.verify_mode = ssl.CERT_REQUIRED
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port or 0, ssl=context, limit=HEAD_MAX,
-            reuse_address=True)
+        self._server = await self._loop.create_server(
+            lambda: asyncio.StreamReaderProtocol(_Reader(limit=HEAD_MAX, loop=self._loop),
+                                                 self._serve, loop=self._loop),
+            "127.0.0.1", self.port or 0, ssl=context, reuse_address=True, backlog=1000)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self, reset=False):
@@ -232,13 +250,17 @@ class FakeApiServer:
 
     def _changed(self, plural, kind, obj):
         self.events.append((self.version, plural, kind, obj))
-        self._remember()
-        self._wake()
+        namespace = self._key(obj)[1][0]
+        self._remember(namespace)
+        self._wake(plural, namespace)
 
-    def _wake(self):
+    def _wake(self, plural=None, namespace=None):
+        """Tells the watches that have news: all, or those that see this namespace's."""
         def wake():
-            for event in self._watchers:
-                event.set()
+            for watch in self._watchers:
+                if plural in (None, watch.resource) and (
+                        namespace is None or watch.namespace in (None, namespace)):
+                    watch.set()
         self._loop.call_soon_threadsafe(wake)
 
     def pause_events(self):
@@ -268,9 +290,11 @@ class FakeApiServer:
                     draining.update(endpoint["addresses"])
         return frozenset(ready or draining)
 
-    def _remember(self):
-        names = set(self.objects["services"]) | set(self.history)
-        for namespace, name in names:
+    def _remember(self, in_namespace=None):
+        """Notes the truth of all Services, or of those in one namespace."""
+        for namespace, name in set(self.objects["services"]) | set(self.history):
+            if in_namespace not in (None, namespace):
+                continue
             past = self.history.setdefault((namespace, name), [])
             now = self.backends(namespace, name)
             if not past or past[-1] != now:
@@ -417,8 +441,7 @@ class FakeApiServer:
 
     @staticmethod
     async def _peer_gone(conn):
-        while not conn.reader.at_eof():
-            await asyncio.sleep(0.05)
+        await conn.reader.ended.wait()
         conn.gone.set()
 
     @staticmethod
@@ -470,7 +493,8 @@ class FakeApiServer:
 
     async def _watch(self, conn, request):
         watch = asyncio.Event()
-        watch.resource, watch.conn, watch.injected = request.resource, conn, []
+        watch.resource, watch.namespace = request.resource, request.namespace
+        watch.conn, watch.injected = conn, []
         watch.begin = time.monotonic()
         seen = int(request.query["resourceVersion"])
         await conn.head(200, {"Content-Type": "application/json", "Transfer-Encoding": "chunked"})
@@ -528,8 +552,9 @@ class FakeApiServer:
         with self._lock:
             if self.frozen:
                 return [], seen
-            return [(version, _line(kind, obj)) for version, plural, kind, obj in self.events
-                    if version > seen and plural == request.resource
+            start = bisect.bisect_right(self.events, seen, key=lambda event: event[0])
+            return [(version, _line(kind, obj)) for version, plural, kind, obj in self.events[start:]
+                    if plural == request.resource
                     and request.namespace in (None, obj["metadata"].get("namespace", "default"))
                     ], self.version
 

@@ -1,14 +1,15 @@
 /*
  * Objects of any content into a controller, and every catalog that comes out obeys the rules of lists.
  *
- * A JSON array is a script: every element goes to one sink as its members "kind" ("Service" or
- * EndpointSlice) and "verb" (upsert, remove, begin, list, end, abort, turn) say. Any other text is a
- * manifest file whose objects are upserted.
+ * A JSON array is a script: every element goes to one sink as its members "kind" ("Service",
+ * "Endpoints", "Node" or EndpointSlice) and "verb" (upsert, remove, begin, list, end, abort, turn)
+ * say. Any other text is a manifest file whose objects are upserted.
  */
 #include "base/log.h"
 #include "base/yaml.h"
 #include "controller/controller.h"
 #include "controller/manifest.h"
+#include "controller/value.h"
 #include "model/view.h"
 #include "must_hold.h"
 
@@ -162,13 +163,21 @@ static void on_publish(unused_arg void *ctx, const struct catalog *catalog)
 
 /* ---- what goes in ---- */
 
+static enum object_kind kind_of(struct str name)
+{
+    for (enum object_kind kind = 0; kind < OBJECT_KINDS; kind++) {
+        if (str_eq(name, str_of(value_kind_name(kind))))
+            return kind;
+    }
+    return OBJECT_SLICE;
+}
+
 static void apply(const struct json *item)
 {
     const struct kube_sink *sink = controller_sink();
     struct str kind = json_text(json_get(item, "kind"));
     struct str verb = json_text(json_get(item, "verb"));
-    struct controller_scope *scope =
-        scopes[str_eq(kind, STR("Service")) ? OBJECT_SERVICE : OBJECT_SLICE];
+    struct controller_scope *scope = scopes[kind_of(kind)];
 
     if (str_eq(verb, STR("remove")))
         sink->remove(scope, item);
@@ -177,7 +186,7 @@ static void apply(const struct json *item)
     else if (str_eq(verb, STR("list")))
         sink->list_object(scope, item);
     else if (str_eq(verb, STR("end")))
-        sink->list_end(scope);
+        (void)sink->list_end(scope);
     else if (str_eq(verb, STR("abort")))
         sink->list_abort(scope);
     else if (str_eq(verb, STR("turn")))
@@ -215,18 +224,20 @@ static void start(void)
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     options.loop = loop;
     controller = controller_new(&options);
-    scopes[OBJECT_SERVICE] = controller_scope_new(controller, OBJECT_SERVICE, "services");
-    scopes[OBJECT_SLICE] = controller_scope_new(controller, OBJECT_SLICE, "slices");
+    for (enum object_kind kind = 0; kind < OBJECT_KINDS; kind++)
+        scopes[kind] = controller_scope_new(controller, kind, value_kind_name(kind));
 }
 
 static void stop(void)
 {
     const struct controller_stats *stats = controller_stats(controller);
 
-    controller_scope_free(scopes[OBJECT_SLICE]);
-    controller_scope_free(scopes[OBJECT_SERVICE]);
+    for (enum object_kind kind = 0; kind < OBJECT_KINDS; kind++)
+        controller_scope_free(scopes[kind]);
     must_hold(counter_get(&stats->objects_services) == 0);
     must_hold(counter_get(&stats->objects_slices) == 0);
+    must_hold(counter_get(&stats->objects_endpoints) == 0);
+    must_hold(counter_get(&stats->objects_nodes) == 0);
     controller_free(controller);
     loop_turn(loop, 0);
 }

@@ -217,3 +217,82 @@ Test(hold, is_told_by_name)
     turn_until_published("greeter", "none");
     cr_assert_null(controller_hold(world.controller, STR("shop"), STR("greeter")));
 }
+
+/* ---- what an ExternalName means is a list too ---- */
+
+#define EXTERNAL                                                                                   \
+    "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'type':'ExternalName',"             \
+    "'externalName':'example.com'}}"
+
+Test(hold, lets_an_external_name_take_over_at_once)
+{
+    upsert(world.services, EXTERNAL);
+    turn_for_ms(20);
+    cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
+    cr_assert_null(controller_hold(world.controller, STR("shop"), STR("greeter")));
+}
+
+Test(hold, keeps_an_external_name_until_slices_follow)
+{
+    upsert(world.services, EXTERNAL);
+    remove_object(world.slices, "a");
+    turn_for_ms(20);
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    turn_for_ms(50);
+    cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
+    cr_assert_eq(held(HOLD_SERVICE_CHANGE), 1);
+    upsert(world.slices, SLICE_JSON("a", "greeter", 5, READY("10.0.0.2")));
+    turn_until_published("greeter", "8001: 10.0.0.2:9001");
+    cr_assert_eq(held(HOLD_SERVICE_CHANGE), 0);
+}
+
+Test(hold, keeps_a_deleted_external_name)
+{
+    upsert(world.services, EXTERNAL);
+    turn_for_ms(20);
+    remove_object(world.services, "greeter");
+    turn_for_ms(50);
+    cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
+    turn_until_published("greeter", "none");
+}
+
+/* ---- release ---- */
+
+static bool release(const char *name)
+{
+    return controller_release(world.controller, STR("shop"), str_of(name));
+}
+
+Test(hold, is_released_at_once)
+{
+    remove_object(world.services, "greeter");
+    turn_for_ms(20);
+    cr_assert(release("greeter"));
+    turn();
+    cr_assert_str_eq(published("greeter"), "none");
+    cr_assert_eq(held(HOLD_DELETION), 0);
+    cr_assert_not(release("greeter"));
+}
+
+Test(hold, that_is_not_in_force_cannot_be_released)
+{
+    cr_assert_not(release("greeter"));
+    cr_assert_not(release("nobody"));
+    turn_for_ms(20);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+}
+
+Test(hold, may_begin_again_after_a_release)
+{
+    rename_port(1);
+    turn_for_ms(20);
+    cr_assert(release("greeter"));
+    turn_until_published("greeter", "8001:");
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    turn_until_published("greeter", "8001: 10.0.0.1:9001");
+    rename_port(2);
+    turn_for_ms(20);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+    cr_assert_eq(counter_get(&controller_stats(world.controller)->holds_begun[HOLD_SERVICE_CHANGE]),
+                 2);
+}

@@ -59,8 +59,7 @@ static void write_objects(const struct app *app, struct buf *out)
                      counter_get(&stats->objects_slices));
     metric_write_u64(out, "lookaside_objects", "kind=\"Endpoints\"",
                      counter_get(&stats->objects_endpoints));
-    metric_write_u64(out, "lookaside_objects", "kind=\"Node\"",
-                     counter_get(&stats->objects_nodes));
+    metric_write_u64(out, "lookaside_objects", "kind=\"Node\"", counter_get(&stats->objects_nodes));
     metric_write_head(out, "lookaside_bad_objects_total", "counter",
                       "Objects skipped because they were malformed.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));
@@ -109,9 +108,9 @@ const struct admin_route app_pages[] = {
     {"GET", "/metrics", "Prometheus text", false, show_metrics},
     {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services},
     {"GET", "/debug/streams",
-     "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: those "
-     "that "
-     "listen to it",
+     "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",
      true, show_streams},
+    {"POST", "/debug/release",
+     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold},
 };
 const size_t app_pages_len = ARRAY_LEN(app_pages);

@@ -3,6 +3,7 @@
 #include "model/name.h"
 #include "pages.h"
 
+#define TEXT_MAX 1024
 #define PAGE_DUMP_MAX (1024 * 1024 * 1024)
 
 /* ---- services ---- */
@@ -149,4 +150,41 @@ void show_streams(void *ctx, struct admin_request *request)
         serve_dump_streams(app->serve, &filter, on_streams, request);
     else
         admin_reply(request, 400, "text/plain", STR("service: expected NAMESPACE/NAME\n"));
+}
+
+/* ---- holds ---- */
+
+/* Replies itself when an argument is missing or malformed. */
+static bool read_service(struct admin_request *request, struct str *ret_namespace,
+                         struct str *ret_name)
+{
+    *ret_namespace = str_of(admin_argument(request, "namespace"));
+    *ret_name = str_of(admin_argument(request, "name"));
+    if (name_is_label(*ret_namespace) && name_is_label(*ret_name))
+        return true;
+    admin_reply(request, 400, "text/plain",
+                STR("expected the arguments namespace and name, of a Service\n"));
+    return false;
+}
+
+void release_hold(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+    struct buf text = BUFFER_INIT(TEXT_MAX);
+    struct str namespace_name, name;
+    const char *hold;
+
+    if (!read_service(request, &namespace_name, &name))
+        return;
+    hold = controller_hold(app->controller, namespace_name, name);
+    if (hold && controller_release(app->controller, namespace_name, name)) {
+        buf_printf(&text, "released %" STR_FMT "/%" STR_FMT " from the hold '%s'\n",
+                   STR_ARG(namespace_name), STR_ARG(name), hold);
+        admin_reply(request, 200, "text/plain", buf_str(&text));
+    } else {
+        buf_printf(&text, "no hold is in force for %" STR_FMT "/%" STR_FMT "\n",
+                   STR_ARG(namespace_name), STR_ARG(name));
+        admin_reply(request, 404, "text/plain", buf_str(&text));
+    }
+    buf_done(&text);
 }

@@ -87,13 +87,13 @@ static int run(int argc, char **argv)
     const char *server = "127.0.0.1:18000";
     struct node node = {host, "", "", "", ""};
     const struct flag flags[] = {
-        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", &server, NULL},
-        {"node-id", "ID", "the client's name in 'streams' and logs", &node.id, NULL},
-        {"zone", "ZONE", "the client's zone", &node.zone, NULL},
-        {"region", "REGION", "the client's region", &node.region, NULL},
+        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", .value = &server},
+        {"node-id", "ID", "the client's name in 'streams' and logs", .value = &node.id},
+        {"zone", "ZONE", "the client's zone", .value = &node.zone},
+        {"region", "REGION", "the client's region", .value = &node.region},
         {"namespace", "NAME", "the client's namespace, for one-label names such as xds:///greeter",
-         &node.namespace_name, NULL},
-        {"node", "NAME", "the Kubernetes node that the client runs on", &node.name, NULL},
+         .value = &node.namespace_name},
+        {"node", "NAME", "the Kubernetes node that the client runs on", .value = &node.name},
     };
     int exit_code;
 

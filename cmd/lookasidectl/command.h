@@ -25,12 +25,20 @@ extern const struct command watch_command;
 
 /* ---- flags: "--name value" or "--name=value"; "-o" is "--output"; "--" ends them ---- */
 
+#define FLAG_LIST_MAX 64
+
+struct flag_list {
+    const char *items[FLAG_LIST_MAX];
+    size_t len;
+};
+
 struct flag {
     const char *name;
     const char *argument; /* NULL: the flag has no value, it is given or not */
     const char *help;
-    const char **value; /* holds the default before parsing; of a flag with a value */
-    bool *given;        /* of a flag without */
+    const char **value;     /* holds the default before parsing; of a flag with a value */
+    bool *given;            /* of a flag without */
+    struct flag_list *list; /* of a flag with a value that may be repeated */
 };
 
 /* Parses argv against `flags`; positional arguments, from `min` to `max` of them, go to
@@ -48,14 +56,15 @@ bool split_service(const char *text, struct str *ret_namespace, struct str *ret_
 int usage_error(const struct command *command, const char *message);
 int failure(const struct err *err);
 
+#define SERVER_DEFAULT "127.0.0.1:18000"
 #define ADMIN_DEFAULT "127.0.0.1:18080"
 #define ADMIN_FLAG(slot)                                                                           \
     {                                                                                              \
-        "admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", slot, NULL         \
+        "admin", "HOST:PORT", "the admin port of a Lookaside; also unix:/path", slot, NULL, NULL   \
     }
 #define OUTPUT_FLAG(slot)                                                                          \
     {                                                                                              \
-        "output", "table|json", "-o for short", slot, NULL                                         \
+        "output", "table|json", "-o for short", slot, NULL, NULL                                   \
     }
 
 /* ---- the admin port ---- */

@@ -32,7 +32,7 @@ static void print_help(const struct command *command, const struct flag *flags, 
 
         printf("\n  --%s%s%s\n        %s", flag->name, flag->argument ? " " : "",
                flag->argument ? flag->argument : "", flag->help);
-        if (flag->value && **flag->value)
+        if (flag->value && *flag->value && **flag->value)
             printf(" (default %s)", *flag->value);
     }
     printf("\n");
@@ -59,32 +59,36 @@ static struct str flag_name(const char *text)
     return str_cut(&rest, '=');
 }
 
+static void take_value(const struct flag *flag, const char *value)
+{
+    if (flag->list)
+        flag->list->items[flag->list->len++] = value;
+    else
+        *flag->value = value;
+}
+
 static int parse_one(const struct command *command, int argc, char **argv, int *index,
                      const struct flag *flags, size_t flags_len)
 {
     const char *equals = strchr(argv[*index], '=');
     const struct flag *flag = find_flag(flag_name(argv[*index]), flags, flags_len);
-    char message[128];
+    char message[128] = "";
 
     if (!flag) {
         snprintf(message, sizeof(message), "unknown flag %.64s", argv[*index]);
         return usage_error(command, message);
     }
-    if (!flag->value && equals) {
+    if (!flag->argument && equals)
         snprintf(message, sizeof(message), "flag --%s takes no value", flag->name);
-        return usage_error(command, message);
-    }
-    if (!flag->value) {
-        *flag->given = true;
-    } else if (equals) {
-        *flag->value = equals + 1;
-    } else if (*index + 1 < argc) {
-        *flag->value = argv[++*index];
-    } else {
+    else if (flag->argument && !equals && *index + 1 == argc)
         snprintf(message, sizeof(message), "flag --%s needs a value", flag->name);
-        return usage_error(command, message);
-    }
-    return 0;
+    else if (flag->list && flag->list->len == FLAG_LIST_MAX)
+        snprintf(message, sizeof(message), "flag --%s is given too often", flag->name);
+    else if (!flag->argument)
+        *flag->given = true;
+    else
+        take_value(flag, equals ? equals + 1 : argv[++*index]);
+    return *message ? usage_error(command, message) : 0;
 }
 
 bool flags_parse(const struct command *command, int argc, char **argv, const struct flag *flags,

@@ -4,10 +4,8 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-    &bootstrap_command,
-    &services_command,
-    &streams_command,
-    &watch_command,
+    &bootstrap_command, &release_command, &services_command,
+    &streams_command,   &verify_command,  &watch_command,
 };
 
 static void print_help(FILE *out)

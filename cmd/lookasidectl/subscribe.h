@@ -14,8 +14,6 @@
 #include "loop/loop.h"
 #include "model/place.h"
 
-#define SUBSCRIBE_SERVER_DEFAULT "127.0.0.1:18000"
-
 typedef Lookaside__V1__WatchResponse watch_response;
 typedef Lookaside__V1__Backend watch_backend;
 

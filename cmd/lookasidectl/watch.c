@@ -274,15 +274,16 @@ static enum code watch_run(struct watch *watch, struct err *err)
 
 static int run(int argc, char **argv)
 {
-    struct watch watch = {.server = SUBSCRIBE_SERVER_DEFAULT, .namespace_name = ""};
+    struct watch watch = {.server = SERVER_DEFAULT, .namespace_name = ""};
     const char *output = "table", *zone = "", *node = "";
     const struct flag flags[] = {
-        {"server", "HOST:PORT", "where Lookaside listens; also unix:/path", &watch.server, NULL},
-        {"namespace", "NAME", "for one-label targets", &watch.namespace_name, NULL},
-        {"zone", "ZONE", "the list of a client in this zone", &zone, NULL},
-        {"node", "NODE", "the list of a client on this node", &node, NULL},
-        {"once", NULL, "print the first list and end", NULL, &watch.once},
-        {"output", "table|json", "-o for short; json: one object per line", &output, NULL},
+        {"server", "HOST:PORT", "where Lookaside listens; also unix:/path", &watch.server, NULL,
+         NULL},
+        {"namespace", "NAME", "for one-label targets", .value = &watch.namespace_name},
+        {"zone", "ZONE", "the list of a client in this zone", .value = &zone},
+        {"node", "NODE", "the list of a client on this node", .value = &node},
+        {"once", NULL, "print the first list and end", .given = &watch.once},
+        {"output", "table|json", "-o for short; json: one object per line", .value = &output},
     };
     struct err err = {0};
     int exit_code;

@@ -2,6 +2,8 @@
 import json
 import re
 import signal
+import urllib.error
+import urllib.request
 
 from tests.support import ads, manifests, process
 from tests.support.lookaside import Lookaside
@@ -98,6 +100,42 @@ def watch_writes_json(work):
         assert [each["address"] for each in got["backends"]] == ["10.0.0.1"], log
 
 
+def release_ends_a_hold(work):
+    """Only by POST, and not from a web page."""
+    folder, controller = _controller(work, "10.0.0.1", flags=["--deletion-grace", "600s"])
+    with controller:
+        admin = f"http://{controller.admin}/debug/release"
+        code, log = _run(work, "release", "shop/greeter", "--admin", controller.admin)
+        assert code == 1 and "no hold is in force for shop/greeter" in log, (code, log)
+        folder.remove_service("greeter")
+        process.wait_until(lambda: [each.get("hold") for each in controller.services()["services"]]
+                           == ["deletion"], 10, "the list is held")
+        for method, query, headers, want in (
+                ("GET", "?namespace=shop&name=greeter", {}, 405),
+                ("POST", "?namespace=shop&name=greeter", {"Origin": "http://page.example"}, 403),
+                ("POST", "?namespace=shop", {}, 400),
+                ("POST", "?namespace=shop&name=Gre_eter", {}, 400),
+                ("POST", "?namespace=shop&name=other", {}, 404)):
+            got = _request(admin + query, method, headers)
+            assert got == want, (method, query, headers, got)
+        assert len(controller.services()["services"]) == 1
+        code, log = _run(work, "release", "shop/greeter", "--admin", controller.admin)
+        assert (code, log) == (0, "released shop/greeter from the hold 'deletion'"), (code, log)
+        process.wait_until(lambda: not controller.services()["services"], 5, "nothing is left")
+        code, log = _run(work, "release", "shop/greeter", "--admin", controller.admin)
+        assert code == 1, (code, log)
+
+
+def _request(url, method, headers):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, method=method, headers=headers),
+                         timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def usage_that_is_wrong(work):
     for argv, text in (
             (["watch", TARGET, "--once=yes"], "--once takes no value"),
@@ -109,6 +147,8 @@ def usage_that_is_wrong(work):
             (["bootstrap", "--server", ""], "--server needs a port"),
             (["bootstrap", "--server", "nonsense"], "--server needs a port"),
             (["bootstrap", "--namespace", "Bad Ns"], "not the name of a namespace"),
+            (["release", "greeter"], "expected NAMESPACE/SERVICE"),
+            (["release", "shop/greeter/x"], "expected NAMESPACE/SERVICE"),
             (["nonsense"], "unknown command 'nonsense'")):
         code, log = _run(work, *argv)
         assert code == 2 and text in log, f"{argv}: exit {code}: {log}"
@@ -143,5 +183,5 @@ def clients_names_do_not_steer_the_terminal(work):
 
 
 CASES = [watch_reaches_every_kind_of_address, watch_prints_what_comes_and_goes,
-         watch_outlives_its_server, watch_ends_with_1, watch_writes_json, usage_that_is_wrong,
+         watch_outlives_its_server, watch_ends_with_1, watch_writes_json, release_ends_a_hold, usage_that_is_wrong,
          tables_of_nothing, clients_names_do_not_steer_the_terminal]

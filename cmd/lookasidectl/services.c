@@ -3,6 +3,21 @@
 
 #include "command.h"
 
+#define NOTES_MAX 256
+
+/* What makes a list other than the rules alone, or other for each client. */
+static void add_notes(struct table *table, const struct json *service, const struct json *port)
+{
+    struct buf notes = BUFFER_INIT(NOTES_MAX);
+
+    if (member(service, "hold").len)
+        buf_printf(&notes, "held (%" STR_FMT ")", STR_ARG(member(service, "hold")));
+    if (json_bool(json_get(port, "byPlace")))
+        buf_printf(&notes, "%sby place", notes.len ? ", " : "");
+    table_add(table, buf_str(&notes));
+    buf_done(&notes);
+}
+
 /* `port` is NULL for a Service that has none (an ExternalName). */
 static void add_port(struct table *table, const struct json *service, const struct json *port)
 {
@@ -33,12 +48,13 @@ static void add_port(struct table *table, const struct json *service, const stru
     table_addf(table, "%.0f", json_number(json_get(port, "total")));
     table_addf(table, "%zu", json_len(json_get(port, "endpoints")));
     table_add(table, str_of(zones));
+    add_notes(table, service, port);
 }
 
 static void print_services(const struct json *dump)
 {
-    static const char *const head[] = {"NAMESPACE", "SERVICE", "PORT",   "NAME", "READY",
-                                       "DRAINING",  "TOTAL",   "LISTED", "ZONES"};
+    static const char *const head[] = {"NAMESPACE", "SERVICE", "PORT",   "NAME",  "READY",
+                                       "DRAINING",  "TOTAL",   "LISTED", "ZONES", "NOTES"};
     struct table table = TABLE_INIT(head);
     const struct json *service, *ports, *port;
 

@@ -26,9 +26,9 @@ def _command(work, *argv):
 
 def _run(work, *argv):
     """(exit code, what it printed) of a command that ends by itself."""
-    with _command(work, *argv) as child:
-        child.log_path.unlink()
-        child.start()
+    child = _command(work, *argv)
+    child.log_path.unlink(missing_ok=True)
+    with child:
         return child.wait(20), child.log(10000)
 
 
@@ -119,6 +119,8 @@ def release_ends_a_hold(work):
             got = _request(admin + query, method, headers)
             assert got == want, (method, query, headers, got)
         assert len(controller.services()["services"]) == 1
+        code, log = _run(work, "services", "--admin", controller.admin)
+        assert code == 0 and log.endswith("  held (deletion)"), (code, log)
         code, log = _run(work, "release", "shop/greeter", "--admin", controller.admin)
         assert (code, log) == (0, "released shop/greeter from the hold 'deletion'"), (code, log)
         process.wait_until(lambda: not controller.services()["services"], 5, "nothing is left")
@@ -166,8 +168,8 @@ def tables_of_nothing(work):
         process.wait_until(lambda: len(controller.services()["services"]) == 2, 10, "two Services")
         code, log = _run(work, "services", "--admin", controller.admin)
         rows = [line.split() for line in log.splitlines()[1:]]
-        assert rows == [["shop", "empty", "8001", "grpc", "0", "0", "0", "0", "-"],
-                        ["shop", "outside", "-", "-", "0", "0", "0", "0", "-"]], log
+        assert rows == [["shop", "empty", "8001", "grpc", "0", "0", "0", "0", "-", "-"],
+                        ["shop", "outside", "-", "-", "0", "0", "0", "0", "-", "-"]], log
 
 
 def clients_names_do_not_steer_the_terminal(work):

@@ -1,24 +1,44 @@
 #include <assert.h>
 
+#include "encode/address.h"
 #include "encode/xds.h"
-#include "wire/fields.h"
-#include "wire/writer.h"
 
-#define ENDPOINT_MAX 256 /* an IPv6 address and a port, with room to spare */
+/* Two backends by themselves and joined: an IPv6 address and its port take 55 bytes. */
+#define SCRATCH_SIZE 512
 
 void encode_backend(struct buf *out, const struct endpoint *endpoint, uint16_t port)
 {
     size_t lb_endpoint = wire_open(out, LOCALITY_LB_ENDPOINTS_LB_ENDPOINTS);
     size_t inner = wire_open(out, LB_ENDPOINT_ENDPOINT);
-    size_t address = wire_open(out, ENDPOINT_ADDRESS);
-    size_t socket = wire_open(out, ADDRESS_SOCKET_ADDRESS);
 
-    wire_put_bytes(out, SOCKET_ADDRESS_ADDRESS, endpoint->address);
-    wire_put_varint(out, SOCKET_ADDRESS_PORT_VALUE, port);
-    wire_close(out, socket);
-    wire_close(out, address);
+    encode_address(out, ENDPOINT_ADDRESS, endpoint->address, port);
     wire_close(out, inner);
     wire_close(out, lb_endpoint);
+}
+
+/* Tag and length of what is shorter than 128 bytes. */
+#define HEAD_SIZE 2
+
+/* The address field that encode_backend() put into two messages. */
+static struct str address_of(struct str wire)
+{
+    assert(wire.len > 2 * HEAD_SIZE && wire.len < 128);
+    return str_slice(wire, 2 * HEAD_SIZE, wire.len);
+}
+
+/* An additional address is a message of its own, in which the address has the same number. */
+static void put_joined(struct buf *out, struct str wire, struct str other)
+{
+    struct str address = address_of(wire), additional = address_of(other);
+    size_t endpoint = address.len + wire_sized(ENDPOINT_ADDITIONAL_ADDRESSES, additional.len);
+
+    _Static_assert((int)ENDPOINT_ADDRESS == (int)ENDPOINT_ADDITIONAL_ADDRESS_ADDRESS,
+                   "an address field can stand in either");
+    wire_put_head(out, LOCALITY_LB_ENDPOINTS_LB_ENDPOINTS,
+                  wire_sized(LB_ENDPOINT_ENDPOINT, endpoint));
+    wire_put_head(out, LB_ENDPOINT_ENDPOINT, endpoint);
+    buf_add_str(out, address);
+    wire_put_bytes(out, ENDPOINT_ADDITIONAL_ADDRESSES, additional);
 }
 
 /* Which backends of a list are meant, and how those without a port of their own are completed. */
@@ -36,18 +56,41 @@ struct part {
     size_t body;  /* of the LocalityLbEndpoints */
 };
 
-/* The backend as one lb_endpoints field; empty if it is not in the view. Valid until the next
- * call. */
-static inline struct str wire_of(struct view *view, const struct backend *backend)
+/* Without its other address. Empty if nobody says the port. */
+static struct str plain_wire(struct view *view, const struct backend *backend)
 {
-    if (view->hostname.len > 0 && !str_eq(view->hostname, backend->endpoint->hostname))
-        return STR("");
+    size_t from = view->scratch.len;
+
     if (backend->port != 0)
         return backend->wire;
-    buf_reset(&view->scratch);
     if (view->asked_port != 0)
         encode_backend(&view->scratch, backend->endpoint, view->asked_port);
-    return buf_str(&view->scratch);
+    return str_make(view->scratch.ptr + from, view->scratch.len - from);
+}
+
+/* What is not there already. The scratch has room for all of it. */
+static struct str make_wire(struct view *view, const struct listed *item)
+{
+    struct str wire, other;
+    size_t from;
+
+    buf_reset(&view->scratch);
+    wire = plain_wire(view, item->backend);
+    if (!item->other || wire.len == 0)
+        return wire;
+    other = plain_wire(view, item->other);
+    from = view->scratch.len;
+    put_joined(&view->scratch, wire, other);
+    return str_make(view->scratch.ptr + from, view->scratch.len - from);
+}
+
+/* The backend as one lb_endpoints field; empty if it is not in the view. Valid until the next
+ * call. */
+static inline struct str wire_of(struct view *view, const struct listed *item)
+{
+    if (view->hostname.len > 0 && !str_eq(view->hostname, item->backend->endpoint->hostname))
+        return STR("");
+    return item->backend->port != 0 && !item->other ? item->backend->wire : make_wire(view, item);
 }
 
 static size_t locality_size(struct str zone)
@@ -61,7 +104,7 @@ static struct part measure(struct view *view, const struct backend_list *list,
     struct part part = {.zone = locality->zone};
 
     for (size_t i = 0; i < locality->len; i++) {
-        size_t len = wire_of(view, list->items[locality->first + i].backend).len;
+        size_t len = wire_of(view, &list->items[locality->first + i]).len;
 
         part.len += len > 0;
         part.bytes += len;
@@ -86,7 +129,7 @@ static void put_endpoints(struct buf *out, struct view *view, const struct backe
     char *at = out->ptr + out->len;
 
     for (size_t i = 0; i < locality->len; i++) {
-        struct str wire = wire_of(view, list->items[locality->first + i].backend);
+        struct str wire = wire_of(view, &list->items[locality->first + i]);
 
         if (wire.len > 0)
             memcpy(at, wire.ptr, wire.len);
@@ -141,14 +184,13 @@ static struct blob *encode(struct str name, struct view *view, const struct back
 struct blob *encode_assignment(struct str name, const struct backend_list *list,
                                uint16_t asked_port, struct str hostname)
 {
-    struct view view = {asked_port, hostname, BUFFER_INIT(ENDPOINT_MAX)};
+    char scratch[SCRATCH_SIZE];
+    struct view view = {
+        asked_port, hostname, {.ptr = scratch, .cap = SCRATCH_SIZE - 1, .max = SCRATCH_SIZE - 1}};
     size_t parts_len = list ? list->localities_len : 0;
     CLEANUP(freep) struct part *parts = xmalloc(parts_len * sizeof(*parts));
-    struct blob *blob;
 
     for (size_t i = 0; i < parts_len; i++)
         parts[i] = measure(&view, list, &list->localities[i]);
-    blob = encode(name, &view, list, parts, parts_len);
-    buf_done(&view.scratch);
-    return blob;
+    return encode(name, &view, list, parts, parts_len);
 }

@@ -14,19 +14,27 @@ static void put_text(struct buf *out, uint32_t number, struct str text)
         wire_put_bytes(out, number, text);
 }
 
-static void put_backend(struct buf *out, const struct backend *backend, struct str zone,
-                        uint16_t asked_port)
+static void put_other(struct buf *out, const struct backend *other, uint16_t asked_port)
 {
+    wire_put_bytes(out, BACKEND_OTHER_ADDRESS, other->endpoint->address);
+    wire_put_varint(out, BACKEND_OTHER_PORT, other->port != 0 ? other->port : asked_port);
+}
+
+static void put_backend(struct buf *out, const struct listed *item, uint16_t asked_port)
+{
+    const struct backend *backend = item->backend;
     size_t mark = wire_open(out, WATCH_RESPONSE_BACKENDS);
 
     wire_put_bytes(out, BACKEND_ADDRESS, backend->endpoint->address);
     wire_put_varint(out, BACKEND_PORT, backend->port != 0 ? backend->port : asked_port);
-    put_text(out, BACKEND_ZONE, zone);
+    put_text(out, BACKEND_ZONE, item->zone);
     wire_put_varint(out, BACKEND_WEIGHT, 1);
     put_text(out, BACKEND_POD, backend->endpoint->pod);
     put_text(out, BACKEND_NODE, backend->endpoint->node);
     if (backend_is_draining(backend))
         wire_put_varint(out, BACKEND_DRAINING, true);
+    if (item->other)
+        put_other(out, item->other, asked_port);
     wire_close(out, mark);
 }
 
@@ -39,15 +47,9 @@ static bool is_listed(const struct backend *backend, uint16_t asked_port, struct
 static void put_backends(struct buf *out, const struct backend_list *list, uint16_t asked_port,
                          struct str hostname)
 {
-    for (size_t i = 0; i < list->localities_len; i++) {
-        const struct locality *locality = &list->localities[i];
-
-        for (size_t j = 0; j < locality->len; j++) {
-            const struct backend *backend = list->items[locality->first + j].backend;
-
-            if (is_listed(backend, asked_port, hostname))
-                put_backend(out, backend, locality->zone, asked_port);
-        }
+    for (size_t i = 0; i < list->len; i++) {
+        if (is_listed(list->items[i].backend, asked_port, hostname))
+            put_backend(out, &list->items[i], asked_port);
     }
 }
 
@@ -57,28 +59,53 @@ static void format_version(uint64_t version, char text[VERSION_LEN + 1])
 }
 
 /* The version stands in front of what it is the hash of: its place is kept free and filled at
- * the end. */
+ * the end. Returns where the rest begins. */
+static size_t open_version(struct buf *out)
+{
+    char version[VERSION_LEN + 1];
+
+    format_version(0, version);
+    wire_put_bytes(out, WATCH_RESPONSE_VERSION, str_of(version));
+    return out->len;
+}
+
+static struct blob *close_version(struct buf *out, size_t from, uint64_t *ret_version)
+{
+    char version[VERSION_LEN + 1];
+    struct blob *blob;
+    uint64_t hash;
+
+    assert(!buf_failed(out));
+    hash = hash_content(out->ptr + from, out->len - from);
+    hash = hash != 0 ? hash : 1;
+    format_version(hash, version);
+    memcpy(out->ptr + from - VERSION_LEN, version, VERSION_LEN);
+    blob = blob_copy(out->ptr, out->len);
+    buf_done(out);
+    *ret_version = hash;
+    return blob;
+}
+
 struct blob *encode_native_list(const struct backend_list *list, uint16_t asked_port,
                                 struct str hostname, uint64_t *ret_version)
 {
     struct buf out = BUFFER_INIT(SIZE_MAX / 2); /* the list is our own, and bounds it */
-    char version[VERSION_LEN + 1];
-    struct blob *blob;
-    uint64_t hash;
-    size_t from;
+    size_t from = open_version(&out);
 
-    format_version(0, version);
-    wire_put_bytes(&out, WATCH_RESPONSE_VERSION, str_of(version));
-    from = out.len;
     if (list)
         put_backends(&out, list, asked_port, hostname);
-    assert(!buf_failed(&out));
-    hash = hash_content(out.ptr + from, out.len - from);
-    hash = hash != 0 ? hash : 1;
-    format_version(hash, version);
-    memcpy(out.ptr + from - VERSION_LEN, version, VERSION_LEN);
-    blob = blob_copy(out.ptr, out.len);
-    buf_done(&out);
-    *ret_version = hash;
-    return blob;
+    return close_version(&out, from, ret_version);
+}
+
+struct blob *encode_native_host(struct str host, uint16_t port, uint64_t *ret_version)
+{
+    struct buf out = BUFFER_INIT(SIZE_MAX / 2);
+    size_t from = open_version(&out);
+    size_t mark = wire_open(&out, WATCH_RESPONSE_BACKENDS);
+
+    wire_put_bytes(&out, BACKEND_ADDRESS, host);
+    wire_put_varint(&out, BACKEND_PORT, port);
+    wire_put_varint(&out, BACKEND_WEIGHT, 1);
+    wire_close(&out, mark);
+    return close_version(&out, from, ret_version);
 }

@@ -2,8 +2,7 @@
 
 #include <assert.h>
 
-#include "wire/fields.h"
-#include "wire/writer.h"
+#include "encode/address.h"
 
 /* A Listener or Cluster is a name or two (at most a few KiB, four times) and constants. */
 #define SMALL_RESOURCE_MAX (64 * 1024)
@@ -124,17 +123,57 @@ static void put_circuit_breakers(struct buf *out)
     wire_close(out, breakers);
 }
 
+static size_t open_cluster(struct buf *out, struct str name, uint32_t type, size_t *ret_value)
+{
+    size_t any = wire_open_any(out, DISCOVERY_RESPONSE_RESOURCES, STR(CLUSTER_URL), ret_value);
+
+    wire_put_bytes(out, CLUSTER_NAME, name);
+    wire_put_varint(out, CLUSTER_TYPE, type);
+    return any;
+}
+
 /* The policy is left out: round robin, which every language has. */
 struct blob *encode_cluster(struct str name)
 {
     struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
     size_t value;
-    size_t any = wire_open_any(&out, DISCOVERY_RESPONSE_RESOURCES, STR(CLUSTER_URL), &value);
+    size_t any = open_cluster(&out, name, CLUSTER_DISCOVERY_TYPE_EDS, &value);
 
-    wire_put_bytes(&out, CLUSTER_NAME, name);
-    wire_put_varint(&out, CLUSTER_TYPE, CLUSTER_DISCOVERY_TYPE_EDS);
     put_eds_config(&out, name);
     put_circuit_breakers(&out);
+    wire_close_any(&out, any, value);
+    return take(&out);
+}
+
+/* One locality with one endpoint, neither more nor less: clients refuse anything else. */
+static void put_host(struct buf *out, struct str name, struct str host, uint16_t port)
+{
+    size_t assignment = wire_open(out, CLUSTER_LOAD_ASSIGNMENT);
+    size_t locality, lb_endpoint, endpoint, weight;
+
+    wire_put_bytes(out, CLUSTER_LOAD_ASSIGNMENT_CLUSTER_NAME, name);
+    locality = wire_open(out, CLUSTER_LOAD_ASSIGNMENT_ENDPOINTS);
+    put_empty(out, LOCALITY_LB_ENDPOINTS_LOCALITY);
+    lb_endpoint = wire_open(out, LOCALITY_LB_ENDPOINTS_LB_ENDPOINTS);
+    endpoint = wire_open(out, LB_ENDPOINT_ENDPOINT);
+    encode_address(out, ENDPOINT_ADDRESS, host, port);
+    wire_close(out, endpoint);
+    wire_close(out, lb_endpoint);
+    weight = wire_open(out, LOCALITY_LB_ENDPOINTS_LOAD_BALANCING_WEIGHT);
+    wire_put_varint(out, UINT32_VALUE_VALUE, 1);
+    wire_close(out, weight);
+    wire_close(out, locality);
+    wire_close(out, assignment);
+}
+
+struct blob *encode_cluster_dns(struct str name, struct str host, uint16_t port)
+{
+    struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
+    size_t value;
+    size_t any = open_cluster(&out, name, CLUSTER_DISCOVERY_TYPE_LOGICAL_DNS, &value);
+
+    put_circuit_breakers(&out);
+    put_host(&out, name, host, port);
     wire_close_any(&out, any, value);
     return take(&out);
 }

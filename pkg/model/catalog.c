@@ -15,6 +15,7 @@ struct catalog {
     atomic_uint refs;
     uint64_t generation;
     size_t len;
+    struct nodes *nodes;
     struct leaf *leaves[CATALOG_LEAVES];
 };
 
@@ -27,6 +28,7 @@ struct draft {
 
 struct catalog_edit {
     const struct catalog *base;
+    struct nodes *nodes;
     struct draft drafts[CATALOG_LEAVES];
 };
 
@@ -120,6 +122,7 @@ void catalog_unref(const struct catalog *catalog)
         return;
     for (size_t i = 0; i < CATALOG_LEAVES; i++)
         leaf_unref(mine->leaves[i]);
+    nodes_unref(mine->nodes);
     free(mine);
 }
 
@@ -157,6 +160,16 @@ void catalog_each(const struct catalog *catalog,
     }
 }
 
+struct str catalog_node_zone(const struct catalog *catalog, struct str node)
+{
+    return nodes_zone(catalog->nodes, node);
+}
+
+bool catalog_same_nodes(const struct catalog *a, const struct catalog *b)
+{
+    return (a ? a->nodes : NULL) == (b ? b->nodes : NULL);
+}
+
 /* ---- editing ---- */
 
 struct catalog_edit *catalog_edit_new(const struct catalog *base)
@@ -164,6 +177,7 @@ struct catalog_edit *catalog_edit_new(const struct catalog *base)
     struct catalog_edit *edit = xcalloc(1, sizeof(*edit));
 
     edit->base = catalog_ref(base);
+    edit->nodes = nodes_ref(base->nodes);
     return edit;
 }
 
@@ -218,6 +232,19 @@ void catalog_remove(struct catalog_edit *edit, struct str namespace_name, struct
     draft->len--;
 }
 
+/* A table that says the same stays the same one. */
+void catalog_set_nodes(struct catalog_edit *edit, const struct node_zone *nodes, size_t len)
+{
+    struct nodes *next = nodes_new(nodes, len);
+
+    if (nodes_equal(next, edit->base->nodes)) {
+        nodes_unref(next);
+        next = nodes_ref(edit->base->nodes);
+    }
+    nodes_unref(edit->nodes);
+    edit->nodes = next;
+}
+
 static bool draft_changes(const struct draft *draft, const struct leaf *leaf)
 {
     size_t len = leaf ? leaf->len : 0;
@@ -258,6 +285,7 @@ static const struct catalog *next_version(struct catalog_edit *edit)
 
     atomic_init(&next->refs, 1);
     next->generation = base->generation + 1;
+    next->nodes = nodes_ref(edit->nodes);
     for (size_t i = 0; i < CATALOG_LEAVES; i++) {
         if (draft_changes(&edit->drafts[i], base->leaves[i]))
             next->leaves[i] = leaf_from(&edit->drafts[i]);
@@ -271,13 +299,14 @@ static const struct catalog *next_version(struct catalog_edit *edit)
 const struct catalog *catalog_edit_finish(struct catalog_edit *edit)
 {
     const struct catalog *result = NULL;
-    bool changed = false;
+    bool changed = edit->nodes != edit->base->nodes;
 
     for (size_t i = 0; i < CATALOG_LEAVES && !changed; i++)
         changed = draft_changes(&edit->drafts[i], edit->base->leaves[i]);
     result = changed ? next_version(edit) : catalog_ref(edit->base);
     for (size_t i = 0; i < CATALOG_LEAVES; i++)
         draft_done(&edit->drafts[i]);
+    nodes_unref(edit->nodes);
     catalog_unref(edit->base);
     free(edit);
     return result;

@@ -8,6 +8,7 @@
 #ifndef MODEL_CATALOG_H
 #define MODEL_CATALOG_H
 
+#include "model/nodes.h"
 #include "model/service.h"
 
 #define CATALOG_LEAVES 256
@@ -27,6 +28,8 @@ void catalog_each(const struct catalog *catalog, void (*visit)(void *ctx, const 
 
 /* The zone of a node, as its Node object says; empty: unknown. */
 struct str catalog_node_zone(const struct catalog *catalog, struct str node);
+/* Nothing has changed that is known of nodes: O(1). Either catalog may be NULL (empty). */
+bool catalog_same_nodes(const struct catalog *a, const struct catalog *b);
 
 /* ---- the next version ---- */
 
@@ -34,10 +37,7 @@ struct catalog_edit *catalog_edit_new(const struct catalog *base) must_check; /*
 /* Takes over the caller's reference; replaces the service of the same name. */
 void catalog_put(struct catalog_edit *edit, const struct service *service);
 void catalog_remove(struct catalog_edit *edit, struct str namespace_name, struct str name);
-/* Replaces what is known of nodes. Borrowed during the call. */
-struct node_zone {
-    struct str node, zone;
-};
+/* Replaces what is known of nodes (model/nodes.h). Borrowed during the call. */
 void catalog_set_nodes(struct catalog_edit *edit, const struct node_zone *nodes, size_t len);
 /* Consumes the edit; one reference. Returns `base` itself (referenced) when nothing changed. */
 const struct catalog *catalog_edit_finish(struct catalog_edit *edit) must_check;

@@ -22,6 +22,7 @@ static const struct slice *slice_of(const struct spot *spot, size_t number, bool
         .node = str_of(spot->node),
         .zone = str_of(spot->zone),
         .pod = str_of(spot->pod),
+        .uid = str_of(spot->uid),
     };
     struct slice_builder *builder;
 
@@ -35,7 +36,7 @@ static const struct slice *slice_of(const struct spot *spot, size_t number, bool
 }
 
 static const struct service *make(const struct spot *spots, size_t len,
-                                  const struct service_spec *spec)
+                                  const struct service_spec *spec, const struct service *before)
 {
     const struct slice *slices[SPOTS_MAX];
     const struct service *service;
@@ -43,7 +44,7 @@ static const struct service *make(const struct spot *spots, size_t len,
     cr_assert_leq(len, SPOTS_MAX);
     for (size_t i = 0; i < len; i++)
         slices[i] = slice_of(&spots[i], i, spec->ports_len > 0);
-    service = service_new(spec, slices, len, NULL);
+    service = service_new(spec, slices, len, before);
     for (size_t i = 0; i < len; i++)
         slice_unref(slices[i]);
     cr_assert_eq(service->ports_len, 1);
@@ -52,11 +53,17 @@ static const struct service *make(const struct spot *spots, size_t len,
 
 const struct service *service_of(const struct spot *spots, size_t len)
 {
+    return service_after(NULL, spots, len);
+}
+
+const struct service *service_after(const struct service *before, const struct spot *spots,
+                                    size_t len)
+{
     struct service_spec_port port = {.name = STR("grpc"), .number = 80};
     struct service_spec spec = {
         .namespace_name = STR("shop"), .name = STR("greeter"), .ports_len = 1, .ports = &port};
 
-    return make(spots, len, &spec);
+    return make(spots, len, &spec, before);
 }
 
 const struct service *portless_service_of(const struct spot *spots, size_t len)
@@ -64,5 +71,5 @@ const struct service *portless_service_of(const struct spot *spots, size_t len)
     struct service_spec spec = {
         .namespace_name = STR("shop"), .name = STR("greeter"), .type = SERVICE_HEADLESS};
 
-    return make(spots, len, &spec);
+    return make(spots, len, &spec, NULL);
 }

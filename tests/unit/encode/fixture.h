@@ -12,12 +12,15 @@ struct spot {
     const char *pod;
     const char *node;
     const char *hostname;
+    const char *uid; /* of the pod: one that has two addresses */
     uint16_t port; /* 0: 8001 */
     bool draining;
 };
 
 /* With a Service port "grpc" (80). */
 const struct service *service_of(const struct spot *spots, size_t len);
+/* The next version of one. */
+const struct service *service_after(const struct service *before, const struct spot *spots, size_t len);
 /* A headless Service without ports, whose slices have none either. */
 const struct service *portless_service_of(const struct spot *spots, size_t len);
 

@@ -67,7 +67,14 @@ static void encode(uint16_t asked_port, const char *hostname)
                                 str_of(hostname)));
 }
 
-/* "zone=weight:address:port,address:port zone=..." */
+static size_t put_text(char *out, size_t size, const char *before,
+                       const Envoy__Config__Core__V3__Address *address)
+{
+    return (size_t)snprintf(out, size, "%s%s:%u", before, address->socket_address->address,
+                            address->socket_address->port_value);
+}
+
+/* "zone=weight,address:port,address:port+other:port zone=..." */
 static const char *text(void)
 {
     static char out[1024];
@@ -80,11 +87,13 @@ static const char *text(void)
         len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s=%u", i ? " " : "",
                                 locality->locality->zone, locality->load_balancing_weight->value);
         for (size_t j = 0; j < locality->n_lb_endpoints; j++) {
-            Envoy__Config__Core__V3__SocketAddress *address =
-                locality->lb_endpoints[j]->endpoint->address->socket_address;
+            const Envoy__Config__Endpoint__V3__Endpoint *endpoint =
+                locality->lb_endpoints[j]->endpoint;
 
-            len += (size_t)snprintf(out + len, sizeof(out) - len, ",%s:%u", address->address,
-                                    address->port_value);
+            len += put_text(out + len, sizeof(out) - len, ",", endpoint->address);
+            for (size_t k = 0; k < endpoint->n_additional_addresses; k++)
+                len += put_text(out + len, sizeof(out) - len, "+",
+                                endpoint->additional_addresses[k]->address);
         }
     }
     return out;
@@ -167,6 +176,49 @@ Test(encode_assignment, a_hostname_that_nobody_has_is_an_empty_list)
     service = SERVICE({.address = "10.0.0.1", .hostname = "pod-0"});
     encode(0, "pod");
     cr_assert_eq(assignment->n_endpoints, 0);
+}
+
+/* Zones that lists keep are not those of the slices. */
+Test(encode_assignment, a_backend_stands_in_the_zone_that_the_list_gives_it)
+{
+    const struct service *before = SERVICE({.address = "10.0.0.1", .zone = "old"});
+    const struct spot spot = {.address = "10.0.0.1", .zone = "new"};
+
+    service = service_after(before, &spot, 1);
+    service_unref(before);
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "old=1,10.0.0.1:8001");
+}
+
+Test(encode_assignment, the_other_address_of_a_pod_is_an_additional_one)
+{
+    service =
+        SERVICE({.address = "10.0.0.1", .uid = "a"}, {.address = "fd00::1", .uid = "a"},
+                {.address = "10.0.0.2", .zone = "z"}, {.address = "fd00::2", .uid = "b"},
+                {.address = "10.0.0.3", .uid = "c"}, {.address = "fd00::3", .uid = "c", .port = 9});
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "=4,10.0.0.1:8001+fd00::1:8001,10.0.0.3:8001,fd00::2:8001,fd00::3:9 "
+                             "z=1,10.0.0.2:8001");
+}
+
+Test(encode_assignment, the_asked_port_stands_in_at_both_addresses)
+{
+    const struct spot spots[] = {
+        {.address = "10.0.0.1", .uid = "a", .hostname = "pod-0"},
+        {.address = "fd00::1", .uid = "a", .hostname = "pod-0"},
+        {.address = "10.0.0.2", .hostname = "pod-1"},
+    };
+
+    service = portless_service_of(spots, 3);
+    encode(9000, "pod-0");
+    cr_assert_str_eq(text(), "=1,10.0.0.1:9000+fd00::1:9000");
+}
+
+Test(encode_assignment, the_longest_addresses_fit)
+{
+    service = SERVICE({.address = "1111:1111:1111:1111:1111:1111:1111:1111", .port = 65535});
+    encode(0, NULL);
+    cr_assert_str_eq(text(), "=1,1111:1111:1111:1111:1111:1111:1111:1111:65535");
 }
 
 Test(encode_assignment, equal_input_gives_equal_bytes_whatever_order_it_came_in)

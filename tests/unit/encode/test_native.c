@@ -112,6 +112,47 @@ Test(encode_native, a_hostname_chooses_one_pod)
     cr_assert_str_eq(response->backends[0]->address, "10.0.0.2");
 }
 
+Test(encode_native, tells_the_other_address_of_a_pod)
+{
+    service = SERVICE({.address = "10.0.0.1", .uid = "a"},
+                      {.address = "fd00::1", .uid = "a", .zone = "z"}, {.address = "10.0.0.2"});
+    encode(0, NULL);
+    cr_assert_eq(response->n_backends, 2);
+    cr_assert_str_eq(response->backends[0]->address, "10.0.0.1");
+    cr_assert_str_eq(response->backends[0]->other_address, "fd00::1");
+    cr_assert_eq(response->backends[0]->other_port, 8001);
+    cr_assert_str_empty(response->backends[0]->zone);
+    cr_assert_str_empty(response->backends[1]->other_address);
+    cr_assert_eq(response->backends[1]->other_port, 0);
+}
+
+Test(encode_native, the_asked_port_stands_in_at_the_other_address_too)
+{
+    const struct spot spots[] = {{.address = "10.0.0.1", .uid = "a"},
+                                 {.address = "fd00::1", .uid = "a"}};
+
+    service = portless_service_of(spots, 2);
+    encode(9000, NULL);
+    cr_assert_eq(response->n_backends, 1);
+    cr_assert_eq(response->backends[0]->other_port, 9000);
+}
+
+Test(encode_native, a_host_is_one_backend)
+{
+    CLEANUP(blob_unrefp) struct blob *other = NULL;
+    uint64_t other_version;
+
+    blob = encode_native_host(STR("db.example.com"), 5432, &version);
+    other = encode_native_host(STR("db.example.com"), 5433, &other_version);
+    response = lookaside__v1__watch_response__unpack(NULL, blob->len, blob->bytes);
+    cr_assert_eq(response->n_backends, 1);
+    cr_assert_str_eq(response->backends[0]->address, "db.example.com");
+    cr_assert_eq(response->backends[0]->port, 5432);
+    cr_assert_eq(response->backends[0]->weight, 1);
+    cr_assert_neq(version, 0);
+    cr_assert_neq(version, other_version);
+}
+
 Test(encode_native, the_version_is_the_hash_of_what_follows_it)
 {
     char text[17];

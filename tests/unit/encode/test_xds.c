@@ -56,15 +56,26 @@ static void close_listener(void)
     blob_unref(blob);
 }
 
-static void open_cluster(void)
+static void read_cluster(void)
 {
     const ProtobufCBinaryData *value;
 
-    blob = encode_cluster(STR(CLUSTER));
     read_resource(CLUSTER_URL);
     value = &response->resources[0]->value;
     cluster = envoy__config__cluster__v3__cluster__unpack(NULL, value->len, value->data);
     cr_assert_not_null(cluster);
+}
+
+static void open_cluster(void)
+{
+    blob = encode_cluster(STR(CLUSTER));
+    read_cluster();
+}
+
+static void open_dns(void)
+{
+    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432);
+    read_cluster();
 }
 
 static void close_cluster(void)
@@ -76,6 +87,7 @@ static void close_cluster(void)
 
 TestSuite(encode_listener, .init = open_listener, .fini = close_listener);
 TestSuite(encode_cluster, .init = open_cluster, .fini = close_cluster);
+TestSuite(encode_cluster_dns, .init = open_dns, .fini = close_cluster);
 
 /* True if the field is on the wire: protobuf-c does not tell an empty one from none. */
 static bool has_field(struct str message, const uint32_t *path, size_t len)
@@ -191,4 +203,45 @@ Test(encode_cluster, does_not_limit_concurrent_calls)
     cr_assert_eq(cluster->circuit_breakers->thresholds[0]->priority,
                  ENVOY__CONFIG__CORE__V3__ROUTING_PRIORITY__DEFAULT);
     cr_assert_eq(cluster->circuit_breakers->thresholds[0]->max_requests->value, UINT32_MAX);
+}
+
+/* What all clients ask of a LOGICAL_DNS Cluster: one locality, one endpoint, a host and a port in a socket address. */
+Test(encode_cluster_dns, has_one_endpoint_that_is_a_host)
+{
+    Envoy__Config__Endpoint__V3__LocalityLbEndpoints *locality;
+    Envoy__Config__Core__V3__Address *address;
+
+    cr_assert_str_eq(cluster->name, CLUSTER);
+    cr_assert_eq(cluster->type, ENVOY__CONFIG__CLUSTER__V3__CLUSTER__DISCOVERY_TYPE__LOGICAL_DNS);
+    cr_assert_null(cluster->eds_cluster_config);
+    cr_assert_eq(cluster->load_assignment->n_endpoints, 1);
+    locality = cluster->load_assignment->endpoints[0];
+    cr_assert_not_null(locality->locality);
+    cr_assert_eq(locality->load_balancing_weight->value, 1);
+    cr_assert_eq(locality->priority, 0);
+    cr_assert_eq(locality->n_lb_endpoints, 1);
+    address = locality->lb_endpoints[0]->endpoint->address;
+    cr_assert_eq(address->address_case, ENVOY__CONFIG__CORE__V3__ADDRESS__ADDRESS_SOCKET_ADDRESS);
+    cr_assert_str_eq(address->socket_address->address, "db.example.com");
+    cr_assert_eq(address->socket_address->port_specifier_case,
+                 ENVOY__CONFIG__CORE__V3__SOCKET_ADDRESS__PORT_SPECIFIER_PORT_VALUE);
+    cr_assert_eq(address->socket_address->port_value, 5432);
+    cr_assert_eq(locality->lb_endpoints[0]->endpoint->n_additional_addresses, 0);
+}
+
+Test(encode_cluster_dns, is_otherwise_like_every_cluster)
+{
+    cr_assert_eq(cluster->lb_policy, ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_POLICY__ROUND_ROBIN);
+    cr_assert_eq(cluster->circuit_breakers->n_thresholds, 1);
+    cr_assert_eq(cluster->circuit_breakers->thresholds[0]->max_requests->value, UINT32_MAX);
+}
+
+Test(encode_cluster_dns, takes_the_longest_host)
+{
+    char host[253];
+    CLEANUP(blob_unrefp) struct blob *big = NULL;
+
+    memset(host, 'h', sizeof(host));
+    big = encode_cluster_dns(STR(CLUSTER), str_make(host, sizeof(host)), 65535);
+    cr_assert_gt(big->len, sizeof(host));
 }

@@ -1,8 +1,6 @@
 /* What the rules of the backends make of slices. */
 #include "fixture.h"
 
-#include <time.h>
-
 #define EXPECT_LIST(service, number, text)                                                         \
     do {                                                                                           \
         const char *found_ = list_text(port_of(service, number));                                  \
@@ -313,6 +311,8 @@ Test(service, equals_one_that_every_client_sees_the_same)
                      SLICE_TEXT("a", "grpc=90", "10.0.0.3@a 10.0.0.2@a/n")),
         MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80", .type = SERVICE_HEADLESS),
                      SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80", .local = true),
+                     SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
         MAKE_SERVICE(SERVICE_TEXT(.name = "other", .ports = "grpc=80"),
                      SLICE_TEXT("a", "grpc=90", "10.0.0.1@a 10.0.0.2@a/n")),
     };
@@ -327,6 +327,32 @@ Test(service, equals_one_that_every_client_sees_the_same)
     service_unref(same);
 }
 
+/* What is not listed matters where another place may get it: nothing ready, hints only then. */
+Test(service, equals_by_what_is_not_listed_only_where_lists_differ_by_place)
+{
+    static const struct {
+        const char *one, *two;
+        bool local, equal;
+    } cases[] = {
+        {"10.0.0.1 10.0.0.2/n", "10.0.0.1 10.0.0.3/n", false, true},
+        {"10.0.0.1~a 10.0.0.2~b 10.0.0.3/n", "10.0.0.1~a 10.0.0.2~b 10.0.0.3~b/n", false, false},
+        {"10.0.0.1~a 10.0.0.2~b", "10.0.0.1~b 10.0.0.2~a", false, false},
+        {"10.0.0.1%n1 10.0.0.2%n2/d", "10.0.0.1%n1 10.0.0.2%n3/d", true, false},
+        {"10.0.0.1%n1 10.0.0.2%n2/d", "10.0.0.1%n1 10.0.0.2%n2/d", true, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct service_text *text = SERVICE_TEXT(.ports = "=80", .local = cases[i].local);
+        const struct service *one = MAKE_SERVICE(text, SLICE_TEXT("s", "=80", cases[i].one));
+        const struct service *two = MAKE_SERVICE(text, SLICE_TEXT("s", "=80", cases[i].two));
+
+        cr_assert_eq(service_equal(one, two), cases[i].equal, "case %zu", i);
+        cr_assert_eq(service_equal(two, one), cases[i].equal, "case %zu", i);
+        service_unref(one);
+        service_unref(two);
+    }
+}
+
 Test(service, keeps_its_slices_alive)
 {
     const struct slice *slice = SLICE_TEXT("a", "=80", "10.0.0.1");
@@ -338,101 +364,4 @@ Test(service, keeps_its_slices_alive)
     EXPECT_LIST(service, 80, "10.0.0.1:80");
     service_unref(service);
     service_unref(NULL);
-}
-
-/* ---- size ---- */
-
-#define BIG_SLICES 100
-#define BIG_ENDPOINTS 100
-
-static const struct slice *big_slice(size_t index, size_t zones)
-{
-    char name[32];
-    struct slice_spec spec = {
-        .namespace_name = STR("shop"), .service = STR("greeter"), .family = FAMILY_IPV4};
-    struct slice_builder *builder;
-    struct slice_port port = {.name = STR("grpc"), .number = 9001};
-
-    snprintf(name, sizeof(name), "greeter-%zu", index);
-    spec.name = str_of(name);
-    builder = slice_builder_new(&spec);
-    cr_assert_eq(slice_add_port(builder, &port, NULL), CODE_OK);
-    for (size_t i = 0; i < BIG_ENDPOINTS; i++) {
-        size_t number = (i * BIG_SLICES + index) * 7919 % (BIG_SLICES * BIG_ENDPOINTS);
-        char address[32], zone[32];
-        struct endpoint endpoint = {.ready = true, .serving = true};
-
-        snprintf(address, sizeof(address), "10.1.%zu.%zu", number / 250, 1 + number % 250);
-        snprintf(zone, sizeof(zone), "zone-%zu", number % zones);
-        endpoint.address = str_of(address);
-        endpoint.zone = str_of(zone);
-        cr_assert_eq(slice_add_endpoint(builder, &endpoint, NULL), CODE_OK);
-    }
-    return slice_finish(builder, text_wire);
-}
-
-static void check_big(const struct service *service, size_t zones)
-{
-    const struct backend_list *list = &service->ports[0].list;
-
-    cr_assert_eq(list->len, BIG_SLICES * BIG_ENDPOINTS);
-    cr_assert_eq(list->localities_len, zones);
-    for (size_t i = 0; i < list->localities_len; i++) {
-        const struct locality *locality = &list->localities[i];
-
-        cr_assert(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
-        for (size_t k = locality->first + 1; k < locality->first + locality->len; k++)
-            cr_assert_lt(backend_cmp_address(list->items[k - 1].backend, list->items[k].backend),
-                         0);
-    }
-}
-
-/* The best of several runs, so that a busy machine does not count. */
-static double best_ms(const struct slice **slices, size_t zones)
-{
-    struct service_spec_port port = {.name = STR("grpc"), .number = 8001};
-    struct service_spec spec = {
-        .namespace_name = STR("shop"), .name = STR("greeter"), .ports = &port, .ports_len = 1};
-    double best = 1e9;
-
-    for (int run = 0; run < 20; run++) {
-        struct timespec from, to;
-        const struct service *service;
-        double ms;
-
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-        service = service_new(&spec, slices, BIG_SLICES, NULL);
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-        ms = (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
-        best = ms < best ? ms : best;
-        if (run == 0)
-            check_big(service, zones);
-        service_unref(service);
-    }
-    return best;
-}
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SLOWER 20
-#else
-#define SLOWER 1
-#endif
-
-Test(service, of_10000_endpoints_takes_a_millisecond)
-{
-    static const size_t zones[] = {1, 3, BIG_SLICES * BIG_ENDPOINTS};
-
-    for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
-        const struct slice *slices[BIG_SLICES];
-        double ms;
-
-        for (size_t k = 0; k < BIG_SLICES; k++)
-            slices[k] = big_slice(k, zones[i]);
-        ms = best_ms(slices, zones[i]);
-        cr_log_info("%zu zones: %.3f ms", zones[i], ms);
-        cr_assert_lt(ms, SLOWER * (zones[i] > 100 ? 10.0 : 2.0), "%zu zones: %.3f ms", zones[i],
-                     ms);
-        for (size_t k = 0; k < BIG_SLICES; k++)
-            slice_unref(slices[k]);
-    }
 }

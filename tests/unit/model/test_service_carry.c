@@ -82,6 +82,41 @@ Test(service_carry, again_is_equal)
     service_unref(twice);
 }
 
+/* All that belongs to a list comes with it: other addresses, zones that it kept, what views are made of. */
+Test(service_carry, keeps_all_that_lists_are_made_of)
+{
+    const struct service *first =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("4", "a=1", "10.0.0.1@old#u1~x"));
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80", .before = first),
+                     SLICE_TEXT("4", "a=1", "10.0.0.1@new#u1~x 10.0.0.2@z~y 10.0.0.3/n"),
+                     SLICE_TEXT("6", "a=1", "fd00::1@z#u1", .family = FAMILY_IPV6));
+    const struct service *service;
+    const struct service_port *port;
+
+    service_unref(first);
+    service = carry(before, MAKE_SERVICE(SERVICE_TEXT(.ports = "b=80", .prefers = FAMILY_IPV6),
+                                         SLICE_TEXT("4", "x=1", "10.0.0.9")));
+    port = port_of(service, 80);
+    cr_assert_str_eq(list_text(port), "10.0.0.1:1+[fd00::1]:1@old | 10.0.0.2:1@z");
+    cr_assert_eq(port->all_len, 4);
+    cr_assert(port->by_place);
+    cr_assert_eq(port->prefers, FAMILY_IPV4);
+    cr_assert_str_eq(view_text(port, "y", NULL), "10.0.0.2:1,[fd00::1]:1@z");
+    service_unref(service);
+}
+
+Test(service_carry, keeps_a_list_of_the_nodes_own)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80", .local = true),
+                           SLICE_TEXT("s", "a=1", "10.0.0.1%n1 10.0.0.2%n2")),
+              make_service(SERVICE_TEXT(.ports = "a=80"), NULL, 0));
+
+    cr_assert_str_eq(view_text(port_of(service, 80), NULL, "n2"), "10.0.0.2:1");
+    service_unref(service);
+}
+
 Test(service_carry, is_needed_only_when_a_last_backend_would_go)
 {
     const struct service *two =

@@ -119,6 +119,33 @@ Test(slice, owns_its_text)
     slice_unref(slice);
 }
 
+Test(slice, owns_its_hints_and_shares_them_between_neighbours)
+{
+    char hints[][4] = {"a", "bcd"};
+    struct str names[] = {str_of(hints[0]), str_of(hints[1])};
+    struct slice_spec spec = {.name = STR("s"), .family = FAMILY_IPV4};
+    struct slice_builder *builder = slice_builder_new(&spec);
+    struct endpoint endpoint = {.zone_hints = names, .zone_hints_len = 2};
+    const struct slice *slice;
+
+    endpoint.address = STR("10.0.0.1");
+    cr_assert_eq(slice_add_endpoint(builder, &endpoint, NULL), CODE_OK);
+    endpoint.address = STR("10.0.0.2");
+    cr_assert_eq(slice_add_endpoint(builder, &endpoint, NULL), CODE_OK);
+    endpoint.zone_hints_len = 1;
+    endpoint.node_hints = names + 1;
+    endpoint.node_hints_len = 1;
+    cr_assert_eq(slice_add_endpoint(builder, &endpoint, NULL), CODE_OK);
+    slice = slice_finish(builder, text_wire);
+    memset(hints, 'x', sizeof(hints));
+    cr_assert_eq(slice->endpoints[0].zone_hints, slice->endpoints[1].zone_hints);
+    cr_assert(str_eq(slice->endpoints[1].zone_hints[1], STR("bcd")));
+    cr_assert_eq(slice->endpoints[2].zone_hints_len, 1);
+    cr_assert(str_eq(slice->endpoints[2].zone_hints[0], STR("a")));
+    cr_assert(str_eq(slice->endpoints[2].node_hints[0], STR("bcd")));
+    slice_unref(slice);
+}
+
 Test(slice, has_one_row_of_backends_for_every_port_sorted_by_address)
 {
     const struct slice *slice =
@@ -204,6 +231,8 @@ Test(slice, differs_by_content_and_not_by_version)
         SLICE_TEXT("s", "grpc=9001", "10.0.0.1@b"),
         SLICE_TEXT("s", "grpc=9001", "10.0.0.1@a/n"),
         SLICE_TEXT("s", "grpc=9001", "10.0.0.1@a/d"),
+        SLICE_TEXT("s", "grpc=9001", "10.0.0.1@a~a"),
+        SLICE_TEXT("s", "grpc=9001", "10.0.0.1@a^a"),
         SLICE_TEXT("s", "grpc=9001", "10.0.0.1@a 10.0.0.2@a"),
         SLICE_TEXT("s", "grpc=9001", ""),
         SLICE_TEXT("s", "grpc=9001", "10.0.0.1@a", .owner_uid = "u"),

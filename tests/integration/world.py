@@ -22,6 +22,18 @@ def endpoint_slice(suffix, addresses, of=SERVICE, namespace=NAMESPACE, **options
                                     namespace, **options)
 
 
+def check_seen(seen, history):
+    """Fails if somebody saw a list that the API never held, or one that was over."""
+    at = 0
+    for number, got in enumerate(seen):
+        while at < len(history) and history[at] != got:
+            at += 1
+        if at == len(history):
+            raise AssertionError(
+                f"list {number} of {len(seen)} was never true, or no longer: {sorted(got)}; "
+                f"the API held: {[sorted(entry) for entry in history]}")
+
+
 class Client:
     """One ADS stream on a connection of its own that follows one cluster's endpoints."""
 
@@ -59,15 +71,7 @@ class Client:
         return time.monotonic()
 
     def check(self, history):
-        """Fails if it saw a list that the API never held, or one that was over."""
-        at = 0
-        for number, got in enumerate(self.seen):
-            while at < len(history) and history[at] != got:
-                at += 1
-            if at == len(history):
-                raise AssertionError(
-                    f"list {number} of {len(self.seen)} was never true, or no longer: {sorted(got)}; "
-                    f"the API held: {[sorted(entry) for entry in history]}")
+        check_seen(self.seen, history)
 
     def close(self):
         self.stream.cancel()

@@ -139,6 +139,7 @@ class FakeApiServer:
         self.tls, self.client_ca, self.token, self.gzip = tls, client_ca, token, gzip
         self.bookmark_seconds, self.namespaces_only = bookmark_seconds, namespaces_only
         self.trickle = None                            # (bytes, seconds): how the bodies are written
+        self.page_max = None                           # objects on a page, whatever limit is asked for
         self.frozen = False                            # watches get no events
         self.requests, self.history = [], {}
         self.version, self.floor = 1000, 0
@@ -211,11 +212,13 @@ class FakeApiServer:
     def url(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
-    def kubeconfig(self, path, cluster=None, user=None):
-        """Writes a kubeconfig that leads here; further fields of the cluster and user entries."""
+    def kubeconfig(self, path, cluster=None, user=None, port=None):
+        """Writes a kubeconfig that leads here, or to a proxy's port; further fields of the cluster and
+        user entries."""
+        url = self.url if port is None else self.url.replace(f":{self.port}", f":{port}")
         path.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
-            "clusters": [{"name": "fake", "cluster": {"server": self.url, **(cluster or {})}}],
+            "clusters": [{"name": "fake", "cluster": {"server": url, **(cluster or {})}}],
             "users": [{"name": "tester", "user": user or {}}],
             "contexts": [{"name": "test", "context": {"cluster": "fake", "user": "tester"}}]},
             indent=1))
@@ -479,7 +482,7 @@ class FakeApiServer:
             items = self._snapshots.get((request.resource, request.namespace, version))
         if items is None:
             return status_object(410, "The provided continue parameter is too old")
-        limit = int(request.query.get("limit", 0)) or len(items)
+        limit = min(int(request.query.get("limit", 0)) or len(items), self.page_max or len(items) or 1)
         _, api_version, kind = RESOURCES[request.resource]
         metadata = {"resourceVersion": str(version)}
         if start + limit < len(items):

@@ -16,7 +16,7 @@ WATCH = "/namespaces/{}/endpointslices?watch=1"
 EVERYWHERE = {"in the status line", "in a header", "between head and body"}
 IN_LINES = EVERYWHERE | {"in a chunk's size", "behind a chunk's size", "behind a chunk", "in a line",
                          "in a UTF-8 character", "in an escape", "before the end of a line",
-                         "at the start of a line"}
+                         "at the start of a line", "in a bookmark"}
 IN_LISTS = EVERYWHERE | {"in a list", "in a UTF-8 character", "in an escape"}
 
 
@@ -28,7 +28,7 @@ def _record(work, request, script, **server):
         fleet.start()
         script(fleet)
         fleet.settle()
-        return fleet.recorded(request, fleet.names[0])
+        return fleet.recorded(request)
 
 
 def _sweep(work, request, script, acts, kinds, only=None, **server):
@@ -55,9 +55,10 @@ def _nothing(_):
 
 
 def _changes(fleet):
-    """Every kind of event, each once."""
+    """Every kind of event, each once, and a bookmark."""
     fleet.change(2)
     fleet.settle()
+    fleet.api.bookmark("endpointslices")
 
 
 def first_list(work):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.support import ads, manifests, native, process
-from tests.support.fake_apiserver import FakeApiServer
+from tests.support.fake_apiserver import RESOURCES, FakeApiServer
 from tests.support.lookaside import Lookaside
 from tests.support.tcp_proxy import Fault, TcpProxy
 
@@ -178,17 +178,23 @@ class Fleet:
         self.proxy.plan(*faults)
         return faults
 
-    def recorded(self, request, name):
-        """The answer's bytes of the first exchange of that request."""
-        part = request.format(name).encode()
-        return next(bytes(exchange.answer) for exchange in self.proxy.exchanges
-                    if part in exchange.head)
+    def recorded(self, request):
+        """The bytes that answer the first such request of the first namespace, when no more come."""
+        part = request.format(self.names[0]).encode()
+        answer = next(exchange.answer for exchange in self.proxy.exchanges if part in exchange.head)
+        size = -1
+        while size != len(answer):                 # a bookmark is nothing that could be awaited
+            size = len(answer)
+            time.sleep(0.2)
+        return bytes(answer)
 
     # -- what must be back afterwards --
 
     def check_back(self):
         """Every watch is open, the view is current, nothing is left over: of each collection the watch
         and what libcurl keeps for the next list."""
+        for resource in RESOURCES:
+            self.api.bookmark(resource)
         process.wait_until(lambda: self.stalest() < 5, DEADLINE, lambda: f"current, it is {self.stalest()} s old")
         process.wait_until(lambda: self.proxy.open_links() <= 4 * self.size, DEADLINE,
                            lambda: f"{self.proxy.open_links()} connections for {self.size} namespaces")

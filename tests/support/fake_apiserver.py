@@ -355,6 +355,11 @@ class FakeApiServer:
                     watch.injected.append((data.encode() if isinstance(data, str) else data, then))
         self._wake()
 
+    def bookmark(self, resource):
+        """Every open watch of the resource is told the newest version."""
+        with self._lock:
+            self.inject(resource, self._bookmark(resource, self.version))
+
     def drop_watches(self, reset=False):
         """Ends the connections of all watches, but not the server."""
         def drop():
@@ -547,7 +552,7 @@ class FakeApiServer:
             await watch.conn.chunk(line)
             seen = version
         if due:
-            await watch.conn.chunk(self._bookmark(request, newest))
+            await watch.conn.chunk(self._bookmark(request.resource, newest))
         return seen
 
     def _news(self, request, seen):
@@ -562,8 +567,8 @@ class FakeApiServer:
                     ], self.version
 
     @staticmethod
-    def _bookmark(request, version):
-        _, api_version, kind = RESOURCES[request.resource]
+    def _bookmark(resource, version):
+        _, api_version, kind = RESOURCES[resource]
         obj = {"kind": kind, "apiVersion": api_version,
                "metadata": {"resourceVersion": str(version), "creationTimestamp": None}}
         if kind == "EndpointSlice":

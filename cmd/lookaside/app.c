@@ -140,6 +140,19 @@ static enum code load_kube_config(struct app *app, struct err *err)
     return err->code;
 }
 
+/* Where the client's pod is: the address of some Service's endpoint, in most clusters. */
+static bool on_place_of_peer(void *ctx, const struct address *peer, struct place *ret_place)
+{
+    const struct app *app = ctx;
+    unsigned char bytes[16];
+    int family = address_ip(peer, bytes);
+
+    if (family == 0)
+        return false;
+    return controller_place_of(app->controller, family == 4 ? FAMILY_IPV4 : FAMILY_IPV6, bytes,
+                               ret_place);
+}
+
 static enum code start_serve(struct app *app, struct err *err)
 {
     const struct options *options = app->options;
@@ -152,6 +165,8 @@ static enum code start_serve(struct app *app, struct err *err)
         .cluster_domain = options->cluster_domain,
         .default_namespace = options->default_namespace ? options->default_namespace : fallback,
         .unknown_names = options->unknown_names,
+        .place_of_peer = on_place_of_peer,
+        .place_ctx = app,
     };
 
     return serve_new(&serve, &app->serve, err);

@@ -241,6 +241,28 @@ bool address_is_unix(const struct address *address)
     return address->storage.ss_family == AF_UNIX;
 }
 
+int address_ip(const struct address *address, unsigned char ret_bytes[16])
+{
+    struct address plain = *address;
+    struct sockaddr_in6 six;
+    struct sockaddr_in four;
+
+    address_unmap(&plain);
+    switch (plain.storage.ss_family) {
+    case AF_INET:
+        memcpy(&four, &plain.storage, sizeof(four));
+        memset(ret_bytes, 0, 16);
+        memcpy(ret_bytes, &four.sin_addr, sizeof(four.sin_addr));
+        return 4;
+    case AF_INET6:
+        memcpy(&six, &plain.storage, sizeof(six));
+        memcpy(ret_bytes, &six.sin6_addr, sizeof(six.sin6_addr));
+        return 6;
+    default:
+        return 0;
+    }
+}
+
 void address_unmap(struct address *address)
 {
     struct sockaddr_in6 six;

@@ -30,5 +30,8 @@ void address_format(const struct address *address, char out[ADDRESS_TEXT_MAX]);
 /* Loopback IP or a unix socket. */
 bool address_is_local(const struct address *address);
 bool address_is_unix(const struct address *address);
+/* The IP's family, 4 or 6, and its bytes in network order: four or sixteen. An IPv4-mapped one is the
+ * IPv4 one. 0: no IP (a unix socket). */
+int address_ip(const struct address *address, unsigned char ret_bytes[16]);
 
 #endif

@@ -10,6 +10,8 @@ struct native_session {
     const struct native_host *host;
     void *ctx;
     char *namespace_name; /* NULL: none given */
+    struct native_place place;
+    char *place_text; /* owned: of both */
     struct name_set targets;
     struct list dirty;
     struct native_session_stats stats;
@@ -63,6 +65,7 @@ void native_target_touch(struct native_target *target)
 
 struct request {
     struct str namespace_name;
+    struct native_place place;
     struct str *targets; /* owned */
     size_t len;
     size_t cap;
@@ -85,11 +88,31 @@ static enum code read_text(const struct wire_field *field, const char *what, str
     return CODE_OK;
 }
 
+static enum code read_place(struct str bytes, struct native_place *place, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    place->given = true;
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type != WIRE_BYTES)
+            continue;
+        if (field.number == PLACE_ZONE)
+            code = read_text(&field, "place.zone", &place->zone, err);
+        else if (field.number == PLACE_NODE)
+            code = read_text(&field, "place.node", &place->node, err);
+    }
+    return reader.failed ? fail(err, CODE_INVALID_ARGUMENT, "malformed place") : code;
+}
+
 static enum code read_field(const struct wire_field *field, struct request *request,
                             struct err *err)
 {
     if (field->type != WIRE_BYTES)
         return CODE_OK;
+    if (field->number == WATCH_REQUEST_PLACE)
+        return read_place(field->bytes, &request->place, err);
     if (field->number == WATCH_REQUEST_NAMESPACE)
         return read_text(field, "namespace", &request->namespace_name, err);
     if (field->number != WATCH_REQUEST_TARGETS)
@@ -126,6 +149,26 @@ static void set_namespace(struct native_session *session, struct str name)
     session->namespace_name = str_dup(name);
 }
 
+/* So may what list it has. */
+static void set_place(struct native_session *session, const struct native_place *place)
+{
+    const struct native_place *before = &session->place;
+    char *text;
+
+    if (!place->given || (before->given && str_eq(place->zone, before->zone) &&
+                          str_eq(place->node, before->node)))
+        return;
+    name_set_clear(&session->targets, &target_ops, session);
+    free(session->place_text);
+    session->place_text = text = xmalloc(place->zone.len + place->node.len + 1);
+    session->place = (struct native_place){true, str_make(text, place->zone.len),
+                                           str_make(text + place->zone.len, place->node.len)};
+    if (place->zone.len > 0)
+        memcpy(text, place->zone.ptr, place->zone.len);
+    if (place->node.len > 0)
+        memcpy(text + place->zone.len, place->node.ptr, place->node.len);
+}
+
 enum code native_session_request(struct native_session *session, struct str message,
                                  struct err *err)
 {
@@ -136,6 +179,7 @@ enum code native_session_request(struct native_session *session, struct str mess
         return code;
     session->stats.requests++;
     set_namespace(session, request.namespace_name);
+    set_place(session, &request.place);
     if (name_set_replace(&session->targets, request.targets, request.len, &target_ops, session) > 0)
         session->host->wake(session->ctx, true);
     return CODE_OK;
@@ -210,6 +254,7 @@ void native_session_free(struct native_session *session)
         return;
     name_set_clear(&session->targets, &target_ops, session);
     free(session->namespace_name);
+    free(session->place_text);
     free(session);
 }
 
@@ -218,13 +263,27 @@ struct str native_session_namespace(const struct native_session *session)
     return session->namespace_name ? str_of(session->namespace_name) : STR("");
 }
 
+const struct native_place *native_session_place(const struct native_session *session)
+{
+    return &session->place;
+}
+
 const struct native_session_stats *native_session_stats(const struct native_session *session)
 {
     return &session->stats;
 }
 
+bool native_session_has(const struct native_session *session, native_choice_fn *choose, void *ctx)
+{
+    for (size_t i = 0; i < session->targets.len; i++)
+        if (choose(ctx, session->targets.items[i]))
+            return true;
+    return false;
+}
+
 static void dump_target(const struct native_target *target, struct json_writer *writer)
 {
+    const struct native_session *session = target->session;
     char version[17];
 
     json_open_object(writer, NULL);
@@ -233,10 +292,13 @@ static void dump_target(const struct native_target *target, struct json_writer *
         snprintf(version, sizeof(version), "%016llx", (unsigned long long)target->sent_version);
         json_put_str(writer, "version", str_of(version));
     }
+    if (session->host->describe)
+        session->host->describe(session->ctx, target, writer);
     json_close_object(writer);
 }
 
-void native_session_dump(const struct native_session *session, struct json_writer *writer)
+void native_session_dump(const struct native_session *session, struct json_writer *writer,
+                         native_choice_fn *choose, void *ctx)
 {
     json_put_str(writer, "namespace", native_session_namespace(session));
     json_put_u64(writer, "requests", session->stats.requests);
@@ -244,6 +306,7 @@ void native_session_dump(const struct native_session *session, struct json_write
     json_put_u64(writer, "problems", session->stats.problems);
     json_open_array(writer, "targets");
     for (size_t i = 0; i < session->targets.len; i++)
-        dump_target(session->targets.items[i], writer);
+        if (!choose || choose(ctx, session->targets.items[i]))
+            dump_target(session->targets.items[i], writer);
     json_close_array(writer);
 }

@@ -2,7 +2,7 @@
  * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the
  * set of targets; every target gets its full list at once and again whenever its version changes. A
  * target that a request leaves out is forgotten: named again, it is answered again. Another
- * namespace makes all targets new.
+ * namespace or place makes all targets new.
  *
  * Threads: everything on one loop. Owns: copies of the targets and of the namespace.
  * Limits:  NATIVE_TARGETS_MAX targets, of NATIVE_TARGET_MAX bytes each. A list that does not fit
@@ -24,6 +24,12 @@
 #define NATIVE_RESPONSE_MAX (4 * 1024 * 1024 - 64 * 1024)
 
 struct native_session;
+
+/* Where the client says that it is. */
+struct native_place {
+    bool given; /* else it did not say */
+    struct str zone, node; /* empty: unknown */
+};
 
 struct native_target {
     struct list dirty;
@@ -47,7 +53,12 @@ struct native_host {
     void (*unsubscribe)(void *ctx, struct native_target *target);
     void (*resolve)(void *ctx, const struct native_target *target, struct native_list *ret_list);
     void (*wake)(void *ctx, bool answer);
+    /* May be NULL. Members of the target's open object in a dump. */
+    void (*describe)(void *ctx, const struct native_target *target, struct json_writer *writer);
 };
+
+/* Chooses targets. */
+typedef bool native_choice_fn(void *ctx, const struct native_target *target);
 
 struct native_session_stats { /* of one stream */
     uint64_t requests, responses, problems;
@@ -64,8 +75,14 @@ bool native_session_next(struct native_session *session, struct buf *head,
                          struct blob **ret_blob) must_check;
 /* Namespace that the client gave for one-label targets; "" if none. */
 struct str native_session_namespace(const struct native_session *session);
+/* As the client gave it last; its text lives until the next request. */
+const struct native_place *native_session_place(const struct native_session *session);
 const struct native_session_stats *native_session_stats(const struct native_session *session);
-/* Members of an open object: namespace, counters, and the targets with the versions sent. */
-void native_session_dump(const struct native_session *session, struct json_writer *writer);
+/* Whether one of the stream's targets is chosen. */
+bool native_session_has(const struct native_session *session, native_choice_fn *choose, void *ctx);
+/* Members of an open object: namespace, counters, and the targets that are chosen (`choose` NULL:
+ * all) with the versions sent. */
+void native_session_dump(const struct native_session *session, struct json_writer *writer,
+                         native_choice_fn *choose, void *ctx);
 
 #endif

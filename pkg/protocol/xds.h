@@ -89,7 +89,13 @@ struct xds_host {
     /* Something is to be said: call xds_session_next() when the stream can take a message. May
      * be called often. */
     void (*wake)(void *ctx, bool answer);
+    /* May be NULL. Members of the subscription's open object in a dump. */
+    void (*describe)(void *ctx, const struct xds_subscription *subscription,
+                     struct json_writer *writer);
 };
+
+/* Chooses subscriptions. */
+typedef bool xds_choice_fn(void *ctx, const struct xds_subscription *subscription);
 
 /* What a response is made of: head bytes, then the blobs (references of the caller's to
  * release). */
@@ -125,8 +131,11 @@ bool xds_session_next(struct xds_session *session, struct xds_response *response
 /* The node as the first request gave it; its text lives as long as the session. */
 const struct xds_node *xds_session_node(const struct xds_session *session);
 const struct xds_session_stats *xds_session_stats(const struct xds_session *session);
-/* Members of an open object: node, and per type: names with sent and acknowledged versions, last
- * NACK. */
-void xds_session_dump(const struct xds_session *session, struct json_writer *writer);
+/* Whether one of the stream's subscriptions is chosen. */
+bool xds_session_has(const struct xds_session *session, xds_choice_fn *choose, void *ctx);
+/* Members of an open object: node, and per type: names that are chosen (`choose` NULL: all) with
+ * sent and acknowledged versions, last NACK. Types of which nothing is chosen are left out. */
+void xds_session_dump(const struct xds_session *session, struct json_writer *writer,
+                      xds_choice_fn *choose, void *ctx);
 
 #endif

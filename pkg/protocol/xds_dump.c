@@ -50,15 +50,38 @@ static const char *state_of(const struct xds_type_state *state,
     return subscription->sent_nonce <= state->acked_nonce ? "acknowledged" : "sent";
 }
 
+/* Those that a dump is about. */
+struct choice {
+    xds_choice_fn *choose;
+    void *ctx;
+};
+
+static bool is_chosen(const struct choice *choice, const struct xds_subscription *subscription)
+{
+    return !choice->choose || choice->choose(choice->ctx, subscription);
+}
+
+static bool has_chosen(const struct xds_type_state *state, const struct choice *choice)
+{
+    for (size_t i = 0; i < state->names.len; i++)
+        if (is_chosen(choice, state->names.items[i]))
+            return true;
+    return false;
+}
+
 static void dump_subscription(const struct xds_type_state *state,
                               const struct xds_subscription *subscription,
                               struct json_writer *writer)
 {
+    const struct xds_host *host = subscription->session->host;
+
     json_open_object(writer, NULL);
     json_put_str(writer, "name", subscription->name);
     json_put_str(writer, "state", str_of(state_of(state, subscription)));
     if (subscription->sent_version != 0)
         put_hex(writer, "version", subscription->sent_version);
+    if (host->describe)
+        host->describe(subscription->session->ctx, subscription, writer);
     json_close_object(writer);
 }
 
@@ -72,7 +95,7 @@ static void dump_nack(const struct xds_nack *nack, enum xds_type type, struct js
 }
 
 static void dump_type(const struct xds_session *session, enum xds_type type,
-                      struct json_writer *writer)
+                      const struct choice *choice, struct json_writer *writer)
 {
     const struct xds_type_state *state = &session->types[type];
 
@@ -90,14 +113,32 @@ static void dump_type(const struct xds_session *session, enum xds_type type,
         dump_nack(state->nack, type, writer);
     json_open_array(writer, "names");
     for (size_t i = 0; i < state->names.len; i++)
-        dump_subscription(state, state->names.items[i], writer);
+        if (is_chosen(choice, state->names.items[i]))
+            dump_subscription(state, state->names.items[i], writer);
     json_close_array(writer);
     json_close_object(writer);
 }
 
 /* Types that the client never asked for are left out. */
-void xds_session_dump(const struct xds_session *session, struct json_writer *writer)
+static bool is_shown(const struct xds_type_state *state, const struct choice *choice)
 {
+    return state->wildcard || (choice->choose ? has_chosen(state, choice) : state->named_before);
+}
+
+bool xds_session_has(const struct xds_session *session, xds_choice_fn *choose, void *ctx)
+{
+    const struct choice choice = {choose, ctx};
+
+    for (int type = 0; type < XDS_TYPES; type++)
+        if (has_chosen(&session->types[type], &choice))
+            return true;
+    return false;
+}
+
+void xds_session_dump(const struct xds_session *session, struct json_writer *writer,
+                      xds_choice_fn *choose, void *ctx)
+{
+    const struct choice choice = {choose, ctx};
     const struct xds_session_stats *stats = &session->stats;
 
     dump_node(xds_session_node(session), writer);
@@ -108,8 +149,8 @@ void xds_session_dump(const struct xds_session *session, struct json_writer *wri
     json_put_u64(writer, "stale", stats->stale);
     json_open_array(writer, "types");
     for (int type = 0; type < XDS_TYPES; type++) {
-        if (session->types[type].named_before || session->types[type].wildcard)
-            dump_type(session, (enum xds_type)type, writer);
+        if (is_shown(&session->types[type], &choice))
+            dump_type(session, (enum xds_type)type, &choice, writer);
     }
     json_close_array(writer);
 }

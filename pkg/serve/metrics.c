@@ -59,6 +59,18 @@ static const struct family families[] = {
     {"lookaside_topics", "gauge",
      "Distinct resources that clients listen to, over all serving loops.", NULL,
      WORKER_FIELD(topics.topics)},
+    {"lookaside_views", "gauge",
+     "Distinct lists and other contents of those resources; more than one where a list depends on "
+     "the client's place.",
+     NULL, WORKER_FIELD(topics.views)},
+    {"lookaside_views_capped_total", "counter",
+     "Subscriptions that got the list for clients of unknown place because a resource has too many "
+     "views.",
+     NULL, WORKER_FIELD(topics.views_capped)},
+    {"lookaside_places_unknown_total", "counter",
+     "Subscriptions to a Service with internalTrafficPolicy Local from clients of unknown node; "
+     "they get all its endpoints.",
+     NULL, WORKER_FIELD(topics.places_blind)},
     {"lookaside_catalogs_total", "counter", "Catalogs taken by the serving loops.", NULL,
      WORKER_FIELD(catalogs)},
     {"lookaside_grpc_messages_received_total", "counter", "gRPC messages received.", NULL,

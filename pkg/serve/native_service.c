@@ -33,10 +33,20 @@ static struct str client_namespace(const struct native_stream *stream)
     return given.len ? given : str_of(stream->worker->options.default_namespace);
 }
 
+/* What a client says of its place is all there is to say, also when it says that it does not know. */
+static struct place client_place(const struct native_stream *stream)
+{
+    const struct native_place *said = native_session_place(stream->session);
+
+    if (said->given)
+        return (struct place){said->zone, said->node};
+    return worker_client_place(stream->rpc, &(struct place){0});
+}
+
 static void host_subscribe(void *ctx, struct native_target *target)
 {
     struct native_stream *stream = ctx;
-    const struct topic_client client = {.default_namespace = client_namespace(stream)};
+    const struct topic_client client = {client_namespace(stream), client_place(stream)};
     struct native_tie *tie = xcalloc(1, sizeof(*tie));
     struct err err = {0};
 
@@ -79,11 +89,21 @@ static void host_wake(void *ctx, bool answer)
     rpc_wake(stream->rpc, answer ? RPC_WAKE_ANSWER : RPC_WAKE_UPDATE);
 }
 
+static void host_describe(void *ctx unused_arg, const struct native_target *target,
+                          struct json_writer *writer)
+{
+    const struct native_tie *tie = target->host;
+
+    if (tie->subscriber.content)
+        service_dump_view(&tie->subscriber, writer);
+}
+
 static const struct native_host host = {
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
     .wake = host_wake,
+    .describe = host_describe,
 };
 
 static void on_open(struct rpc *rpc)
@@ -142,12 +162,35 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     free(stream);
 }
 
-void native_stream_dump(struct rpc *rpc, struct json_writer *writer)
+/* ---- dumps ---- */
+
+static bool is_of(void *interest, const struct native_target *target)
+{
+    const struct native_tie *tie = target->host;
+
+    return tie->subscriber.topic && tie->subscriber.topic->interest == interest;
+}
+
+static bool listens(struct rpc *rpc, struct interest *interest)
 {
     const struct native_stream *stream = rpc_state(rpc);
 
-    native_session_dump(stream->session, writer);
+    return native_session_has(stream->session, is_of, interest);
 }
+
+static struct place place_of(struct rpc *rpc)
+{
+    return client_place(rpc_state(rpc));
+}
+
+static void dump(struct rpc *rpc, const struct dump_filter *filter, struct json_writer *writer)
+{
+    const struct native_stream *stream = rpc_state(rpc);
+
+    native_session_dump(stream->session, writer, filter->all ? NULL : is_of, filter->interest);
+}
+
+const struct stream_dumper native_stream_dumper = {"native", listens, place_of, dump};
 
 const struct rpc_handler native_watch_handler = {
     .on_open = on_open,

@@ -136,10 +136,12 @@ struct dump {
     struct buf parts[SERVE_THREADS_MAX];
     void (*on_done)(void *ctx, struct buf *json);
     void *ctx;
+    char *namespace_name, *service; /* owned; the filter */
 };
 
 struct dump_part {
     struct dump *dump;
+    struct dump_filter filter;
     struct buf text;
     struct json_writer writer;
     unsigned index;
@@ -150,6 +152,8 @@ static void dump_free(struct dump *dump)
     list_remove(&dump->link);
     for (unsigned i = 0; i < ARRAY_LEN(dump->parts); i++)
         buf_done(&dump->parts[i]);
+    free(dump->namespace_name);
+    free(dump->service);
     free(dump);
 }
 
@@ -157,7 +161,7 @@ static void visit_call(void *ctx, struct rpc *rpc)
 {
     struct dump_part *part = ctx;
 
-    service_dump(rpc, &part->writer);
+    service_dump(rpc, &part->filter, &part->writer);
 }
 
 static void dump_start(struct dump *dump);
@@ -210,6 +214,10 @@ static void dump_worker(struct worker *worker, void *ctx)
 
     part->dump = dump;
     part->index = worker->options.index;
+    part->filter.all = *dump->service == '\0';
+    if (!part->filter.all)
+        part->filter.interest = topic_interest(worker->topics, str_of(dump->namespace_name),
+                                               str_of(dump->service));
     buf_init(&part->text, SERVE_DUMP_MAX / dump->serve->options.threads);
     part->writer = json_writer(&part->text);
     grpc_server_each_call(worker->server, visit_call, part);
@@ -228,7 +236,7 @@ static void dump_start(struct dump *dump)
         worker_call(serve->workers[i], dump_worker, dump);
 }
 
-void serve_dump_streams(struct serve *serve, const struct stream_filter *filter unused_arg,
+void serve_dump_streams(struct serve *serve, const struct stream_filter *filter,
                         void (*on_done)(void *ctx, struct buf *json), void *ctx)
 {
     struct dump *dump = xcalloc(1, sizeof(*dump));
@@ -237,6 +245,8 @@ void serve_dump_streams(struct serve *serve, const struct stream_filter *filter 
     dump->serve = serve;
     dump->on_done = on_done;
     dump->ctx = ctx;
+    dump->namespace_name = str_dup(filter->namespace_name);
+    dump->service = str_dup(filter->service);
     list_init(&dump->link);
     list_append(&serve->dumps, &dump->link);
     if (idle)

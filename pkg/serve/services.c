@@ -13,11 +13,10 @@ const size_t service_methods_len = ARRAY_LEN(service_methods);
 
 static const struct {
     const struct rpc_handler *handler;
-    const char *name;
-    void (*dump)(struct rpc *rpc, struct json_writer *writer);
+    const struct stream_dumper *dumper;
 } dumpers[] = {
-    {&xds_sotw_handler, "xds", xds_stream_dump},
-    {&native_watch_handler, "native", native_stream_dump},
+    {&xds_sotw_handler, &xds_stream_dumper},
+    {&native_watch_handler, &native_stream_dumper},
 };
 
 static const struct rpc_handler *handler_of(struct str path)
@@ -28,26 +27,68 @@ static const struct rpc_handler *handler_of(struct str path)
     return NULL;
 }
 
-void service_dump(struct rpc *rpc, struct json_writer *writer)
+/* NULL: the call is no stream of lists. */
+static const struct stream_dumper *dumper_of(const struct rpc *rpc)
 {
     const struct rpc_handler *handler = handler_of(rpc_path(rpc));
+
+    for (size_t i = 0; i < ARRAY_LEN(dumpers); i++)
+        if (dumpers[i].handler == handler)
+            return dumpers[i].dumper;
+    return NULL;
+}
+
+static void dump_call(struct rpc *rpc, struct json_writer *writer)
+{
     const struct worker *worker = rpc_server_ctx(rpc);
+    uint64_t age_us = loop_now_us(worker->loop) - rpc_opened_us(rpc);
     char peer[ADDRESS_TEXT_MAX];
 
-    for (size_t i = 0; i < ARRAY_LEN(dumpers); i++) {
-        if (dumpers[i].handler != handler)
-            continue;
-        address_format(rpc_peer(rpc), peer);
-        json_open_object(writer, NULL);
-        json_put_u64(writer, "id", rpc_id(rpc));
-        json_put_str(writer, "protocol", str_of(dumpers[i].name));
-        json_put_str(writer, "peer", str_of(peer));
-        json_put_u64(writer, "loop", worker->options.index);
-        json_put_u64(writer, "ageSeconds",
-                     (loop_now_us(worker->loop) - rpc_opened_us(rpc)) / 1000000);
-        json_put_u64(writer, "bytesSent", rpc_bytes_sent(rpc));
-        json_put_bool(writer, "stalled", rpc_stalled(rpc));
-        dumpers[i].dump(rpc, writer);
-        json_close_object(writer);
-    }
+    address_format(rpc_peer(rpc), peer);
+    json_put_str(writer, "peer", str_of(peer));
+    json_put_u64(writer, "loop", worker->options.index);
+    json_put_u64(writer, "ageSeconds", age_us / 1000000);
+    json_put_u64(writer, "bytesSent", rpc_bytes_sent(rpc));
+    json_put_bool(writer, "stalled", rpc_stalled(rpc));
+}
+
+static void dump_place(struct rpc *rpc, const struct stream_dumper *dumper,
+                       struct json_writer *writer)
+{
+    const struct worker *worker = rpc_server_ctx(rpc);
+    struct place said = dumper->place(rpc);
+    struct place place = topic_table_place(worker->topics, &said);
+
+    json_open_object(writer, "place");
+    json_put_str(writer, "zone", place.zone);
+    json_put_str(writer, "node", place.node);
+    json_close_object(writer);
+}
+
+void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json_writer *writer)
+{
+    const struct stream_dumper *dumper = dumper_of(rpc);
+
+    if (!dumper || !(filter->all || dumper->listens(rpc, filter->interest)))
+        return;
+    json_open_object(writer, NULL);
+    json_put_u64(writer, "id", rpc_id(rpc));
+    json_put_str(writer, "protocol", str_of(dumper->protocol));
+    dump_call(rpc, writer);
+    dump_place(rpc, dumper, writer);
+    dumper->dump(rpc, filter, writer);
+    json_close_object(writer);
+}
+
+/* "zone"; where the address families differ in what they follow, both: "node/zone". A family that has no hints goes without saying. */
+void service_dump_view(const struct subscriber *subscriber, struct json_writer *writer)
+{
+    const struct view *view = &subscriber->content->view;
+    struct buf text = BUFFER_INIT(64);
+
+    buf_add_str(&text, str_of(view_kind_name(view->ipv4 != VIEW_ALL ? view->ipv4 : view->ipv6)));
+    if (view->ipv4 != VIEW_ALL && view->ipv6 != VIEW_ALL && view->ipv4 != view->ipv6)
+        buf_printf(&text, "/%s", view_kind_name(view->ipv6));
+    json_put_str(writer, "view", buf_str(&text));
+    buf_done(&text);
 }

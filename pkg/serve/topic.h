@@ -3,9 +3,11 @@
  * list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
  * Topics are found by their own key when a stream subscribes, and by Service when the catalog changes, so a change costs O(those who listen).
- * A topic lives while somebody subscribes.
+ * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
+ * distinct view (model/view.h) that a subscriber has; all others have one.
  *
  * Threads: everything on one serving loop.
+ * Limits:  TOPIC_VIEWS_MAX contents of one topic; a zone or node of more than PLACE_TEXT_MAX bytes is none.
  */
 #ifndef SERVE_TOPIC_H
 #define SERVE_TOPIC_H
@@ -16,6 +18,7 @@
 #include "model/catalog.h"
 #include "model/name.h"
 #include "model/place.h"
+#include "model/view.h"
 
 enum topic_kind { TOPIC_LISTENER, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
 
@@ -25,12 +28,14 @@ struct interest;
 struct topic_table;
 struct topic_place; /* an interned struct place */
 
-/* What a topic says to those places whose view is the same (model/view.h). */
+/* What a topic says to those places whose view is the same (model/view.h). Does not change but for received_us: whoever is to see something
+ * else gets another one. */
 struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
     struct blob *blob;
     const char *problem;  /* native: why there is no list; a static text or NULL */
-    uint64_t received_us; /* of the Service version that this content is from; 0: nothing changed since it was made */
+    uint64_t received_us; /* of the Service version that was told last; 0: none was */
+    struct view view;
     /* the table's own */
     size_t subscribers;
 };
@@ -51,13 +56,17 @@ struct subscriber {
     struct list link;
     struct topic *topic;
     const struct topic_content *content; /* never NULL while subscribed */
-    const struct topic_place *place;     /* the table's own */
-    /* `content` is another one, or has changed. */
+    /* `content` says something else. */
     void (*changed)(struct subscriber *subscriber);
+    /* the table's own */
+    struct topic_place *place; /* NULL where it cannot matter */
+    bool blind, capped;        /* counted already */
 };
 
 /* Of one topic: more distinct views than this share VIEW_ALL's list, and are counted. */
 #define TOPIC_VIEWS_MAX 4096
+/* Of each text of a place: neither the name of a node nor the value of a label is longer. */
+#define PLACE_TEXT_MAX 253
 
 struct topic_table_stats {
     struct counter topics;       /* gauge */
@@ -88,7 +97,7 @@ bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 /* Who subscribes: borrowed during the call. */
 struct topic_client {
     struct str default_namespace;
-    struct place place; /* zone empty: that of the node, where the catalog knows it */
+    struct place place; /* zone empty: that of the node, where and while the catalog knows it */
 };
 
 /* Joins the topic of this name, making it if need be. False, and nothing joined, when the name is malformed for its kind. */
@@ -96,7 +105,12 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
                      struct subscriber *subscriber, struct err *err) must_check;
 void topic_unsubscribe(struct subscriber *subscriber);
 
-/* Every Cluster name of the catalog, for wildcard subscriptions. */
-void topic_each_cluster(struct topic_table *table, void (*visit)(void *ctx, struct str name), void *ctx);
+/* The topics of that Service have this `interest`; NULL: nobody subscribes to it. */
+struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);
+/* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
+struct place topic_table_place(const struct topic_table *table, const struct place *place);
+
+/* Every Cluster of the catalog, for wildcard subscriptions. Borrowed during the visit. */
+void topic_each_cluster(struct topic_table *table, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
 
 #endif

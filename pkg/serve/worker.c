@@ -152,11 +152,18 @@ static struct connection *connection_new(const struct place *place)
     return connection;
 }
 
-struct place worker_peer_place(const struct rpc *rpc)
+struct place worker_client_place(const struct rpc *rpc, const struct place *said)
 {
     const struct connection *connection = rpc_connection(rpc);
+    const struct place *peer = &connection->place;
+    struct place place = *said;
 
-    return connection->place;
+    /* The address may be that of a gateway: its zone is that of no other node. */
+    if (place.zone.len == 0 && (place.node.len == 0 || str_eq(place.node, peer->node)))
+        place.zone = peer->zone;
+    if (place.node.len == 0)
+        place.node = peer->node;
+    return place;
 }
 
 static void on_handover(void *ctx)

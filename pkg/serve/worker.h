@@ -80,8 +80,9 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
-/* Where the client's address is known to be; its text lives as long as the connection. */
-struct place worker_peer_place(const struct rpc *rpc);
+/* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
+ * from `said` and the connection. */
+struct place worker_client_place(const struct rpc *rpc, const struct place *said);
 /* A subscription of `rpc`'s connection came (+1) or went (-1). */
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */

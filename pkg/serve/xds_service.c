@@ -1,7 +1,6 @@
 /* AggregatedDiscoveryService: joins an RPC, an xDS session and the loop's topics. */
 #include "base/hash.h"
 #include "base/log.h"
-#include "encode/xds.h"
 #include "protocol/xds.h"
 #include "serve/services.h"
 #include "serve/worker.h"
@@ -58,10 +57,17 @@ static void note_malformed(struct xds_stream *stream, struct str name, const str
              KV_STR("peer", peer), KV_TEXT("name", name), KV_ERR(err));
 }
 
+static struct place client_place(const struct xds_stream *stream)
+{
+    const struct xds_node *node = xds_session_node(stream->session);
+
+    return worker_client_place(stream->rpc, &(struct place){node->zone, node->node});
+}
+
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
-    const struct topic_client client = {.default_namespace = client_namespace(stream)};
+    const struct topic_client client = {client_namespace(stream), client_place(stream)};
     struct xds_tie *tie;
     struct err err = {0};
 
@@ -112,14 +118,12 @@ struct wildcard_visit {
     void *ctx;
 };
 
-static void visit_cluster(void *ctx, struct str name)
+static void visit_cluster(void *ctx, struct str name, struct blob *cluster)
 {
     struct wildcard_visit *wildcard = ctx;
-    struct blob *blob = encode_cluster(name);
-    struct xds_resource resource = {hash_content(blob->bytes, blob->len) | 1, blob};
+    struct xds_resource resource = {hash_content(cluster->bytes, cluster->len) | 1, cluster};
 
     wildcard->visit(wildcard->ctx, name, &resource);
-    blob_unref(blob);
 }
 
 static void host_each(void *ctx, enum xds_type type,
@@ -155,6 +159,15 @@ static void host_refused(void *ctx, const struct xds_subscription *subscription,
             KV_U64("bytes", len), KV_U64("limit", XDS_RESPONSE_MAX));
 }
 
+static void host_describe(void *ctx unused_arg, const struct xds_subscription *subscription,
+                          struct json_writer *writer)
+{
+    const struct xds_tie *tie = subscription->host;
+
+    if (tie && subscription->type == XDS_ENDPOINT)
+        service_dump_view(&tie->subscriber, writer);
+}
+
 static const struct xds_host host = {
     .refused = host_refused,
     .subscribe = host_subscribe,
@@ -162,6 +175,7 @@ static const struct xds_host host = {
     .resolve = host_resolve,
     .each = host_each,
     .wake = host_wake,
+    .describe = host_describe,
 };
 
 void xds_streams_touch_wildcard(struct worker *worker)
@@ -302,12 +316,36 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     free(stream);
 }
 
-void xds_stream_dump(struct rpc *rpc, struct json_writer *writer)
+/* ---- dumps ---- */
+
+static bool is_of(void *interest, const struct xds_subscription *subscription)
+{
+    const struct xds_tie *tie = subscription->host;
+
+    return tie && tie->subscriber.topic->interest == interest;
+}
+
+static bool listens(struct rpc *rpc, struct interest *interest)
 {
     const struct xds_stream *stream = rpc_state(rpc);
 
-    xds_session_dump(stream->session, writer);
+    return xds_session_has_wildcard(stream->session, XDS_CLUSTER) ||
+           xds_session_has(stream->session, is_of, interest);
 }
+
+static struct place place_of(struct rpc *rpc)
+{
+    return client_place(rpc_state(rpc));
+}
+
+static void dump(struct rpc *rpc, const struct dump_filter *filter, struct json_writer *writer)
+{
+    const struct xds_stream *stream = rpc_state(rpc);
+
+    xds_session_dump(stream->session, writer, filter->all ? NULL : is_of, filter->interest);
+}
+
+const struct stream_dumper xds_stream_dumper = {"xds", listens, place_of, dump};
 
 const struct rpc_handler xds_sotw_handler = {
     .on_open = on_open,

@@ -1,6 +1,7 @@
 /*
  * A native stream under any requests, changes and pulls: every target that exists gets each of its
- * versions at most once in a row, the newest at the end, and nothing is said without cause.
+ * versions at most once in a row, the newest at the end, and nothing is said without cause. Every
+ * target was subscribed from the place that is in force.
  *
  * Input: commands of one byte. 0..127: a request of so many bytes that follow; 128..191: a list
  * changes; 192..255: pull.
@@ -24,9 +25,23 @@ static struct {
 static struct {
     struct native_target *target;
     uint64_t said; /* version + 1; 0: nothing */
+    uint64_t place;
 } targets[TARGETS_MAX];
 
 static size_t targets_len;
+static struct native_session *session;
+
+static uint64_t place_now(void)
+{
+    const struct native_place *place = native_session_place(session);
+
+    must_hold(place->zone.len <= NATIVE_TARGET_MAX && wire_is_utf8(place->zone));
+    must_hold(place->node.len <= NATIVE_TARGET_MAX && wire_is_utf8(place->node));
+    must_hold(place->given || place->zone.len + place->node.len == 0);
+    return hash_mix(hash_content(place->zone.ptr, place->zone.len),
+                    hash_content(place->node.ptr, place->node.len)) +
+           place->given;
+}
 
 static size_t list_of(struct str name)
 {
@@ -39,6 +54,7 @@ static void on_subscribe(void *ctx unused_arg, struct native_target *target)
     for (size_t i = 0; i < targets_len; i++)
         must_hold(!str_eq(targets[i].target->name, target->name));
     targets[targets_len].target = target;
+    targets[targets_len].place = place_now();
     targets[targets_len++].said = 0;
 }
 
@@ -73,7 +89,7 @@ static void on_wake(void *ctx unused_arg, bool answer unused_arg)
 {
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake};
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake, NULL};
 
 static void change(uint8_t byte)
 {
@@ -86,13 +102,15 @@ static void change(uint8_t byte)
     }
 }
 
-static void request(struct native_session *session, struct str message)
+static void request(struct str message)
 {
     struct err err = {0};
     enum code code = native_session_request(session, message, &err);
 
     must_hold(code == CODE_OK || code == CODE_INVALID_ARGUMENT);
     must_hold(err.code == code && (code == CODE_OK) == (err.msg[0] == '\0'));
+    for (size_t i = 0; i < targets_len; i++)
+        must_hold(targets[i].place == place_now());
 }
 
 static struct str said_name(struct str head)
@@ -104,7 +122,7 @@ static struct str said_name(struct str head)
     return field.bytes;
 }
 
-static bool pull(struct native_session *session)
+static bool pull(void)
 {
     struct buf head = BUFFER_INIT(8192);
     struct blob *blob = NULL;
@@ -126,9 +144,9 @@ static bool pull(struct native_session *session)
     return said;
 }
 
-static void check_settled(struct native_session *session)
+static void check_settled(void)
 {
-    while (pull(session))
+    while (pull())
         ;
     for (size_t i = 0; i < targets_len; i++)
         must_hold(targets[i].said == lists[list_of(targets[i].target->name)].version + 1);
@@ -136,8 +154,7 @@ static void check_settled(struct native_session *session)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct native_session *session = native_session_new(&host, NULL);
-
+    session = native_session_new(&host, NULL);
     for (size_t i = 0; i < LISTS; i++) {
         lists[i].version = i % 3;
         lists[i].blob = blob_copy("\x12", 2);
@@ -146,15 +163,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = min_size(data[i], size - i - 1);
 
         if (data[i] >= 192) {
-            (void)pull(session);
+            (void)pull();
         } else if (data[i] >= 128) {
             change(data[i]);
         } else {
-            request(session, str_make(data + i + 1, len));
+            request(str_make(data + i + 1, len));
             i += len;
         }
     }
-    check_settled(session);
+    check_settled();
     native_session_free(session);
     must_hold(targets_len == 0);
     for (size_t i = 0; i < LISTS; i++)

@@ -42,6 +42,7 @@ static void check_equal(const struct xds_request *a, const struct xds_request *b
     must_hold(a->names_len == b->names_len && a->has_wildcard == b->has_wildcard);
     must_hold(a->has_error == b->has_error && a->error_code == b->error_code);
     must_hold(a->has_node == b->has_node && str_eq(a->node.id, b->node.id));
+    must_hold(str_eq(a->node.zone, b->node.zone) && str_eq(a->node.node, b->node.node));
     for (size_t i = 0; i < a->names_len; i++)
         must_hold(str_eq(a->names[i], b->names[i]));
 }

@@ -1,6 +1,7 @@
 /*
- * The serving side under TSan: catalogs published, clients that connect, watch and leave, dumps, metrics, a drain and a hard end, all at the same time.
- * Exit 0 when every client saw the last list; TSan reports races by itself.
+ * The serving side under TSan: catalogs published, clients of different places that connect, watch, move and leave, dumps, metrics, a drain and a hard end, all at the
+ * same time. The Service's hints come and go, and nodes change their zones.
+ * Exit 0 when every client saw the last list of its zone; TSan reports races by itself.
  */
 #include <stdio.h>
 
@@ -14,14 +15,29 @@
 #define CLIENTS 12
 #define PUBLICATIONS 200
 #define WATCH "/lookaside.v1.BackendDiscovery/Watch"
-#define REQUEST "\x0a\x11greeter.shop:8001"
-#define LAST_ADDRESS "10.9.9.9"
+#define TARGET "\x0a\x11greeter.shop:8001"
+/* The last addresses of zones a and b. */
+#define LAST_A "10.9.9.1"
+#define LAST_B "10.9.9.2"
+
+/* How a client says where it is, and what it must see in the end: its zone's address, and not the other. */
+static const struct manner {
+    struct str first, then; /* requests; the second when the first answer is there */
+    const char *expected, *other;
+} manners[] = {
+    {STR_INIT(TARGET "\x1a\x03\x0a\x01" "a"), STR_INIT(""), LAST_A, LAST_B},
+    {STR_INIT(TARGET "\x1a\x03\x0a\x01" "a"), STR_INIT(TARGET "\x1a\x03\x0a\x01" "b"), LAST_B, LAST_A}, /* moves */
+    {STR_INIT(TARGET "\x1a\x04\x12\x02" "n1"), STR_INIT(""), LAST_B, LAST_A},                            /* by its node */
+    {STR_INIT(TARGET), STR_INIT(""), LAST_B, LAST_A},                                                     /* by its address */
+};
 
 struct client {
     struct loop *loop;
     struct thread *thread;
     struct address server;
-    bool seen;
+    const struct manner *manner;
+    struct grpc_call *call;
+    bool moved, seen;
 };
 
 static struct loop *control;
@@ -33,11 +49,19 @@ static struct timer *ticker;
 
 /* ---- a client: watches until the last list comes ---- */
 
+static bool has(struct str message, const char *text)
+{
+    return memmem(message.ptr, message.len, text, strlen(text)) != NULL;
+}
+
 static void on_message(void *ctx, struct str message)
 {
     struct client *client = ctx;
 
-    if (client->seen || !memmem(message.ptr, message.len, LAST_ADDRESS, strlen(LAST_ADDRESS)))
+    if (!client->moved && client->manner->then.len > 0)
+        grpc_call_send(client->call, client->manner->then.ptr, client->manner->then.len, false);
+    client->moved = true;
+    if (client->seen || !has(message, client->manner->expected) || has(message, client->manner->other))
         return;
     client->seen = true;
     atomic_fetch_sub(&waiting, 1);
@@ -65,7 +89,8 @@ static void run_client(void *ctx)
         fprintf(stderr, "race_serve: %s\n", err.msg);
         return;
     }
-    grpc_call_send(grpc_call_start(grpc, WATCH, 0, &handler, client), REQUEST, sizeof(REQUEST) - 1, false);
+    client->call = grpc_call_start(grpc, WATCH, 0, &handler, client);
+    grpc_call_send(client->call, client->manner->first.ptr, client->manner->first.len, false);
     loop_run(client->loop);
     grpc_client_free(grpc);
     loop_free(client->loop);
@@ -73,29 +98,61 @@ static void run_client(void *ctx)
 
 /* ---- the control thread ---- */
 
-static const struct catalog *make_catalog(const char *address)
+static void add_endpoint(struct slice_builder *builder, const char *address, const struct str *zone, bool hinted)
 {
-    struct slice_spec slice_spec = {
+    const struct endpoint endpoint = {
+        .address = str_of(address), .ready = true, .serving = true, .zone = *zone, .zone_hints = zone, .zone_hints_len = hinted};
+
+    if (slice_add_endpoint(builder, &endpoint, NULL) != CODE_OK)
+        abort();
+}
+
+static const struct slice *make_slice(unsigned number, bool last)
+{
+    static const struct str zones[] = {STR_INIT("a"), STR_INIT("b")};
+    struct slice_spec spec = {
         .namespace_name = STR("shop"), .name = STR("greeter-a"), .service = STR("greeter"), .family = FAMILY_IPV4};
-    struct slice_port slice_port = {.name = STR("grpc"), .number = 8001};
-    struct endpoint endpoint = {.address = str_of(address), .ready = true, .serving = true};
+    struct slice_port port = {.name = STR("grpc"), .number = 8001};
+    struct slice_builder *builder = slice_builder_new(&spec);
+    char address[32];
+
+    if (slice_add_port(builder, &port, NULL) != CODE_OK)
+        abort();
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(address, sizeof(address), "10.%u.%u.%u", i, number / 250, 1 + number % 250);
+        add_endpoint(builder, last ? (i ? LAST_B : LAST_A) : address, &zones[i], last || number % 2);
+    }
+    return slice_finish(builder, encode_backend);
+}
+
+/* Hints, no hints, sometimes local, sometimes a host elsewhere. */
+static const struct catalog *make_catalog(unsigned number, bool last)
+{
     struct service_spec_port port = {.name = STR("grpc"), .number = 8001};
     struct service_spec spec = {
         .namespace_name = STR("shop"), .name = STR("greeter"), .ports_len = 1, .ports = &port, .received_us = 1};
-    struct slice_builder *builder = slice_builder_new(&slice_spec);
+    const struct node_zone node = {STR_INIT("n1"), last || number % 3 ? STR("b") : STR("a")};
     const struct catalog *empty = catalog_new_empty(), *catalog;
     struct catalog_edit *edit = catalog_edit_new(empty);
-    const struct slice *slice;
+    const struct slice *slice = make_slice(number, last);
 
-    if (slice_add_port(builder, &slice_port, NULL) != CODE_OK ||
-        slice_add_endpoint(builder, &endpoint, NULL) != CODE_OK)
-        abort();
-    slice = slice_finish(builder, encode_backend);
-    catalog_put(edit, service_new(&spec, &slice, 1, NULL));
+    spec.local = !last && number % 5 == 0;
+    if (!last && number % 7 == 0) {
+        spec.type = SERVICE_EXTERNAL_NAME;
+        spec.external_name = STR("db.example.com");
+    }
+    catalog_put(edit, service_new(&spec, &slice, spec.type != SERVICE_EXTERNAL_NAME, NULL));
+    catalog_set_nodes(edit, &node, 1);
     catalog = catalog_edit_finish(edit);
     catalog_unref(empty);
     slice_unref(slice);
     return catalog;
+}
+
+static bool on_place_of_peer(void *ctx unused_arg, const struct address *peer unused_arg, struct place *ret_place)
+{
+    *ret_place = (struct place){STR("b"), STR("n2")};
+    return true;
 }
 
 static void on_dump(void *ctx unused_arg, struct buf *json)
@@ -111,15 +168,17 @@ static void on_drained(void *ctx unused_arg)
 static void on_tick(void *ctx unused_arg)
 {
     struct buf metrics = BUFFER_INIT(1024 * 1024);
-    char address[32];
+    struct stream_filter filter = {STR(""), STR("")};
 
     if (published < PUBLICATIONS) {
-        snprintf(address, sizeof(address), "10.0.%u.%u", published / 250, 1 + published % 250);
-        serve_publish(serve, make_catalog(++published == PUBLICATIONS ? LAST_ADDRESS : address));
+        published++;
+        serve_publish(serve, make_catalog(published, published == PUBLICATIONS));
     }
+    if (published % 2)
+        filter = (struct stream_filter){STR("shop"), STR("greeter")};
     serve_write_metrics(serve, &metrics);
     buf_done(&metrics);
-    serve_dump_streams(serve, &(struct stream_filter){0}, on_dump, NULL);
+    serve_dump_streams(serve, &filter, on_dump, NULL);
     if (waiting == 0) {
         timer_stop(ticker);
         serve_drain(serve, 20, 2000, on_drained, NULL);
@@ -128,7 +187,8 @@ static void on_tick(void *ctx unused_arg)
 
 static void set_up(struct err *err)
 {
-    struct serve_options options = {.threads = WORKERS, .cluster_domain = "cluster.local", .default_namespace = "shop"};
+    struct serve_options options = {.threads = WORKERS, .cluster_domain = "cluster.local", .default_namespace = "shop",
+                                    .place_of_peer = on_place_of_peer};
     struct address any;
 
     if (loop_new(&control, err) != CODE_OK)
@@ -139,6 +199,7 @@ static void set_up(struct err *err)
         return;
     for (size_t i = 0; i < CLIENTS; i++) {
         clients[i].server = *serve_address(serve, 0);
+        clients[i].manner = &manners[i % ARRAY_LEN(manners)];
         if (thread_start("client", run_client, &clients[i], &clients[i].thread, err) != CODE_OK)
             return;
     }

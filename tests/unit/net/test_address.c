@@ -101,6 +101,28 @@ Test(address, local_ones_are_loopback_and_unix)
     }
 }
 
+Test(address, gives_the_bytes_of_its_ip)
+{
+    static const struct {
+        const char *text;
+        int family;
+        unsigned char bytes[16];
+    } cases[] = {
+        {"10.1.2.3:1", 4, {10, 1, 2, 3}},
+        {"[::ffff:10.1.2.3]:1", 4, {10, 1, 2, 3}},
+        {"[fd00::1]:1", 6, {0xfd, [15] = 1}},
+        {"unix:/x", 0, {0}},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct address address = parse(cases[i].text);
+        unsigned char bytes[16] = {0};
+
+        cr_assert_eq(address_ip(&address, bytes), cases[i].family, "%s", cases[i].text);
+        cr_assert_eq(memcmp(bytes, cases[i].bytes, 16), 0, "%s", cases[i].text);
+    }
+}
+
 Test(address, of_nobody_is_formatted_too)
 {
     struct address unnamed = {.storage.ss_family = AF_UNIX, .len = sizeof(sa_family_t)};

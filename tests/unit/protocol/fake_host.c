@@ -316,7 +316,7 @@ struct str fake_dump(struct fake_host *fake, struct buf *out)
     struct json_writer writer = json_writer(out);
 
     json_open_object(&writer, NULL);
-    xds_session_dump(fake->session, &writer);
+    xds_session_dump(fake->session, &writer, NULL, NULL);
     json_close_object(&writer);
     return str_of(buf_cstr(out));
 }

@@ -63,7 +63,15 @@ static void on_wake(unused_arg void *ctx, bool answer)
     updates += !answer;
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake};
+static void on_describe(unused_arg void *ctx, const struct native_target *target,
+                        struct json_writer *writer)
+{
+    if (str_eq(target->name, STR("b")))
+        json_put_str(writer, "view", STR("zone"));
+}
+
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake,
+                                        on_describe};
 
 static void open_session(void)
 {
@@ -277,10 +285,97 @@ Test(native_session, the_dump_tells_targets_and_versions)
     cr_assert_eq(watch("a b", "shop"), CODE_OK);
     next();
     json_open_object(&writer, NULL);
-    native_session_dump(session, &writer);
+    native_session_dump(session, &writer, NULL, NULL);
     json_close_object(&writer);
     cr_assert_str_eq(
         buf_cstr(&out),
         "{\"namespace\":\"shop\",\"requests\":1,\"responses\":1,\"problems\":0,\"targets\":["
-        "{\"name\":\"a\",\"version\":\"0000000000000001\"},{\"name\":\"b\"}]}");
+        "{\"name\":\"a\",\"version\":\"0000000000000001\"},{\"name\":\"b\",\"view\":\"zone\"}]}");
+}
+
+static bool is_named(void *ctx, const struct native_target *target)
+{
+    return str_eq(target->name, str_of(ctx));
+}
+
+Test(native_session, the_dump_of_some_targets_leaves_out_the_others)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);
+    struct json_writer writer = json_writer(&out);
+
+    cr_assert_eq(watch("a b", "shop"), CODE_OK);
+    cr_assert(native_session_has(session, is_named, "b"));
+    cr_assert_not(native_session_has(session, is_named, "c"));
+    json_open_object(&writer, NULL);
+    native_session_dump(session, &writer, is_named, "b");
+    json_close_object(&writer);
+    cr_assert_not_null(strstr(buf_cstr(&out), "\"targets\":[{\"name\":\"b\",\"view\":\"zone\"}]}"));
+}
+
+/* ---- the place ---- */
+
+static enum code watch_from(const char *target, const char *zone, const char *node)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);
+    size_t place;
+
+    wire_put_bytes(&out, WATCH_REQUEST_TARGETS, str_of(target));
+    place = wire_open(&out, WATCH_REQUEST_PLACE);
+    if (zone)
+        wire_put_bytes(&out, PLACE_ZONE, str_of(zone));
+    if (node)
+        wire_put_bytes(&out, PLACE_NODE, str_of(node));
+    wire_close(&out, place);
+    return native_session_request(session, buf_str(&out), &err);
+}
+
+Test(native_session, a_place_stays_in_force_until_another_is_given)
+{
+    const struct native_place *place = native_session_place(session);
+
+    cr_assert_eq(watch("a", NULL), CODE_OK);
+    cr_assert_not(place->given, "the client did not say");
+    cr_assert_eq(watch_from("a", "zone-a", "node-1"), CODE_OK);
+    cr_assert(str_eq(place->zone, STR("zone-a")) && str_eq(place->node, STR("node-1")));
+    cr_assert_eq(watch("a b", NULL), CODE_OK);
+    cr_assert(place->given && str_eq(place->zone, STR("zone-a")), "it is remembered");
+    cr_assert_eq(watch_from("a", NULL, "node-2"), CODE_OK);
+    cr_assert(place->zone.len == 0 && str_eq(place->node, STR("node-2")), "as given, not merged");
+}
+
+Test(native_session, another_place_makes_all_targets_new_and_the_same_does_not)
+{
+    cr_assert_eq(watch_from("a", "zone-a", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_eq(watch_from("a", "zone-a", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "");
+    cr_assert_eq(subscribed, 1);
+    cr_assert_eq(watch_from("a", "zone-b", NULL), CODE_OK);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_eq(subscribed, 2);
+    cr_assert_eq(watch_from("a", NULL, NULL), CODE_OK);
+    cr_assert(native_session_place(session)->given, "given, and unknown");
+    cr_assert_str_eq(next(), "a");
+}
+
+Test(native_session, an_empty_place_is_a_place_too)
+{
+    cr_assert_eq(watch_from("a", NULL, NULL), CODE_OK);
+    cr_assert(native_session_place(session)->given);
+    cr_assert_eq(watch_from("a", NULL, NULL), CODE_OK);
+    cr_assert_eq(subscribed, 1);
+}
+
+Test(native_session, refuses_a_malformed_place)
+{
+    char text[NATIVE_TARGET_MAX + 2] = {0};
+
+    memset(text, 'z', sizeof(text) - 1);
+    cr_assert_eq(watch_from("a", text, NULL), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(err.msg, "place.zone is longer than 1024 bytes");
+    cr_assert_eq(watch_from("a", NULL, "\xFF"), CODE_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.msg, "place.node is not UTF-8");
+    cr_assert_eq(native_session_request(session, STR("\x1A\x02\x0A\x05"), &err), CODE_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.msg, "malformed place");
+    cr_assert_eq(subscribed, 0);
 }

@@ -454,3 +454,24 @@ Test(xds_update, the_dump_tells_what_was_asked_sent_and_acknowledged)
     cr_assert_not_null(strstr(text.ptr, "\"message\":\"bad \\u001b text\""), "%s", text.ptr);
     cr_assert_not_null(strstr(text.ptr, "\"nacks\":1"), "%s", text.ptr);
 }
+
+static bool is_named(void *ctx, const struct xds_subscription *subscription)
+{
+    return str_eq(subscription->name, str_of(ctx));
+}
+
+Test(xds_update, the_dump_of_some_names_leaves_out_the_others_and_their_types)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(64 * 1024);
+    struct json_writer writer = json_writer(&out);
+
+    fake_ack(&f, XDS_ENDPOINT, "a b d");
+    cr_assert(xds_session_has(f.session, is_named, "d"));
+    cr_assert_not(xds_session_has(f.session, is_named, "nobody"));
+    json_open_object(&writer, NULL);
+    xds_session_dump(f.session, &writer, is_named, "d");
+    json_close_object(&writer);
+    cr_assert_not_null(strstr(buf_cstr(&out), "\"names\":[{\"name\":\"d\",\"state\":\"unanswered\"}]"),
+                       "%s", buf_cstr(&out));
+    cr_assert_null(strstr(buf_cstr(&out), "\"type\":\"Cluster\""));
+}

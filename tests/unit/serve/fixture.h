@@ -5,10 +5,43 @@
 #define TESTS_SERVE_FIXTURE_H
 
 #include "model/catalog.h"
+#include "serve/topic.h"
 
-/* `base` (consumed; NULL: empty) with the Service shop/greeter at port 8001 "grpc" and one ready endpoint per address; no address: an empty list. */
+/* NULL or "": it has none. */
+struct fixture_endpoint {
+    const char *address, *zone, *node, *for_zone, *for_node, *hostname;
+    bool unready;
+};
+
+struct fixture_service {
+    const char *name;
+    const struct fixture_endpoint *endpoints;
+    size_t len;
+    const char *external; /* a Service of type ExternalName */
+    bool local;           /* internalTrafficPolicy: Local */
+    bool no_ports;
+};
+
+/* `base` (consumed; NULL: empty) with that Service in namespace shop, at port 8001 "grpc", received at 7. */
+const struct catalog *catalog_with(const struct catalog *base, const struct fixture_service *service) must_check;
+/* The Service shop/greeter with one ready endpoint per address; no address: an empty list. */
 const struct catalog *catalog_with_greeter(const struct catalog *base, const char *const *addresses, size_t len) must_check;
 /* `base` (consumed) without shop/greeter. */
 const struct catalog *catalog_without_greeter(const struct catalog *base) must_check;
+
+/* A subscriber that counts what it is told. */
+struct listener_fixture {
+    struct subscriber subscriber;
+    int changes;
+};
+
+void listener_on_changed(struct subscriber *subscriber);
+/* Subscribes as a client in namespace shop at that place. */
+void listener_join(struct topic_table *table, enum topic_kind kind, const char *name, struct place place,
+                   struct listener_fixture *listener);
+/* With all the work that it makes. */
+void publish(struct topic_table *table, const struct catalog *catalog);
+/* Whether the subscriber's content has that text in it. */
+bool listener_has(const struct listener_fixture *listener, const char *text);
 
 #endif

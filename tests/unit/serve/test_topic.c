@@ -14,16 +14,6 @@ static const struct topic_client *client_in(const char *namespace_name)
 static const char *const one[] = {"10.0.0.1"};
 static const char *const two[] = {"10.0.0.1", "10.0.0.2"};
 
-struct listener_fixture {
-    struct subscriber subscriber;
-    int changes;
-};
-
-static void on_changed(struct subscriber *subscriber)
-{
-    container_of(subscriber, struct listener_fixture, subscriber)->changes++;
-}
-
 static struct topic_table *make_table(enum unknown_names unknown)
 {
     struct topic_table_options options = {"cluster.local", unknown, NULL};
@@ -31,19 +21,9 @@ static struct topic_table *make_table(enum unknown_names unknown)
     return topic_table_new(&options);
 }
 
-static void publish(struct topic_table *table, const struct catalog *catalog)
-{
-    topic_table_publish(table, catalog, 1);
-    while (topic_table_work(table, UINT64_MAX))
-        ;
-}
-
 static void join(struct topic_table *table, enum topic_kind kind, const char *name, struct listener_fixture *listener)
 {
-    struct err err = {0};
-
-    *listener = (struct listener_fixture){.subscriber.changed = on_changed};
-    cr_assert(topic_subscribe(table, kind, str_of(name), client_in("shop"), &listener->subscriber, &err), "%s", err.msg);
+    listener_join(table, kind, name, (struct place){0}, listener);
 }
 
 Test(topic, is_shared_by_subscribers_of_one_name)
@@ -130,7 +110,7 @@ Test(topic, of_an_unknown_service_is_absent_where_asked_but_never_withdrawn)
 Test(topic, names_without_a_namespace_mean_the_clients_own)
 {
     struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
-    struct listener_fixture ours = {.subscriber.changed = on_changed}, theirs = ours;
+    struct listener_fixture ours = {.subscriber.changed = listener_on_changed}, theirs = ours;
     const struct catalog *catalog = catalog_with_greeter(NULL, one, 1);
 
     publish(table, catalog);
@@ -147,7 +127,7 @@ Test(topic, names_without_a_namespace_mean_the_clients_own)
 Test(topic, refuses_a_malformed_name_and_joins_nothing)
 {
     struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
-    struct listener_fixture listener = {.subscriber.changed = on_changed};
+    struct listener_fixture listener = {.subscriber.changed = listener_on_changed};
     struct err err = {0};
 
     cr_assert_not(topic_subscribe(table, TOPIC_LISTENER, STR("no good:name:x"), client_in("shop"), &listener.subscriber, &err));
@@ -179,7 +159,7 @@ Test(topic, a_listener_moves_to_the_numbered_cluster_once_its_port_resolves)
 Test(topic, full_names_are_shared_by_clients_of_every_namespace)
 {
     struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
-    struct listener_fixture ours = {.subscriber.changed = on_changed}, theirs = ours;
+    struct listener_fixture ours = {.subscriber.changed = listener_on_changed}, theirs = ours;
 
     cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), client_in("shop"), &ours.subscriber, NULL));
     cr_assert(topic_subscribe(table, TOPIC_LISTENER, STR("greeter.shop:8001"), client_in("web"), &theirs.subscriber, NULL));
@@ -205,8 +185,9 @@ Test(topic, the_set_of_clusters_changes_with_services_not_with_endpoints)
     topic_table_free(table);
 }
 
-static void count_cluster(void *ctx, struct str name)
+static void count_cluster(void *ctx, struct str name, struct blob *cluster)
 {
+    cr_assert_not_null(memmem(cluster->bytes, cluster->len, name.ptr, name.len));
     cr_assert(str_eq(name, STR("shop/greeter:8001")));
     ++*(int *)ctx;
 }

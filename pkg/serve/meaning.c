@@ -1,0 +1,159 @@
+#include "serve/meaning.h"
+
+#include "base/hash.h"
+#include "encode/native.h"
+#include "encode/xds.h"
+
+enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context,
+                        struct name *ret_name, struct err *err)
+{
+    if (kind == TOPIC_CLUSTER || kind == TOPIC_ASSIGNMENT)
+        return name_parse_cluster(text, ret_name, err);
+    return name_parse(text, context, ret_name, err);
+}
+
+static bool is_external(const struct service *service)
+{
+    return service && service->type == SERVICE_EXTERNAL_NAME;
+}
+
+/* ---- finding ---- */
+
+static void find_external(struct meaning *meaning)
+{
+    if (meaning->name.hostname.len > 0)
+        meaning->problem = "a Service of type ExternalName has no pods";
+    else if (!service_external_target(meaning->service, &meaning->name.port, &meaning->number,
+                                      &meaning->problem))
+        meaning->number = 0;
+}
+
+static void find_port(struct meaning *meaning)
+{
+    meaning->port = service_find_port(meaning->service, &meaning->name.port, &meaning->problem);
+    if (meaning->port)
+        meaning->number = meaning->port->number;
+}
+
+void meaning_find(struct meaning *meaning, const struct catalog *catalog)
+{
+    meaning->service = catalog_find(catalog, meaning->name.namespace_name, meaning->name.service);
+    meaning->port = NULL;
+    meaning->number = 0;
+    meaning->problem = NULL;
+    if (!meaning->service)
+        meaning->problem = "no such Service";
+    else if (is_external(meaning->service))
+        find_external(meaning);
+    else
+        find_port(meaning);
+}
+
+/* One pod is meant from everywhere. */
+bool meaning_by_place(const struct meaning *meaning)
+{
+    return (meaning->kind == TOPIC_ASSIGNMENT || meaning->kind == TOPIC_NATIVE) && meaning->port &&
+           meaning->port->by_place && meaning->name.hostname.len == 0;
+}
+
+/* ---- encoding ---- */
+
+static bool has_hostname(const struct backend_list *list, struct str hostname)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (hostname.len == 0 || str_eq(list->items[i].backend->endpoint->hostname, hostname))
+            return true;
+    return false;
+}
+
+/* NULL: it is not. */
+static const char *why_empty(const struct meaning *meaning, const struct backend_list *list)
+{
+    const struct service_port *port = meaning->port;
+
+    if (has_hostname(list, meaning->name.hostname))
+        return NULL;
+    if (list->len > 0)
+        return "no listed pod has this hostname";
+    if (port->local && port->ready + port->draining > 0)
+        return "internalTrafficPolicy is Local, and no endpoint on the client's node is ready";
+    return port->total ? "no endpoint is ready" : "no EndpointSlice has endpoints at this port";
+}
+
+static struct blob *encode_list(const struct meaning *meaning, const struct backend_list *list,
+                                uint64_t *ret_version)
+{
+    uint16_t asked = meaning->name.port.number;
+    struct blob *blob;
+
+    if (meaning->kind == TOPIC_NATIVE)
+        return encode_native_list(list, asked, meaning->name.hostname, ret_version);
+    blob = encode_assignment(meaning->text, list, asked, meaning->name.hostname);
+    *ret_version = hash_content(blob->bytes, blob->len) | 1; /* 0 means "none" */
+    return blob;
+}
+
+static struct blob *encode_view(const struct meaning *meaning, const struct view *view,
+                                uint64_t *ret_version, const char **ret_problem)
+{
+    struct arena arena = {0};
+    struct backend_list list;
+    struct blob *blob;
+
+    view_list(meaning->port, view, &arena, &list);
+    *ret_problem = why_empty(meaning, &list);
+    blob = encode_list(meaning, &list, ret_version);
+    arena_done(&arena);
+    return blob;
+}
+
+static struct blob *encode_backends(const struct meaning *meaning, const struct view *view,
+                                    uint64_t *ret_version, const char **ret_problem)
+{
+    if (meaning->port)
+        return encode_view(meaning, view, ret_version, ret_problem);
+    if (meaning->kind == TOPIC_NATIVE && is_external(meaning->service) && meaning->number)
+        return encode_native_host(meaning->service->external_name, meaning->number, ret_version);
+    return encode_list(meaning, NULL, ret_version);
+}
+
+struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number)
+{
+    if (is_external(service) && number)
+        return encode_cluster_dns(name, service->external_name, number);
+    return encode_cluster(name);
+}
+
+static struct blob *encode_named(const struct meaning *meaning)
+{
+    char cluster[NAME_TEXT_MAX + 8];
+
+    if (meaning->kind == TOPIC_CLUSTER)
+        return meaning_encode_cluster(meaning->service, meaning->text, meaning->number);
+    name_format_cluster(&meaning->name, meaning->number, cluster);
+    return encode_listener(meaning->text, str_of(cluster));
+}
+
+/* A problem is content too: a client that sees "no such Service" must see it change to another problem. */
+static uint64_t problem_version(uint64_t version, const char *problem)
+{
+    return problem ? hash_mix(version, hash_content(problem, strlen(problem))) | 1 : version;
+}
+
+struct blob *meaning_encode(const struct meaning *meaning, const struct view *view,
+                            uint64_t *ret_version, const char **ret_problem)
+{
+    const char *problem = meaning->problem;
+    struct blob *blob;
+
+    if (meaning->kind == TOPIC_LISTENER || meaning->kind == TOPIC_CLUSTER) {
+        blob = encode_named(meaning);
+        *ret_version = hash_content(blob->bytes, blob->len) | 1;
+    } else {
+        blob = encode_backends(meaning, view, ret_version, &problem);
+    }
+    if (meaning->kind == TOPIC_NATIVE)
+        *ret_version = problem_version(*ret_version, problem);
+    *ret_problem = problem;
+    return blob;
+}

@@ -1,0 +1,94 @@
+/* Places of subscribers, each once: a topic looks up what a place gets once, however many clients are there. */
+#include "serve/topic_internal.h"
+
+#define PLACE_KEY_MAX (2 * PLACE_TEXT_MAX + 1)
+
+static struct str short_enough(struct str text)
+{
+    return text.len <= PLACE_TEXT_MAX ? text : STR("");
+}
+
+static unsigned place_key(struct place place, char out[PLACE_KEY_MAX])
+{
+    struct str texts[] = {place.zone, STR_INIT("\0"), place.node};
+    unsigned len = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (texts[i].len > 0)
+            memcpy(out + len, texts[i].ptr, texts[i].len);
+        len += (unsigned)texts[i].len;
+    }
+    return len;
+}
+
+static bool is_bare(const struct place *place)
+{
+    return place->zone.len == 0 && place->node.len > 0;
+}
+
+struct place topic_table_place(const struct topic_table *table, const struct place *place)
+{
+    struct place full = {short_enough(place->zone), short_enough(place->node)};
+
+    if (is_bare(&full))
+        full.zone = short_enough(catalog_node_zone(table->catalog, full.node));
+    return full;
+}
+
+/* True: it is another one than before. */
+static bool take_node_zone(struct topic_table *table, struct topic_place *place)
+{
+    struct str zone = short_enough(catalog_node_zone(table->catalog, place->place.node));
+
+    if (str_eq(zone, place->place.zone))
+        return false;
+    free(place->zone);
+    place->zone = str_dup(zone);
+    place->place.zone = str_make(place->zone, zone.len);
+    return true;
+}
+
+struct topic_place *topic_place_get(struct topic_table *table, const struct place *given)
+{
+    struct place wanted = {short_enough(given->zone), short_enough(given->node)};
+    char key[PLACE_KEY_MAX];
+    unsigned len = place_key(wanted, key);
+    struct topic_place *place;
+
+    HASH_FIND(hh, table->places, key, len, place);
+    if (place) {
+        place->subscribers++;
+        return place;
+    }
+    place = xcalloc(1, sizeof(*place) + len);
+    memcpy(place->key, key, len);
+    place->place.zone = str_make(place->key, wanted.zone.len);
+    place->place.node = str_make(place->key + wanted.zone.len + 1, wanted.node.len);
+    place->subscribers = 1;
+    list_init(&place->bare_link);
+    if (is_bare(&place->place)) {
+        list_append(&table->bare_places, &place->bare_link);
+        take_node_zone(table, place);
+    }
+    HASH_ADD_KEYPTR(hh, table->places, place->key, len, place);
+    return place;
+}
+
+void topic_place_put(struct topic_table *table, struct topic_place *place)
+{
+    if (!place || --place->subscribers > 0)
+        return;
+    list_remove(&place->bare_link);
+    HASH_DEL(table->places, place);
+    free(place->zone);
+    free(place);
+}
+
+bool topic_places_update(struct topic_table *table)
+{
+    bool changed = false;
+
+    list_for_each (node, &table->bare_places)
+        changed |= take_node_zone(table, container_of(node, struct topic_place, bare_link));
+    return changed;
+}

@@ -1,0 +1,314 @@
+/* Real streams: where a client is taken to be, what it gets for it, and what the dump says of it. */
+#include <criterion/criterion.h>
+
+#include "base/clock.h"
+#include "fixture.h"
+#include "grpc/client.h"
+#include "protocol/xds.h"
+#include "serve/serve.h"
+#include "wire/fields.h"
+#include "wire/writer.h"
+
+#define WAIT_US (10 * 1000 * 1000)
+#define ADS "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+#define WATCH "/lookaside.v1.BackendDiscovery/Watch"
+#define LIST "shop/greeter:8001"
+
+struct client {
+    struct grpc_client *grpc;
+    struct grpc_call *call;
+    struct buf newest; /* message */
+};
+
+static struct loop *loop;
+static struct serve *serve;
+static struct place peer_place; /* of every address */
+static char *dumped;
+
+static bool on_place_of_peer(void *ctx, const struct address *peer, struct place *ret_place)
+{
+    cr_assert_eq(ctx, &peer_place);
+    cr_assert_eq(peer->storage.ss_family, AF_INET);
+    *ret_place = peer_place;
+    return peer_place.zone.len + peer_place.node.len > 0;
+}
+
+/* Two Services; the endpoints of the one are hinted for zones a and b. */
+static void set_up(void)
+{
+    static const struct fixture_endpoint endpoints[] = {
+        {.address = "10.0.0.1", .zone = "a", .node = "n1", .for_zone = "a"},
+        {.address = "10.0.0.2", .zone = "b", .node = "n2", .for_zone = "b"},
+    };
+    struct serve_options options = {.threads = 2,
+                                    .cluster_domain = "cluster.local",
+                                    .default_namespace = "shop",
+                                    .place_of_peer = on_place_of_peer,
+                                    .place_ctx = &peer_place};
+    const struct catalog *catalog = catalog_with(
+        NULL, &(struct fixture_service){.name = "greeter", .endpoints = endpoints, .len = 2});
+    struct address any;
+    struct err err = {0};
+
+    cr_assert_eq(loop_new(&loop, &err), CODE_OK);
+    options.loop = loop;
+    cr_assert_eq(serve_new(&options, &serve, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
+    cr_assert_eq(serve_listen(serve, &any, &err), CODE_OK, "%s", err.msg);
+    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){.name = "other", .endpoints = endpoints, .len = 2}));
+}
+
+static void tear_down(void)
+{
+    loop_close_posts(loop);
+    serve_free(serve);
+    loop_free(loop);
+    free(dumped);
+}
+
+TestSuite(streams, .init = set_up, .fini = tear_down, .timeout = 30);
+
+static void turn_until(bool (*done)(const void *ctx), const void *ctx)
+{
+    uint64_t end_us = clock_monotonic_us() + WAIT_US;
+
+    while (!done(ctx)) {
+        cr_assert_lt(clock_monotonic_us(), end_us, "it does not come");
+        loop_turn(loop, 10);
+    }
+}
+
+/* ---- a client ---- */
+
+static void on_message(void *ctx, struct str message)
+{
+    struct client *client = ctx;
+
+    buf_reset(&client->newest);
+    cr_assert_eq(buf_add_str(&client->newest, message), CODE_OK);
+}
+
+static void on_end(void *ctx unused_arg, enum code code, const char *message)
+{
+    cr_assert_fail("a stream ended: %s %s", code_name(code), message);
+}
+
+static void client_open(struct client *client, const char *path)
+{
+    static const struct grpc_call_handler handler = {on_message, on_end};
+    struct err err = {0};
+
+    buf_init(&client->newest, 64 * 1024);
+    cr_assert_eq(grpc_client_new(loop, serve_address(serve, 0), "test", 5000, &client->grpc, &err), CODE_OK);
+    client->call = grpc_call_start(client->grpc, path, 0, &handler, client);
+}
+
+static void client_close(struct client *client)
+{
+    grpc_client_free(client->grpc);
+    buf_done(&client->newest);
+}
+
+static bool has_answer(const void *ctx)
+{
+    return ((const struct client *)ctx)->newest.len > 0;
+}
+
+/* Sends the request (consumed) and waits for the next message. */
+static void ask(struct client *client, struct buf *request)
+{
+    cr_assert_not(buf_failed(request));
+    buf_reset(&client->newest);
+    grpc_call_send(client->call, request->ptr, request->len, false);
+    buf_done(request);
+    turn_until(has_answer, client);
+}
+
+static void expect(const struct client *client, bool first, bool second)
+{
+    struct str text = buf_str(&client->newest);
+
+    cr_assert_eq(memmem(text.ptr, text.len, "10.0.0.1", 8) != NULL, first);
+    cr_assert_eq(memmem(text.ptr, text.len, "10.0.0.2", 8) != NULL, second);
+}
+
+/* An xDS client that says so much of where it is, and asks for one list. */
+static void xds_ask(struct client *client, const char *zone, const char *node, const char *list)
+{
+    struct buf request = BUFFER_INIT(4096);
+    size_t mark = wire_open(&request, DISCOVERY_REQUEST_NODE);
+    size_t at = wire_open(&request, NODE_LOCALITY);
+
+    wire_put_bytes(&request, LOCALITY_ZONE, str_of(zone));
+    wire_close(&request, at);
+    if (*node) {
+        size_t metadata = wire_open(&request, NODE_METADATA);
+        size_t entry = wire_open(&request, STRUCT_FIELDS);
+        size_t value;
+
+        wire_put_bytes(&request, 1, STR("node"));
+        value = wire_open(&request, 2);
+        wire_put_bytes(&request, VALUE_STRING_VALUE, str_of(node));
+        wire_close(&request, value);
+        wire_close(&request, entry);
+        wire_close(&request, metadata);
+    }
+    wire_put_bytes(&request, NODE_USER_AGENT_NAME, STR("gRPC Test"));
+    wire_close(&request, mark);
+    wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(list));
+    wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_ENDPOINT)));
+    client_open(client, ADS);
+    ask(client, &request);
+}
+
+/* `zone` NULL: says nothing of its place. */
+static void native_ask(struct client *client, const char *zone, const char *target)
+{
+    struct buf request = BUFFER_INIT(4096);
+
+    wire_put_bytes(&request, WATCH_REQUEST_TARGETS, str_of(target));
+    if (zone) {
+        size_t place = wire_open(&request, WATCH_REQUEST_PLACE);
+
+        wire_put_bytes(&request, PLACE_ZONE, str_of(zone));
+        wire_close(&request, place);
+    }
+    ask(client, &request);
+}
+
+/* ---- the place ---- */
+
+Test(streams, an_xds_client_is_where_its_locality_says)
+{
+    struct client client;
+
+    peer_place = (struct place){STR("b"), STR("n2")};
+    xds_ask(&client, "a", "", LIST);
+    expect(&client, true, false);
+    client_close(&client);
+}
+
+Test(streams, a_client_that_says_nothing_is_where_its_address_is)
+{
+    struct client xds, native;
+
+    peer_place = (struct place){STR("b"), STR("n2")};
+    xds_ask(&xds, "", "", LIST);
+    expect(&xds, false, true);
+    client_open(&native, WATCH);
+    native_ask(&native, NULL, "greeter:8001");
+    expect(&native, false, true);
+    client_close(&xds);
+    client_close(&native);
+}
+
+Test(streams, the_zone_of_an_address_is_that_of_no_other_node)
+{
+    struct client client;
+
+    peer_place = (struct place){STR("b"), STR("n2")};
+    xds_ask(&client, "", "n1", LIST);
+    expect(&client, true, true);
+    client_close(&client);
+}
+
+Test(streams, later_requests_of_an_xds_stream_need_not_say_the_node_again)
+{
+    struct buf request = BUFFER_INIT(4096);
+    struct client client;
+
+    xds_ask(&client, "a", "", "shop/other:8001");
+    wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, STR(LIST));
+    wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, STR("shop/other:8001"));
+    wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_ENDPOINT)));
+    ask(&client, &request);
+    expect(&client, true, false);
+    client_close(&client);
+}
+
+Test(streams, a_native_place_counts_as_given_and_may_change)
+{
+    struct client client;
+
+    peer_place = (struct place){STR("b"), STR("n2")};
+    client_open(&client, WATCH);
+    native_ask(&client, "a", "greeter:8001");
+    expect(&client, true, false);
+    native_ask(&client, "b", "greeter:8001");
+    expect(&client, false, true);
+    native_ask(&client, "", "greeter:8001");
+    expect(&client, true, true);
+    client_close(&client);
+}
+
+/* ---- dumps ---- */
+
+static void on_dump(void *ctx unused_arg, struct buf *json)
+{
+    free(dumped);
+    dumped = xstrdup(buf_cstr(json));
+}
+
+static bool is_dumped(const void *ctx unused_arg)
+{
+    return dumped != NULL;
+}
+
+static const char *dump(const char *service)
+{
+    const struct stream_filter filter = {STR("shop"), str_of(service)};
+
+    free(dumped);
+    dumped = NULL;
+    serve_dump_streams(serve, &filter, on_dump, NULL);
+    turn_until(is_dumped, NULL);
+    return dumped;
+}
+
+static size_t count(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, what)); text++)
+        n++;
+    return n;
+}
+
+Test(streams, a_dump_of_a_service_has_its_listeners_and_what_each_got)
+{
+    struct client xds, native, other;
+
+    peer_place = (struct place){STR("b"), STR("n2")};
+    xds_ask(&xds, "a", "", LIST);
+    client_open(&native, WATCH);
+    native_ask(&native, "", "greeter:8001");
+    xds_ask(&other, "a", "", "shop/other:8001");
+    dump("greeter");
+    cr_assert_eq(count(dumped, "\"protocol\""), 2, "%s", dumped);
+    cr_assert_not_null(strstr(dumped, "\"place\":{\"zone\":\"a\",\"node\":\"n2\"}"), "%s", dumped);
+    cr_assert_not_null(strstr(dumped, "\"place\":{\"zone\":\"\",\"node\":\"\"}"), "%s", dumped);
+    cr_assert_eq(count(dumped, "\"view\":\"zone\""), 1, "%s", dumped);
+    cr_assert_eq(count(dumped, "\"view\":\"all\""), 1, "%s", dumped);
+    cr_assert_null(strstr(dumped, "shop/other"));
+    cr_assert_eq(count(dump("other"), "\"protocol\""), 1);
+    cr_assert_str_eq(dump("nobody"), "{\"streams\":[]}\n");
+    cr_assert_eq(count(dump(""), "\"protocol\""), 3);
+    client_close(&xds);
+    client_close(&native);
+    client_close(&other);
+}
+
+Test(streams, a_dump_of_a_service_leaves_out_other_names_of_the_same_stream)
+{
+    struct buf request = BUFFER_INIT(4096);
+    struct client client;
+
+    client_open(&client, WATCH);
+    wire_put_bytes(&request, WATCH_REQUEST_TARGETS, STR("greeter:8001"));
+    wire_put_bytes(&request, WATCH_REQUEST_TARGETS, STR("other:8001"));
+    ask(&client, &request);
+    dump("greeter");
+    cr_assert_eq(count(dumped, "\"name\""), 1, "%s", dumped);
+    cr_assert_eq(count(dumped, "greeter:8001"), 1, "%s", dumped);
+    client_close(&client);
+}

@@ -1,0 +1,142 @@
+/* Any order of publications, subscriptions and places leaves every subscriber with the list that the rules give it, and told of it. */
+#include <criterion/criterion.h>
+
+#include "encode/xds.h"
+#include "fixture.h"
+#include "model/view.h"
+
+#define STEPS 20000
+#define WATCHERS 24
+#define LIST "shop/greeter:8001"
+
+static const char *const zones[] = {"", "a", "b", "c"};
+static const char *const nodes[] = {"", "n1", "n2", "n3"};
+
+/* A client: what it saw last is what it was told last. */
+struct watcher {
+    struct listener_fixture listener;
+    struct place place;
+    bool subscribed;
+    int changes;      /* when it looked last */
+    uint64_t version; /* as of then */
+};
+
+static struct watcher watchers[WATCHERS];
+static struct topic_table *table;
+static struct topic_table_stats stats;
+static const struct catalog *catalog;
+static uint64_t state;
+
+static size_t choose(size_t len)
+{
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    return (size_t)(state >> 33) % len;
+}
+
+static void change_service(void)
+{
+    static char addresses[6][32];
+    struct fixture_endpoint endpoints[6] = {0};
+    struct fixture_service service = {.name = "greeter", .endpoints = endpoints, .len = choose(7)};
+    bool zone_hints = choose(2), node_hints = choose(3) == 0;
+
+    for (size_t i = 0; i < service.len; i++) {
+        snprintf(addresses[i], sizeof(addresses[i]), "10.0.0.%zu", 1 + i);
+        endpoints[i] = (struct fixture_endpoint){
+            .address = addresses[i],
+            .zone = zones[choose(4)],
+            .node = nodes[choose(4)],
+            .for_zone = zone_hints ? zones[choose(20) ? 1 + choose(3) : 0] : "",
+            .for_node = node_hints ? nodes[choose(20) ? 1 + choose(3) : 0] : "",
+            .unready = choose(8) == 0,
+        };
+    }
+    service.local = choose(4) == 0;
+    service.external = choose(10) == 0 ? "db.example.com" : NULL;
+    catalog = choose(10) == 0 ? catalog_without_greeter(catalog) : catalog_with(catalog, &service);
+    topic_table_publish(table, catalog, 1);
+}
+
+static void change_watcher(struct watcher *watcher)
+{
+    if (watcher->subscribed) {
+        topic_unsubscribe(&watcher->listener.subscriber);
+        watcher->subscribed = false;
+        return;
+    }
+    watcher->place = (struct place){str_of(zones[choose(4)]), str_of(nodes[choose(4)])};
+    listener_join(table, TOPIC_ASSIGNMENT, LIST, watcher->place, &watcher->listener);
+    watcher->subscribed = true;
+    watcher->changes = 0;
+    watcher->version = watcher->listener.subscriber.content->version;
+}
+
+static void unsubscribe_all(void)
+{
+    for (size_t i = 0; i < WATCHERS; i++)
+        if (watchers[i].subscribed)
+            change_watcher(&watchers[i]);
+}
+
+/* The rules, without anything shared or remembered. */
+static struct blob *naive(const struct place *place)
+{
+    const struct service *service = catalog_find(catalog, STR("shop"), STR("greeter"));
+    struct backend_list list = {0};
+    struct arena arena = {0};
+    struct blob *blob;
+
+    if (service && service->type != SERVICE_EXTERNAL_NAME) {
+        struct view view = view_of(&service->ports[0], place);
+
+        view_list(&service->ports[0], &view, &arena, &list);
+    }
+    blob = encode_assignment(STR(LIST), &list, 8001, STR(""));
+    arena_done(&arena);
+    return blob;
+}
+
+static void check(struct watcher *watcher, size_t step)
+{
+    const struct topic_content *content = watcher->listener.subscriber.content;
+    struct blob *expected = naive(&watcher->place);
+
+    cr_assert(str_eq(blob_str(content->blob), blob_str(expected)), "step %zu", step);
+    cr_assert_eq(content->version != watcher->version, watcher->listener.changes > watcher->changes,
+                 "step %zu: told if and only if it is something else", step);
+    watcher->version = content->version;
+    watcher->changes = watcher->listener.changes;
+    blob_unref(expected);
+}
+
+static void settle(size_t step)
+{
+    while (topic_table_work(table, 0))
+        ;
+    for (size_t i = 0; i < WATCHERS; i++)
+        if (watchers[i].subscribed)
+            check(&watchers[i], step);
+}
+
+Test(topic_random, subscribers_have_what_the_rules_give_them)
+{
+    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats};
+
+    state = 20260820;
+    table = topic_table_new(&options);
+    catalog = catalog_new_empty();
+    for (size_t step = 0; step < STEPS; step++) {
+        if (choose(100) == 0)
+            unsubscribe_all();
+        else if (choose(4) == 0)
+            change_service();
+        else
+            change_watcher(&watchers[choose(WATCHERS)]);
+        if (choose(2))
+            settle(step);
+    }
+    unsubscribe_all();
+    cr_assert_eq(counter_get(&stats.views), 0);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}

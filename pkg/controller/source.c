@@ -10,11 +10,15 @@ static void add_labels(struct buf *labels, const char *resource, const char *nam
 }
 
 void source_write_u64(struct buf *out, const char *name, const char *resource,
-                      const char *namespace_name, uint64_t value)
+                      const char *namespace_name, struct source_label label, uint64_t value)
 {
     struct buf labels = BUFFER_INIT(LABELS_MAX);
 
     add_labels(&labels, resource, namespace_name);
+    if (label.key) {
+        buf_add_char(&labels, ',');
+        metric_label(&labels, label.key, str_of(label.value));
+    }
     metric_write_u64(out, name, buf_cstr(&labels), value);
     buf_done(&labels);
 }

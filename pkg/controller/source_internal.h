@@ -19,9 +19,15 @@ struct source {
     const struct source_ops *ops;
 };
 
-/* One sample: <name>{resource="...",namespace="..."}. */
+/* A further label of a family; {0}: none. */
+struct source_label {
+    const char *key;
+    const char *value;
+};
+
+/* One sample: <name>{resource="...",namespace="...",<label>}. */
 void source_write_u64(struct buf *out, const char *name, const char *resource,
-                      const char *namespace_name, uint64_t value);
+                      const char *namespace_name, struct source_label label, uint64_t value);
 /* The whole family for a source with one collection is head and sample; with several, one head. */
 void source_write_staleness_head(struct buf *out);
 void source_write_staleness(struct buf *out, const char *resource, const char *namespace_name,

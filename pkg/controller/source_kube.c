@@ -4,7 +4,6 @@
 #include "kube/reflector.h"
 #include "model/name.h"
 
-
 /* One resource of one namespace, or of all. */
 struct collection {
     struct source_kube *source;
@@ -26,14 +25,19 @@ struct source_kube {
     size_t synced;
 };
 
-static const struct {
+/* What is asked of the API server: of every namespace, but nodes, which live in none. */
+static const struct resource {
     enum object_kind kind;
-    const char *resource;
+    const char *name;
     const char *api;
-} resources[] = {
-    {OBJECT_SERVICE, "services", "/api/v1"},
-    {OBJECT_SLICE, "endpointslices", "/apis/discovery.k8s.io/v1"},
-};
+    bool optional; /* may be absent, or not for us */
+} services = {OBJECT_SERVICE, "services", "/api/v1", false},
+  slices = {OBJECT_SLICE, "endpointslices", "/apis/discovery.k8s.io/v1", false},
+  endpoints = {OBJECT_ENDPOINTS, "endpoints", "/api/v1", false},
+  nodes = {OBJECT_NODE, "nodes", "/api/v1", true};
+
+/* Of one namespace. */
+#define RESOURCES_MAX 2
 
 static struct source_kube *kube_of(const struct source *source)
 {
@@ -96,49 +100,90 @@ static uint64_t kube_staleness_us(const struct source *source)
     return oldest;
 }
 
-static void kube_write_metrics(const struct source *source, struct buf *out)
+static const struct counter *counter_at(const struct collection *collection, size_t offset)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-        const char *help;
-    } families[] = {
-        {"lookaside_source_lists_total", offsetof(struct reflector_stats, lists),
-         "Complete lists read."},
-        {"lookaside_source_relists_total", offsetof(struct reflector_stats, relists_gone),
-         "Lists because the resource version was too old (410)."},
-        {"lookaside_source_watches_total", offsetof(struct reflector_stats, watches),
-         "Watches opened."},
-        {"lookaside_source_events_total", offsetof(struct reflector_stats, events),
-         "Objects added, modified or deleted, as told by watches."},
-        {"lookaside_source_bookmarks_total", offsetof(struct reflector_stats, bookmarks),
-         "Bookmarks of watches."},
-        {"lookaside_source_errors_total", offsetof(struct reflector_stats, errors),
-         "Requests that failed, and errors inside watches."},
-        {"lookaside_source_bad_objects_total", offsetof(struct reflector_stats, bad_objects),
-         "Objects without a name."},
-        {"lookaside_source_malformed_total", offsetof(struct reflector_stats, malformed),
-         "Pages and watch lines that were not what the API serves."},
-    };
-    const struct source_kube *kube = kube_of(source);
+    const char *stats = (const void *)reflector_stats(collection->reflector);
 
-    for (size_t f = 0; f < ARRAY_LEN(families); f++) {
-        metric_write_head(out, families[f].name, "counter", families[f].help);
-        for (size_t i = 0; i < kube->len; i++) {
-            const struct collection *collection = &kube->collections[i];
-            const void *stats = reflector_stats(collection->reflector);
-            const struct counter *counter =
-                (const void *)((const char *)stats + families[f].offset);
+    return (const void *)(stats + offset);
+}
 
-            source_write_u64(out, families[f].name, collection->resource,
-                             collection->namespace_name, counter_get(counter));
-        }
+/* A family, or the samples of one value of its label. */
+static void write_samples(const struct source_kube *kube, struct buf *out, const char *name,
+                          struct source_label label, size_t offset)
+{
+    for (size_t i = 0; i < kube->len; i++) {
+        const struct collection *collection = &kube->collections[i];
+
+        source_write_u64(out, name, collection->resource, collection->namespace_name, label,
+                         counter_get(counter_at(collection, offset)));
     }
+}
+
+static void write_lists(const struct source_kube *kube, struct buf *out)
+{
+    static const char lists[] = "lookaside_source_lists_total";
+    static const char relists[] = "lookaside_source_relists_total";
+
+    metric_write_head(out, lists, "counter", "Complete lists read, by the way that they came.");
+    write_samples(kube, out, lists, (struct source_label){"kind", "paged"},
+                  offsetof(struct reflector_stats, lists_paged));
+    write_samples(kube, out, lists, (struct source_label){"kind", "streamed"},
+                  offsetof(struct reflector_stats, lists_streamed));
+    metric_write_head(out, relists, "counter",
+                      "Lists that became necessary although there was one, by cause.");
+    for (size_t i = 0; i < RELIST_CAUSES; i++)
+        write_samples(kube, out, relists, (struct source_label){"cause", relist_cause_name(i)},
+                      offsetof(struct reflector_stats, relists) + i * sizeof(struct counter));
+}
+
+static void write_staleness(const struct source_kube *kube, struct buf *out)
+{
     source_write_staleness_head(out);
     for (size_t i = 0; i < kube->len; i++)
         source_write_staleness(out, kube->collections[i].resource,
                                kube->collections[i].namespace_name,
                                collection_staleness_us(&kube->collections[i]));
+}
+
+static void kube_write_metrics(const struct source *source, struct buf *out)
+{
+    static const struct {
+        const char *name;
+        const char *type;
+        size_t offset;
+        const char *help;
+    } families[] = {
+        {"lookaside_source_streams_refused_total", "counter",
+         offsetof(struct reflector_stats, streams_refused),
+         "Streamed lists that were not to be had, so that pages were read."},
+        {"lookaside_source_watches_total", "counter", offsetof(struct reflector_stats, watches),
+         "Watches opened, streamed lists among them."},
+        {"lookaside_source_reconnects_total", "counter",
+         offsetof(struct reflector_stats, reconnects),
+         "Watches that were lost, or given up for a new connection."},
+        {"lookaside_source_events_total", "counter", offsetof(struct reflector_stats, events),
+         "Objects added, modified or deleted, as told by watches."},
+        {"lookaside_source_bookmarks_total", "counter", offsetof(struct reflector_stats, bookmarks),
+         "Bookmarks of watches."},
+        {"lookaside_source_probes_total", "counter", offsetof(struct reflector_stats, probes),
+         "Comparisons with the newest version of the server."},
+        {"lookaside_source_errors_total", "counter", offsetof(struct reflector_stats, errors),
+         "Requests that failed, and errors inside watches."},
+        {"lookaside_source_bad_objects_total", "counter",
+         offsetof(struct reflector_stats, bad_objects), "Objects without a name."},
+        {"lookaside_source_malformed_total", "counter", offsetof(struct reflector_stats, malformed),
+         "Pages and watch lines that were not what the API serves."},
+        {"lookaside_source_absent", "gauge", offsetof(struct reflector_stats, absent),
+         "1 while an optional resource is not there, or not for us."},
+    };
+    const struct source_kube *kube = kube_of(source);
+
+    write_lists(kube, out);
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        metric_write_head(out, families[i].name, families[i].type, families[i].help);
+        write_samples(kube, out, families[i].name, (struct source_label){0}, families[i].offset);
+    }
+    write_staleness(kube, out);
 }
 
 static void on_synced(void *ctx)
@@ -157,7 +202,8 @@ static void on_synced(void *ctx)
 }
 
 static enum code start_collection(struct source_kube *kube, struct kube_client *client,
-                                  size_t resource, const char *namespace_name, struct err *err)
+                                  const struct resource *resource, const char *namespace_name,
+                                  struct err *err)
 {
     struct collection *collection = &kube->collections[kube->len++];
     struct buf path = BUFFER_INIT(512);
@@ -165,39 +211,40 @@ static enum code start_collection(struct source_kube *kube, struct kube_client *
         .sink = controller_sink(),
         .on_synced = on_synced,
         .ctx = collection,
-        .label = resources[resource].resource,
+        .label = resource->name,
+        .optional = resource->optional,
     };
     size_t len;
 
-    buf_printf(&path, "%s%s%s/%s", resources[resource].api, *namespace_name ? "/namespaces/" : "",
-               namespace_name, resources[resource].resource);
+    buf_printf(&path, "%s%s%s/%s", resource->api, *namespace_name ? "/namespaces/" : "",
+               namespace_name, resource->name);
     *collection = (struct collection){
         .source = kube,
         .path = buf_take(&path, &len),
-        .resource = resources[resource].resource,
+        .resource = resource->name,
         .namespace_name = xstrdup(namespace_name),
-        .scope = controller_scope_new(kube->controller, resources[resource].kind,
-                                      resources[resource].resource),
+        .scope = controller_scope_new(kube->controller, resource->kind, resource->name),
     };
     options.path = collection->path;
     options.sink_ctx = collection->scope;
     return reflector_new(client, &options, &collection->reflector, err);
 }
 
-static enum code start_namespace(struct source_kube *kube, struct kube_client *client,
+static enum code start_namespace(struct source_kube *kube,
+                                 const struct source_kube_options *options,
                                  const char *namespace_name, struct err *err)
 {
+    enum code code;
+
     for (size_t i = 0; i < kube->len; i++) {
         if (strcmp(kube->collections[i].namespace_name, namespace_name) == 0)
             return CODE_OK; /* named twice */
     }
-    for (size_t i = 0; i < ARRAY_LEN(resources); i++) {
-        enum code code = start_collection(kube, client, i, namespace_name, err);
-
-        if (code != CODE_OK)
-            return code;
-    }
-    return CODE_OK;
+    code = start_collection(kube, options->client, &services, namespace_name, err);
+    if (code != CODE_OK)
+        return code;
+    return start_collection(kube, options->client, options->endpoints ? &endpoints : &slices,
+                            namespace_name, err);
 }
 
 static const struct source_ops kube_ops = {kube_free, kube_synced, kube_staleness_us,
@@ -217,6 +264,7 @@ enum code source_kube_new(struct loop *loop, struct controller *controller,
     const char *const *namespaces = some ? options->namespaces : all;
     struct source_kube *kube = xcalloc(1, sizeof(*kube));
     CLEANUP(source_freep) struct source *source = &kube->base;
+    enum code code = CODE_OK;
     size_t len = 0;
 
     kube->base.ops = &kube_ops;
@@ -227,13 +275,13 @@ enum code source_kube_new(struct loop *loop, struct controller *controller,
         if (some && !name_is_label(str_of(namespaces[len])))
             return fail(err, CODE_INVALID_ARGUMENT, "'%.64s' is no namespace", namespaces[len]);
     }
-    kube->collections = xcalloc(len * ARRAY_LEN(resources), sizeof(*kube->collections));
-    for (size_t i = 0; i < len; i++) {
-        enum code code = start_namespace(kube, options->client, namespaces[i], err);
-
-        if (code != CODE_OK)
-            return code;
-    }
+    kube->collections = xcalloc(len * RESOURCES_MAX + 1, sizeof(*kube->collections));
+    for (size_t i = 0; i < len && code == CODE_OK; i++)
+        code = start_namespace(kube, options, namespaces[i], err);
+    if (code == CODE_OK && options->nodes)
+        code = start_collection(kube, options->client, &nodes, "", err);
+    if (code != CODE_OK)
+        return code;
     *ret_source = TAKE(source);
     return CODE_OK;
 }

@@ -314,6 +314,15 @@ static void on_object(void *ctx, const struct json *json)
     take_object(ctx, json);
 }
 
+/* It went while it was being listed: the list does not name it any more. */
+static void unlist(struct controller_scope *scope, struct object *object)
+{
+    value_done(&object->next);
+    object->next = (struct value){NULL, NULL};
+    object->has_next = false;
+    object->seen = scope->list - 1;
+}
+
 static void on_remove(void *ctx, const struct json *json)
 {
     struct controller_scope *scope = ctx;
@@ -326,8 +335,12 @@ static void on_remove(void *ctx, const struct json *json)
         return;
     key = make_key(meta.namespace_name, meta.name, &len);
     HASH_FIND(hh, scope->objects, key, len, object);
-    if (object)
+    if (!object)
+        return;
+    if (!scope->listing)
         object_remove(scope, object, loop_now_us(scope->loop));
+    else
+        unlist(scope, object);
 }
 
 const struct kube_sink *controller_sink(void)

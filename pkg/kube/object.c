@@ -100,6 +100,13 @@ static enum code version_check(struct str version, struct err *err)
                 version.len ? "too long" : "missing");
 }
 
+static bool is_initial_end(const struct json *bookmark)
+{
+    const struct json *annotations = json_get(json_get(bookmark, "metadata"), "annotations");
+
+    return str_eq(json_text(json_get(annotations, "k8s.io/initial-events-end")), STR("true"));
+}
+
 static enum code event_read(const struct json *tree, struct watch_event *event, struct err *err)
 {
     struct str type;
@@ -119,6 +126,7 @@ static enum code event_read(const struct json *tree, struct watch_event *event, 
     if (!event->object)
         return fail(err, CODE_DATA_LOSS, "object: is missing");
     event->meta = object_meta_read(event->object);
+    event->initial_end = event->type == WATCH_BOOKMARK && is_initial_end(event->object);
     if (event->type != WATCH_ERROR)
         return version_check(event->meta.version, err);
     event->retry_after_ms = status_retry_after_ms(event->object);

@@ -45,6 +45,7 @@ struct watch_event {
     enum watch_event_type type;
     const struct json *object; /* a Status for WATCH_ERROR */
     struct object_meta meta;
+    bool initial_end; /* WATCH_BOOKMARK: a streamed list is complete */
     uint64_t error_code; /* WATCH_ERROR: like HTTP's */
     uint64_t retry_after_ms;
     struct str error_message;

@@ -3,11 +3,16 @@
  * resource version is gone (410, also inside a 200 stream).
  *
  * Threads: every call and callback on the loop of the client.
- * Owns:    its requests and timer. Borrows client and sink; both outlive it.
+ * Owns:    its requests and timers. Borrows client and sink; both outlive it.
+ * Lists:   streamed in the first events of a watch; where that is refused, breaks twice or has no end, by pages, at once, and without asking for a
+ *          stream in the next ten minutes (or until the server was away: another one may have taken its place).
  * Order:   a watch resumes where the last one ended, also after errors; but after a connection that was refused, one that fell silent, or
  *          5 s without a watch it lists, because a restored etcd may meanwhile have passed our version.
  *          An answered 429 is no time without a watch: the server lives and asks for patience.
  * Silence: servers send a bookmark a minute, so a watch that had one and then fell silent is given up and opened anew.
+ * Probe:   while it watches, a list of one object tells the server's newest version. Lower than ours: the server was restored, so list. Higher
+ *          means little, because all resources count together; but when no event and no bookmark has reached it 1.5 intervals later, the
+ *          watch may be stuck: it is given up for a list. If that finds nothing newer, the server's bookmarks are slow: patience doubles.
  * Never:   gives up. Errors become backoff with jitter (Retry-After honoured), a counter, and a warning; state is kept.
  */
 #ifndef KUBE_REFLECTOR_H
@@ -28,19 +33,40 @@ struct reflector_options {
     uint64_t page_size;  /* 0: 500; halved for good when a page is too large */
     uint64_t page_bytes; /* the largest page; 0: 64 MiB */
     uint64_t idle_ms;    /* a watch that had a bookmark is dead if silent for so long; 0: 150 s */
+    uint64_t stream_ms;  /* a streamed list may be silent for so long, and last six times that; 0: 10 s */
     uint64_t probe_ms;   /* how often the server's newest version is compared with ours; 0: 60 s */
-    bool optional; /* 403 and 404 are no failure: on_synced comes without it, another attempt every 30 s, what was known stays */
+    uint64_t absent_ms;  /* how often an absent optional resource is asked for again; 0: 30 s */
+    /* 403 and 404 are no failure: on_synced comes without a list, and what was known stays. Nor does it wait for long while the server fails
+     * otherwise. */
+    bool optional;
 };
 
+/* Why it listed although it had a list. */
+enum relist_cause {
+    RELIST_GONE,      /* 410 */
+    RELIST_LOST,      /* the connection was refused or silent, or there was no watch for too long */
+    RELIST_MALFORMED, /* a watch line that is no event */
+    RELIST_REWOUND,   /* the server's newest version is below ours */
+    RELIST_BEHIND,    /* the watch does not follow the server */
+    RELIST_DOUBT,     /* the sink asked for it */
+    RELIST_CAUSES,
+};
+/* "gone", ... */
+const char *relist_cause_name(enum relist_cause cause);
+
 struct reflector_stats {
-    struct counter lists;        /* complete lists */
-    struct counter relists_gone; /* lists because of 410 */
-    struct counter watches;      /* watches opened */
-    struct counter events;       /* ADDED, MODIFIED, DELETED */
+    struct counter lists_paged, lists_streamed; /* complete ones */
+    struct counter streams_refused;             /* streamed lists that the server would not give */
+    struct counter relists[RELIST_CAUSES];
+    struct counter watches;    /* watches opened, the streamed lists' too */
+    struct counter reconnects; /* watches that were lost, or given up */
+    struct counter events;     /* ADDED, MODIFIED, DELETED */
     struct counter bookmarks;
-    struct counter errors; /* requests that failed, and in-stream ERRORs */
+    struct counter probes;      /* versions compared */
+    struct counter errors;      /* requests that failed, and in-stream ERRORs */
     struct counter bad_objects; /* without metadata.name: skipped */
     struct counter malformed;   /* watch lines and pages that are not what the API serves: listed again */
+    struct counter absent;      /* gauge: 1 while an optional resource is not there, or not for us */
     struct counter last_contact_us; /* monotonic: last byte or answer that proved the view current */
 };
 

@@ -5,7 +5,8 @@
  * everything else is gone, at once; list_abort ends a list that failed half-way: nothing changes. list_end may doubt a list that
  * would remove too much (false): what it adds and changes is in force, what it lacks stays until a further list, asked for
  * KUBE_SINK_DOUBT_MS later, lacks it too. A watch goes on meanwhile, and what it says always counts.
- * Between lists, upsert and remove carry single changes. Objects are borrowed for the duration of the call.
+ * The collection changes while it is listed: of an object that a list names twice the last one counts, and a remove within a list takes its name out
+ * again. Between lists, upsert and remove carry single changes. Objects are borrowed for the duration of the call.
  *
  * Threads: all calls on the loop of the source.
  */
@@ -22,7 +23,7 @@ struct kube_sink {
     bool (*list_end)(void *ctx); /* false: list again in KUBE_SINK_DOUBT_MS */
     void (*list_abort)(void *ctx);
     void (*upsert)(void *ctx, const struct json *object);
-    void (*remove)(void *ctx, const struct json *object);
+    void (*remove)(void *ctx, const struct json *object); /* also within a list */
 };
 
 #endif

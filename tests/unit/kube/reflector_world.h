@@ -12,7 +12,8 @@
 #include "fake_server.h"
 #include "kube/reflector.h"
 
-/* What the server answers next, in order; when the script is over, watches stay open and silent. */
+/* What the server answers next, in order; when the script is over, watches stay open and silent. Streamed lists are refused unless the script
+ * has them. */
 struct step {
     const char *want; /* must be part of the request's path */
     int status;       /* 0: a stream that stays open; -1: reset at once */
@@ -39,6 +40,7 @@ struct world {
     char seen[2048];        /* every call of the sink */
     size_t calls;
     size_t synced;
+    size_t doubts; /* so many lists are doubted */
 };
 
 extern struct world w;
@@ -67,6 +69,10 @@ uint64_t stat_of(const struct counter *counter);
 #define OBJECT(name, version)                                                                      \
     "{\"metadata\":{\"name\":\"" name "\",\"resourceVersion\":\"" version "\"}}"
 #define EVENT(type, name, version) "{\"type\":\"" type "\",\"object\":" OBJECT(name, version) "}\n"
+/* The end of a streamed list. */
+#define STREAM_END(version)                                                                        \
+    "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"" version                   \
+    "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}\n"
 #define BOOKMARK(version)                                                                          \
     "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"" version "\"}}}\n"
 

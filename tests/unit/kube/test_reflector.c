@@ -40,7 +40,7 @@ Test(reflector, follows_pages_and_escapes_their_token)
 
     PLAY(steps);
     cr_assert_str_eq(w.seen, "[ a b c ]");
-    cr_assert_eq(stat_of(&reflector_stats(w.refl)->lists), 1);
+    cr_assert_eq(stat_of(&reflector_stats(w.refl)->lists_paged), 1);
 }
 
 Test(reflector, is_not_synced_before_the_last_page)
@@ -120,7 +120,7 @@ Test(reflector, lists_again_at_once_when_its_version_is_gone)
     PLAY(steps);
     cr_assert_str_eq(w.seen, "[ a ] [ b ]");
     cr_assert_lt(gap_ms(2), 300);
-    cr_assert_eq(stat_of(&reflector_stats(w.refl)->relists_gone), 1);
+    cr_assert_eq(stat_of(&reflector_stats(w.refl)->relists[RELIST_GONE]), 1);
     cr_assert_null(strstr(w.paths[2], "resourceVersion"));
     cr_assert_not_null(strstr(w.paths[3], "&resourceVersion=20"));
 }

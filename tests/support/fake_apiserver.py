@@ -1,7 +1,7 @@
 """A fake Kubernetes API server that can misbehave.
 
-It holds Services and EndpointSlices and serves paged lists and watches with bookmarks over HTTP/1.1,
-plain or TLS, chunked and gzipped, as the real one does. Faults are scripted: a Fault takes the next
+It holds Services, EndpointSlices, Endpoints and Nodes and serves paged lists, watches with bookmarks and lists
+that are streamed in a watch over HTTP/1.1, plain or TLS, chunked and gzipped, as the real one does. Faults are scripted: a Fault takes the next
 requests that it fits; a Cut damages the next event of a watch. It remembers every list of backends
 that it ever held, so that a test can say whether what a client saw was true.
 
@@ -31,10 +31,13 @@ from .process import wait_until
 RESOURCES = {
     "services": ("/api/v1", "v1", "Service"),
     "endpointslices": ("/apis/discovery.k8s.io/v1", "discovery.k8s.io/v1", "EndpointSlice"),
+    "endpoints": ("/api/v1", "v1", "Endpoints"),
+    "nodes": ("/api/v1", "v1", "Node"),
 }
+REQUIRED = ("services", "endpointslices")              # what the controller reads by default
 _PLURALS = {kind: plural for plural, (_, _, kind) in RESOURCES.items()}
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-            410: "Gone", 429: "Too Many Requests", 500: "Internal Server Error",
+            410: "Gone", 422: "Unprocessable Entity", 429: "Too Many Requests", 500: "Internal Server Error",
             503: "Service Unavailable"}
 HEAD_MAX = 65536
 
@@ -44,7 +47,8 @@ class Request:
     moment: float
     resource: str
     namespace: str | None
-    verb: str                      # "list" (a first page), "page" (a later one), "watch"
+    verb: str                      # "stream" (a list in a watch), "list" (a first page), "page" (a later
+    #                                one), "watch", "probe" (a list of one object)
     target: str                    # as it was sent
     query: dict
     headers: dict                  # lower-case names
@@ -133,11 +137,13 @@ class _Connection:
 
 class FakeApiServer:
     def __init__(self, tls=None, client_ca=None, token=None, gzip=True, bookmark_seconds=None,
-                 namespaces_only=False):
+                 namespaces_only=False, streams=True):
         """tls: (certificate file, key file). client_ca: clients need a certificate of this CA. token:
-        clients must bear it. namespaces_only: lists over all namespaces are forbidden."""
+        clients must bear it. namespaces_only: lists over all namespaces are forbidden. streams:
+        lists may be streamed."""
         self.tls, self.client_ca, self.token, self.gzip = tls, client_ca, token, gzip
         self.bookmark_seconds, self.namespaces_only = bookmark_seconds, namespaces_only
+        self.streams = streams
         self.trickle = None                            # (bytes, seconds): how the bodies are written
         self.page_max = None                           # objects on a page, whatever limit is asked for
         self.frozen = False                            # watches get no events
@@ -249,7 +255,8 @@ class FakeApiServer:
     @staticmethod
     def _key(obj):
         meta = obj["metadata"]
-        return _PLURALS[obj["kind"]], (meta.get("namespace", "default"), meta["name"])
+        plural = _PLURALS[obj["kind"]]
+        return plural, ("" if plural == "nodes" else meta.get("namespace", "default"), meta["name"])
 
     def _changed(self, plural, kind, obj):
         self.events.append((self.version, plural, kind, obj))
@@ -383,14 +390,23 @@ class FakeApiServer:
             return [request for request in self.requests
                     if resource in (None, request.resource) and verb in (None, request.verb)]
 
+    def lists(self, resource=None):
+        """Requests for a whole view, of whatever kind."""
+        return [request for request in self.asked(resource) if request.verb in ("stream", "list")]
+
+    def wait_lists(self, count, resource=None, timeout=20):
+        wait_until(lambda: len(self.lists(resource)) >= count, timeout,
+                   f"{count} lists of {resource}")
+        return self.lists(resource)
+
     def wait_asked(self, count, resource=None, verb=None, timeout=20):
         wait_until(lambda: len(self.asked(resource, verb)) >= count, timeout,
                    f"{count} requests of {resource} {verb}")
         return self.asked(resource, verb)
 
     def wait_watched(self, timeout=20):
-        """Both resources have an open watch."""
-        wait_until(lambda: {watch.resource for watch in list(self._watchers)} == set(RESOURCES),
+        """Both required resources have an open watch."""
+        wait_until(lambda: {watch.resource for watch in list(self._watchers)} >= set(REQUIRED),
                    timeout, "both resources are watched")
 
     # -- HTTP --
@@ -429,7 +445,11 @@ class FakeApiServer:
             await conn.answer(403, status_object(403, f"{request.resource} is forbidden"), request)
         elif fault:
             await self._until_gone(conn, fault.act(self, conn, request))
-        elif request.verb == "watch":
+        elif request.verb == "stream" and not self.streams:
+            await conn.answer(422, status_object(
+                422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless "
+                "the WatchList feature gate is enabled"), request)
+        elif request.verb in ("watch", "stream"):
             await self._until_gone(conn, self._watch(conn, request))
         else:
             page = self.page(request)
@@ -466,8 +486,7 @@ class FakeApiServer:
             namespace = parts[1] if len(parts) == 3 and parts[0] == "namespaces" else None
             if parts[-1] != plural or len(parts) not in (1, 3) or (len(parts) == 3 and not namespace):
                 continue
-            verb = "watch" if "watch" in query else "page" if "continue" in query else "list"
-            return Request(time.monotonic(), plural, namespace, verb, target, query, headers,
+            return Request(time.monotonic(), plural, namespace, _verb(query), target, query, headers,
                            conn.number)
         return None
 
@@ -497,6 +516,20 @@ class FakeApiServer:
         return {"kind": kind + "List", "apiVersion": api_version, "metadata": metadata,
                 "items": items[start:start + limit]}
 
+    def state(self, request):
+        """What a streamed list says now: its lines, the last one marks the end; and its version."""
+        with self._lock:
+            lines = [line_of("ADDED", obj)
+                     for (namespace, _), obj in sorted(self.objects[request.resource].items())
+                     if request.namespace in (None, namespace)]
+            return lines + [self._bookmark(request.resource, self.version, end=True)], self.version
+
+    async def stream_list(self, conn, request):
+        lines, version = self.state(request)
+        for line in lines:
+            await conn.chunk(line)
+        return version
+
     # -- watches --
 
     async def _watch(self, conn, request):
@@ -504,10 +537,12 @@ class FakeApiServer:
         watch.resource, watch.namespace = request.resource, request.namespace
         watch.conn, watch.injected = conn, []
         watch.begin = time.monotonic()
-        seen = int(request.query["resourceVersion"])
+        seen = int(request.query.get("resourceVersion", 0))
         await conn.head(200, {"Content-Type": "application/json", "Transfer-Encoding": "chunked"})
-        if seen < self.floor:
-            await conn.chunk(_line("ERROR", status_object(410, f"too old resource version: {seen}")))
+        if request.verb == "stream":
+            seen = await self.stream_list(conn, request)
+        elif seen < self.floor:
+            await conn.chunk(line_of("ERROR", status_object(410, f"too old resource version: {seen}")))
             await conn.end()
             return
         end = time.monotonic() + int(request.query.get("timeoutSeconds", 3600))
@@ -561,19 +596,21 @@ class FakeApiServer:
             if self.frozen:
                 return [], seen
             start = bisect.bisect_right(self.events, seen, key=lambda event: event[0])
-            return [(version, _line(kind, obj)) for version, plural, kind, obj in self.events[start:]
+            return [(version, line_of(kind, obj)) for version, plural, kind, obj in self.events[start:]
                     if plural == request.resource
                     and request.namespace in (None, obj["metadata"].get("namespace", "default"))
                     ], self.version
 
     @staticmethod
-    def _bookmark(resource, version):
+    def _bookmark(resource, version, end=False):
         _, api_version, kind = RESOURCES[resource]
         obj = {"kind": kind, "apiVersion": api_version,
                "metadata": {"resourceVersion": str(version), "creationTimestamp": None}}
         if kind == "EndpointSlice":
             obj.update(endpoints=None, ports=None)
-        return _line("BOOKMARK", obj)
+        if end:
+            obj["metadata"]["annotations"] = {"k8s.io/initial-events-end": "true"}
+        return line_of("BOOKMARK", obj)
 
     def _take_cut(self, request):
         with self._lock:
@@ -591,5 +628,13 @@ class FakeApiServer:
         cut.done.set()
 
 
-def _line(kind, obj):
+def _verb(query):
+    if "watch" in query:
+        return "stream" if query.get("sendInitialEvents") == "true" else "watch"
+    if "continue" in query:
+        return "page"
+    return "probe" if query.get("limit") == "1" else "list"
+
+
+def line_of(kind, obj):
     return (json.dumps({"type": kind, "object": obj}, ensure_ascii=False) + "\n").encode()

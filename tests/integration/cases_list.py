@@ -7,9 +7,14 @@ from tests.support import manifests
 from .world import CLUSTER, SERVICE, Client, World, endpoint_slice
 
 
+def paged(work, **options):
+    """Of a server that does not stream lists."""
+    return World(work, streams=False, **options)
+
+
 def waits_for_the_first_list(work):
     """Nothing is served, not even an empty list, before the sources are synced."""
-    with World(work, start=False) as world:
+    with paged(work, start=False) as world:
         fault = world.api.fault("endpointslices", "list", faults.status(503), times=2)
         world.starting()
         fault.wait(1)
@@ -20,7 +25,7 @@ def waits_for_the_first_list(work):
 
 
 def reads_many_pages(work):
-    with World(work, start=False) as world:
+    with paged(work, start=False) as world:
         addresses = _fill(world, 1234)
         world.ready()
         assert world.truth() == addresses
@@ -41,7 +46,7 @@ def _fill(world, count):
 
 
 def continue_410_starts_again(work):
-    with World(work, start=False) as world:
+    with paged(work, start=False) as world:
         _fill(world, 700)
         fault = world.api.fault("endpointslices", "page", faults.status(410))
         world.starting()
@@ -53,7 +58,7 @@ def continue_410_starts_again(work):
 
 def continue_expires_while_objects_go(work):
     """What the first page named and the second list does not must not come back."""
-    with World(work) as world:
+    with paged(work) as world:
         world.client()
         _fill(world, 700)
         world.settle()
@@ -89,7 +94,7 @@ BROKEN_PAGES = {
 
 def _broken_page(name, act):
     def case(work):
-        with World(work) as world:
+        with paged(work) as world:
             world.client()
             fault = world.api.fault("endpointslices", "list", act)
             _lose_watches(world)
@@ -111,7 +116,7 @@ def _lose_watches(world):
 
 
 def a_later_page_that_fails_removes_nothing(work):
-    with World(work) as world:
+    with paged(work) as world:
         world.client()
         _fill(world, 700)
         world.settle()
@@ -124,7 +129,7 @@ def a_later_page_that_fails_removes_nothing(work):
 
 def a_page_that_hangs_is_given_up(work):
     """After 30 s without a byte. The clients keep what they have."""
-    with World(work) as world:
+    with paged(work) as world:
         client = world.client()
         fault = world.api.fault("endpointslices", "list", faults.hang())
         _lose_watches(world)
@@ -136,7 +141,7 @@ def a_page_that_hangs_is_given_up(work):
 
 
 def slow_pages_are_read(work):
-    with World(work, start=False, gzip=False) as world:
+    with paged(work, start=False, gzip=False) as world:
         _fill(world, 40)
         world.api.trickle = (100, 0.001)
         world.ready()
@@ -144,14 +149,14 @@ def slow_pages_are_read(work):
 
 
 def no_gzip_is_fine(work):
-    with World(work, start=False, gzip=False) as world:
+    with paged(work, start=False, gzip=False) as world:
         _fill(world, 600)
         world.ready()
         world.client()
 
 
 def asks_for_gzip_in_lists_only(work):
-    with World(work) as world:
+    with paged(work) as world:
         assert "gzip" in world.api.asked(None, "list")[0].headers["accept-encoding"]
         assert "accept-encoding" not in world.api.asked(None, "watch")[0].headers
         agent = world.api.asked()[0].headers["user-agent"]
@@ -159,7 +164,7 @@ def asks_for_gzip_in_lists_only(work):
 
 
 def forbidden_is_said_and_retried(work):
-    with World(work, start=False) as world:
+    with paged(work, start=False) as world:
         world.api.fault("services", "list", faults.status(403, "services is forbidden: no RBAC"),
                         times=2)
         world.starting()
@@ -169,7 +174,7 @@ def forbidden_is_said_and_retried(work):
 
 
 def namespaces_need_no_right_over_all(work):
-    with World(work, start=False, namespaces_only=True,
+    with paged(work, start=False, namespaces_only=True,
                flags=["--namespaces", "shop,web"]) as world:
         world.api.put(manifests.service(SERVICE, "web"), endpoint_slice("a", ["10.7.0.1"], namespace="web"),
                       manifests.service(SERVICE, "elsewhere"),

@@ -49,9 +49,9 @@ def in_stream_410_lists_again(work):
         world.put("a", "10.0.0.9")
         world.put("a", "10.0.0.8")
         world.api.compact()
-        lists = len(world.api.asked("endpointslices", "list"))
+        lists = len(world.api.lists("endpointslices"))
         world.api.end_watches_after(1.2)
-        world.api.wait_asked(lists + 1, "endpointslices", "list")
+        world.api.wait_lists(lists + 1, "endpointslices")
         world.settle()
         world.api.resume_events()
         assert world.metric("lookaside_source_relists_total", "endpointslices") >= 1
@@ -77,7 +77,7 @@ def in_stream_error_keeps_state(work):
         world.put("a", "10.0.0.7")
         world.settle()
         assert len(client.seen) == 2, client.seen
-        assert len(world.api.asked("endpointslices", "list")) == 1
+        assert len(world.api.lists("endpointslices")) == 1
 
 
 def server_errors_keep_state(work):
@@ -113,7 +113,7 @@ def clean_end_resumes_at_once(work):
         watches = len(world.api.asked("endpointslices", "watch"))
         world.api.end_watches_after(1.2)
         asked = world.api.wait_asked(watches + 1, "endpointslices", "watch")
-        assert len(world.api.asked("endpointslices", "list")) == 1
+        assert len(world.api.lists("endpointslices")) == 1
         assert int(asked[-1].query["resourceVersion"]) >= world.api.version, asked[-1]
         world.put("a", "10.0.0.7")
         world.settle()
@@ -186,7 +186,7 @@ def events_byte_by_byte(work):
         world.api.put(fresh)
         world.put("b", "10.0.2.1")
         world.settle()
-        assert len(world.api.asked("endpointslices", "list")) == 1
+        assert len(world.api.lists("endpointslices")) == 1
 
 
 def malformed_events_are_never_skipped(work):
@@ -197,11 +197,11 @@ def malformed_events_are_never_skipped(work):
         world.client()
         for number, line in enumerate(lines):
             world.api.wait_watched()
-            lists = len(world.api.asked("endpointslices", "list"))
+            lists = len(world.api.lists("endpointslices"))
             world.api.pause_events()
             world.put("a", f"10.0.0.{number + 3}")     # the malformed line stands for this
             world.api.inject("endpointslices", line)
-            world.api.wait_asked(lists + 1, "endpointslices", "list")
+            world.api.wait_lists(lists + 1, "endpointslices")
             world.settle()
             world.api.resume_events()
         assert world.log().count("malformed watch event") == len(lines)
@@ -222,15 +222,15 @@ def an_object_that_is_bad_does_not_hide_the_others(work):
         assert world.metric("lookaside_source_bad_objects_total", "endpointslices") == 1
         assert world.controller.metrics()["lookaside_bad_objects_total"] >= 1
         assert "greeter-y" in world.log()
-        assert len(world.api.asked("endpointslices", "list")) == 1
+        assert len(world.api.lists("endpointslices")) == 1
 
 
 def a_line_without_end_is_bounded(work):
     with World(work) as world:
         world.client()
-        lists = len(world.api.asked("endpointslices", "list"))
+        lists = len(world.api.lists("endpointslices"))
         world.api.inject("endpointslices", "x" * (9 << 20))
-        world.api.wait_asked(lists + 1, "endpointslices", "list")
+        world.api.wait_lists(lists + 1, "endpointslices")
         world.put("a", "10.0.0.6")
         world.settle()
         assert "longer than" in world.log()

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.lookaside import build_has  # noqa: E402
 from tests.support.report import Report  # noqa: E402
 
-MODULES = ["cases_clients", "cases_watch", "cases_list", "cases_server", "cases_config",
-           "cases_process", "cases_cli", "cases_verify", "cases_wire"]
+MODULES = ["cases_clients", "cases_watch", "cases_list", "cases_server", "cases_source",
+           "cases_config", "cases_process", "cases_cli", "cases_verify", "cases_wire"]
 
 
 def all_cases():

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.support import ads, manifests, process
-from tests.support.fake_apiserver import RESOURCES, FakeApiServer
+from tests.support.fake_apiserver import REQUIRED, FakeApiServer
 from tests.support.lookaside import Lookaside
 
 NAMESPACE, SERVICE, PORT = "shop", "greeter", 8001
@@ -166,12 +166,15 @@ class World:
         for each in [client] if client else self.clients:
             each.wait(self.truth(), timeout)
 
-    def metric(self, name, resource):
-        return self.controller.metrics().get(f'{name}{{resource="{resource}",namespace=""}}', 0)
+    def metric(self, name, resource, **labels):
+        """The sum of the samples of all namespaces, and of the labels that are not given."""
+        want = [f'resource="{resource}"', *[f'{key}="{value}"' for key, value in labels.items()]]
+        return sum(value for sample, value in self.controller.metrics().items()
+                   if sample.startswith(name + "{") and all(label in sample for label in want))
 
     def stop_api(self, reset=False):
         """Stops the server, and waits until the controller was refused: then it must list."""
-        errors = {each: self.metric("lookaside_source_errors_total", each) for each in RESOURCES}
+        errors = {each: self.metric("lookaside_source_errors_total", each) for each in REQUIRED}
         self.api.stop(reset)
         for each, before in errors.items():            # the first error is the lost watch
             process.wait_until(

@@ -450,7 +450,7 @@ class FakeApiServer:
                 422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless "
                 "the WatchList feature gate is enabled"), request)
         elif request.verb in ("watch", "stream"):
-            await self._until_gone(conn, self._watch(conn, request))
+            await self._until_gone(conn, self.watch(conn, request))
         else:
             page = self.page(request)
             await conn.answer(page.get("code", 200), page, request)
@@ -524,6 +524,10 @@ class FakeApiServer:
                      if request.namespace in (None, namespace)]
             return lines + [self._bookmark(request.resource, self.version, end=True)], self.version
 
+    def since(self, request, version):
+        """The events behind a version, as lines."""
+        return [line for _, line in self._news(request, version)[0]]
+
     async def stream_list(self, conn, request):
         lines, version = self.state(request)
         for line in lines:
@@ -532,7 +536,7 @@ class FakeApiServer:
 
     # -- watches --
 
-    async def _watch(self, conn, request):
+    async def watch(self, conn, request):
         watch = asyncio.Event()
         watch.resource, watch.namespace = request.resource, request.namespace
         watch.conn, watch.injected = conn, []

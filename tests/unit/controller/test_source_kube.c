@@ -24,6 +24,7 @@ static struct {
     char asked[4096]; /* paths of lists, one a line */
     size_t lists, watches;
     bool refuse_slices; /* 403 */
+    bool refuse_nodes;
     int watch_fds[CONNS_MAX];
 } server;
 
@@ -41,6 +42,11 @@ static void answer(int fd, const char *status, const char *body)
 #define LIST(kind, items)                                                                          \
     "{\"kind\":\"" kind "\",\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" items "]}"
 
+#define ENDPOINTS_LIST                                                                             \
+    LIST("EndpointsList", "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\","              \
+                          "\"resourceVersion\":\"9\"},\"subsets\":[{\"addresses\":["                 \
+                          "{\"ip\":\"10.0.0.7\"}],\"ports\":[{\"port\":9001}]}]}")
+
 static void answer_list(int fd, const char *path)
 {
     size_t used = strlen(server.asked);
@@ -49,7 +55,13 @@ static void answer_list(int fd, const char *path)
 
     snprintf(server.asked + used, sizeof(server.asked) - used, "%.*s\n", len, path);
     server.lists++;
-    if (strstr(path, "endpointslices") && server.refuse_slices)
+    if (strstr(path, "/nodes") && server.refuse_nodes)
+        answer(fd, "403 Forbidden", "{\"kind\":\"Status\",\"message\":\"no right to list nodes\"}");
+    else if (strstr(path, "/nodes"))
+        answer(fd, "200 OK", LIST("NodeList", ""));
+    else if (strstr(path, "/endpoints?"))
+        answer(fd, "200 OK", ENDPOINTS_LIST);
+    else if (strstr(path, "endpointslices") && server.refuse_slices)
         answer(fd, "403 Forbidden",
                "{\"kind\":\"Status\",\"message\":\"no right to list endpointslices\"}");
     else if (strstr(path, "endpointslices"))
@@ -84,7 +96,9 @@ static void on_request(struct conn *conn)
 
     cr_assert_eq(sscanf(conn->head, "GET %1023s", path), 1, "%s", conn->head);
     conn->len = 0;
-    if (strstr(path, "watch=1") || strstr(path, "watch=true"))
+    if (strstr(path, "sendInitialEvents"))
+        answer(conn->fd, "422 Unprocessable Entity", "{}");
+    else if (strstr(path, "watch=1") || strstr(path, "watch=true"))
         answer_watch(conn->fd, path);
     else
         answer_list(conn->fd, path);
@@ -163,13 +177,18 @@ static void stop(void)
 
 TestSuite(source_kube, .init = start, .fini = stop);
 
-static void open_source(const char *const *namespaces)
+static void open_with(struct source_kube_options options)
 {
-    struct source_kube_options options = {.client = client, .namespaces = namespaces};
     struct err err = {0};
 
+    options.client = client;
     cr_assert_eq(source_kube_new(world.loop, world.controller, &options, &source, &err), CODE_OK,
                  "%s", err.msg);
+}
+
+static void open_source(const char *const *namespaces)
+{
+    open_with((struct source_kube_options){.namespaces = namespaces});
 }
 
 static void send_event(enum object_kind kind, const char *type, const char *object)
@@ -251,6 +270,40 @@ Test(source_kube, says_what_is_missing)
     buf_done(&reason);
 }
 
+Test(source_kube, reads_endpoints_in_place_of_slices_when_told)
+{
+    open_with((struct source_kube_options){.endpoints = true});
+    turn_until(&world.publications, 1);
+    cr_assert(strstr(server.asked, "/api/v1/endpoints\n"), "%s", server.asked);
+    cr_assert(!strstr(server.asked, "endpointslices"), "%s", server.asked);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.7:9001");
+}
+
+Test(source_kube, reads_nodes_of_the_cluster_when_told)
+{
+    static const char *const namespaces[] = {"shop", NULL};
+
+    open_with((struct source_kube_options){.namespaces = namespaces, .nodes = true});
+    turn_until(&world.publications, 1);
+    cr_assert(strstr(server.asked, "/api/v1/nodes\n"), "%s", server.asked);
+    cr_assert_eq(server.lists, 3);
+}
+
+Test(source_kube, is_served_without_nodes_that_are_not_for_us)
+{
+    struct buf text = BUFFER_INIT(1 << 16);
+
+    log_capture();
+    server.refuse_nodes = true;
+    open_with((struct source_kube_options){.nodes = true});
+    turn_until(&world.publications, 1);
+    cr_assert(source_synced(source, NULL));
+    source_write_metrics(source, &text);
+    cr_assert(strstr(buf_cstr(&text), "lookaside_source_absent{resource=\"nodes\",namespace=\"\"} 1"),
+              "%s", buf_cstr(&text));
+    buf_done(&text);
+}
+
 Test(source_kube, refuses_what_is_no_namespace)
 {
     static const char *const bad[] = {"", "Shop", "a/b", "..", "a b"};
@@ -280,9 +333,12 @@ Test(source_kube, tells_metrics_for_each_collection_and_each_head_once)
     all = buf_cstr(&text);
     cr_assert_eq(log_count(all, "# HELP lookaside_source_lists_total "), 1, "%s", all);
     cr_assert_eq(log_count(all, "# TYPE lookaside_source_lists_total counter\n"), 1);
-    cr_assert_eq(log_count(all, "\nlookaside_source_lists_total{"), 4);
-    cr_assert(
-        strstr(all, "\nlookaside_source_lists_total{resource=\"services\",namespace=\"web\"} 1\n"));
+    cr_assert_eq(log_count(all, "\nlookaside_source_lists_total{"), 8);
+    cr_assert(strstr(all, "\nlookaside_source_lists_total{resource=\"services\",namespace=\"web\","
+                          "kind=\"paged\"} 1\n"));
+    cr_assert(strstr(all, "\nlookaside_source_relists_total{resource=\"services\","
+                          "namespace=\"web\",cause=\"rewound\"} 0\n"));
+    cr_assert_eq(log_count(all, "\nlookaside_source_relists_total{"), 4 * 6);
     cr_assert_eq(log_count(all, "# TYPE lookaside_source_staleness_seconds gauge\n"), 1);
     cr_assert_eq(log_count(all, "\nlookaside_source_staleness_seconds{"), 4);
     cr_assert(strstr(

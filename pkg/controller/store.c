@@ -318,7 +318,6 @@ static void on_object(void *ctx, const struct json *json)
 static void unlist(struct controller_scope *scope, struct object *object)
 {
     value_done(&object->next);
-    object->next = (struct value){NULL, NULL};
     object->has_next = false;
     object->seen = scope->list - 1;
 }

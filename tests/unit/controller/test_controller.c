@@ -281,6 +281,28 @@ Test(controller, removes_what_a_list_does_not_name)
     turn_until_published("greeter", "8001: 10.0.0.2:9001,10.0.0.3:9001");
 }
 
+/* Of a list that is streamed while objects come and go. */
+Test(controller, forgets_what_went_while_it_was_listed)
+{
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1")));
+    turn();
+    list_begin(world.slices);
+    list_object(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1")));
+    list_object(world.slices, SLICE_JSON("b", "greeter", 2, READY("10.0.0.2")));
+    list_object(world.slices, SLICE_JSON("c", "greeter", 3, READY("10.0.0.3")));
+    list_object(world.slices, SLICE_JSON("d", "greeter", 3, READY("10.0.0.4")));
+    list_object(world.slices, SLICE_JSON("c", "greeter", 4, READY("10.0.0.9")));
+    remove_object(world.slices, "a");
+    remove_object(world.slices, "b");
+    remove_object(world.slices, "d");
+    list_object(world.slices, SLICE_JSON("d", "greeter", 7, READY("10.0.0.5")));
+    turn_for_ms(30);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+    list_end(world.slices);
+    turn_until_published("greeter", "8001: 10.0.0.5:9001,10.0.0.9:9001");
+}
+
 /* Page by page, an endpoint that moved from one slice to another would be missing for a while. */
 Test(controller, applies_a_list_whole)
 {

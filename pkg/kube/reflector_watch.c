@@ -307,19 +307,21 @@ static void watch_request(struct reflector *refl, struct buf *path, uint64_t idl
                       refl->must_list ? "list" : "watch");
 }
 
-static void path_make(struct reflector *refl, struct buf *path)
+/* Behind what says from where. */
+static void path_end(struct reflector *refl, struct buf *path)
 {
     refl->watch_seconds = random_range(WATCH_SECONDS_MIN, WATCH_SECONDS_MAX);
-    (void)buf_printf(path, "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%llu",
-                     refl->options.path, (unsigned long long)refl->watch_seconds);
+    (void)buf_printf(path, "&allowWatchBookmarks=true&timeoutSeconds=%llu",
+                     (unsigned long long)refl->watch_seconds);
 }
 
 void reflector_watch(struct reflector *refl)
 {
     struct buf path = BUFFER_INIT(PATH_BYTES_MAX);
 
-    path_make(refl, &path);
+    (void)buf_printf(&path, "%s?watch=1", refl->options.path);
     query_add(&path, "&resourceVersion", str_of(refl->version));
+    path_end(refl, &path);
     watch_request(refl, &path, watch_idle_ms(refl));
     buf_done(&path);
 }
@@ -329,8 +331,9 @@ void reflector_stream(struct reflector *refl)
     struct buf path = BUFFER_INIT(PATH_BYTES_MAX);
 
     reflector_list_close(refl);
-    path_make(refl, &path);
-    (void)buf_add_str(&path, STR("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"));
+    (void)buf_printf(&path, "%s?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+                     refl->options.path);
+    path_end(refl, &path);
     watch_request(refl, &path, refl->options.stream_ms);
     buf_done(&path);
 }

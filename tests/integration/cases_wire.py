@@ -12,7 +12,8 @@ LONG = os.environ.get("LOOKASIDE_LONG") == "1"
 SIZE = 240                         # namespaces, and so faults, of one sweep; 256 can be watched
 ROUNDS = 8 if LONG else 1
 LIST, PAGE = "/namespaces/{}/endpointslices?limit=", "/namespaces/{}/endpointslices?limit=500&continue="
-WATCH = "/namespaces/{}/endpointslices?watch=1"
+WATCH = "/namespaces/{}/endpointslices?watch=1&resourceVersion="
+STREAM = "/namespaces/{}/endpointslices?watch=1&sendInitialEvents=true"
 EVERYWHERE = {"in the status line", "in a header", "between head and body"}
 IN_LINES = EVERYWHERE | {"in a chunk's size", "behind a chunk's size", "behind a chunk", "in a line",
                          "in a UTF-8 character", "in an escape", "before the end of a line",
@@ -62,20 +63,28 @@ def _changes(fleet):
 
 
 def first_list(work):
-    _sweep(work, LIST, _nothing, ("cut", "reset", "pause"), IN_LISTS, gzip=False)
+    _sweep(work, LIST, _nothing, ("cut", "reset", "pause"), IN_LISTS, gzip=False, streams=False)
 
 
 def first_list_in_gzip(work):
-    _sweep(work, LIST, _nothing, ("cut", "reset", "pause"), EVERYWHERE | {"in a gzip stream"})
+    _sweep(work, LIST, _nothing, ("cut", "reset", "pause"), EVERYWHERE | {"in a gzip stream"},
+           streams=False)
 
 
 def first_list_in_gzip_with_a_wrong_byte(work):
     """What a checksum finds, no list is made of."""
-    _sweep(work, LIST, _nothing, ("corrupt",), {"in a gzip stream"}, only="in a gzip stream")
+    _sweep(work, LIST, _nothing, ("corrupt",), {"in a gzip stream"}, only="in a gzip stream",
+           streams=False)
 
 
 def watch(work):
-    _sweep(work, WATCH, _changes, ("cut", "reset", "pause"), IN_LINES)
+    _sweep(work, WATCH, _changes, ("cut", "reset", "pause"), IN_LINES, streams=False)
 
 
-CASES = [first_list, first_list_in_gzip, first_list_in_gzip_with_a_wrong_byte, watch]
+def streamed_list(work):
+    """And the watch that it becomes."""
+    _sweep(work, STREAM, _changes, ("cut", "reset", "pause"), IN_LINES)
+
+
+CASES = [first_list, first_list_in_gzip, first_list_in_gzip_with_a_wrong_byte, watch,
+         streamed_list]

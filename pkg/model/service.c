@@ -3,6 +3,7 @@
 #include "model/list.h"
 #include "model/merge.h"
 #include "model/view.h"
+#include "model/view_names.h"
 
 const struct service *service_ref(const struct service *service)
 {
@@ -188,6 +189,7 @@ static void make_backends(const struct service *service, struct service_port *po
     merge_rows(rows, len, before ? service_heir(before->ports, before->ports_len, port) : NULL,
                arena, port);
     port->by_place = view_depends(port);
+    port->names = port->by_place ? view_names_new(port, arena) : NULL;
     list_make(port, NULL, NULL, arena, &port->list);
 }
 

@@ -37,6 +37,8 @@ struct backend_list {
     const struct locality *localities;
 };
 
+struct view_names;
+
 struct service_port {
     struct str name; /* empty: unnamed */
     uint16_t number; /* what clients ask; in a headless Service without ports: the slice's, 0 if it has none either */
@@ -49,6 +51,7 @@ struct service_port {
     size_t all_len;
     const struct listed *all;
     bool by_place; /* lists differ by the client's place */
+    const struct view_names *names; /* of view_of(); NULL unless by_place */
     bool local;    /* internalTrafficPolicy: Local */
     enum address_family prefers; /* of a pod with both; never 0 */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */

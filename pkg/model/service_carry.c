@@ -1,4 +1,5 @@
 #include "model/service_box.h"
+#include "model/view_names.h"
 
 size_t service_listed(const struct service *service, uint16_t number)
 {
@@ -102,6 +103,7 @@ static void own_port(struct service_port *port, struct arena *arena)
     port->app_protocol = arena_text(arena, port->app_protocol);
     port->all = own_items(arena, port->all, port->all_len);
     list->items = own_items(arena, list->items, list->len);
+    port->names = port->by_place ? view_names_new(port, arena) : NULL;
     for (size_t i = 0; i < list->localities_len; i++)
         localities[i].zone = list->items[localities[i].first].zone;
     list->localities = localities;

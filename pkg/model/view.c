@@ -1,6 +1,7 @@
 #include "model/view.h"
 
 #include "model/list.h"
+#include "model/view_names.h"
 
 /* ---- hints of one family ---- */
 
@@ -17,58 +18,25 @@ static bool is_named(struct str name, const struct str *hints, size_t len)
 struct survey {
     bool complete; /* every one has some */
     bool differ;   /* not all have the same */
-    bool named;    /* one names the place */
 };
 
-static void survey_zones(struct survey *survey, const struct endpoint *endpoint,
-                         const struct endpoint *first, struct str zone)
-{
-    survey->complete = survey->complete && endpoint->zone_hints_len > 0;
-    survey->differ = survey->differ || !endpoint_same_zone_hints(endpoint, first);
-    survey->named = survey->named || is_named(zone, endpoint->zone_hints, endpoint->zone_hints_len);
-}
-
-static void survey_nodes(struct survey *survey, const struct endpoint *endpoint,
-                         const struct endpoint *first, struct str node)
-{
-    survey->complete = survey->complete && endpoint->node_hints_len > 0;
-    survey->differ = survey->differ || !endpoint_same_node_hints(endpoint, first);
-    survey->named = survey->named || is_named(node, endpoint->node_hints, endpoint->node_hints_len);
-}
-
 /* Ends at the first endpoint without hints: most Services have none. */
-static void survey_family(const struct listed *items, size_t len, const struct place *place,
-                          struct survey *zones, struct survey *nodes)
+static bool family_depends(const struct listed *items, size_t len)
 {
+    struct survey zones = {.complete = true}, nodes = {.complete = true};
     const struct endpoint *first = NULL;
 
-    *zones = *nodes = (struct survey){.complete = true};
-    for (size_t i = 0; i < len && (zones->complete || nodes->complete); i++) {
+    for (size_t i = 0; i < len && (zones.complete || nodes.complete); i++) {
         const struct endpoint *endpoint = items[i].backend->endpoint;
 
         if (!endpoint->ready)
             continue;
         first = first ? first : endpoint;
-        survey_zones(zones, endpoint, first, place->zone);
-        survey_nodes(nodes, endpoint, first, place->node);
+        zones.complete = zones.complete && endpoint->zone_hints_len > 0;
+        nodes.complete = nodes.complete && endpoint->node_hints_len > 0;
+        zones.differ = zones.differ || !endpoint_same_zone_hints(endpoint, first);
+        nodes.differ = nodes.differ || !endpoint_same_node_hints(endpoint, first);
     }
-}
-
-static enum view_kind family_kind(const struct listed *items, size_t len, const struct place *place)
-{
-    struct survey zones, nodes;
-
-    survey_family(items, len, place, &zones, &nodes);
-    if (nodes.complete && nodes.named)
-        return VIEW_NODE;
-    return zones.complete && zones.named ? VIEW_ZONE : VIEW_ALL;
-}
-
-static bool family_depends(const struct listed *items, size_t len)
-{
-    struct survey zones, nodes;
-
-    survey_family(items, len, &(struct place){0}, &zones, &nodes);
     return (nodes.complete && nodes.differ) || (zones.complete && zones.differ);
 }
 
@@ -90,11 +58,6 @@ static size_t count_ipv4(const struct service_port *port)
 
 /* ---- views ---- */
 
-static bool can_be_listed(const struct backend *backend)
-{
-    return backend_is_ready(backend) || backend_is_draining(backend);
-}
-
 bool view_depends(const struct service_port *port)
 {
     size_t ipv4;
@@ -111,30 +74,31 @@ bool view_is_blind(const struct service_port *port, const struct place *place)
     return port->local && place->node.len == 0;
 }
 
-/* All nodes without an endpoint have the same view: most nodes of a large cluster. */
-static struct view local_view(const struct service_port *port, struct str node)
+static enum view_kind family_kind(const struct view_hints *hints, const struct place *place)
 {
-    for (size_t i = 0; i < port->all_len; i++) {
-        const struct backend *backend = port->all[i].backend;
+    if (view_names_have(&hints->nodes, place->node))
+        return VIEW_NODE;
+    return view_names_have(&hints->zones, place->zone) ? VIEW_ZONE : VIEW_ALL;
+}
 
-        if (can_be_listed(backend) && str_eq(backend->endpoint->node, node))
-            return (struct view){.ipv4 = VIEW_LOCAL, .ipv6 = VIEW_LOCAL, .node = node};
-    }
-    return (struct view){.ipv4 = VIEW_LOCAL, .ipv6 = VIEW_LOCAL};
+/* All nodes without an endpoint have the same view: most nodes of a large cluster. */
+static struct view local_view(const struct view_names *names, struct str node)
+{
+    return (struct view){.ipv4 = VIEW_LOCAL,
+                         .ipv6 = VIEW_LOCAL,
+                         .node = view_names_have(&names->local, node) ? node : STR("")};
 }
 
 struct view view_of(const struct service_port *port, const struct place *place)
 {
     struct view view = {.ipv4 = VIEW_ALL, .ipv6 = VIEW_ALL};
-    size_t ipv4;
 
     if (!port->by_place || view_is_blind(port, place))
         return view;
     if (port->local)
-        return local_view(port, place->node);
-    ipv4 = count_ipv4(port);
-    view.ipv4 = family_kind(port->all, ipv4, place);
-    view.ipv6 = family_kind(port->all + ipv4, port->all_len - ipv4, place);
+        return local_view(port->names, place->node);
+    view.ipv4 = family_kind(&port->names->ipv4, place);
+    view.ipv6 = family_kind(&port->names->ipv6, place);
     if (view.ipv4 == VIEW_ZONE || view.ipv6 == VIEW_ZONE)
         view.zone = place->zone;
     if (view.ipv4 == VIEW_NODE || view.ipv6 == VIEW_NODE)

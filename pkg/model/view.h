@@ -29,7 +29,7 @@ struct view {
 bool view_is_blind(const struct service_port *port, const struct place *place);
 /* Whether lists differ by place at all: what service_new() makes port->by_place of. */
 bool view_depends(const struct service_port *port);
-/* VIEW_ALL for both families where the port does not depend on the place: O(1) then. */
+/* VIEW_ALL for both families where the port does not depend on the place. O(1). */
 struct view view_of(const struct service_port *port, const struct place *place);
 bool view_equal(const struct view *a, const struct view *b);
 /* The same order and rules as service_port.list, which is the list of VIEW_ALL; `view` is one of this very port. Memory of the result comes

@@ -1,4 +1,5 @@
 /* Which endpoints a client at some place gets. */
+#include "base/buf.h"
 #include "fixture.h"
 
 #define EXPECT_VIEW(service, zone, node, text)                                                     \
@@ -213,6 +214,22 @@ Test(view, local_is_one_for_all_nodes_without_endpoints)
     cr_assert(view_equal(&one, &two));
     cr_assert_not(view_equal(&one, &full));
     EXPECT_VIEW(service, NULL, "n2", "");
+    service_unref(service);
+}
+
+Test(view, of_hundreds_of_nodes_is_found_for_each)
+{
+    CLEANUP(buf_done) struct buf text = BUFFER_INIT(64 * 1024);
+    const struct service *service;
+    char node[16];
+
+    for (unsigned i = 0; i < 400; i++)
+        buf_printf(&text, "10.0.%u.%u^n%u ", i / 200, 1 + i % 200, i);
+    service = of_endpoints(buf_cstr(&text));
+    for (unsigned i = 0; i < 800; i++) {
+        snprintf(node, sizeof(node), "n%u", i);
+        cr_assert_eq(view_at(service, "a", node).ipv4, i < 400 ? VIEW_NODE : VIEW_ALL, "%s", node);
+    }
     service_unref(service);
 }
 

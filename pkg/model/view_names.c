@@ -1,0 +1,121 @@
+#include "model/view_names.h"
+
+#include "base/hash.h"
+
+/* Always at least one slot is free. */
+static struct str *slot_of(const struct view_name_set *set, struct str name)
+{
+    size_t slot = hash_key(name) & set->mask;
+
+    while (set->slots[slot].len > 0 && !str_eq(set->slots[slot], name))
+        slot = (slot + 1) & set->mask;
+    return &set->slots[slot];
+}
+
+bool view_names_have(const struct view_name_set *set, struct str name)
+{
+    return set->len > 0 && name.len > 0 && slot_of(set, name)->len > 0;
+}
+
+static void grow(struct view_name_set *set)
+{
+    struct view_name_set next = {.mask = 2 * set->mask + 1, .len = set->len};
+
+    next.slots = xcalloc(next.mask + 1, sizeof(*next.slots));
+    for (size_t i = 0; set->slots && i <= set->mask; i++) {
+        if (set->slots[i].len > 0)
+            *slot_of(&next, set->slots[i]) = set->slots[i];
+    }
+    free(set->slots);
+    *set = next;
+}
+
+static void add(struct view_name_set *set, struct str name)
+{
+    struct str *slot;
+
+    if (name.len == 0)
+        return;
+    if (2 * set->len >= set->mask)
+        grow(set);
+    slot = slot_of(set, name);
+    set->len += slot->len == 0;
+    *slot = name;
+}
+
+static void clear(struct view_name_set *set)
+{
+    free(set->slots);
+    *set = (struct view_name_set){0};
+}
+
+/* From the heap to the arena. */
+static void settle(struct view_name_set *set, struct arena *arena)
+{
+    size_t size = (set->mask + 1) * sizeof(*set->slots);
+    struct str *slots;
+
+    if (set->len == 0) {
+        clear(set);
+        return;
+    }
+    slots = arena_alloc(arena, size);
+    memcpy(slots, set->slots, size);
+    free(set->slots);
+    set->slots = slots;
+}
+
+/* False: an endpoint has none. */
+static bool add_hints(struct view_name_set *set, const struct str *hints, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        add(set, hints[i]);
+    return len > 0;
+}
+
+static void read_hints(const struct service_port *port, enum address_family family,
+                       struct view_hints *hints)
+{
+    bool zones = true, nodes = true; /* all have some */
+
+    for (size_t i = 0; i < port->all_len && (zones || nodes); i++) {
+        const struct endpoint *endpoint = port->all[i].backend->endpoint;
+
+        if (endpoint->family != family || !endpoint->ready)
+            continue;
+        zones = zones && add_hints(&hints->zones, endpoint->zone_hints, endpoint->zone_hints_len);
+        nodes = nodes && add_hints(&hints->nodes, endpoint->node_hints, endpoint->node_hints_len);
+    }
+    if (!zones)
+        clear(&hints->zones);
+    if (!nodes)
+        clear(&hints->nodes);
+}
+
+static void read_nodes(const struct service_port *port, struct view_name_set *nodes)
+{
+    for (size_t i = 0; i < port->all_len; i++) {
+        const struct backend *backend = port->all[i].backend;
+
+        if (backend_is_ready(backend) || backend_is_draining(backend))
+            add(nodes, backend->endpoint->node);
+    }
+}
+
+const struct view_names *view_names_new(const struct service_port *port, struct arena *arena)
+{
+    struct view_names *names = arena_alloc(arena, sizeof(*names));
+
+    if (port->local) {
+        read_nodes(port, &names->local);
+    } else {
+        read_hints(port, FAMILY_IPV4, &names->ipv4);
+        read_hints(port, FAMILY_IPV6, &names->ipv6);
+    }
+    settle(&names->ipv4.zones, arena);
+    settle(&names->ipv4.nodes, arena);
+    settle(&names->ipv6.zones, arena);
+    settle(&names->ipv6.nodes, arena);
+    settle(&names->local, arena);
+    return names;
+}

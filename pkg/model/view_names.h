@@ -1,0 +1,32 @@
+/*
+ * Which zones and nodes the endpoints of a port name: made once with the Service, so that the view of a place (model/view.h) is a few
+ * look-ups however many endpoints and places there are.
+ *
+ * Immutable. Owns nothing: memory comes from an arena, text is that of the endpoints.
+ */
+#ifndef MODEL_VIEW_NAMES_H
+#define MODEL_VIEW_NAMES_H
+
+#include "model/arena.h"
+#include "model/service.h"
+
+/* An open-addressed set of names. */
+struct view_name_set {
+    struct str *slots; /* mask + 1 of them; empty: free */
+    size_t mask, len;
+};
+
+/* Hints of one address family's ready endpoints; empty where not every one has some. */
+struct view_hints {
+    struct view_name_set zones, nodes;
+};
+
+struct view_names {
+    struct view_hints ipv4, ipv6;
+    struct view_name_set local; /* nodes with something to list */
+};
+
+const struct view_names *view_names_new(const struct service_port *port, struct arena *arena) must_check;
+bool view_names_have(const struct view_name_set *set, struct str name);
+
+#endif

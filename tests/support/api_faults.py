@@ -9,15 +9,17 @@ from .process import wait_until
 
 @dataclass
 class Fault:
-    """Misbehaviour for the next `times` requests of a resource (None: any) and verb (None: any)."""
+    """Misbehaviour for the next `times` requests of a resource, verb, namespace (None: any)."""
     resource: str | None
     verb: str | None
     act: object                    # async (server, connection, request)
     times: int | None
+    namespace: str | None = None
     hits: int = 0
 
     def fits(self, request):
         return (self.resource in (None, request.resource) and self.verb in (None, request.verb)
+                and self.namespace in (None, request.namespace)
                 and (self.times is None or self.hits < self.times))
 
     def wait(self, hits=1, timeout=20):
@@ -47,11 +49,11 @@ def status(code, message="scripted by the test", retry_after=None):
     return act
 
 
-def body(data, content_type="application/json"):
-    """A 200 with these bytes as its whole body."""
+def body(data, content_type="application/json", code=200):
+    """An answer with these bytes as its whole body."""
     async def act(_, conn, __):
         data_bytes = data.encode() if isinstance(data, str) else data
-        await conn.head(200, {"Content-Type": content_type, "Content-Length": len(data_bytes)})
+        await conn.head(code, {"Content-Type": content_type, "Content-Length": len(data_bytes)})
         await conn.write(data_bytes)
     return act
 

@@ -137,16 +137,16 @@ class _Connection:
 
 class FakeApiServer:
     def __init__(self, tls=None, client_ca=None, token=None, gzip=True, bookmark_seconds=None,
-                 namespaces_only=False, streams=True):
+                 namespaces_only=False, streams=True, page_max=None):
         """tls: (certificate file, key file). client_ca: clients need a certificate of this CA. token:
         clients must bear it. namespaces_only: lists over all namespaces are forbidden. streams:
-        lists may be streamed."""
+        lists may be streamed. page_max: objects on a page, whatever limit is asked for."""
         self.tls, self.client_ca, self.token, self.gzip = tls, client_ca, token, gzip
         self.bookmark_seconds, self.namespaces_only = bookmark_seconds, namespaces_only
-        self.streams = streams
+        self.streams, self.page_max = streams, page_max
         self.trickle = None                            # (bytes, seconds): how the bodies are written
-        self.page_max = None                           # objects on a page, whatever limit is asked for
         self.frozen = False                            # watches get no events
+        self.twice = False                             # and each event twice
         self.requests, self.history = [], {}
         self.version, self.floor = 1000, 0
         self.objects = {plural: {} for plural in RESOURCES}
@@ -337,9 +337,9 @@ class FakeApiServer:
 
     # -- misbehaviour --
 
-    def fault(self, resource, verb, act, times=1):
+    def fault(self, resource, verb, act, times=1, namespace=None):
         """Misbehaves for the next requests that fit; times None: until clear_faults()."""
-        fault = Fault(resource, verb, act, times)
+        fault = Fault(resource, verb, act, times, namespace)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -588,7 +588,7 @@ class FakeApiServer:
             if cut:
                 await self._write_cut(watch.conn, line, cut)
                 return None
-            await watch.conn.chunk(line)
+            await watch.conn.chunk(line * 2 if self.twice else line)
             seen = version
         if due:
             await watch.conn.chunk(self._bookmark(request.resource, newest))

@@ -204,6 +204,8 @@ class _Link:
 
     @staticmethod
     async def write(writer, data):
+        if writer.transport.is_closing():
+            raise ConnectionResetError
         writer.write(data)
         await writer.drain()
 

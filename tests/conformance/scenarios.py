@@ -1,5 +1,7 @@
 """What every language's client has to see. Each function is one case: (world, language, notes)."""
 import math
+import time
+from dataclasses import replace
 
 from support.process import wait_until
 
@@ -127,6 +129,40 @@ def nine_and_one(world, language, notes):
     notes.append(f"{min(shares.values()):.2%} to {max(shares.values()):.2%} of {language.calls}")
 
 
+def zone_hints(world, language, notes):
+    """The client says that it is in zone-a. With hints it calls the backends that are hinted for it, and only those."""
+    plain = world.endpoints(1, 2) + [world.endpoint(3, "zone-b")]
+    hinted = [replace(endpoint, for_zones=(endpoint.zone,)) for endpoint in plain]
+    target, _ = world.publish("hints", plain)
+    world.reach(target, ("b1", "b2", "b3"))
+    with world.load(target) as load:
+        load.wait_calls(50)
+        world.manifests.slice("hints", hinted)
+        load.wait_unseen("b3")
+        world.reach(target, ("b1", "b2"))
+        moment = world.manifests.slice("hints", plain)
+        wait_until(lambda: "b3" in load.stats()["by_backend"], 20, "b3 is called again", interval=0.005)
+        took = (time.time() - moment) * 1000
+    load.assert_unfailed()
+    notes.append(f"{load.ok} calls, 0 failed; all zones again after {took:.0f} ms")
+
+
+def external_and_back(world, language, notes):
+    """The Cluster changes its type under the same name: EDS, a name that the client resolves, EDS."""
+    target, _ = world.publish("outside", world.endpoints(1))
+    world.reach(target, ("b1",))
+    with world.load(target) as load:
+        load.wait_calls(50)
+        world.manifests.service("outside", type="ExternalName", externalName=world.endpoint(2).address)
+        load.wait_unseen("b1")
+        world.reach(target, ("b2",))
+        world.manifests.service("outside")
+        load.wait_unseen("b2")
+        world.reach(target, ("b1",))
+    load.assert_unfailed()
+    notes.append(f"{load.ok} calls, 0 failed")
+
+
 def forms_of_a_name(world, language, notes):
     world.publish("names", world.endpoints(6))
     forms = [form for form in ADDRESS_FORMS if language.dials_port_names or ":grpc" not in form]
@@ -155,6 +191,8 @@ SCENARIOS = [
     ("to zero and back", to_zero_and_back),
     ("unknown, then created", unknown_then_created),
     ("nine in one zone, one in another", nine_and_one),
+    ("zone hints come and go", zone_hints),
+    ("a Service turns into an ExternalName and back", external_and_back),
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),
     ("controller killed and restarted", controller_restarted),

@@ -16,6 +16,7 @@ class Endpoint:
     terminating: bool | None = None
     pod: str | None = None
     hostname: str | None = None
+    for_zones: tuple = ()
 
     def draining(self):
         """The same pod while it terminates and still serves."""
@@ -30,6 +31,8 @@ class Endpoint:
             entry["zone"] = self.zone
         if self.hostname is not None:
             entry["hostname"] = self.hostname
+        if self.for_zones:
+            entry["hints"] = {"forZones": [{"name": zone} for zone in self.for_zones]}
         if self.pod is not None:
             entry["targetRef"] = {"kind": "Pod", "name": self.pod, "uid": f"uid-{self.pod}"}
         return entry
@@ -71,7 +74,8 @@ def service(name, namespace="shop", ports=None, headless=True, **spec):
     """A Service object. ports is a list of dicts; by default 8001, named grpc."""
     body = {"ports": ports if ports is not None else [
         {"name": "grpc", "port": 8001, "protocol": "TCP", "targetPort": 8001}], **spec}
-    body["clusterIP"] = "None" if headless else "10.96.0.10"
+    if "externalName" not in spec:
+        body["clusterIP"] = "None" if headless else "10.96.0.10"
     return {"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}"},
             "spec": body}

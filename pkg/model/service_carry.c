@@ -168,6 +168,8 @@ const struct service *service_carry(const struct service *before, const struct s
         .type = after->type == SERVICE_EXTERNAL_NAME ? before->type : after->type,
         .received_us = after->received_us,
     };
+    if (service->type == SERVICE_EXTERNAL_NAME)
+        service->external_name = arena_text(&box->arena, after->external_name);
     service->ports_len = carry_ports(before, after, keep, ports);
     service->ports = ports;
     for (size_t i = 0; i < service->ports_len; i++)

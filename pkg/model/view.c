@@ -114,7 +114,7 @@ bool view_equal(const struct view *a, const struct view *b)
 
 /* ---- lists ---- */
 
-/* Hints speak of ready endpoints only: where none is ready, none are left out. */
+/* A family that goes by hints has a ready endpoint for the place: those that are not ready are not listed, whatever their hints. */
 static bool keep(const void *ctx, const struct backend *backend)
 {
     const struct view *view = ctx;
@@ -124,11 +124,9 @@ static bool keep(const void *ctx, const struct backend *backend)
     case VIEW_LOCAL:
         return view->node.len > 0 && str_eq(endpoint->node, view->node);
     case VIEW_NODE:
-        return !endpoint->ready ||
-               is_named(view->node, endpoint->node_hints, endpoint->node_hints_len);
+        return is_named(view->node, endpoint->node_hints, endpoint->node_hints_len);
     case VIEW_ZONE:
-        return !endpoint->ready ||
-               is_named(view->zone, endpoint->zone_hints, endpoint->zone_hints_len);
+        return is_named(view->zone, endpoint->zone_hints, endpoint->zone_hints_len);
     case VIEW_ALL:
     case VIEW_KINDS:
         break;

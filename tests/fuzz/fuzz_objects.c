@@ -10,8 +10,7 @@
 #include "controller/controller.h"
 #include "controller/manifest.h"
 #include "controller/value.h"
-#include "model/view.h"
-#include "must_hold.h"
+#include "service_rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,139 +18,9 @@ static struct loop *loop;
 static struct controller *controller;
 static struct controller_scope *scopes[OBJECT_KINDS];
 
-/* ---- what must hold ---- */
-
-/* What a list says, and what it does not: its addresses, of those that are listed as others too. */
-struct listing {
-    size_t backends, ready, draining;
-    const struct backend **addresses;
-};
-
-static int cmp_address(const void *a, const void *b)
-{
-    return backend_cmp_address(*(const struct backend *const *)a,
-                               *(const struct backend *const *)b);
-}
-
-static void check_backend(const struct service_port *port, const struct backend *backend,
-                          struct listing *listing)
-{
-    const struct listed *known = service_port_find(port, backend);
-
-    must_hold(known && known->backend == backend && !known->other);
-    must_hold((backend->wire.len > 0) == (backend->port != 0));
-    listing->addresses[listing->backends++] = backend;
-    listing->ready += backend_is_ready(backend);
-    listing->draining += backend_is_draining(backend);
-}
-
-static void check_item(const struct service_port *port, const struct listed *item,
-                       struct listing *listing)
-{
-    check_backend(port, item->backend, listing);
-    must_hold(str_eq(item->zone, service_port_find(port, item->backend)->zone));
-    if (!item->other)
-        return;
-    check_backend(port, item->other, listing);
-    must_hold(item->backend->endpoint->family == port->prefers);
-    must_hold(item->other->endpoint->family != port->prefers);
-    must_hold(item->backend->endpoint->uid.len > 0);
-    must_hold(str_eq(item->backend->endpoint->uid, item->other->endpoint->uid));
-    must_hold(item->backend->port == item->other->port);
-}
-
-/* In order, each address once, either all ready or all draining. */
-static void check_list(const struct service_port *port, const struct backend_list *list,
-                       struct listing *ret_listing)
-{
-    struct listing listing = {.addresses = xmalloc((2 * list->len + 1) * sizeof(void *))};
-    size_t at = 0;
-
-    for (size_t i = 0; i < list->localities_len; i++) {
-        const struct locality *locality = &list->localities[i];
-
-        must_hold(locality->len > 0 && locality->first == at);
-        must_hold(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
-        for (; at < locality->first + locality->len; at++) {
-            must_hold(str_eq(list->items[at].zone, locality->zone));
-            must_hold(at == locality->first || backend_cmp_address(list->items[at - 1].backend,
-                                                                   list->items[at].backend) < 0);
-            check_item(port, &list->items[at], &listing);
-        }
-    }
-    must_hold(at == list->len);
-    must_hold(listing.ready == 0 || listing.draining == 0);
-    must_hold(listing.ready + listing.draining == listing.backends);
-    if (listing.backends > 0)
-        qsort(listing.addresses, listing.backends, sizeof(*listing.addresses), cmp_address);
-    for (size_t i = 1; i < listing.backends; i++)
-        must_hold(backend_cmp_address(listing.addresses[i - 1], listing.addresses[i]) < 0);
-    free(listing.addresses);
-    *ret_listing = listing;
-}
-
-static void check_all(const struct service_port *port)
-{
-    size_t ready = 0, draining = 0;
-
-    for (size_t i = 0; i < port->all_len; i++) {
-        must_hold(i == 0 ||
-                  backend_cmp_address(port->all[i - 1].backend, port->all[i].backend) < 0);
-        ready += backend_is_ready(port->all[i].backend);
-        draining += backend_is_draining(port->all[i].backend);
-    }
-    must_hold(ready == port->ready && draining == port->draining && port->all_len == port->total);
-}
-
-/* What a client there gets is part of what there is; where that does not depend on the place, it is what everybody gets. */
-static void check_view(const struct service_port *port, const struct place *place)
-{
-    struct view view = view_of(port, place);
-    struct backend_list list;
-    struct listing listing;
-    struct arena arena = {0};
-
-    view_list(port, &view, &arena, &list);
-    check_list(port, &list, &listing);
-    if (view.ipv4 == VIEW_ALL && view.ipv6 == VIEW_ALL)
-        must_hold(list.items == port->list.items && list.len == port->list.len);
-    else
-        must_hold(port->by_place);
-    /* Hints take nothing away where nothing else is left. */
-    if (!port->local)
-        must_hold((list.len == 0) == (port->list.len == 0));
-    must_hold(port->local || (listing.ready > 0) == (port->ready > 0));
-    arena_done(&arena);
-}
-
-static void check_port(const struct service_port *port)
-{
-    static const struct place places[] = {
-        {STR_INIT(""), STR_INIT("")},    {STR_INIT("a"), STR_INIT("")},
-        {STR_INIT("b"), STR_INIT("")},   {STR_INIT(""), STR_INIT("n1")},
-        {STR_INIT("a"), STR_INIT("n2")},
-    };
-    struct listing listing;
-
-    must_hold(port->protocol == PROTOCOL_TCP);
-    must_hold(port->prefers == FAMILY_IPV4 || port->prefers == FAMILY_IPV6);
-    check_all(port);
-    check_list(port, &port->list, &listing);
-    must_hold(listing.backends == (port->ready > 0 ? port->ready : port->draining));
-    for (size_t i = 0; i < ARRAY_LEN(places); i++)
-        check_view(port, &places[i]);
-}
-
 static void check_service(unused_arg void *ctx, const struct service *service)
 {
-    for (size_t i = 0; i < service->ports_len; i++) {
-        must_hold(i == 0 || service->ports[i - 1].number <= service->ports[i].number);
-        must_hold(service->type != SERVICE_EXTERNAL_NAME || service->ports[i].total == 0);
-        check_port(&service->ports[i]);
-    }
-    for (size_t i = 1; i < service->slices_len; i++)
-        must_hold(str_cmp(service->slices[i - 1]->name, service->slices[i]->name) <= 0);
-    must_hold((service->type == SERVICE_EXTERNAL_NAME) == (service->external_name.len > 0));
+    rules_check_service(service);
 }
 
 static void on_publish(unused_arg void *ctx, const struct catalog *catalog)

@@ -1,0 +1,253 @@
+/*
+ * What must hold for every Service that comes out of the model, whatever went in: the rules of lists, and who is in the list of which place,
+ * by a second and naive reading of them.
+ */
+#ifndef FUZZ_SERVICE_RULES_H
+#define FUZZ_SERVICE_RULES_H
+
+#include "model/view.h"
+#include "must_hold.h"
+
+static const struct place rules_places[] = {
+    {STR_INIT(""), STR_INIT("")},    {STR_INIT("a"), STR_INIT("")},
+    {STR_INIT("b"), STR_INIT("")},   {STR_INIT(""), STR_INIT("n1")},
+    {STR_INIT("a"), STR_INIT("n2")}, {STR_INIT("c"), STR_INIT("n3")},
+};
+
+/* ---- who is in: naive ---- */
+
+static inline bool rules_names(const struct str *names, size_t len, struct str name)
+{
+    for (size_t i = 0; i < len; i++)
+        if (name.len > 0 && str_eq(names[i], name))
+            return true;
+    return false;
+}
+
+static inline bool rules_zone_hinted(const struct endpoint *endpoint, struct str zone)
+{
+    return rules_names(endpoint->zone_hints, endpoint->zone_hints_len, zone);
+}
+
+static inline bool rules_node_hinted(const struct endpoint *endpoint, struct str node)
+{
+    return rules_names(endpoint->node_hints, endpoint->node_hints_len, node);
+}
+
+/* Whether hints leave a ready endpoint to the place: if all ready ones of its family say nodes and one says this one, by node; and so on. */
+static inline bool rules_is_for(const struct service_port *port, const struct endpoint *endpoint,
+                                const struct place *place)
+{
+    bool all_nodes = true, all_zones = true, node = false, zone = false;
+
+    for (size_t i = 0; i < port->all_len; i++) {
+        const struct endpoint *other = port->all[i].backend->endpoint;
+
+        if (!other->ready || other->family != endpoint->family)
+            continue;
+        all_nodes = all_nodes && other->node_hints_len > 0;
+        all_zones = all_zones && other->zone_hints_len > 0;
+        node = node || rules_node_hinted(other, place->node);
+        zone = zone || rules_zone_hinted(other, place->zone);
+    }
+    if (all_nodes && node)
+        return rules_node_hinted(endpoint, place->node);
+    return !all_zones || !zone || rules_zone_hinted(endpoint, place->zone);
+}
+
+static inline bool rules_may(const struct service_port *port, const struct endpoint *endpoint,
+                             const struct place *place)
+{
+    if (port->local)
+        return place->node.len == 0 || str_eq(endpoint->node, place->node);
+    return !endpoint->ready || rules_is_for(port, endpoint, place);
+}
+
+/* Whether the place's list has the backend, as itself or as another's other address. */
+static inline bool rules_has(const struct service_port *port, const struct backend *backend,
+                             const struct place *place)
+{
+    bool ready = false;
+
+    for (size_t i = 0; i < port->all_len; i++)
+        ready = ready || (backend_is_ready(port->all[i].backend) &&
+                          rules_may(port, port->all[i].backend->endpoint, place));
+    return (ready ? backend_is_ready(backend) : backend_is_draining(backend)) &&
+           rules_may(port, backend->endpoint, place);
+}
+
+/* ---- lists ---- */
+
+struct rules_listing {
+    size_t len;
+    const struct backend **backends; /* others too */
+};
+
+static inline int rules_cmp(const void *a, const void *b)
+{
+    return backend_cmp_address(*(const struct backend *const *)a,
+                               *(const struct backend *const *)b);
+}
+
+static inline bool rules_same_address(const struct backend *a, const struct backend *b)
+{
+    return a->endpoint->family == b->endpoint->family &&
+           memcmp(a->endpoint->bytes, b->endpoint->bytes, sizeof(a->endpoint->bytes)) == 0;
+}
+
+static inline void rules_check_backend(const struct service_port *port,
+                                       const struct backend *backend, struct rules_listing *listing)
+{
+    const struct listed *known = service_port_find(port, backend);
+
+    must_hold(known && known->backend == backend && !known->other);
+    must_hold((backend->wire.len > 0) == (backend->port != 0));
+    listing->backends[listing->len++] = backend;
+}
+
+static inline void rules_check_item(const struct service_port *port, const struct listed *item,
+                                    struct rules_listing *listing)
+{
+    rules_check_backend(port, item->backend, listing);
+    must_hold(str_eq(item->zone, service_port_find(port, item->backend)->zone));
+    if (!item->other)
+        return;
+    rules_check_backend(port, item->other, listing);
+    must_hold(item->backend->endpoint->family == port->prefers);
+    must_hold(item->other->endpoint->family != port->prefers);
+    must_hold(item->backend->endpoint->uid.len > 0);
+    must_hold(str_eq(item->backend->endpoint->uid, item->other->endpoint->uid));
+    must_hold(item->backend->port == item->other->port);
+}
+
+/* No address and port twice, also when somebody asks for those that have no port of their own. */
+static inline void rules_check_unique(struct rules_listing *listing)
+{
+    if (listing->len > 0)
+        qsort(listing->backends, listing->len, sizeof(*listing->backends), rules_cmp);
+    for (size_t i = 1; i < listing->len; i++) {
+        const struct backend *one = listing->backends[i - 1], *two = listing->backends[i];
+
+        must_hold(backend_cmp_address(one, two) < 0);
+        must_hold(!rules_same_address(one, two) || (one->port != 0 && two->port != 0));
+    }
+}
+
+static inline bool rules_same_pod(const struct backend *a, const struct backend *b)
+{
+    return a->endpoint->uid.len > 0 && str_eq(a->endpoint->uid, b->endpoint->uid) &&
+           a->port == b->port;
+}
+
+/* Of a pod that is listed in both families, a pair is joined. */
+static inline void rules_check_joined(const struct backend_list *list)
+{
+    for (size_t i = 0; i < list->len; i++) {
+        const struct backend *one = list->items[i].backend;
+        bool both = false, joined = false;
+
+        for (size_t k = 0; k < list->len; k++) {
+            const struct backend *two = list->items[k].backend;
+
+            both = both ||
+                   (rules_same_pod(one, two) && one->endpoint->family != two->endpoint->family);
+            joined = joined || (rules_same_pod(one, two) && list->items[k].other);
+        }
+        must_hold(!both || joined);
+    }
+}
+
+/* In order, each address once; returns those that it has, the caller's to free. */
+static inline struct rules_listing rules_check_list(const struct service_port *port,
+                                                    const struct backend_list *list)
+{
+    struct rules_listing listing = {.backends = xmalloc((2 * list->len + 1) * sizeof(void *))};
+    size_t at = 0;
+
+    for (size_t i = 0; i < list->localities_len; i++) {
+        const struct locality *locality = &list->localities[i];
+
+        must_hold(locality->len > 0 && locality->first == at);
+        must_hold(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
+        for (; at < locality->first + locality->len; at++) {
+            must_hold(str_eq(list->items[at].zone, locality->zone));
+            must_hold(at == locality->first || backend_cmp_address(list->items[at - 1].backend,
+                                                                   list->items[at].backend) < 0);
+            rules_check_item(port, &list->items[at], &listing);
+        }
+    }
+    must_hold(at == list->len);
+    rules_check_unique(&listing);
+    return listing;
+}
+
+#define RULES_NAIVE_MAX 64 /* more endpoints than that are not looked at one by one */
+
+static inline void rules_check_view(const struct service_port *port, const struct place *place)
+{
+    struct view view = view_of(port, place);
+    struct backend_list list;
+    struct rules_listing listing;
+    struct arena arena = {0};
+    size_t expected = 0;
+
+    view_list(port, &view, &arena, &list);
+    listing = rules_check_list(port, &list);
+    if (view.ipv4 == VIEW_ALL && view.ipv6 == VIEW_ALL)
+        must_hold(list.items == port->list.items && list.len == port->list.len);
+    else
+        must_hold(port->by_place);
+    if (port->all_len <= RULES_NAIVE_MAX) {
+        for (size_t i = 0; i < port->all_len; i++)
+            expected += rules_has(port, port->all[i].backend, place);
+        must_hold(listing.len == expected);
+        for (size_t i = 0; i < listing.len; i++)
+            must_hold(rules_has(port, listing.backends[i], place));
+        rules_check_joined(&list);
+    }
+    free(listing.backends);
+    arena_done(&arena);
+}
+
+/* ---- Services ---- */
+
+static inline void rules_check_all(const struct service_port *port)
+{
+    size_t ready = 0, draining = 0;
+
+    for (size_t i = 0; i < port->all_len; i++) {
+        must_hold(i == 0 ||
+                  backend_cmp_address(port->all[i - 1].backend, port->all[i].backend) < 0);
+        ready += backend_is_ready(port->all[i].backend);
+        draining += backend_is_draining(port->all[i].backend);
+    }
+    must_hold(ready == port->ready && draining == port->draining && port->all_len == port->total);
+}
+
+static inline void rules_check_port(const struct service_port *port)
+{
+    struct rules_listing listing;
+
+    must_hold(port->protocol == PROTOCOL_TCP);
+    must_hold(port->prefers == FAMILY_IPV4 || port->prefers == FAMILY_IPV6);
+    rules_check_all(port);
+    listing = rules_check_list(port, &port->list);
+    must_hold(listing.len == (port->ready > 0 ? port->ready : port->draining));
+    free(listing.backends);
+    for (size_t i = 0; i < ARRAY_LEN(rules_places); i++)
+        rules_check_view(port, &rules_places[i]);
+}
+
+static inline void rules_check_service(const struct service *service)
+{
+    for (size_t i = 0; i < service->ports_len; i++) {
+        must_hold(i == 0 || service->ports[i - 1].number <= service->ports[i].number);
+        must_hold(service->type != SERVICE_EXTERNAL_NAME || service->ports[i].total == 0);
+        rules_check_port(&service->ports[i]);
+    }
+    for (size_t i = 1; i < service->slices_len; i++)
+        must_hold(str_cmp(service->slices[i - 1]->name, service->slices[i]->name) <= 0);
+    must_hold((service->type == SERVICE_EXTERNAL_NAME) == (service->external_name.len > 0));
+}
+
+#endif

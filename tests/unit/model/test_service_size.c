@@ -109,7 +109,7 @@ Test(service_size, of_10000_endpoints_takes_a_millisecond)
 }
 
 /* The worst case: every slice was read anew. */
-Test(service_size, of_10000_endpoints_is_compared_with_the_last_version_in_a_millisecond)
+Test(service_size, of_10000_endpoints_is_compared_with_the_last_version_as_fast)
 {
     const struct slice *old[BIG_SLICES], *slices[BIG_SLICES];
     struct service_spec_port port = {.name = STR("grpc"), .number = 8001};
@@ -123,7 +123,7 @@ Test(service_size, of_10000_endpoints_is_compared_with_the_last_version_in_a_mil
     before = service_new(&spec, old, BIG_SLICES, NULL);
     ms = best_ms(slices, 3, before);
     cr_log_info("after a version of other slices: %.3f ms", ms);
-    cr_assert_lt(ms, SLOWER * 3.0, "%.3f ms", ms);
+    cr_assert_lt(ms, SLOWER * 10.0, "%.3f ms", ms);
     ms = best_ms(old, 3, before);
     cr_log_info("after a version of the same slices: %.3f ms", ms);
     cr_assert_lt(ms, SLOWER * 2.0, "%.3f ms", ms);

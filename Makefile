@@ -167,9 +167,12 @@ conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
 	$(Q)$(PYTHON) tests/conformance/run.py $(if $(STORY),--story)
-e2e: deps ## a real API server in a network namespace
+e2e: deps ## a real API server in a network namespace; e2e-long: outages of five minutes
 	$(build_all)
 	$(Q)$(PYTHON) tests/e2e/run.py
+e2e-long: deps
+	$(build_all)
+	$(Q)$(PYTHON) tests/e2e/run.py --long
 bench: deps ## fan-out to 1,000 clients beside a bare epoll loop
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench
 	$(Q)$(PYTHON) tests/bench/run.py
@@ -187,5 +190,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run test deps unit race fuzz integration conformance e2e bench layers headers format install clean help
+.PHONY: all run test deps unit race fuzz integration conformance e2e e2e-long bench layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

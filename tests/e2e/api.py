@@ -26,8 +26,8 @@ class ApiError(Exception):
 class Api:
     """Any thread may use it: each has a connection of its own."""
 
-    def __init__(self, folder, host="127.0.0.1", port=6443):
-        self.address = (host, port)
+    def __init__(self, folder, port):
+        self.address = ("127.0.0.1", port)
         self.tls = ssl.create_default_context(cafile=folder / "ca.crt")
         self.tls.load_cert_chain(folder / "admin.crt", folder / "admin.key")
         self.local = threading.local()
@@ -40,19 +40,23 @@ class Api:
         return connection
 
     def exchange(self, method, path, body, headers):
-        """A connection that the server closed while it lay idle is opened anew, once."""
+        """A connection that the server closed while it lay idle, or at the end of which it is
+        shutting down, is opened anew, once."""
         reused = getattr(self.local, "connection", None) is not None
         try:
             if not reused:
                 self.local.connection = self.connect()
             self.local.connection.request(method, path, body, headers)
             response = self.local.connection.getresponse()
-            return response.status, response.read()
+            status, raw = response.status, response.read()
+            if not reused or status != 503:
+                return status, raw
         except UNREACHABLE:
-            self.local.connection = None
             if not reused:
+                self.local.connection = None
                 raise
-            return self.exchange(method, path, body, headers)
+        self.local.connection = None
+        return self.exchange(method, path, body, headers)
 
     def request(self, method, path, body=None, content_type="application/json"):
         headers = {"Accept": "application/json"}

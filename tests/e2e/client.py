@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+from kubelet import REGION
 from process import Process, wait_until
 from programs import Missing, cache_root
 
@@ -22,8 +23,9 @@ CALL_TIMEOUT_MS = 5000
 # was taken off the list serves for longer (PRESTOP_SECONDS of kubelet.py), so that its end cannot
 # pass for the list's news.
 CALLS_SECONDS = 2
-LOAD = {"cmd": "start", "threads": 10, "timeout_ms": CALL_TIMEOUT_MS, "wait_for_ready": False,
-        "pause_us": 4000}
+LOAD = {"cmd": "start", "threads": 10, "timeout_ms": CALL_TIMEOUT_MS, "wait_for_ready": False}
+# Between a thread's calls: where only failures count, and where the first call is waited for.
+LIGHT_US, BUSY_US = 20000, 4000
 
 
 def has_grpc(python):
@@ -32,7 +34,10 @@ def has_grpc(python):
 
 
 def find_python():
-    """A Python with grpcio: this one, Debian's, or an environment made once in the cache."""
+    """A Python with grpcio: this one, Debian's, or an environment made once in the cache.
+
+    The suite itself runs in it too, for the sake of its raw clients (watchers.py).
+    """
     for python in (sys.executable, "/usr/bin/python3"):
         if has_grpc(python):
             return python
@@ -47,11 +52,12 @@ def find_python():
     return str(python)
 
 
-def write_bootstrap(path, server, zone):
+def write_bootstrap(path, server, place):
     path.write_text(json.dumps({
         "xds_servers": [{"server_uri": server, "channel_creds": [{"type": "insecure"}],
                          "server_features": ["xds_v3"]}],
-        "node": {"id": "e2e", "locality": {"region": "r", "zone": zone}},
+        "node": {"id": "e2e", "locality": {"region": REGION, "zone": place.zone},
+                 "metadata": {"node": place.node} if place.node else {}},
     }))
     return path
 
@@ -101,8 +107,8 @@ class Client:
         self.send(command)
         return self.answer(within)
 
-    def start_load(self):
-        self.ask(LOAD)
+    def start_load(self, pause_us):
+        self.ask({**LOAD, "pause_us": pause_us})
         self.loaded = True
         self.mark()
 

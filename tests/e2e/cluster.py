@@ -1,4 +1,4 @@
-"""A real control plane without containers: etcd, kube-apiserver and kube-controller-manager.
+"""A real control plane without containers: etcd, kube-apiservers and kube-controller-manager.
 
 It has no nodes; kubelet.py plays those. Addresses are constants, since the run has a network
 namespace of its own (namespace.py).
@@ -6,87 +6,99 @@ namespace of its own (namespace.py).
 
 import json
 import signal
+import subprocess
 from contextlib import contextmanager
 
+import etcd
 from api import Api, ApiError, UNREACHABLE
 from certificates import make_all
+from middle import BALANCER_PORT
 from namespace import ADVERTISED
 from process import Process, wait_until
 
-SERVICE_NETWORK, FIRST_SERVICE_ADDRESS = "10.96.0.0/16", "10.96.0.1"
-ETCD, ETCD_PEER = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
-SERVER = "https://127.0.0.1:6443"
+SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = "10.96.0.0/16,fd00:96::/112", "10.96.0.1"
+PORTS = (6443, 6444)  # of the API servers; the second one is started where a scenario wants it
 START_SECONDS = 60
 
 CONTROLLERS = ("endpointslice-controller", "endpointslice-mirroring-controller",
                "endpoints-controller", "serviceaccount-controller", "namespace-controller",
                "replicaset-controller", "deployment-controller", "garbage-collector-controller")
 
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 # Exactly what Lookaside may do, so that a request beyond it fails here first.
 LOOKASIDE_RULES = [
     {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
      "verbs": ["list", "watch"]},
 ]
-LOOKASIDE_NAMESPACE = "lookaside-system"
+LOOKASIDE, LOOKASIDE_NAMESPACE = "lookaside", "lookaside-system"
+LOOKASIDE_BINDING = {
+    "metadata": {"name": LOOKASIDE},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": LOOKASIDE},
+    "subjects": [{"kind": "ServiceAccount", "name": LOOKASIDE, "namespace": LOOKASIDE_NAMESPACE}]}
 
 
-def kubeconfig(user):
+def kubeconfig(user, port=PORTS[0]):
     """A kubeconfig is YAML, and JSON is YAML."""
     return json.dumps({
         "apiVersion": "v1", "kind": "Config", "current-context": "e2e",
         "clusters": [{"name": "e2e", "cluster": {
-            "server": SERVER, "certificate-authority": "ca.crt"}}],
+            "server": f"https://127.0.0.1:{port}", "certificate-authority": "ca.crt"}}],
         "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": "e2e"}}],
         "users": [{"name": "e2e", "user": user}],
     }, indent=1)
 
 
 class Cluster:
-    def __init__(self, programs, folder):
+    def __init__(self, programs, folder, etcd_program="etcd"):
         self.programs, self.folder = programs, folder
+        self.etcd = etcd.Etcd(programs[etcd_program], programs["etcdutl"], folder)
         self.processes = {}
         self.api = None
 
     def path(self, name):
         return self.folder / name
 
-    def run(self, name, *args):
-        self.processes[name] = Process(name, [self.programs / name, *args],
+    def run(self, name, program, *args):
+        self.processes[name] = Process(name, [self.programs[program], *args],
                                        self.path(f"{name}.log"), cwd=self.folder)
 
     def start(self):
         make_all(self.folder, FIRST_SERVICE_ADDRESS)
         self.path("admin.kubeconfig").write_text(
             kubeconfig({"client-certificate": "admin.crt", "client-key": "admin.key"}))
-        self.api = Api(self.folder)
-        self.start_etcd()
+        self.api = Api(self.folder, PORTS[0])
+        self.etcd.start()
         self.start_apiserver()
         self.start_controller_manager()
         self.prepare_lookaside()
 
-    def start_etcd(self):
-        self.run("etcd", "--data-dir=etcd", "--unsafe-no-fsync", "--log-level=warn",
-                 f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}",
-                 f"--listen-peer-urls={ETCD_PEER}", f"--initial-advertise-peer-urls={ETCD_PEER}",
-                 f"--initial-cluster=default={ETCD_PEER}")
-
-    def start_apiserver(self):
-        self.run("kube-apiserver", f"--etcd-servers={ETCD}", "--secure-port=6443",
-                 "--bind-address=127.0.0.1", f"--advertise-address={ADVERTISED}", "--cert-dir=.",
+    def start_apiserver(self, number=0):
+        self.run(f"kube-apiserver-{number}", "kube-apiserver", f"--etcd-servers={etcd.CLIENT}",
+                 f"--secure-port={PORTS[number]}", "--bind-address=127.0.0.1",
+                 f"--advertise-address={ADVERTISED[number]}", "--cert-dir=.",
                  "--tls-cert-file=server.crt", "--tls-private-key-file=server.key",
                  "--client-ca-file=ca.crt", "--service-account-key-file=service-account.key",
                  "--service-account-signing-key-file=service-account.key",
                  "--service-account-issuer=https://kubernetes.default.svc",
-                 f"--service-cluster-ip-range={SERVICE_NETWORK}", "--authorization-mode=RBAC")
-        wait_until(self.ready, START_SECONDS, lambda: f"the API server ready{self.dead()}")
+                 f"--service-cluster-ip-range={SERVICE_NETWORKS}", "--authorization-mode=RBAC")
+        self.wait_apiserver(number)
 
-    def stop_apiserver(self):
+    def wait_apiserver(self, number=0):
+        wait_until(lambda: self.ready(number), START_SECONDS,
+                   lambda: f"API server {number} ready{self.dead()}")
+
+    def stop_apiserver(self, number=0):
         """At once, as a crash would: etcd keeps the state, every connection breaks."""
-        self.processes.pop("kube-apiserver").stop(first=signal.SIGKILL)
+        self.processes.pop(f"kube-apiserver-{number}").stop(first=signal.SIGKILL)
+
+    def terminate_apiserver(self, number):
+        """It begins to end; with watches open, that takes it a minute."""
+        self.processes[f"kube-apiserver-{number}"].send_signal(signal.SIGTERM)
 
     def start_controller_manager(self):
-        self.run("kube-controller-manager", "--kubeconfig=admin.kubeconfig",
+        self.run("kube-controller-manager", "kube-controller-manager",
+                 "--kubeconfig=admin.kubeconfig",
                  "--authentication-kubeconfig=admin.kubeconfig",
                  "--authorization-kubeconfig=admin.kubeconfig", "--bind-address=127.0.0.1",
                  "--service-account-private-key-file=service-account.key", "--root-ca-file=ca.crt",
@@ -94,6 +106,9 @@ class Cluster:
                  "--kube-api-qps=500", "--kube-api-burst=500",
                  "--concurrent-gc-syncs=2", "--min-resync-period=12h",
                  f"--controllers={','.join(CONTROLLERS)}")
+
+    def stop_controller_manager(self):
+        self.processes.pop("kube-controller-manager").stop(first=signal.SIGKILL)
 
     @contextmanager
     def without_apiserver(self):
@@ -104,38 +119,57 @@ class Cluster:
             yield
         finally:
             self.start_apiserver()
-            self.processes.pop("kube-controller-manager").stop(first=signal.SIGKILL)
+            self.stop_controller_manager()
             self.start_controller_manager()
+
+    @contextmanager
+    def second_apiserver(self):
+        self.start_apiserver(1)
+        try:
+            yield PORTS[1]
+        finally:
+            self.stop_apiserver(1)
+
+    def kubectl(self, *args, stdin=""):
+        done = subprocess.run([self.programs["kubectl"], "--kubeconfig", "admin.kubeconfig", *args],
+                              cwd=self.folder, input=stdin, capture_output=True, text=True,
+                              timeout=60, check=False)
+        if done.returncode != 0:
+            raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done.stdout
 
     def dead(self):
         ended = [name for name, p in self.processes.items() if p.status() is not None]
         return f" ({', '.join(ended)} ended)" if ended else ""
 
-    def ready(self):
+    def ready(self, number):
         if self.dead():
             raise RuntimeError(f"the cluster did not start{self.dead()}")
         try:
-            return self.api.get("/readyz") == "ok"
+            return Api(self.folder, PORTS[number]).get("/readyz") == "ok"
         except UNREACHABLE + (ApiError,):
             return False
 
     def prepare_lookaside(self):
-        """A ServiceAccount with just the rights that Lookaside needs, and a kubeconfig of it."""
-        name, rbac = "lookaside", "/apis/rbac.authorization.k8s.io/v1"
+        """A ServiceAccount with just the rights that Lookaside needs, and kubeconfigs of it: one
+        that leads to the API server, one that leads there through a balancer."""
         self.create_namespace(LOOKASIDE_NAMESPACE)
         accounts = f"/api/v1/namespaces/{LOOKASIDE_NAMESPACE}/serviceaccounts"
-        self.api.create(accounts, {"metadata": {"name": name}})
-        self.api.create(f"{rbac}/clusterroles",
-                        {"metadata": {"name": name}, "rules": LOOKASIDE_RULES})
-        self.api.create(f"{rbac}/clusterrolebindings", {
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-                        "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": name,
-                          "namespace": LOOKASIDE_NAMESPACE}]})
-        answer = self.api.create(f"{accounts}/{name}/token", {"spec": {"expirationSeconds": 3600}})
-        self.path("lookaside.kubeconfig").write_text(
-            kubeconfig({"token": answer["status"]["token"]}))
+        self.api.create(accounts, {"metadata": {"name": LOOKASIDE}})
+        self.api.create(f"{RBAC}/clusterroles",
+                        {"metadata": {"name": LOOKASIDE}, "rules": LOOKASIDE_RULES})
+        self.give_rights()
+        answer = self.api.create(f"{accounts}/{LOOKASIDE}/token",
+                                 {"spec": {"expirationSeconds": 7200}})
+        token = {"token": answer["status"]["token"]}
+        self.path("lookaside.kubeconfig").write_text(kubeconfig(token))
+        self.path("balanced.kubeconfig").write_text(kubeconfig(token, BALANCER_PORT))
+
+    def give_rights(self):
+        self.api.create(f"{RBAC}/clusterrolebindings", LOOKASIDE_BINDING)
+
+    def take_rights(self):
+        self.api.delete(f"{RBAC}/clusterrolebindings/{LOOKASIDE}")
 
     def create_namespace(self, name):
         """With the default ServiceAccount, without which no pod is admitted."""
@@ -152,11 +186,12 @@ class Cluster:
             return None
 
     def stop(self):
-        """The API server before etcd: it waits for a storage that is gone."""
-        for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
-            process = self.processes.pop(name, None)
-            if process:
-                process.stop(first=signal.SIGKILL)
+        """etcd last: an API server waits for a storage that is gone."""
+        for process in reversed(list(self.processes.values())):
+            process.stop(first=signal.SIGKILL)
+        self.processes = {}
+        self.etcd.stop()
+        self.etcd.remove()
 
     def log_tails(self):
         return "".join(f"--- {p.log_path}\n{p.log_tail()}" for p in self.processes.values())

@@ -1,7 +1,8 @@
 """The kubelet of the test's nodes: a pod is a real greeter process on the pod's address.
 
-It follows all pods by a watch, whoever made them. A new pod gets an address and a process, and
-once that listens, the status Running and Ready. A deleted pod keeps serving for a moment, as a
+It follows all pods by a watch, whoever made them. A new pod gets an address of each family and a
+process that listens there on its containers' ports, and once that does, the status Running and
+Ready. A deleted pod keeps serving for a moment, as a
 preStop hook makes it, while the news that it is terminating travels; then its process gets
 SIGTERM, and when that has drained and gone, the pod is removed. A pod with the annotation CUT_OFF
 does not drain: its process is killed instead, and only a client that left in time loses nothing.
@@ -20,12 +21,16 @@ from api import UNREACHABLE, ApiError, Watch
 from process import Process
 
 ZONES = ("a", "b", "c")
+# Two in the first zone, and one that nobody has labelled.
+NODES = {"node-a": "a", "node-b": "b", "node-c": "c", "node-a2": "a", "node-x": None}
+ADDRESSES_PER_NODE = 50 * 250
 REGION = "r"
 PORT = 8001
 # Longer than a client may take to follow (CALLS_SECONDS of client.py): the list moves it, not this.
 PRESTOP_SECONDS = 3.0
 CUT_OFF = "e2e.lookaside.dev/cut-off"
 POLL_SECONDS = 0.005
+LOOK_SECONDS = 0.5  # between looks at processes that just run
 LISTEN_SECONDS = 20
 
 
@@ -34,8 +39,29 @@ def node_of(zone):
 
 
 def listens(address, port=PORT):
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         return probe.connect_ex((address, port)) == 0
+
+
+def addresses_of(node, number):
+    """The pod's addresses, the one of IPv4 first."""
+    index = list(NODES).index(node)
+    if number >= ADDRESSES_PER_NODE:
+        raise PodFailed("the run has used up its pods' addresses")
+    return (f"10.244.{index * 50 + number // 250}.{number % 250 + 1}",
+            f"fd00:244::{index + 1:x}:{number + 1:x}")
+
+
+def ports_of(pod):
+    """Its containers' TCP ports."""
+    ports = [p["containerPort"] for c in pod["spec"]["containers"] for p in c.get("ports") or []
+             if p.get("protocol", "TCP") == "TCP"]
+    return ports or [PORT]
+
+
+def ready_condition(ready=True):
+    return {"conditions": [{"type": "Ready", "status": str(bool(ready))}]}
 
 
 def pod_path(metadata):
@@ -49,18 +75,21 @@ class PodFailed(Exception):
 class Pod:
     """One pod as this kubelet runs it: starting, then ready, then terminating."""
 
-    def __init__(self, metadata, address, process):
+    def __init__(self, metadata, addresses, ports, process):
         self.path, self.name = pod_path(metadata), metadata["name"]
-        self.address, self.process = address, process
+        self.addresses, self.ports, self.process = addresses, ports, process
         cut_off = CUT_OFF in (metadata.get("annotations") or {})
         self.end_signal = signal.SIGKILL if cut_off else signal.SIGTERM
         self.state = "starting"
         self.deadline = time.monotonic() + LISTEN_SECONDS
 
     def ready_status(self):
-        return {"status": {"phase": "Running", "podIP": self.address,
-                           "podIPs": [{"ip": self.address}],
-                           "conditions": [{"type": "Ready", "status": "True"}]}}
+        return {"status": {"phase": "Running", "podIP": self.addresses[0],
+                           "podIPs": [{"ip": address} for address in self.addresses],
+                           **ready_condition()}}
+
+    def listens(self):
+        return all(listens(address, port) for address in self.addresses for port in self.ports)
 
 
 class Kubelet:
@@ -74,15 +103,16 @@ class Kubelet:
         self.numbers = itertools.count(1)
         self.watch = Watch(api, "/api/v1/pods", lambda kind, pod: self.events.put((kind, pod)))
         self.thread = threading.Thread(target=self.run, name="kubelet", daemon=True)
-        self.problem = None
+        self.problem, self.next_look = None, 0
         log_folder.mkdir(parents=True, exist_ok=True)
 
     def start(self):
-        for zone in ZONES:
-            labels = {"kubernetes.io/hostname": node_of(zone), "topology.kubernetes.io/zone": zone,
-                      "topology.kubernetes.io/region": REGION}
-            self.api.create("/api/v1/nodes", {"metadata": {"name": node_of(zone),
-                                                           "labels": labels}})
+        for node, zone in NODES.items():
+            labels = {"kubernetes.io/hostname": node}
+            if zone:
+                labels.update({"topology.kubernetes.io/zone": zone,
+                               "topology.kubernetes.io/region": REGION})
+            self.api.create("/api/v1/nodes", {"metadata": {"name": node, "labels": labels}})
         self.thread.start()
         self.watch.start()
 
@@ -117,7 +147,13 @@ class Kubelet:
         self.handle(*event)
         while self.timers and self.timers[0][0] <= time.monotonic():
             heapq.heappop(self.timers)[2]()
+        now = time.monotonic()
+        every_pod = now >= self.next_look
+        if every_pod:
+            self.next_look = now + LOOK_SECONDS
         for uid, pod in list(self.pods.items()):
+            if pod.state == "ready" and not every_pod:
+                continue
             try:
                 self.advance(uid, pod)
             except PodFailed as failure:
@@ -149,17 +185,18 @@ class Kubelet:
             self.pods[uid] = self.launch(pod)
 
     def launch(self, pod):
-        metadata = pod["metadata"]
-        node = pod["spec"]["nodeName"]
-        zone_number = ZONES.index(node.removeprefix("node-"))
-        number = next(self.numbers)
-        address = f"10.244.{zone_number * 64 + number // 250}.{number % 250 + 1}"
-        return Pod(metadata, address, self.greet(metadata["name"], address))
+        metadata, ports = pod["metadata"], ports_of(pod)
+        addresses = addresses_of(pod["spec"]["nodeName"], next(self.numbers))
+        return Pod(metadata, addresses, ports, self.greet(metadata["name"], addresses, ports))
 
-    def greet(self, name, address):
+    def greet(self, name, addresses, ports=(PORT,)):
         """A greeter process, also for an endpoint that no pod stands behind."""
-        return Process(name, [self.greeter, "--listen", f"{address}:{PORT}", "--name", name],
-                       self.log_folder / f"{name}.log")
+        argv = [self.greeter, "--name", name]
+        for address in addresses:
+            for port in ports:
+                host = f"[{address}]" if ":" in address else address
+                argv += ["--listen", f"{host}:{port}"]
+        return Process(name, argv, self.log_folder / f"{name}.log")
 
     def begin_stop(self, pod, grace_seconds):
         pod.state = "terminating"
@@ -183,9 +220,9 @@ class Kubelet:
 
     def advance_starting(self, pod):
         if pod.process.status() is not None or time.monotonic() > pod.deadline:
-            raise PodFailed(f"the greeter of pod {pod.name} does not listen on {pod.address}:"
-                               f"{PORT}\n{pod.process.log_tail()}")
-        if listens(pod.address) and self.told(
+            raise PodFailed(f"the greeter of pod {pod.name} does not listen on "
+                            f"{pod.addresses} {pod.ports}\n{pod.process.log_tail()}")
+        if pod.listens() and self.told(
                 lambda: self.api.patch(f"{pod.path}/status", pod.ready_status())):
             pod.state = "ready"
 

@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import re
 import signal
+import subprocess
+from contextlib import contextmanager
 
 from process import Process, wait_until
 
@@ -20,6 +23,19 @@ class Lookaside:
         self.process = Process("lookaside", [self.program, "--kubeconfig", self.kubeconfig,
                                              "--listen", LISTEN, "--admin", ADMIN], self.log_path)
         wait_until(self.started, START_SECONDS, "Lookaside ready")
+
+    @contextmanager
+    def through(self, kubeconfig):
+        """Another way to the API server, for as long as this lasts."""
+        before, self.kubeconfig = self.kubeconfig, kubeconfig
+        self.stop()
+        try:
+            self.start()
+            yield
+        finally:
+            self.kubeconfig = before
+            self.stop()
+            self.start()
 
     def started(self):
         self.check_alive()
@@ -64,16 +80,36 @@ class Lookaside:
         found = {}
 
         def equal():
-            found["published"], found["truth"] = self.endpoints(service), service.truth()
-            return found["published"] == found["truth"].keys()
+            found["published"] = self.endpoints(service)
+            found["truth"] = {(b.address, b.port, b.zone) for b in service.expected(service.port)}
+            return found["published"] == found["truth"]
 
         def difference():
-            published, truth = found["published"], set(found["truth"])
+            published, truth = found["published"], found["truth"]
             return (f"Lookaside's list of {service.namespace}/{service.name} is the API's; "
                     f"missing {sorted(truth - published)[:5]}, "
                     f"too many {sorted(published - truth)[:5]}")
         wait_until(equal, within, difference)
-        return found["truth"]
+
+    def metric(self, name, **labels):
+        """The sum of a family's samples that have these labels."""
+        status, body = self.get("/metrics")
+        assert status == 200, f"/metrics answers {status}"
+        total = 0
+        for line in body.decode().splitlines():
+            match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+            if match and match[1] == name and all(f'{k}="{v}"' in (match[2] or "")
+                                                  for k, v in labels.items()):
+                total += float(match[3])
+        return total
+
+    def ctl(self, *args, status=0):
+        """What lookasidectl prints."""
+        done = subprocess.run([self.program.parent / "lookasidectl", *args], capture_output=True,
+                              text=True, timeout=30, check=False)
+        assert done.returncode == status, (f"lookasidectl {' '.join(map(str, args))}: status "
+                                           f"{done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     def kill(self):
         process, self.process = self.process, None

@@ -5,15 +5,18 @@ sends can leave the machine.
 """
 
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
 
 from programs import Missing
 
-POD_NETWORK = "10.244.0.0/16"
-# The API server refuses to advertise a loopback address.
-ADVERTISED = "10.96.255.254"
+POD_NETWORK, POD_NETWORK_6 = "10.244.0.0/16", "fd00:244::/64"
+# Of each API server; it refuses to advertise a loopback address.
+ADVERTISED = ("10.96.255.254", "10.96.255.253")
+# Linux lets a process listen on an IPv4 address that is only routed, on an IPv6 one not by itself.
+NONLOCAL_BIND = pathlib.Path("/proc/sys/net/ipv6/ip_nonlocal_bind")
 MARK = "LOOKASIDE_E2E_NAMESPACE"
 
 
@@ -43,9 +46,11 @@ def entered():
 
 
 def prepare():
+    # Every pod address is this machine's own, whether or not a pod has it now: a process can listen
+    # on it, and where none does, a connection is refused.
     for command in ("link set lo up",
-                    f"address add {ADVERTISED}/32 dev lo",
-                    # Every pod address is this machine's own, whether or not a pod has it now: a
-                    # process can listen on it, and where none does, a connection is refused.
-                    f"route add local {POD_NETWORK} dev lo"):
+                    *(f"address add {address}/32 dev lo" for address in ADVERTISED),
+                    f"route add local {POD_NETWORK} dev lo",
+                    f"-6 route add local {POD_NETWORK_6} dev lo"):
         subprocess.run(["ip"] + command.split(), check=True)
+    NONLOCAL_BIND.write_text("1")

@@ -1,9 +1,12 @@
 """Builds the cluster's programs once and keeps them in the user's cache.
 
-What is built, and from what, is pinned by the go.mod and go.sum of each folder in tools/. The cache
-folder is named after the versions and a hash of those files, so that a changed pin builds anew and
-an old checkout finds its own. A program is built beside its place and renamed into it: one that is
-there is whole, and an interrupted build goes on where it stopped.
+What is built, and from what, is pinned by the go.mod and go.sum of each folder in tools/. A cache
+folder is named after a module's version and a hash of those files, so that a changed pin builds
+anew and an old checkout finds its own. A program is built beside its place and renamed into it: one
+that is there is whole, and an interrupted build goes on where it stopped.
+
+Debian's etcd, which is older, is not installed, since that would start it as a service: its package
+is fetched and unpacked.
 """
 
 import fcntl
@@ -23,10 +26,13 @@ TOOLS = pathlib.Path(__file__).resolve().parent / "tools"
 PROGRESS_SECONDS = 15
 GO_NEEDED = (1, 26)
 
+DEBIAN_ETCD, DEBIAN_ETCD_PACKAGE = "debian-etcd", "etcd-server"
+
 Program = namedtuple("Program", "name module package")
 
 PROGRAMS = (
     Program("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
+    Program("etcdutl", "etcd", "go.etcd.io/etcd/etcdutl/v3"),
     Program("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     Program("kube-controller-manager", "kubernetes",
             "k8s.io/kubernetes/cmd/kube-controller-manager"),
@@ -52,14 +58,11 @@ def required_version(module):
     return re.search(rf"^\s*(?:require )?{requirement} (v\S+)", text, re.MULTILINE).group(1)
 
 
-def versions_key():
-    digest = hashlib.sha256()
-    for module in sorted(REQUIREMENTS):
-        for name in ("go.mod", "go.sum"):
-            digest.update((TOOLS / module / name).read_bytes())
-    digest.update(os.uname().machine.encode())
-    names = [f"{module}-{required_version(module)}" for module in sorted(REQUIREMENTS)]
-    return "-".join(names + [digest.hexdigest()[:8]])
+def module_folder(module):
+    digest = hashlib.sha256(os.uname().machine.encode())
+    for name in ("go.mod", "go.sum"):
+        digest.update((TOOLS / module / name).read_bytes())
+    return cache_root() / f"{module}-{required_version(module)}-{digest.hexdigest()[:8]}"
 
 
 def linker_flags(module):
@@ -125,12 +128,11 @@ def build(program, target):
         os.rename(output, target)
 
 
-def ensure():
-    """The folder that holds all programs, built now where they are missing."""
-    folder = cache_root() / versions_key()
-    missing = [p for p in PROGRAMS if not (folder / p.name).exists()]
+def ensure_module(module):
+    folder = module_folder(module)
+    missing = [p for p in PROGRAMS if p.module == module and not (folder / p.name).exists()]
     if not missing:
-        return folder
+        return
     check_go()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
@@ -139,8 +141,44 @@ def ensure():
             if (folder / program.name).exists():
                 continue
             started = time.monotonic()
-            print(f"e2e: building {program.name} {required_version(program.module)} "
+            print(f"e2e: building {program.name} {required_version(module)} "
                   f"(once; kept in {folder})", flush=True)
             build(program, folder / program.name)
             print(f"e2e: built {program.name} in {time.monotonic() - started:.0f} s", flush=True)
-    return folder
+
+
+def apt(*argv, cwd="/"):
+    done = subprocess.run(("apt-get", "-qq") + argv, cwd=cwd, capture_output=True, text=True,
+                          check=False)
+    return done.returncode == 0, done.stderr.strip()
+
+
+def fetch_debian_etcd(target):
+    for tool in ("apt-get", "dpkg-deb"):
+        if not shutil.which(tool):
+            raise Missing(f"{DEBIAN_ETCD_PACKAGE} of Debian cannot be fetched: no {tool} on PATH")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
+        fetched, why = apt("download", DEBIAN_ETCD_PACKAGE, cwd=scratch)
+        if not fetched and os.geteuid() == 0:
+            apt("update")
+            fetched, why = apt("download", DEBIAN_ETCD_PACKAGE, cwd=scratch)
+        if not fetched:
+            raise Missing(f"{DEBIAN_ETCD_PACKAGE} of Debian cannot be fetched: {why}")
+        package = next(pathlib.Path(scratch).glob("*.deb"))
+        subprocess.run(["dpkg-deb", "--extract", package, scratch], check=True)
+        os.rename(os.path.join(scratch, "usr/bin/etcd"), target)
+
+
+def debian_etcd():
+    target = cache_root() / DEBIAN_ETCD_PACKAGE / "etcd"
+    if not target.exists():
+        fetch_debian_etcd(target)
+    return target
+
+
+def ensure():
+    """{name: path} of the programs, built now where they are missing."""
+    for module in REQUIREMENTS:
+        ensure_module(module)
+    return {p.name: module_folder(p.module) / p.name for p in PROGRAMS}

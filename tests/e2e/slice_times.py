@@ -9,6 +9,7 @@ import sys
 import time
 
 from api import Api, Watch
+from cluster import PORTS
 
 PATH = "/apis/discovery.k8s.io/v1/endpointslices"
 
@@ -24,7 +25,7 @@ def main():
                 known.add(name)
                 print(name, f"{now:.1f}", flush=True)
 
-    Watch(Api(pathlib.Path(sys.argv[1])), PATH, on_slice).run()
+    Watch(Api(pathlib.Path(sys.argv[1]), PORTS[0]), PATH, on_slice).run()
 
 
 if __name__ == "__main__":

@@ -1,124 +1,168 @@
 """Services, their pods, and what the API says of their backends."""
 
 import itertools
+import json
 import pathlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import oracle
 from api import ApiError
-from kubelet import PORT, ZONES, node_of
+from kubelet import PORT, ZONES, node_of, ready_condition
 from process import Process, wait_until
 
 CORE = "/api/v1/namespaces"
 SLICES = "/apis/discovery.k8s.io/v1"
-SERVICE_LABEL = "kubernetes.io/service-name"
 GRACE_SECONDS = 10
-
-
-def listed(endpoints):
-    """The rule of kube-proxy: the ready ones, else those that still serve while terminating."""
-    def condition(endpoint, name, default):
-        value = (endpoint.get("conditions") or {}).get(name)
-        return default if value is None else value
-
-    ready = [e for e in endpoints if condition(e, "ready", True)]
-    return ready or [e for e in endpoints if condition(e, "serving", True)
-                     and condition(e, "terminating", False)]
+WRITERS = 4
+GRPC_PORT = {"name": "grpc", "port": PORT, "targetPort": PORT}
 
 
 class Service:
-    """A Service of one port, and the pods behind it."""
+    """A Service, by default of one port, and the pods behind it."""
 
     def __init__(self, cluster, kubelet, namespace, name="greeter"):
-        self.api, self.kubelet = cluster.api, kubelet
-        self.namespace, self.name = namespace, name
-        self.port = PORT
-        self.target = f"xds:///{name}.{namespace}:{PORT}"
+        self.cluster, self.api, self.kubelet = cluster, cluster.api, kubelet
+        self.namespace, self.name, self.port = namespace, name, PORT
         self.path = f"{CORE}/{namespace}/services"
         self.pods_path = f"{CORE}/{namespace}/pods"
         self.slices_path = f"{SLICES}/namespaces/{namespace}/endpointslices"
         self.pods, self.numbers = [], itertools.count()
+        self.made = None
         self.annotations = {}  # of the pods to come
-        cluster.create_namespace(namespace)
+        if not cluster.has_default_account(namespace):
+            cluster.create_namespace(namespace)
 
-    def create(self, selector=True):
-        spec = {"ports": [{"name": "grpc", "port": PORT, "targetPort": PORT}]}
+    def target(self, port=PORT):
+        return f"{self.name}.{self.namespace}" + (f":{port}" if port else "")
+
+    # ---- the Service
+
+    def manifest(self, ports=(GRPC_PORT,), selector=True, **spec):
         if selector:
             spec["selector"] = {"app": self.name}
-        self.api.create(self.path, {"metadata": {"name": self.name}, "spec": spec})
+        if ports:
+            spec["ports"] = list(ports)
+        return {"apiVersion": "v1", "kind": "Service", "spec": spec,
+                "metadata": {"name": self.name, "namespace": self.namespace}}
+
+    def create(self, *args, **spec):
+        self.made = self.manifest(*args, **spec)
+        self.api.create(self.path, self.made)
+
+    def patch(self, **spec):
+        """A field that is None goes."""
+        self.api.patch(f"{self.path}/{self.name}", {"spec": spec})
+
+    def replace(self):
+        """kubectl replace --force: deleted, and created again byte by byte."""
+        self.cluster.kubectl("replace", "--force", "-f", "-", stdin=json.dumps(self.made))
 
     def delete(self):
         self.api.delete(f"{self.path}/{self.name}")
 
-    def add_pod(self, zone):
-        name = f"{self.name}-{self.namespace}-{next(self.numbers)}"
-        self.api.create(self.pods_path, {
-            "metadata": {"name": name, "labels": {"app": self.name},
-                         "annotations": self.annotations},
-            "spec": {"nodeName": node_of(zone), "containers": [{"name": "greeter", "image": "-"}]}})
+    # ---- its pods
+
+    def add_pod(self, node, ports=()):
+        name = self.next_name()
+        self.create_pod(name, node, ports)
         self.pods.append(name)
         return name
 
+    def next_name(self):
+        return f"{self.name}-{self.namespace}-{next(self.numbers)}"
+
+    def create_pod(self, name, node, ports=()):
+        container = {"name": "greeter", "image": "-", "ports": list(ports)}
+        self.api.create(self.pods_path, {
+            "metadata": {"name": name, "labels": {"app": self.name},
+                         "annotations": self.annotations},
+            "spec": {"nodeName": node, "containers": [container]}})
+
     def remove_pod(self, name, grace_seconds=GRACE_SECONDS):
-        self.api.delete(f"{self.pods_path}/{name}", grace_seconds)
-        self.pods.remove(name)
+        self.remove_pods([name], grace_seconds)
 
     def scale(self, count, zones=ZONES):
         """New pods over the zones in turn; the youngest go first."""
-        zone = itertools.cycle(zones)
-        while len(self.pods) < count:
-            self.add_pod(next(zone))
-        while len(self.pods) > count:
-            self.remove_pod(self.pods[-1])
+        names = [self.next_name() for _ in range(count - len(self.pods))]
+        nodes = itertools.cycle(node_of(zone) for zone in zones)
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(self.create_pod, names, nodes))
+        self.pods += names
+        self.remove_pods(self.pods[count:])
 
-    def put_slice(self, suffix, backends):
-        """A slice by hand, for a Service without selector: {address: name}, all of one zone."""
-        name = f"{self.name}-{suffix}"
-        body = {"metadata": {"name": name, "labels": {SERVICE_LABEL: self.name}},
-                "addressType": "IPv4",
-                "endpoints": [{"addresses": [address], "hostname": backend, "zone": ZONES[0],
-                               "conditions": {"ready": True}}
-                              for address, backend in backends.items()],
-                "ports": [{"name": "grpc", "port": PORT, "protocol": "TCP"}]}
+    def remove_pods(self, names, grace_seconds=GRACE_SECONDS):
+        names = list(names)
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(lambda n: self.api.delete(f"{self.pods_path}/{n}", grace_seconds), names))
+        self.pods = [name for name in self.pods if name not in names]
+
+    def set_ready(self, name, ready):
+        """What its probe would say: the process serves on."""
+        self.api.patch(f"{self.pods_path}/{name}/status", {"status": ready_condition(ready)})
+
+    # ---- what is written by hand
+
+    def put(self, path, body):
         try:
-            return self.api.put(f"{self.slices_path}/{name}", body)
+            return self.api.put(f"{path}/{body['metadata']['name']}", body)
         except ApiError as error:
             if error.code != 404:
                 raise
-            return self.api.create(self.slices_path, body)
+            return self.api.create(path, body)
+
+    def put_slice(self, suffix, backends, zone=ZONES[0]):
+        """A slice, for a Service without selector: {address: name}, all of one zone."""
+        self.put(self.slices_path, {
+            "metadata": {"name": f"{self.name}-{suffix}",
+                         "labels": {oracle.SERVICE_LABEL: self.name}},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [address], "hostname": name, "zone": zone,
+                           "conditions": {"ready": True}} for address, name in backends.items()],
+            "ports": [{"name": "grpc", "port": PORT, "protocol": "TCP"}]})
+
+    def put_endpoints(self, addresses):
+        """The old object, which the mirroring controller makes slices of."""
+        self.put(f"{CORE}/{self.namespace}/endpoints", {
+            "metadata": {"name": self.name},
+            "subsets": [{"addresses": [{"ip": address} for address in addresses],
+                         "ports": [{"name": "grpc", "port": PORT, "protocol": "TCP"}]}]})
+
+    # ---- what the API says
+
+    def state(self):
+        """The Service, or None, and its namespace's slices."""
+        try:
+            service = self.api.get(f"{self.path}/{self.name}")
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            service = None
+        return service, self.api.get(self.slices_path)["items"] or []
 
     def slices(self):
-        """The Service's own slices; one that a former Service of this name left is not."""
-        try:
-            uid = self.api.get(f"{self.path}/{self.name}")["metadata"]["uid"]
-        except ApiError as error:
-            if error.code == 404:
-                return []
-            raise
-        items = self.api.get(f"{self.slices_path}?labelSelector={SERVICE_LABEL}={self.name}")
-        return [s for s in items["items"] or []
-                if not any(o["kind"] == "Service" and o["uid"] != uid
-                           for o in s["metadata"].get("ownerReferences") or [])]
+        service, slices = self.state()
+        return oracle.own(service, slices) if service else []
 
-    def truth(self):
-        """What a client's list must be: {(address, port, zone): name of the backend}."""
-        merged = {}
-        for item in sorted(self.slices(), key=lambda s: int(s["metadata"]["resourceVersion"])):
-            ports = [p["port"] for p in item.get("ports") or [] if p.get("name") == "grpc"]
-            for endpoint in item.get("endpoints") or []:
-                for port in ports:
-                    merged[endpoint["addresses"][0], port] = endpoint
-        rows = {id(e): key for key, e in merged.items()}
-        return {rows[id(e)] + (e.get("zone") or "",):
-                (e.get("targetRef") or {}).get("name") or e.get("hostname")
-                for e in listed(list(merged.values()))}
+    def expected(self, port=PORT, place=oracle.NOWHERE):
+        return oracle.expected(*self.state(), port, place)
+
+    @staticmethod
+    def names_of(backends, slices):
+        """Of the pods behind a list, or of what was written by hand."""
+        listed = {b.address for b in backends}
+        return {(e.get("targetRef") or {}).get("name") or e.get("hostname")
+                for s in slices for e in s.get("endpoints") or [] if e["addresses"][0] in listed}
 
     def wait_api(self, names, within=30):
-        """Until the API lists just these backends, or the kubelet says why it cannot."""
+        """Until the API lists just these pods, or the kubelet says why it cannot."""
         found = {}
 
         def same():
             self.kubelet.check()
-            found["names"] = set(self.truth().values())
+            service, slices = self.state()
+            listed = oracle.expected(service, slices, self.port)
+            found["names"] = self.names_of(listed, slices)
             return found["names"] == names
         wait_until(same, within, lambda: f"the API lists {len(names)} backends of "
                    f"{self.namespace}/{self.name}; it lists {len(found['names'])}")
@@ -126,8 +170,7 @@ class Service:
     def clean_up(self):
         """At once and without grace: whoever had something to say about it has said it."""
         self.delete()
-        for name in list(self.pods):
-            self.remove_pod(name, grace_seconds=0)
+        self.remove_pods(self.pods, grace_seconds=0)
 
 
 class SliceTimes:

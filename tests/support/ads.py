@@ -16,6 +16,7 @@ LDS = _PREFIX + "envoy.config.listener.v3.Listener"
 RDS = _PREFIX + "envoy.config.route.v3.RouteConfiguration"
 CDS = _PREFIX + "envoy.config.cluster.v3.Cluster"
 EDS = _PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+LOGICAL_DNS = 2                                      # a Cluster's type
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 
 
@@ -134,34 +135,44 @@ class Cluster:
     type: int
     max_requests: int | None
     raw: bytes = field(repr=False)
+    host: tuple | None = None                        # (name, port) that a LOGICAL_DNS one resolves
 
     @classmethod
     def parse(cls, data):
         fields = decode(data)
         limit = _path(_path(data, 10, 1), 4)         # circuit_breakers.thresholds.max_requests
         eds_name = _path(data, 3, 2).decode() or _text(fields, 1)
-        return cls(_text(fields, 1), eds_name, _get(fields, 2, 0),
-                   _get(decode(limit), 1, 0) if limit else None, data)
+        kind, host = _get(fields, 2, 0), None
+        if kind == LOGICAL_DNS:                      # load_assignment's one endpoint
+            address = decode(_path(data, 33, 2, 2, 1, 1, 1))
+            host = (_text(address, 2), _get(address, 3, 0))
+        return cls(_text(fields, 1), eds_name, kind, _get(decode(limit), 1, 0) if limit else None,
+                   data, host)
 
 
 @dataclass
 class Assignment:
-    """A ClusterLoadAssignment: endpoints as (zone, address, port), weights per zone."""
+    """A ClusterLoadAssignment: endpoints as (zone, address, port), weights per zone, and of those
+    endpoints that have one the additional address."""
     name: str
     endpoints: list
     weights: dict
     raw: bytes = field(repr=False)
+    others: dict = field(default_factory=dict)       # (address, port) → (address, port)
 
     @classmethod
     def parse(cls, data):
-        endpoints, weights = [], {}
+        endpoints, weights, others = [], {}, {}
         for group in decode(data).get(2, []):
             zone = _path(group, 1, 2).decode()
             weights[zone] = _get(decode(_path(group, 3)), 1, 0)
             for endpoint in decode(group).get(2, []):
                 address = decode(_path(endpoint, 1, 1, 1))   # endpoint.address.socket_address
                 endpoints.append((zone, _text(address, 2), _get(address, 3, 0)))
-        return cls(_text(decode(data), 1), endpoints, weights, data)
+                for other in decode(_path(endpoint, 1)).get(4, []):
+                    other = decode(_path(other, 1, 1))
+                    others[endpoints[-1][1:]] = (_text(other, 2), _get(other, 3, 0))
+        return cls(_text(decode(data), 1), endpoints, weights, data, others)
 
     @property
     def addresses(self):

@@ -1,0 +1,282 @@
+"""Who sees every list: raw clients of both protocols, which keep what they are told and judge it.
+
+A Watcher follows one target from one place, over ADS or over the native stream, and connects again
+when that ends. A Watch is a set of them for one Service, with the API's own history beside it.
+"""
+
+import queue
+import threading
+import time
+from collections import Counter, namedtuple
+
+import grpc
+
+import oracle
+from api import Watch as ApiWatch
+from oracle import NOWHERE, Backend
+from support import ads
+
+NATIVE = "/lookaside.v1.BackendDiscovery/Watch"
+RETRY_SECONDS = 0.05
+POLL_SECONDS = 0.02
+HISTORY_SECONDS = 5
+ROWS_SHOWN = 12
+PROTOCOLS = ("ads", "native")
+
+Seen = namedtuple("Seen", "at rows")
+
+
+def text_of(struct):
+    """{name: text} as a google.protobuf.Struct."""
+    return ads.encode(*((1, ads.encode((1, key), (2, ads.encode((3, value)))))
+                        for key, value in struct.items()))
+
+
+class Watcher(threading.Thread):
+    def __init__(self, server, target, place, protocol):
+        super().__init__(name=f"{protocol} watcher of {target}", daemon=True)
+        self.server, self.target, self.place, self.protocol = server, target, place, protocol
+        self.lists, self.problem, self.may_be_empty = [], None, True
+        self.connections, self.call = 0, None
+        self.stopped = threading.Event()
+
+    def title(self):
+        where = " ".join(f"{k}={v}" for k, v in self.place._asdict().items() if v) or "anywhere"
+        return f"{self.protocol}, {where}"
+
+    @property
+    def last(self):
+        """The list in force, or None before the first."""
+        return self.lists[-1].rows if self.lists else None
+
+    def run(self):
+        follow = self.follow_ads if self.protocol == "ads" else self.follow_native
+        while not self.stopped.is_set():
+            channel = ads.connect(self.server)
+            requests = queue.SimpleQueue()
+            try:
+                follow(channel, requests)
+            except grpc.RpcError:
+                pass  # it went away; the last list stays in force, as with any client
+            except Exception as error:  # pylint: disable=broad-except
+                self.problem = self.problem or f"{self.title()}: {error!r}"
+            requests.put(None)
+            channel.close()
+            self.stopped.wait(RETRY_SECONDS)
+
+    def stop(self):
+        self.stopped.set()
+        if self.call:
+            self.call.cancel()
+        self.join(5)
+
+    def accept(self, rows):
+        """A list as it came, duplicates and all."""
+        addresses = [(r.address, r.port) for r in rows] + [(r.other, r.port) for r in rows
+                                                           if r.other]
+        twice = [a for a, count in Counter(addresses).items() if count > 1]
+        if twice:
+            self.problem = self.problem or f"{self.title()}: twice in one list: {twice[:5]}"
+        if not rows and not self.may_be_empty:
+            self.problem = self.problem or f"{self.title()}: an empty list"
+        self.lists.append(Seen(time.monotonic(), frozenset(rows)))
+
+    def follow_native(self, channel, requests):
+        place = ads.encode(*((number, text) for number, text in enumerate(self.place, 1) if text))
+        requests.put(ads.encode((1, self.target), (3, place)))
+        self.call = channel.stream_stream(NATIVE)(iter(requests.get, None))
+        for data in self.call:
+            fields = ads.decode(data)
+            if fields.get(2, [b""])[-1]:  # without a version there is no list in it
+                self.accept([self.native_row(raw) for raw in fields.get(3, [])])
+
+    @staticmethod
+    def native_row(raw):
+        fields = ads.decode(raw)
+        text = {n: fields.get(n, [b""])[-1].decode() for n in (1, 3, 8)}
+        return Backend(text[1], fields.get(2, [0])[-1], text[3], text[8])
+
+    def follow_ads(self, channel, requests):
+        metadata = text_of({"node": self.place.node}) if self.place.node else None
+        node = ads.node("e2e-watcher", self.place.zone or None, metadata=metadata)
+        names = {ads.LDS: [self.target]}
+        requests.put(ads.request(ads.LDS, names[ads.LDS], node=node))
+        self.call = channel.stream_stream(ads.METHOD)(iter(requests.get, None))
+        for data in self.call:
+            got = ads.Response.parse(data)
+            requests.put(ads.request(got.type_url, names[got.type_url], got.version, got.nonce))
+            for kind, wanted in self.next_names(got, names).items():
+                names[kind] = wanted
+                requests.put(ads.request(kind, wanted))
+
+    def next_names(self, got, names):
+        """What to subscribe to because of this response."""
+        if got.type_url == ads.EDS:
+            for name in names[ads.EDS]:
+                if name in got.resources:
+                    self.accept(self.rows(got.resources[name]))
+            return {}
+        wanted = {}
+        for name in names[got.type_url]:
+            found = got.resources.get(name)
+            if not found:
+                continue
+            if got.type_url == ads.LDS:
+                wanted = {ads.CDS: [found.cluster]}
+            elif found.host:
+                self.accept([Backend(*found.host)])
+            else:
+                wanted = {ads.EDS: [found.eds_name]}
+        return {kind: new for kind, new in wanted.items() if names.get(kind) != new}
+
+    @staticmethod
+    def rows(assignment):
+        return [Backend(address, port, zone,
+                        assignment.others.get((address, port), ("",))[0])
+                for zone, address, port in assignment.endpoints]
+
+
+class History:
+    """Every backend that the API ever listed for a place, by a watch of the test's own."""
+
+    def __init__(self, service, port, places):
+        self.service, self.port = service, port
+        self.objects, self.lock = {}, threading.Lock()
+        self.states = {place: [] for place in places}
+        self.watches = [ApiWatch(service.api, service.slices_path, self.on_event),
+                        ApiWatch(service.api, service.path, self.on_event)]
+
+    def start(self):
+        for watch in self.watches:
+            watch.start()
+
+    def stop(self):
+        for watch in self.watches:
+            watch.stop()
+
+    def on_event(self, kind, item):
+        with self.lock:
+            self.objects[item["metadata"]["uid"]] = item
+            if kind == "GONE":
+                del self.objects[item["metadata"]["uid"]]
+            items = list(self.objects.values())
+        slices = [i for i in items if "addressType" in i]
+        service = next((i for i in items if "spec" in i
+                        and i["metadata"]["name"] == self.service.name), None)
+        for place, states in self.states.items():
+            state = oracle.expected(service, slices, self.port, place)
+            if not states or states[-1] != state:
+                states.append(state)
+
+    def members(self, place):
+        return frozenset().union(*self.states[place])
+
+
+class Watch:
+    """Watchers of one Service at several places."""
+
+    def __init__(self, server, service, port=None, places=(NOWHERE,), protocols=PROTOCOLS):
+        self.service, self.port = service, service.port if port is None else port
+        self.watchers = [Watcher(server, service.target(self.port), place, protocol)
+                         for place in places for protocol in protocols]
+        self.history = History(service, self.port, places)
+
+    def __enter__(self):
+        self.history.start()
+        for watcher in self.watchers:
+            watcher.start()
+        return self
+
+    def __exit__(self, kind, *_rest):
+        for watcher in self.watchers:
+            watcher.stop()
+        self.history.stop()
+        if kind is None:
+            self.check()
+
+    def never_empty(self, on=True):
+        for watcher in self.watchers:
+            watcher.may_be_empty = not on
+            if on and not watcher.last:
+                raise AssertionError(f"{watcher.title()}: the list is empty to begin with")
+
+    def expected(self):
+        """{place: backends}, by the API as it is now."""
+        service, slices = self.service.state()
+        return {place: oracle.expected(service, slices, self.port, place)
+                for place in self.history.states}
+
+    def settle(self, within=5, when=None):
+        """Until every watcher's list is the API's, which meets when(). Returns it, for nowhere."""
+        deadline = time.monotonic() + within
+        while True:
+            wanted = self.expected()
+            wrong = [w for w in self.watchers if w.last != wanted[w.place]]
+            met = when is None or when(wanted)
+            if not wrong and met:
+                self.check()
+                return next(iter(wanted.values()))
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"not within {within:g} s: {self.service.target(self.port)} is what the API "
+                    f"says{'' if met else ', and the API what it has to be'}\n"
+                    + self.side_by_side(wanted, wrong))
+            time.sleep(POLL_SECONDS)
+
+    def check(self):
+        """That no list so far was one that could not be."""
+        for watcher in self.watchers:
+            if watcher.problem:
+                raise AssertionError(watcher.problem + "\n" + self.story(watcher))
+            strange = self.strangers(watcher)
+            deadline = time.monotonic() + HISTORY_SECONDS
+            while strange and time.monotonic() < deadline:  # our own watch may be the later one
+                time.sleep(POLL_SECONDS)
+                strange = self.strangers(watcher)
+            if strange:
+                raise AssertionError(f"{watcher.title()}: {sorted(strange)[:5]} was never in a "
+                                     f"list that the API held\n" + self.story(watcher))
+
+    def strangers(self, watcher):
+        known = self.history.members(watcher.place)
+        return set().union(*(s.rows for s in list(watcher.lists))) - known
+
+    def count(self):
+        """Lists seen, and how many of them the API held just so."""
+        lists = [(s.rows, set(self.history.states[w.place])) for w in self.watchers
+                 for s in w.lists]
+        return len(lists), sum(rows in states for rows, states in lists)
+
+    def told(self):
+        lists, exact = self.count()
+        held = f", {lists - exact} of them held or on the way" if lists > exact else ""
+        return f"{lists} lists seen{held}"
+
+    def side_by_side(self, wanted, wrong):
+        tables = []
+        for watcher in wrong[:4]:
+            columns = {"the API says": wanted[watcher.place], watcher.title(): watcher.last or ()}
+            tables.append(side_by_side(columns))
+        return "\n".join(tables)
+
+    @staticmethod
+    def story(watcher):
+        """Its last lists, the newest last."""
+        now = time.monotonic()
+        return "\n".join(f"  {now - s.at:7.3f} s ago: {len(s.rows)} backends "
+                         f"{sorted(r.address for r in s.rows)[:6]}" for s in watcher.lists[-8:])
+
+
+def side_by_side(columns):
+    """{title: backends}: a line for each backend, those first that not every column has."""
+    rows = set().union(*columns.values())
+    odd = [r for r in rows if not all(r in column for column in columns.values())]
+    width = max(len(title) for title in columns) + 2
+    lines = ["  " + "".join(f"{title:{width}}" for title in columns)]
+    for row in sorted(odd)[:ROWS_SHOWN] + sorted(rows - set(odd))[:max(0, ROWS_SHOWN - len(odd))]:
+        text = f"{row.address}:{row.port} {row.zone or '-'} {row.other}"
+        lines.append("  " + "".join(f"{'yes' if row in c else '-':{width}}"
+                                    for c in columns.values()) + text)
+    lines.append("  " + "".join(f"{len(c):<{width}}" for c in columns.values())
+                 + f"backends; {len(odd)} differ")
+    return "\n".join(lines)

@@ -250,6 +250,7 @@ def refused(world):
         with world.balanced(OLD_PORT) as balancer, world.service("refused") as service, \
                 world.load(service) as client, world.watch(service) as watch:
             begin(world, client, watch, service)
+            assert old.refused, "Lookaside has not asked for a streaming list"
             taken = []
             for ports in (PORTS[:1], (OLD_PORT,), (OLD_PORT, PORTS[0])):
                 balancer.aim(*ports)

@@ -60,22 +60,46 @@ const struct catalog *controller_catalog(const struct controller *controller)
     return publisher_catalog(controller->publisher);
 }
 
-const char *controller_hold(const struct controller *controller, struct str namespace_name,
-                            struct str name)
+/* Doubted objects have no bound but a list. */
+static bool group_hold(const struct group *group, struct hold_info *ret_info)
+{
+    if (group->doubted > 0)
+        *ret_info = (struct hold_info){HOLD_RELIST, group->doubted_us, 0, group->doubted};
+    else if (group->hold != HOLD_NONE)
+        *ret_info =
+            (struct hold_info){group->hold, group->hold_since_us, group->hold_until_us, 0};
+    else
+        return false;
+    return true;
+}
+
+bool controller_hold_info(const struct controller *controller, struct str namespace_name,
+                          struct str name, struct hold_info *ret_info)
 {
     const struct group *group = store_group(&controller->store, namespace_name, name);
 
-    return group && group->hold != HOLD_NONE ? hold_name(group->hold) : NULL;
+    return group && group_hold(group, ret_info);
+}
+
+const char *controller_hold(const struct controller *controller, struct str namespace_name,
+                            struct str name)
+{
+    struct hold_info info;
+
+    return controller_hold_info(controller, namespace_name, name, &info) ? hold_name(info.hold)
+                                                                         : NULL;
 }
 
 bool controller_release(struct controller *controller, struct str namespace_name, struct str name)
 {
     struct group *group = store_group(&controller->store, namespace_name, name);
+    struct hold_info info;
 
-    if (!group || group->hold == HOLD_NONE)
+    if (!group || !group_hold(group, &info))
         return false;
     log_info(LOG_CONTROLLER, "released by an operator", KV_STR("service", group->key),
-             KV_STR("hold", hold_name(group->hold)));
+             KV_STR("hold", hold_name(info.hold)));
+    store_drop_doubted(group);
     publisher_release(controller->publisher, group);
     return true;
 }

@@ -59,6 +59,13 @@ void controller_set_synced(struct controller *controller);
 const struct catalog *controller_catalog(const struct controller *controller); /* borrowed */
 /* The name of the hold (controller/hold.h) while a list of that Service is kept on purpose; NULL: it is not. Static text. */
 const char *controller_hold(const struct controller *controller, struct str namespace_name, struct str name);
+/* The same with what else is known of it: of several holds the one that lasts longest. */
+struct hold_info {
+    enum hold hold;
+    uint64_t since_us, until_us; /* until 0: as long as it takes */
+    size_t doubted;              /* objects that a list lacks which is not believed */
+};
+bool controller_hold_info(const struct controller *controller, struct str namespace_name, struct str name, struct hold_info *ret_info);
 /* Ends the holds of that Service: what is known goes out at the end of the turn. False: there is none in force. */
 bool controller_release(struct controller *controller, struct str namespace_name, struct str name);
 /* Where the host of an address is, as the endpoints with that address say (of any Service, in any condition). False: unknown.

@@ -4,8 +4,10 @@ const char *hold_name(enum hold hold)
 {
     static const char *const names[HOLD_KINDS] = {
         [HOLD_NONE] = "",
+        [HOLD_SETTLE] = "settle",
         [HOLD_SERVICE_CHANGE] = "service-change",
         [HOLD_DELETION] = "deletion",
+        [HOLD_RELIST] = "relist",
     };
 
     return names[hold];
@@ -63,6 +65,84 @@ static bool apply_service_change(struct question *question, struct hold_verdict 
     return apply(HOLD_SERVICE_CHANGE, question, changed_us, HOLD_SERVICE_CHANGE_US, verdict);
 }
 
+/* ---- what vanishes ---- */
+
+/* Slices of an earlier version that are no longer in force. */
+struct lost {
+    const struct slice **slices;
+    size_t len;
+};
+
+static int cmp_pointer(const void *a, const void *b)
+{
+    const struct slice *const *left = a;
+    const struct slice *const *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+static bool contains(const struct slice **sorted, size_t len, const struct slice *slice)
+{
+    return len > 0 && bsearch(&slice, sorted, len, sizeof(*sorted), cmp_pointer) != NULL;
+}
+
+/* Both are sorted by name. */
+static struct lost find_lost(const struct service *before, const struct service *after)
+{
+    struct lost lost = {xmalloc((before->slices_len + 1) * sizeof(*lost.slices)), 0};
+    size_t at = 0;
+
+    for (size_t i = 0; i < before->slices_len; i++) {
+        const struct slice *slice = before->slices[i];
+        bool found = false;
+
+        while (at < after->slices_len && str_cmp(after->slices[at]->name, slice->name) < 0)
+            at++;
+        for (size_t k = at; k < after->slices_len && !found; k++) {
+            if (!str_eq(after->slices[k]->name, slice->name))
+                break;
+            found = after->slices[k] == slice;
+        }
+        if (!found)
+            lost.slices[lost.len++] = slice;
+    }
+    qsort(lost.slices, lost.len, sizeof(*lost.slices), cmp_pointer);
+    return lost;
+}
+
+/* `lost` NULL: any slice may be. */
+static bool has_left(const struct backend *backend, const struct service_port *port,
+                     const struct lost *lost)
+{
+    if (!backend || backend->endpoint->terminating ||
+        (lost && !contains(lost->slices, lost->len, backend->slice)))
+        return false;
+    return !port || !service_port_find(port, backend);
+}
+
+/* Whether the port of an earlier version lists something that its successor `now` (NULL: there is none) does not know. While both mean the
+ * same, that can only be in a slice that was lost. */
+static bool has_vanished(const struct service_port *port, const struct service_port *now,
+                         const struct lost *lost)
+{
+    if (!now || !str_eq(now->name, port->name))
+        lost = NULL;
+    for (size_t i = 0; i < port->list.len && (!lost || lost->len > 0); i++) {
+        const struct listed *listed = &port->list.items[i];
+
+        if (has_left(listed->backend, now, lost) || has_left(listed->other, now, lost))
+            return true;
+    }
+    return false;
+}
+
+static bool apply_settle(struct question *question, struct hold_verdict *verdict)
+{
+    uint64_t length_us = question->emptied ? HOLD_SETTLE_EMPTY_US : HOLD_SETTLE_US;
+
+    return apply(HOLD_SETTLE, question, question->input->touched_us, length_us, verdict);
+}
+
 /* ---- a Service ---- */
 
 static bool offers(const struct service *service)
@@ -83,13 +163,29 @@ static struct hold_since since_of(const struct hold_state *state, uint16_t numbe
     return (struct hold_since){.number = number};
 }
 
-static bool has_port(const struct service *service, uint16_t number)
+/* Of several with that number the one with the name, if there is one. */
+static const struct service_port *successor(const struct service *after,
+                                            const struct service_port *port)
 {
-    for (size_t i = 0; i < service->ports_len; i++) {
-        if (service->ports[i].number == number)
-            return true;
+    const struct service_port *found = NULL;
+
+    for (size_t i = 0; i < after->ports_len; i++) {
+        if (after->ports[i].number == port->number &&
+            (!found || str_eq(after->ports[i].name, port->name)))
+            found = &after->ports[i];
     }
-    return false;
+    return found;
+}
+
+/* Every hold that applies is noted. */
+static bool judge_port(const struct service_port *port, const struct service *after,
+                       const struct lost *lost, struct question *question,
+                       struct hold_verdict *verdict)
+{
+    bool settles = has_vanished(port, successor(after, port), lost) &&
+                   apply_settle(question, verdict);
+
+    return apply_service_change(question, verdict) || settles;
 }
 
 static void judge_ports(struct hold_state *state, const struct service *before,
@@ -97,6 +193,7 @@ static void judge_ports(struct hold_state *state, const struct service *before,
                         struct hold_verdict *verdict)
 {
     struct hold_since *held = xcalloc(before->ports_len + 1, sizeof(*held));
+    struct lost lost = find_lost(before, after);
     size_t held_len = 0, gone = 0;
 
     verdict->keep = xcalloc(before->ports_len + 1, sizeof(*verdict->keep));
@@ -106,12 +203,13 @@ static void judge_ports(struct hold_state *state, const struct service *before,
         struct question question = {input, &since, service_empties(port, after)};
 
         if (port->list.len == 0 ||
-            (!has_port(after, port->number) && ++gone > HOLD_GONE_PORTS_MAX))
+            (!successor(after, port) && ++gone > HOLD_GONE_PORTS_MAX))
             continue;
-        verdict->keep[i] = apply_service_change(&question, verdict);
+        verdict->keep[i] = judge_port(port, after, &lost, &question, verdict);
         if (verdict->keep[i])
             held[held_len++] = since;
     }
+    free(lost.slices);
     free(state->ports);
     state->ports = held;
     state->ports_len = held_len;

@@ -1,8 +1,11 @@
 /*
  * Holds: when a port's last list stays published although a newer one is known, by what name, and for how long at most.
  *
+ *   settle          listed endpoints that were not terminating vanish, that is no slice in force has them any more in any condition: they may
+ *                   be on their way from one slice to another: 10 ms, or 100 ms if the list would become empty
  *   service-change  a Service's own change (another port name, selector, type or UID) would empty a list until its slices follow: 2 s
  *   deletion        the Service object is gone (`kubectl replace --force` deletes and creates): the deletion grace; all of it stays
+ *   relist          not a port's but an object's: controller/doubt.h
  *
  * Everything else goes out at once, of the same Service too. Bounds count from the first hold of a kind at a port: a Service that is
  * deleted, created and changed without end keeps a list for deletion grace + 2 s. What an ExternalName means counts as a list.
@@ -13,11 +16,14 @@
 
 #include "model/service.h"
 
+#define HOLD_SETTLE_US (10 * 1000)
+#define HOLD_SETTLE_EMPTY_US (100 * 1000)
 #define HOLD_SERVICE_CHANGE_US (2 * 1000 * 1000)
 /* Ports that a Service no longer has and whose lists are kept, at a time; the lists of more go at once. */
 #define HOLD_GONE_PORTS_MAX SERVICE_PORTS_MAX
 
-enum hold { HOLD_NONE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_KINDS };
+/* By how long they last. */
+enum hold { HOLD_NONE, HOLD_SETTLE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_RELIST, HOLD_KINDS };
 
 const char *hold_name(enum hold hold);
 
@@ -39,6 +45,7 @@ void hold_state_done(struct hold_state *state); /* {0} again */
 
 struct hold_input {
     uint64_t changed_us; /* when the Service object changed or went last; 0: it never did */
+    uint64_t touched_us; /* when the newest change came in of all that concerns the Service */
     uint64_t deletion_grace_us;
     uint64_t now_us;
 };

@@ -5,6 +5,8 @@
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
 #define FANOUTS_PER_WINDOW 4
+/* While a hold is in force, which a change may end, changes are looked at more often. */
+#define HELD_WINDOW_US (2 * 1000)
 
 struct publisher {
     struct controller_options options;
@@ -164,6 +166,7 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     const struct service *after = build(publisher, group, before);
     const struct hold_input input = {
         .changed_us = group->changed_us,
+        .touched_us = group->touched_us,
         .deletion_grace_us = publisher->options.deletion_grace_ms * 1000,
         .now_us = now,
     };
@@ -176,8 +179,10 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     group->released = false;
     set_hold(publisher, group, &verdict, now);
     *ret_next_us = verdict.next_us;
-    if (verdict.hold != HOLD_NONE)
+    if (verdict.hold != HOLD_NONE) {
         after = keep_lists(before, after, &verdict);
+        group->held_us = now;
+    }
     hold_verdict_done(&verdict);
     return put_change(publisher, group, edit, before, after);
 }
@@ -289,12 +294,14 @@ static void on_flush(void *ctx)
 void publisher_touch(struct publisher *publisher, struct group *group, uint64_t received_us)
 {
     uint64_t now = loop_now_us(publisher->options.loop);
-    uint64_t due_us;
+    uint64_t due_us = group->held_us + HELD_WINDOW_US;
 
+    group->touched_us = now;
     if (group->received_us != 0)
         return;
     group->received_us = received_us;
-    due_us = group->published_us != 0 ? group->published_us + window_us(publisher) : 0;
+    if (group->published_us != 0)
+        due_us = max_u64(due_us, group->published_us + window_us(publisher));
     if (due_us <= now)
         send_now(publisher, group);
     else

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "controller/doubt.h"
 #include "controller/publish.h"
 
 static char *make_key(struct str namespace_name, struct str name, size_t *ret_len)
@@ -136,6 +137,37 @@ static void note_change(struct controller_scope *scope, struct group *left, stru
         joined->changed_us = now;
 }
 
+/* ---- doubted objects ---- */
+
+/* The doubted objects of the group have become one more or one less. */
+static void count_doubt(struct controller_stats *stats, struct group *group, uint64_t since_us)
+{
+    struct counter *gauge = &stats->held[HOLD_RELIST];
+
+    if (since_us != 0 && group->doubted++ == 0) {
+        group->doubted_us = since_us;
+        counter_add(gauge, 1);
+        counter_add(&stats->holds_begun[HOLD_RELIST], 1);
+    }
+    if (since_us == 0 && --group->doubted == 0) {
+        group->doubted_us = 0;
+        counter_set(gauge, counter_get(gauge) - 1);
+    }
+}
+
+/* `since_us` 0: it is believed to be there, or known to be gone. */
+static void set_doubt(struct controller_scope *scope, struct object *object, uint64_t since_us)
+{
+    bool was = object->doubted_us != 0;
+
+    object->doubted_us = since_us;
+    if (was == (since_us != 0))
+        return;
+    scope->doubted = was ? scope->doubted - 1 : scope->doubted + 1;
+    if (object->group)
+        count_doubt(scope->store->stats, object->group, since_us);
+}
+
 /* Puts `value` (owned) in force. */
 static void object_set(struct controller_scope *scope, struct object *object, struct value value,
                        uint64_t received_us)
@@ -171,6 +203,7 @@ static void object_free(struct controller_scope *scope, struct object *object)
 static void object_remove(struct controller_scope *scope, struct object *object,
                           uint64_t received_us)
 {
+    set_doubt(scope, object, 0);
     object_set(scope, object, (struct value){0}, received_us);
     object_free(scope, object);
 }
@@ -235,6 +268,8 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         return;
     object = object_get(scope, &meta);
     object->seen = scope->list;
+    if (!scope->listing)
+        set_doubt(scope, object, 0);
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
         note_bad(scope, object, &meta, &err);
         return;
@@ -277,36 +312,69 @@ static void on_list_begin(void *ctx)
     if (scope->listing)
         on_list_abort(scope);
     scope->list++;
+    scope->list_began_us = loop_now_us(scope->loop);
     scope->list_received_us = 0;
     scope->listing = true;
 }
 
-/* The object as the complete list has it. */
-static void apply_listed(struct controller_scope *scope, struct object *object, uint64_t now)
+/* The object as the complete list has it, which is `doubtful` where it lacks much. */
+static void apply_listed(struct controller_scope *scope, struct object *object, uint64_t now,
+                         bool doubtful)
 {
+    bool lacking = object->seen != scope->list;
+
     if (object->has_next) {
         object_set(scope, object, object->next, now);
         object->next = (struct value){0};
         object->has_next = false;
     }
-    if (object->seen != scope->list || (value_is_empty(object->value) && object->bad_message == 0))
+    if (!lacking)
+        set_doubt(scope, object, 0);
+    if (value_is_empty(object->value)) {
+        if (lacking || object->bad_message == 0)
+            object_remove(scope, object, now);
+    } else if (lacking && (doubtful || object->doubted_us != 0) &&
+               !doubt_is_confirmed(scope, object)) {
+        set_doubt(scope, object,
+                  object->doubted_us ? object->doubted_us : loop_now_us(scope->loop));
+    } else if (lacking) {
         object_remove(scope, object, now);
+    }
+}
+
+/* `before`: so many were doubted before the list. */
+static void log_doubt(const struct controller_scope *scope, size_t before)
+{
+    struct log_kv kind = KV_STR("kind", value_kind_name(scope->kind));
+    struct log_kv source = KV_STR("source", scope->label);
+
+    if (scope->doubted > 0)
+        log_warn(LOG_CONTROLLER,
+                 "a list lacks more than half: what it lacks stays until a second one agrees", kind,
+                 source, KV_U64("lacking", scope->doubted),
+                 KV_U64("of", HASH_COUNT(scope->objects)));
+    else if (before > 0)
+        log_info(LOG_CONTROLLER, "a further list leaves no doubt", kind, source,
+                 KV_U64("doubted", before));
 }
 
 static bool on_list_end(void *ctx)
 {
     struct controller_scope *scope = ctx;
     uint64_t received_us = scope->list_received_us;
+    size_t doubted = scope->doubted;
+    bool doubtful = doubt_arises(scope);
     struct object *object, *next;
 
     if (received_us == 0)
         received_us = loop_now_us(scope->loop);
     HASH_ITER(hh, scope->objects, object, next)
     {
-        apply_listed(scope, object, received_us);
+        apply_listed(scope, object, received_us, doubtful);
     }
     scope->listing = false;
-    return true;
+    log_doubt(scope, doubted);
+    return scope->doubted == 0;
 }
 
 static void on_object(void *ctx, const struct json *json)
@@ -354,6 +422,22 @@ const struct kube_sink *controller_sink(void)
     };
 
     return &sink;
+}
+
+static void drop_doubted(struct list *objects)
+{
+    list_for_each_safe (link, objects) {
+        struct object *object = container_of(link, struct object, link);
+
+        if (object->doubted_us != 0)
+            object_remove(object->scope, object, loop_now_us(object->scope->loop));
+    }
+}
+
+void store_drop_doubted(struct group *group)
+{
+    drop_doubted(&group->services);
+    drop_doubted(&group->slices);
 }
 
 /* ---- nodes ---- */
@@ -411,8 +495,10 @@ void controller_scope_free(struct controller_scope *scope)
         return;
     HASH_ITER(hh, scope->objects, object, next)
     {
-        struct group *group = object_leave(object);
+        struct group *group;
 
+        set_doubt(scope, object, 0);
+        group = object_leave(object);
         if (group) {
             publisher_untouch(group);
             store_drop_group(scope->store, group);

@@ -31,6 +31,8 @@ struct group {
     struct list slices;  /* the same, of objects with slices */
     size_t slices_len;   /* of all those objects */
     uint64_t changed_us; /* when its Service object changed or went last; 0: never */
+    size_t doubted;      /* objects that a list lacked which is not believed yet */
+    uint64_t doubted_us; /* since when there are some; 0: there are none */
     /* The publisher's. */
     enum hold hold; /* in force, that is longest */
     uint64_t hold_since_us, hold_until_us;
@@ -39,18 +41,21 @@ struct group {
     bool released;        /* by an operator, for the next publication */
     struct list pending;  /* in its list of what goes out now, or later */
     uint64_t received_us; /* of the oldest change that is not published; 0: none */
+    uint64_t touched_us;  /* when the newest change came in */
     uint64_t published_us;
+    uint64_t held_us; /* when a list was kept last */
     uint64_t due_us;
 };
 
 struct object {
     UT_hash_handle hh;
     char *key;
-    const struct controller_scope *scope;
+    struct controller_scope *scope;
     struct value value;
     struct value next; /* of the list that is being read */
     bool has_next;
-    uint64_t seen; /* the list that named it last */
+    uint64_t seen;       /* the list that named it last */
+    uint64_t doubted_us; /* since when a list lacks it that is not believed; 0: none does */
     struct group *group;
     struct list link;
     /* The last version that could not be decoded; 0: the last one could. */
@@ -74,7 +79,8 @@ struct controller_scope {
     struct object *objects;
     bool listing;
     uint64_t list; /* number of the current or last list */
-    uint64_t list_received_us;
+    uint64_t list_began_us, list_received_us;
+    size_t doubted; /* objects */
     const char *file; /* where the object that is being read stands, borrowed; NULL: in no file */
     size_t line;
 };
@@ -86,6 +92,8 @@ void store_done(struct store *store);
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
+/* Removes the group's doubted objects. */
+void store_drop_doubted(struct group *group);
 /* What all Node objects say, for catalog_set_nodes(); the caller frees the array. */
 struct node_zone *store_nodes(const struct store *store, size_t *ret_len) must_check;
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "loop/internal.h"
 
 struct world world;
 
@@ -13,6 +14,8 @@ static void on_publish(unused_arg void *ctx, const struct catalog *catalog)
     world.published = catalog;
     world.publications++;
     world.published_us = loop_now_us(world.loop);
+    if (world.part && !strstr(published(world.watched), world.part))
+        world.missed++;
 }
 
 static uint64_t on_fanout(unused_arg void *ctx)
@@ -112,9 +115,16 @@ void list_begin(struct controller_scope *scope)
     controller_sink()->list_begin(scope);
 }
 
-void list_end(struct controller_scope *scope)
+void list_begin_after(struct controller_scope *scope, uint64_t ms)
 {
-    controller_sink()->list_end(scope);
+    world.loop->now_us = loop_now_us(world.loop) + ms * 1000;
+    list_begin(scope);
+    loop_update_now(world.loop);
+}
+
+bool list_end(struct controller_scope *scope)
+{
+    return controller_sink()->list_end(scope);
 }
 
 void list_abort(struct controller_scope *scope)

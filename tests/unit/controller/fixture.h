@@ -21,6 +21,8 @@ struct world {
     size_t publications;
     uint64_t published_us; /* loop time of the newest */
     uint64_t fanout_us;
+    const char *watched, *part; /* of what is published of that Service */
+    size_t missed;              /* publications of it without the part */
     uint64_t deletion_grace_ms; /* set it before world_start(); world_stop() clears it */
 };
 
@@ -39,7 +41,9 @@ void upsert(struct controller_scope *scope, const char *fmt, ...) printf_like(2,
 void list_object(struct controller_scope *scope, const char *fmt, ...) printf_like(2, 3);
 void remove_object(struct controller_scope *scope, const char *name);
 void list_begin(struct controller_scope *scope);
-void list_end(struct controller_scope *scope);
+bool list_end(struct controller_scope *scope);
+/* list_begin() as if that much time had passed since. */
+void list_begin_after(struct controller_scope *scope, uint64_t ms);
 void list_abort(struct controller_scope *scope);
 
 /* Formats for upsert(): in namespace shop. Name and port; name, Service, version, addresses as "'10.0.0.1','10.0.0.2'" each. */

@@ -1,0 +1,250 @@
+/* The rules of holds, with times that nobody has to wait for. */
+#include "fixture.h"
+
+#include "controller/value.h"
+#include "model/service.h"
+
+#define MS 1000
+
+/* One value of what the text says. */
+static struct value read_value(enum object_kind kind, const char *text)
+{
+    struct json *json = parse(text);
+    struct object_meta meta;
+    struct value value;
+    struct err err = {0};
+
+    cr_assert_eq(decode_meta(json, &meta, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(value_decode(kind, json, &meta, &value, &err), CODE_OK, "%s", err.msg);
+    json_free(json);
+    return value;
+}
+
+/* A Service with ports a=1 and b=2 whose backends are the addresses 10.0.0.<digit>, one slice for each port. */
+static const struct service *make(const char *a, const char *b)
+{
+    const char *const ports[] = {"a", "b"}, *const digits[] = {a, b};
+    const struct slice *slices[2];
+    struct value values[2];
+    struct value service =
+        read_value(OBJECT_SERVICE, "{'metadata':{'name':'s'},'spec':{'ports':["
+                                   "{'name':'a','port':1},{'name':'b','port':2}]}}");
+    const struct service *result;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct buf text = BUFFER_INIT(4096);
+
+        buf_printf(&text,
+                   "{'metadata':{'name':'%s'},'addressType':'IPv4',"
+                   "'ports':[{'name':'%s','port':9}],'endpoints':[",
+                   ports[i], ports[i]);
+        for (size_t k = 0; digits[i][k]; k++)
+            buf_printf(&text, "%s{'addresses':['10.0.0.%c']}", k > 0 ? "," : "", digits[i][k]);
+        buf_printf(&text, "]}");
+        values[i] = read_value(OBJECT_SLICE, buf_cstr(&text));
+        slices[i] = values[i].slices[0];
+        buf_done(&text);
+    }
+    result = service_new(&service.service->spec, slices, 2, NULL);
+    value_done(&values[0]);
+    value_done(&values[1]);
+    value_done(&service);
+    return result;
+}
+
+/* Judges, and tells the ports that stay as "a", "b", "ab", "" or "whole". Consumes `after`. */
+static const char *judge(struct hold_state *state, const struct service *before,
+                         const struct service *after, const struct hold_input *input)
+{
+    static char text[8];
+    struct hold_verdict verdict;
+    size_t len = 0;
+
+    hold_judge(state, before, after, input, &verdict);
+    if (verdict.whole)
+        len = (size_t)snprintf(text, sizeof(text), "whole");
+    for (size_t i = 0; verdict.keep && i < before->ports_len; i++) {
+        if (verdict.keep[i])
+            text[len++] = before->ports[i].name.ptr[0];
+    }
+    text[len] = '\0';
+    cr_assert_eq(len > 0, verdict.hold != HOLD_NONE);
+    service_unref(after);
+    hold_verdict_done(&verdict);
+    return text;
+}
+
+struct scene {
+    const struct service *before;
+    struct hold_state state;
+};
+
+/* What was published instead. */
+static void publish(struct scene *scene, const char *a, const char *b)
+{
+    service_unref(scene->before);
+    scene->before = make(a, b);
+}
+
+static struct hold_input at(uint64_t now_ms)
+{
+    return (struct hold_input){.touched_us = now_ms * MS, .now_us = now_ms * MS};
+}
+
+static void scene_done(struct scene *scene)
+{
+    service_unref(scene->before);
+    hold_state_done(&scene->state);
+}
+
+static void expect(struct scene *scene, const char *a, const char *b, struct hold_input input,
+                   const char *kept)
+{
+    const char *got = judge(&scene->state, scene->before, make(a, b), &input);
+
+    cr_assert_str_eq(got, kept, "at %lu ms: '%s', not '%s'", input.now_us / MS, got, kept);
+}
+
+Test(hold_judge, keeps_a_port_for_ten_milliseconds)
+{
+    struct scene scene = {.before = make("12", "34")};
+
+    expect(&scene, "12", "34", at(100), "");
+    expect(&scene, "1", "34", at(100), "a");
+    expect(&scene, "1", "34", at(109), "a");
+    expect(&scene, "1", "34", at(110), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, is_not_renewed_by_more_that_vanishes)
+{
+    struct scene scene = {.before = make("12345", "9")};
+
+    expect(&scene, "1234", "9", at(100), "a");
+    expect(&scene, "123", "9", at(106), "a");
+    expect(&scene, "12", "9", at(110), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, begins_anew_once_all_came_back)
+{
+    struct scene scene = {.before = make("12345", "9")};
+
+    expect(&scene, "1234", "9", at(100), "a");
+    expect(&scene, "12345", "9", at(105), "");
+    expect(&scene, "1235", "9", at(108), "a");
+    expect(&scene, "1235", "9", at(117), "a");
+    expect(&scene, "1235", "9", at(118), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, counts_for_every_port_by_itself)
+{
+    struct scene scene = {.before = make("12", "34")};
+
+    expect(&scene, "1", "34", at(100), "a");
+    expect(&scene, "1", "3", at(108), "ab");
+    expect(&scene, "1", "3", at(110), "b");
+    publish(&scene, "1", "34");
+    expect(&scene, "1", "3", at(117), "b");
+    expect(&scene, "1", "3", at(118), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, counts_from_when_the_newest_change_came_in)
+{
+    struct scene scene = {.before = make("12", "34")};
+    struct hold_input input = {.touched_us = 95 * MS, .now_us = 100 * MS};
+
+    expect(&scene, "1", "34", input, "a");
+    expect(&scene, "1", "34", at(105), "");
+    input.now_us = 200 * MS;
+    expect(&scene, "1", "34", input, "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, keeps_a_last_list_for_a_hundred)
+{
+    struct scene scene = {.before = make("12", "34")};
+
+    expect(&scene, "1", "34", at(100), "a");
+    expect(&scene, "", "34", at(105), "a");
+    expect(&scene, "", "34", at(199), "a");
+    expect(&scene, "", "34", at(200), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, ends_a_long_one_when_something_is_there_again)
+{
+    struct scene scene = {.before = make("12", "34")};
+
+    expect(&scene, "", "34", at(100), "a");
+    expect(&scene, "7", "34", at(150), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, tells_bounds)
+{
+    const struct service *before = make("12", "34"), *after = make("1", "");
+    struct hold_state state = {0};
+    struct hold_verdict verdict;
+    struct hold_input input = at(100);
+
+    input.changed_us = 50 * MS;
+    hold_judge(&state, before, after, &input, &verdict);
+    cr_assert_eq(verdict.hold, HOLD_SERVICE_CHANGE);
+    cr_assert_eq(verdict.since_us, 50 * MS);
+    cr_assert_eq(verdict.until_us, 2050 * MS);
+    cr_assert_eq(verdict.next_us, 110 * MS);
+    cr_assert(verdict.saves);
+    hold_verdict_done(&verdict);
+    hold_state_done(&state);
+    service_unref(before);
+    service_unref(after);
+}
+
+Test(hold_judge, a_service_change_is_not_renewed_but_counts_for_every_port)
+{
+    struct scene scene = {.before = make("1", "2")};
+    struct hold_input input = at(1000);
+
+    input.changed_us = 1000 * MS;
+    expect(&scene, "", "2", input, "a");
+    input = at(2500);
+    input.changed_us = 2500 * MS;
+    expect(&scene, "", "", input, "ab");
+    input = at(3000);
+    input.changed_us = 2500 * MS;
+    expect(&scene, "", "", input, "b");
+    publish(&scene, "", "2");
+    input = at(4500);
+    input.changed_us = 2500 * MS;
+    expect(&scene, "", "", input, "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, keeps_all_of_a_deleted_service)
+{
+    struct scene scene = {.before = make("1", "")};
+    struct hold_input input = at(1000);
+
+    input.changed_us = 1000 * MS;
+    input.deletion_grace_us = 5000 * MS;
+    cr_assert_str_eq(judge(&scene.state, scene.before, NULL, &input), "whole");
+    input.now_us = 5999 * MS;
+    cr_assert_str_eq(judge(&scene.state, scene.before, NULL, &input), "whole");
+    input.now_us = 6000 * MS;
+    cr_assert_str_eq(judge(&scene.state, scene.before, NULL, &input), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, has_nothing_to_keep_of_a_deleted_service_without_backends)
+{
+    struct scene scene = {.before = make("", "")};
+    struct hold_input input = at(1000);
+
+    input.changed_us = 1000 * MS;
+    input.deletion_grace_us = 5000 * MS;
+    cr_assert_str_eq(judge(&scene.state, scene.before, NULL, &input), "");
+    scene_done(&scene);
+}

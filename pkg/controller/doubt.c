@@ -1,9 +1,10 @@
 #include "controller/doubt.h"
 
-bool doubt_is_confirmed(const struct controller_scope *scope, const struct object *object)
+bool doubt_is_over(const struct controller_scope *scope, const struct object *object)
 {
-    return object->doubted_us != 0 &&
-           scope->list_began_us >= object->doubted_us + KUBE_SINK_DOUBT_MS * 1000;
+    return object->deleted == scope->list ||
+           (object->doubted_us != 0 &&
+            scope->list_began_us >= object->doubted_us + KUBE_SINK_DOUBT_MS * 1000);
 }
 
 static bool is_lacking(const struct controller_scope *scope, const struct object *object)
@@ -29,7 +30,7 @@ static struct sum sum_services(const struct controller_scope *scope)
     HASH_ITER(hh, scope->objects, object, next)
     {
         if (value_is_empty(object->value) ||
-            (is_lacking(scope, object) && doubt_is_confirmed(scope, object)))
+            (is_lacking(scope, object) && doubt_is_over(scope, object)))
             continue;
         sum.total++;
         sum.removed += is_lacking(scope, object);
@@ -49,7 +50,7 @@ static struct sum sum_endpoints(const struct controller_scope *scope)
     {
         size_t len = value_endpoints(object->value);
 
-        if (is_lacking(scope, object) && doubt_is_confirmed(scope, object))
+        if (is_lacking(scope, object) && doubt_is_over(scope, object))
             continue;
         sum.total += len;
         sum.removed += is_lacking(scope, object) || object->has_next ? len : 0;
@@ -124,7 +125,7 @@ static size_t count_removed(const struct controller_scope *scope)
         qsort(listed.items, listed.len, sizeof(*listed.items), cmp_key);
     HASH_ITER(hh, scope->objects, object, next)
     {
-        if (is_lacking(scope, object) ? !doubt_is_confirmed(scope, object) : object->has_next)
+        if (is_lacking(scope, object) ? !doubt_is_over(scope, object) : object->has_next)
             removed += count_missing(&listed, object->value);
     }
     free(listed.items);

@@ -13,9 +13,9 @@
 
 #include "controller/store.h"
 
-/* The complete list of the scope, not yet applied, would remove too much. What it confirms (doubt_is_confirmed) does not count. */
+/* The complete list of the scope, not yet applied, would remove too much. What is known to be gone does not count. */
 bool doubt_arises(const struct controller_scope *scope);
-/* The object, which the scope's list lacks, was doubted before, and for long enough. */
-bool doubt_is_confirmed(const struct controller_scope *scope, const struct object *object);
+/* The object, which the scope's list lacks, is gone: a watch said so meanwhile, or it was doubted before and for long enough. */
+bool doubt_is_over(const struct controller_scope *scope, const struct object *object);
 
 #endif

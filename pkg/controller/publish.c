@@ -120,9 +120,10 @@ static void log_change(const struct group *group, const struct service *before,
         level = LOG_LEVEL_DEBUG;
     log_at(level, LOG_CONTROLLER, "list changed", KV_STR("service", group->key),
            KV_U64("before", had), KV_U64("endpoints", has),
-           KV_STR("state", !after     ? "the Service is gone"
-                           : has == 0 ? "empty"
-                                      : "ok"));
+           KV_STR("state", !after                                 ? "the Service is gone"
+                           : after->type == SERVICE_EXTERNAL_NAME ? "an ExternalName"
+                           : has == 0                             ? "empty"
+                                                                  : "ok"));
 }
 
 /* Puts the change into the edit; true if there is one. */
@@ -185,6 +186,18 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     }
     hold_verdict_done(&verdict);
     return put_change(publisher, group, edit, before, after);
+}
+
+static void put_nodes(struct publisher *publisher, struct catalog_edit *edit)
+{
+    size_t len;
+    CLEANUP(freep) struct node_zone *nodes = NULL;
+
+    if (!publisher->nodes_changed)
+        return;
+    nodes = store_nodes(publisher->store, &len);
+    catalog_set_nodes(edit, nodes, len);
+    publisher->nodes_changed = false;
 }
 
 static void publish(struct publisher *publisher, const struct catalog *next)
@@ -284,6 +297,7 @@ static void on_flush(void *ctx)
         else
             retire(publisher, group, now);
     }
+    put_nodes(publisher, edit);
     next = catalog_edit_finish(edit);
     if (next != publisher->catalog)
         publish(publisher, next);

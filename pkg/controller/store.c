@@ -268,6 +268,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         return;
     object = object_get(scope, &meta);
     object->seen = scope->list;
+    object->deleted = 0;
     if (!scope->listing)
         set_doubt(scope, object, 0);
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
@@ -334,7 +335,7 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
         if (lacking || object->bad_message == 0)
             object_remove(scope, object, now);
     } else if (lacking && (doubtful || object->doubted_us != 0) &&
-               !doubt_is_confirmed(scope, object)) {
+               !doubt_is_over(scope, object)) {
         set_doubt(scope, object,
                   object->doubted_us ? object->doubted_us : loop_now_us(scope->loop));
     } else if (lacking) {
@@ -388,6 +389,7 @@ static void unlist(struct controller_scope *scope, struct object *object)
     value_done(&object->next);
     object->has_next = false;
     object->seen = scope->list - 1;
+    object->deleted = scope->list;
 }
 
 static void on_remove(void *ctx, const struct json *json)

@@ -55,6 +55,7 @@ struct object {
     struct value next; /* of the list that is being read */
     bool has_next;
     uint64_t seen;       /* the list that named it last */
+    uint64_t deleted;    /* the list during which a watch deleted it; 0: none */
     uint64_t doubted_us; /* since when a list lacks it that is not believed; 0: none does */
     struct group *group;
     struct list link;

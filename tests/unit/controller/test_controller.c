@@ -394,6 +394,26 @@ Test(controller, a_list_replaces_only_its_own_scope)
     controller_scope_free(other);
 }
 
+/* ---- nodes ---- */
+
+Test(controller, publishes_zones_of_nodes_when_they_change)
+{
+    struct controller_scope *nodes = controller_scope_new(world.controller, OBJECT_NODE, "nodes");
+
+    upsert(nodes, "{'metadata':{'name':'n1','labels':{'topology.kubernetes.io/zone':'z1'}}}");
+    turn();
+    cr_assert_eq(world.publications, 1);
+    cr_assert(str_eq(catalog_node_zone(world.published, STR("n1")), STR("z1")));
+    upsert(nodes, "{'metadata':{'name':'n1','resourceVersion':'9','labels':{"
+                  "'topology.kubernetes.io/zone':'z1'}},'status':{'phase':'x'}}");
+    turn();
+    cr_assert_eq(world.publications, 1, "its status is nobody's business");
+    upsert(nodes, "{'metadata':{'name':'n1','labels':{'topology.kubernetes.io/zone':'z2'}}}");
+    turn();
+    cr_assert(str_eq(catalog_node_zone(world.published, STR("n1")), STR("z2")));
+    controller_scope_free(nodes);
+}
+
 /* ---- life ---- */
 
 TestSuite(controller_sync, .init = world_start_bare, .fini = world_stop);

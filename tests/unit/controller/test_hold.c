@@ -224,17 +224,22 @@ Test(hold, is_told_by_name)
     "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'type':'ExternalName',"             \
     "'externalName':'example.com'}}"
 
-Test(hold, lets_an_external_name_take_over_at_once)
+static void make_external(void)
 {
     upsert(world.services, EXTERNAL);
-    turn_for_ms(20);
+    turn_until_published("greeter", "");
     cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
+}
+
+Test(hold, lets_an_external_name_take_over_at_once)
+{
+    make_external();
     cr_assert_null(controller_hold(world.controller, STR("shop"), STR("greeter")));
 }
 
 Test(hold, keeps_an_external_name_until_slices_follow)
 {
-    upsert(world.services, EXTERNAL);
+    make_external();
     remove_object(world.slices, "a");
     turn_for_ms(20);
     upsert(world.services, SERVICE_JSON("greeter", 8001));
@@ -248,8 +253,7 @@ Test(hold, keeps_an_external_name_until_slices_follow)
 
 Test(hold, keeps_a_deleted_external_name)
 {
-    upsert(world.services, EXTERNAL);
-    turn_for_ms(20);
+    make_external();
     remove_object(world.services, "greeter");
     turn_for_ms(50);
     cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);

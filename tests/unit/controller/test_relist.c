@@ -136,7 +136,7 @@ Test(relist, believes_a_watch)
     cr_assert_str_eq(hold_of("s3"), "");
     cr_assert_eq(held(), 3);
     for (int i = 1; i < 5; i++) {
-        char name[8];
+        char name[16];
 
         snprintf(name, sizeof(name), "s%d", i);
         remove_object(world.slices, name);
@@ -156,6 +156,24 @@ Test(relist, is_released_by_an_operator)
     cr_assert_str_eq(published("s3"), "none");
     cr_assert_eq(held(), 3);
     cr_assert_not(controller_release(world.controller, STR("shop"), STR("s3")));
+}
+
+/* A list that is streamed while objects go. */
+Test(relist, does_not_doubt_what_a_watch_deletes_meanwhile)
+{
+    put(5);
+    list_begin(world.slices);
+    for (int i = 0; i < 5; i++)
+        list_object(world.slices, SLICE_JSON("s%d", "s%d", 1, READY("10.0.0.%d")), i, i, i + 1);
+    for (int i = 0; i < 4; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "s%d", i);
+        remove_object(world.slices, name);
+    }
+    cr_assert(list_end(world.slices));
+    turn_until_published("s3", "1:");
+    cr_assert_eq(held(), 0);
 }
 
 /* All slices of a Service under new names, as when its controller made them anew while nobody watched. */
@@ -228,9 +246,15 @@ Test(relist, never_doubts_nodes)
 {
     struct controller_scope *nodes = controller_scope_new(world.controller, OBJECT_NODE, "nodes");
 
-    upsert(nodes, "{'metadata':{'name':'n1'}}");
+    upsert(nodes, "{'metadata':{'name':'n1','labels':{'topology.kubernetes.io/zone':'z1'}}}");
+    upsert(nodes, "{'metadata':{'name':'n2'}}");
+    turn();
+    cr_assert(str_eq(catalog_node_zone(world.published, STR("n1")), STR("z1")));
+    cr_assert_eq(catalog_node_zone(world.published, STR("n2")).len, 0);
     list_begin(nodes);
     cr_assert(list_end(nodes));
     cr_assert_eq(counter_get(&controller_stats(world.controller)->objects_nodes), 0);
+    turn();
+    cr_assert_eq(catalog_node_zone(world.published, STR("n1")).len, 0);
     controller_scope_free(nodes);
 }

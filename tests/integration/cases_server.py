@@ -45,6 +45,7 @@ def restarts_of_the_server(work):
 
 def changes_while_the_server_is_away_arrive_as_one(work):
     with World(work) as world:
+        world.put("d", *[f"10.0.4.{number}" for number in range(5)])  # less than half goes
         client = world.client()
         world.put("b", "10.0.1.1")
         world.settle()
@@ -84,8 +85,10 @@ def restored_backup_that_overtook_us_is_noticed(work):
         world.api.restore(backup)
         for number in range(10):                       # of another Service
             world.api.put(endpoint_slice("other", [f"10.1.0.{number}"], of="other"))
+        world.doubts("10.0.3.1")                       # all that there was is gone
         world.api.start()
         world.settle()
+        world.log_has("a list lacks more than half")
 
 
 def hung_server_disturbs_nobody(work):

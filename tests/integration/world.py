@@ -151,6 +151,11 @@ class World:
     def put(self, suffix, *addresses):
         self.api.put(endpoint_slice(suffix, addresses))
 
+    def doubts(self, *addresses):
+        """A list that is not believed yet: what it lacks stays beside what it has."""
+        history = self.api.history[NAMESPACE, SERVICE]
+        history.insert(len(history) - 1, history[-1] | set(addresses))
+
     def client(self, wait=True):
         client = Client(self.controller.listen)
         self.clients.append(client)

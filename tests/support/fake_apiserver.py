@@ -368,11 +368,11 @@ class FakeApiServer:
             self.inject(resource, self._bookmark(resource, self.version))
 
     def drop_watches(self, reset=False):
-        """Ends the connections of all watches, but not the server."""
-        def drop():
+        """Ends the connections of all watches, but not the server; no event comes on them any more."""
+        async def drop():
             for watch in list(self._watchers):
                 watch.conn.drop(reset)
-        self._loop.call_soon_threadsafe(drop)
+        self._run(drop())
 
     def end_watches_after(self, age):
         """Every open watch ends cleanly, as when its time is up, once it is so many seconds old."""

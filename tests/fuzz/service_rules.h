@@ -63,17 +63,22 @@ static inline bool rules_may(const struct service_port *port, const struct endpo
     return !endpoint->ready || rules_is_for(port, endpoint, place);
 }
 
-/* Whether the place's list has the backend, as itself or as another's other address. */
-static inline bool rules_has(const struct service_port *port, const struct backend *backend,
-                             const struct place *place)
-{
-    bool ready = false;
+#define RULES_NAIVE_MAX 64 /* more endpoints than that are not looked at one by one */
 
+/* Which of port->all the place's list has, as themselves or as another's other address; returns how many. */
+static inline size_t rules_who(const struct service_port *port, const struct place *place,
+                               bool in[RULES_NAIVE_MAX])
+{
+    size_t ready = 0, draining = 0;
+
+    for (size_t i = 0; i < port->all_len; i++) {
+        in[i] = rules_may(port, port->all[i].backend->endpoint, place);
+        ready += in[i] && backend_is_ready(port->all[i].backend);
+        draining += in[i] && backend_is_draining(port->all[i].backend);
+    }
     for (size_t i = 0; i < port->all_len; i++)
-        ready = ready || (backend_is_ready(port->all[i].backend) &&
-                          rules_may(port, port->all[i].backend->endpoint, place));
-    return (ready ? backend_is_ready(backend) : backend_is_draining(backend)) &&
-           rules_may(port, backend->endpoint, place);
+        in[i] = in[i] && (ready > 0 ? backend_is_ready : backend_is_draining)(port->all[i].backend);
+    return ready > 0 ? ready : draining;
 }
 
 /* ---- lists ---- */
@@ -181,15 +186,13 @@ static inline struct rules_listing rules_check_list(const struct service_port *p
     return listing;
 }
 
-#define RULES_NAIVE_MAX 64 /* more endpoints than that are not looked at one by one */
-
 static inline void rules_check_view(const struct service_port *port, const struct place *place)
 {
     struct view view = view_of(port, place);
+    bool in[RULES_NAIVE_MAX];
     struct backend_list list;
     struct rules_listing listing;
     struct arena arena = {0};
-    size_t expected = 0;
 
     view_list(port, &view, &arena, &list);
     listing = rules_check_list(port, &list);
@@ -198,11 +201,9 @@ static inline void rules_check_view(const struct service_port *port, const struc
     else
         must_hold(port->by_place);
     if (port->all_len <= RULES_NAIVE_MAX) {
-        for (size_t i = 0; i < port->all_len; i++)
-            expected += rules_has(port, port->all[i].backend, place);
-        must_hold(listing.len == expected);
+        must_hold(listing.len == rules_who(port, place, in));
         for (size_t i = 0; i < listing.len; i++)
-            must_hold(rules_has(port, listing.backends[i], place));
+            must_hold(in[service_port_find(port, listing.backends[i]) - port->all]);
         rules_check_joined(&list);
     }
     free(listing.backends);

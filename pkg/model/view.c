@@ -84,9 +84,13 @@ static enum view_kind family_kind(const struct view_hints *hints, const struct p
 /* All nodes without an endpoint have the same view: most nodes of a large cluster. */
 static struct view local_view(const struct view_names *names, struct str node)
 {
-    return (struct view){.ipv4 = VIEW_LOCAL,
-                         .ipv6 = VIEW_LOCAL,
-                         .node = view_names_have(&names->local, node) ? node : STR("")};
+    struct view view = {.ipv4 = VIEW_LOCAL, .ipv6 = VIEW_LOCAL};
+    size_t len;
+
+    (void)view_names_local(names, node, &len);
+    if (len > 0)
+        view.node = node;
+    return view;
 }
 
 struct view view_of(const struct service_port *port, const struct place *place)
@@ -121,23 +125,34 @@ static bool keep(const void *ctx, const struct backend *backend)
     const struct endpoint *endpoint = backend->endpoint;
 
     switch (endpoint->family == FAMILY_IPV4 ? view->ipv4 : view->ipv6) {
-    case VIEW_LOCAL:
-        return view->node.len > 0 && str_eq(endpoint->node, view->node);
     case VIEW_NODE:
         return is_named(view->node, endpoint->node_hints, endpoint->node_hints_len);
     case VIEW_ZONE:
         return is_named(view->zone, endpoint->zone_hints, endpoint->zone_hints_len);
     case VIEW_ALL:
+    case VIEW_LOCAL:
     case VIEW_KINDS:
         break;
     }
     return true;
 }
 
+/* Every node of a large cluster may ask: without a walk over all endpoints for each. */
+static void local_list(const struct service_port *port, struct str node, struct arena *arena,
+                       struct backend_list *ret_list)
+{
+    struct service_port own = *port;
+
+    own.all = view_names_local(port->names, node, &own.all_len);
+    list_make(&own, NULL, NULL, arena, ret_list);
+}
+
 void view_list(const struct service_port *port, const struct view *view, struct arena *arena,
                struct backend_list *ret_list)
 {
-    if (view->ipv4 == VIEW_ALL && view->ipv6 == VIEW_ALL)
+    if (view->ipv4 == VIEW_LOCAL)
+        local_list(port, view->node, arena, ret_list);
+    else if (view->ipv4 == VIEW_ALL && view->ipv6 == VIEW_ALL)
         *ret_list = port->list;
     else
         list_make(port, keep, view, arena, ret_list);

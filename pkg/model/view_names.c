@@ -2,6 +2,8 @@
 
 #include "base/hash.h"
 
+/* ---- a set of names ---- */
+
 /* Always at least one slot is free. */
 static struct str *slot_of(const struct view_name_set *set, struct str name)
 {
@@ -65,6 +67,8 @@ static void settle(struct view_name_set *set, struct arena *arena)
     set->slots = slots;
 }
 
+/* ---- hints ---- */
+
 /* False: an endpoint has none. */
 static bool add_hints(struct view_name_set *set, const struct str *hints, size_t len)
 {
@@ -92,30 +96,80 @@ static void read_hints(const struct service_port *port, enum address_family fami
         clear(&hints->nodes);
 }
 
-static void read_nodes(const struct service_port *port, struct view_name_set *nodes)
+/* ---- local ---- */
+
+static struct str node_of(const struct listed *listed)
 {
+    return listed->backend->endpoint->node;
+}
+
+static int cmp_local(const void *a, const void *b)
+{
+    const struct listed *left = a;
+    const struct listed *right = b;
+    int order = str_cmp(node_of(left), node_of(right));
+
+    return order ? order : backend_cmp_address(left->backend, right->backend);
+}
+
+static void read_local(const struct service_port *port, struct view_names *names,
+                       struct arena *arena)
+{
+    names->local = arena_alloc(arena, port->all_len * sizeof(*names->local));
     for (size_t i = 0; i < port->all_len; i++) {
         const struct backend *backend = port->all[i].backend;
 
-        if (backend_is_ready(backend) || backend_is_draining(backend))
-            add(nodes, backend->endpoint->node);
+        if (backend->endpoint->node.len > 0 &&
+            (backend_is_ready(backend) || backend_is_draining(backend)))
+            names->local[names->local_len++] = port->all[i];
     }
+    if (names->local_len > 1)
+        qsort(names->local, names->local_len, sizeof(*names->local), cmp_local);
 }
+
+/* The first of a node that is not before that one. */
+static size_t lower_bound(const struct view_names *names, struct str node)
+{
+    size_t low = 0, high = names->local_len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (str_cmp(node_of(&names->local[middle]), node) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct listed *view_names_local(const struct view_names *names, struct str node,
+                                      size_t *ret_len)
+{
+    size_t first = lower_bound(names, node);
+    size_t end = first;
+
+    while (end < names->local_len && str_eq(node_of(&names->local[end]), node))
+        end++;
+    *ret_len = end - first;
+    return names->local + first;
+}
+
+/* ---- all of it ---- */
 
 const struct view_names *view_names_new(const struct service_port *port, struct arena *arena)
 {
     struct view_names *names = arena_alloc(arena, sizeof(*names));
 
     if (port->local) {
-        read_nodes(port, &names->local);
-    } else {
-        read_hints(port, FAMILY_IPV4, &names->ipv4);
-        read_hints(port, FAMILY_IPV6, &names->ipv6);
+        read_local(port, names, arena);
+        return names;
     }
+    read_hints(port, FAMILY_IPV4, &names->ipv4);
+    read_hints(port, FAMILY_IPV6, &names->ipv6);
     settle(&names->ipv4.zones, arena);
     settle(&names->ipv4.nodes, arena);
     settle(&names->ipv6.zones, arena);
     settle(&names->ipv6.nodes, arena);
-    settle(&names->local, arena);
     return names;
 }

@@ -23,10 +23,14 @@ struct view_hints {
 
 struct view_names {
     struct view_hints ipv4, ipv6;
-    struct view_name_set local; /* nodes with something to list */
+    /* With internalTrafficPolicy Local: what of port->all can be listed, by node, then in the same order. */
+    struct listed *local;
+    size_t local_len;
 };
 
 const struct view_names *view_names_new(const struct service_port *port, struct arena *arena) must_check;
 bool view_names_have(const struct view_name_set *set, struct str name);
+/* That node's part of `local`. */
+const struct listed *view_names_local(const struct view_names *names, struct str node, size_t *ret_len);
 
 #endif

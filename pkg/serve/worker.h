@@ -30,7 +30,7 @@ struct worker_stats {
     struct histogram convergence;   /* object received → written to a client */
 };
 
-/* What subscriptions may cost in all: about 700 bytes each where every name is another. */
+/* What subscriptions may cost in all: about 900 bytes each where every name is another. */
 #define WORKER_SUBSCRIPTIONS_MAX 1000000
 #define CONNECTION_SUBSCRIPTIONS_MAX 20000
 /* One line per loop and second about clients that misbehave; the others are only counted. */

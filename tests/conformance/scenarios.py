@@ -3,7 +3,9 @@ import math
 import time
 from dataclasses import replace
 
-from support.process import wait_until
+from support.greeters import Greeter
+from support.manifests import Endpoint
+from support.process import free_port, wait_until
 
 GROWTH_LIMIT_MS = 1000          # on a machine that runs two languages at once; see story.py
 FAST_MS = 2000                  # a call that fails must not wait for a timer (they wait 15 s)
@@ -147,6 +149,34 @@ def zone_hints(world, language, notes):
     notes.append(f"{load.ok} calls, 0 failed; all zones again after {took:.0f} ms")
 
 
+def pod_with_two_addresses(world, language, notes):
+    """One backend with an address in each family: called where the Service prefers it, and where that does not answer, at the other."""
+    port = free_port("::1")
+    four = Greeter(world.block.address(30), "ipv4", world.work, port)
+    six = Greeter("::1", "ipv6", world.work, port)
+    world.greeters += [four, six]
+    for greeter in (four, six):
+        greeter.start().wait_ready()
+    # Two Services: a client goes on with the connection that it has when only the order changes.
+    for name, families in (("dual-four", ["IPv4", "IPv6"]), ("dual-six", ["IPv6", "IPv4"])):
+        for greeter, suffix, family in ((four, "a", "IPv4"), (six, "b", "IPv6")):
+            world.manifests.slice(name, [Endpoint(greeter.address, "zone-a", pod="dual")],
+                                  suffix=suffix, family=family, port=port)
+        world.manifests.service(name, ipFamilies=families)
+    world.reach("xds:///dual-four.shop:8001", ("ipv4",))
+    world.reach("xds:///dual-six.shop:8001", ("ipv6",))
+    with world.load("xds:///dual-four.shop:8001") as load:
+        load.wait_calls(50)
+    load.assert_unfailed()
+    assert set(load.last) <= {"ipv4"}, f"the other address was called: {load.last}"
+    six.process.kill()
+    if not language.both_families:
+        notes.append("called where the Service prefers it; the client knows no other addresses")
+        return
+    world.reach("xds:///dual-six.shop:8001", ("ipv4",))
+    notes.append("called where the Service prefers it, then at the other address")
+
+
 def external_and_back(world, language, notes):
     """The Cluster changes its type under the same name: EDS, a name that the client resolves, EDS."""
     target, _ = world.publish("outside", world.endpoints(1))
@@ -192,6 +222,7 @@ SCENARIOS = [
     ("unknown, then created", unknown_then_created),
     ("nine in one zone, one in another", nine_and_one),
     ("zone hints come and go", zone_hints),
+    ("one pod, an address in each family", pod_with_two_addresses),
     ("a Service turns into an ExternalName and back", external_and_back),
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),

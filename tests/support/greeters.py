@@ -9,7 +9,8 @@ class Greeter:
 
     def __init__(self, address, name, logs, port=8001):
         self.address, self.name, self.port = address, name, port
-        argv = [process.BUILD / "greeter", "--listen", f"{address}:{port}", "--name", name]
+        listen = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        argv = [process.BUILD / "greeter", "--listen", listen, "--name", name]
         self.process = process.Process(argv, Path(logs) / f"greeter-{name}.log", f"greeter {name}")
 
     def start(self):

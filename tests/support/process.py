@@ -128,7 +128,7 @@ def free_port(address="127.0.0.1"):
         claim = socket.socket(socket.AF_UNIX)
         try:
             claim.bind(f"\0lookaside-test-port-{port}")
-            with socket.socket() as probe:
+            with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((address, port))
         except OSError:

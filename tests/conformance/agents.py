@@ -35,6 +35,8 @@ class Language:
     dials_port_names: grpc-js makes a URL of the target, and `greeter.shop:grpc` is none.
     both_families: it connects to a backend's other address when the first does not answer (gRFC A61:
     C++ and Python from 1.66, Go from 1.71, Node from 1.12; in Java it is switched off).
+    both_families_switch: what switches it on, in the client's environment.
+    first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
     name: str
     build: Callable
@@ -42,6 +44,8 @@ class Language:
     heeds_empty: bool = True
     dials_port_names: bool = True
     both_families: bool = True
+    both_families_switch: str = ""
+    first_call_ms: int = 500
 
 
 def _output(*argv):
@@ -160,7 +164,8 @@ def build_cpp(note):
 
 LANGUAGES = [
     Language("go", build_go, 20000),
-    Language("java", build_java, 20000, heeds_empty=False, both_families=False),
+    Language("java", build_java, 20000, heeds_empty=False, both_families=False,
+             both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", first_call_ms=3000),
     Language("node", build_node, 10000, dials_port_names=False),
     Language("python-pypi", build_python_pypi, 10000),
     Language("python-debian", build_python_debian, 10000, both_families=False),
@@ -171,10 +176,10 @@ LANGUAGES = [
 class Agent:
     """A running agent. ask() sends one command and waits, bounded, for its answer."""
 
-    def __init__(self, command, bootstrap, log):
+    def __init__(self, command, bootstrap, log, switches=()):
         proxies = {name: None for name in os.environ if name.lower().endswith("_proxy")}
-        self.process = process.Process(command, log, "agent", pipes=True,
-                                       env={**proxies, "GRPC_XDS_BOOTSTRAP": bootstrap})
+        self.process = process.Process(command, log, "agent", pipes=True, env={
+            **proxies, "GRPC_XDS_BOOTSTRAP": bootstrap, **{name: "true" for name in switches}})
         self.answers = queue.Queue()
 
     def start(self):

@@ -3,6 +3,7 @@ import math
 import time
 from dataclasses import replace
 
+import existence
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -86,21 +87,6 @@ def to_zero_and_back(world, language, notes):
     notes.append(f"fails within {got['slowest_ms']:.0f} ms")
 
 
-def unknown_then_created(world, language, notes):
-    target = "xds:///later.shop:8001"
-    got = world.call(target, timeout_ms=20000)
-    assert got["errors"] == {"UNAVAILABLE": 1}, f"a call to nobody: {got}"
-    assert got["slowest_ms"] < FAST_MS, f"it took {got['slowest_ms']:.0f} ms to fail"
-    with world.load(target, threads=2, wait_for_ready=True, timeout_ms=30000) as load:
-        load.stats()
-        _, moment = world.publish("later", world.endpoints(5))
-        took = load.wait_seen("b5") - moment * 1000
-    load.assert_unfailed()
-    world.reach(target, ("b5",))
-    notes.append(f"fails after {got['slowest_ms']:.0f} ms; "
-                 f"a waiting call ends {took:.0f} ms after the slice")
-
-
 def controller_restarted(world, language, notes):
     target, _ = world.publish("steady", world.endpoints(1, 2, 3))
     world.reach(target, ("b1", "b2", "b3"))
@@ -170,6 +156,10 @@ def pod_with_two_addresses(world, language, notes):
     load.assert_unfailed()
     assert set(load.last) <= {"ipv4"}, f"the other address was called: {load.last}"
     six.process.kill()
+    if language.both_families_switch:
+        with world.fresh_agent(language.both_families_switch) as agent:
+            world.reach("xds:///dual-six.shop:8001", ("ipv4",), agent=agent)
+        notes.append(f"with {language.both_families_switch} at the other address")
     if not language.both_families:
         notes.append("called where the Service prefers it; the client knows no other addresses")
         return
@@ -189,6 +179,20 @@ def external_and_back(world, language, notes):
         world.manifests.service("outside")
         load.wait_unseen("b2")
         world.reach(target, ("b1",))
+    load.assert_unfailed()
+    notes.append(f"{load.ok} calls, 0 failed")
+
+
+def host_name(world, language, notes):
+    """The client resolves it; the port is the one that was dialled."""
+    backend = Greeter("127.0.0.1", "localhost", world.work, free_port())
+    world.greeters.append(backend)
+    backend.start().wait_ready()
+    world.manifests.service("host", type="ExternalName", externalName="localhost", ports=[])
+    target = f"xds:///host.shop:{backend.port}"
+    world.reach(target, ("localhost",))
+    with world.load(target) as load:
+        load.wait_calls(100)
     load.assert_unfailed()
     notes.append(f"{load.ok} calls, 0 failed")
 
@@ -219,11 +223,13 @@ SCENARIOS = [
     ("a fourth backend joins", scale_up),
     ("one drains under load", drain_under_load),
     ("to zero and back", to_zero_and_back),
-    ("unknown, then created", unknown_then_created),
+    ("unknown, then created", existence.unknown_then_created),
+    ("a Service is deleted and comes back byte for byte", existence.deleted_and_back),
     ("nine in one zone, one in another", nine_and_one),
     ("zone hints come and go", zone_hints),
     ("one pod, an address in each family", pod_with_two_addresses),
     ("a Service turns into an ExternalName and back", external_and_back),
+    ("an ExternalName that is a host name", host_name),
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),
     ("controller killed and restarted", controller_restarted),

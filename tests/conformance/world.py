@@ -78,15 +78,36 @@ class World:
         self.manifests.service(name)
         return f"xds:///{name}.shop:8001", self.manifests.slice(name, endpoints)
 
+    def remove(self, name):
+        """What publish() made is deleted, as the API would: the Service first."""
+        self.manifests.remove_service(name)
+        self.manifests.remove_slice(name)
+
+    def listed(self, name):
+        """The backends that are published for a Service."""
+        return [endpoint for service in self.lookaside.services()["services"]
+                if service["name"] == name for port in service["ports"]
+                for endpoint in port["endpoints"]]
+
+    @contextlib.contextmanager
+    def fresh_agent(self, *switches):
+        """Another process of the same client, with these set in its environment."""
+        agent = Agent(self.command, self.work / "bootstrap.json", self.work / "fresh.log",
+                      switches).start()
+        try:
+            yield agent
+        finally:
+            agent.close()
+
     def call(self, target, n=1, **fields):
         return self.agent.ask("call", target=target, n=n, **fields)
 
-    def reach(self, target, backends, timeout=20):
+    def reach(self, target, backends, timeout=20, agent=None):
         """Waits until calls go to these backends, all of them and no other."""
         wanted = set(backends)
 
         def probe():
-            got = self.call(target, n=4 * len(wanted), threads=2)
+            got = (agent or self.agent).ask("call", target=target, n=4 * len(wanted), threads=2)
             return got["failed"] == 0 and set(got["by_backend"]) == wanted
         wait_until(probe, timeout, f"calls to {target} reach {sorted(wanted)} and nobody else")
 

@@ -11,7 +11,10 @@ static const struct kind {
 } kinds[] = {
     {OBJECT_SERVICE, "v1", "Service", "ServiceList"},
     {OBJECT_SLICE, "discovery.k8s.io/v1", "EndpointSlice", "EndpointSliceList"},
+    {OBJECT_NODE, "v1", "Node", "NodeList"},
 };
+
+const enum object_kind manifest_kinds[] = {OBJECT_SERVICE, OBJECT_SLICE, OBJECT_NODE};
 
 struct reader {
     struct manifest *manifest;

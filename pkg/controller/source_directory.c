@@ -208,8 +208,9 @@ enum code source_directory_new(struct loop *loop, struct controller *controller,
     directory->loop = loop;
     directory->path = xstrdup(path);
     directory->folder = folder_new(path, &sink);
-    directory->scopes[OBJECT_SERVICE] = controller_scope_new(controller, OBJECT_SERVICE, path);
-    directory->scopes[OBJECT_SLICE] = controller_scope_new(controller, OBJECT_SLICE, path);
+    for (size_t i = 0; i < ARRAY_LEN(manifest_kinds); i++)
+        directory->scopes[manifest_kinds[i]] =
+            controller_scope_new(controller, manifest_kinds[i], path);
     directory->settle = timer_new(loop, on_look, directory);
     directory->rescan = timer_new(loop, on_rescan, directory);
     code = look(directory, err);

@@ -59,6 +59,14 @@ Test(manifest, reads_lists)
     expect("apiVersion: v1\nkind: List\nitems: null\n", false, "");
 }
 
+Test(manifest, reads_nodes)
+{
+    expect("apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n", false, "Node default/n1@1");
+    expect("apiVersion: v1\nkind: NodeList\nitems: [{metadata: {name: n1}}]\n", false,
+           "Node default/n1@1");
+    cr_assert_eq(manifest_key_kind("Node default/n1"), OBJECT_NODE);
+}
+
 Test(manifest, counts_other_kinds_and_names_each_once)
 {
     struct manifest manifest = {0};

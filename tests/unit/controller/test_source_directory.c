@@ -141,6 +141,19 @@ Test(source_directory, keeps_bad_objects_last_good_versions)
     cr_assert(strstr(log, "file=greeter.yaml line=6"), "%s", log);
 }
 
+Test(source_directory, reads_nodes)
+{
+    const struct counter *nodes = &controller_stats(world.controller)->objects_nodes;
+
+    file_write("node.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: "
+                            "{topology.kubernetes.io/zone: z}}\n");
+    open_greeter();
+    cr_assert_eq(counter_get(nodes), 1);
+    file_delete("node.yaml");
+    turn_for_ms(100);
+    cr_assert_eq(counter_get(nodes), 0);
+}
+
 Test(source_directory, needs_a_folder)
 {
     struct err err = {0};

@@ -31,15 +31,32 @@ static size_t skip_space(struct str text, size_t at)
     return at;
 }
 
+/* A copy in which every \u0000 is \ufffd: of the same length. */
+static char *without_nul(struct str text)
+{
+    char *copy = str_dup(text);
+
+    for (size_t at = 0; at + 1 < text.len; at += copy[at] == '\\' ? 2 : 1) {
+        if (at + 6 <= text.len && memcmp(copy + at, "\\u0000", 6) == 0)
+            memcpy(copy + at + 2, "fffd", 4);
+    }
+    return copy;
+}
+
 enum code json_parse(struct str text, struct json **ret_json, struct err *err)
 {
-    const char *end = text.ptr;
+    CLEANUP(freep) char *copy = NULL;
+    const char *end;
     size_t offset = 0;
-    const char *wrong = json_scan(text, &offset);
+    bool nul = false;
+    const char *wrong = json_scan(text, &offset, &nul);
     cJSON *root;
 
     if (wrong)
         return refuse(err, text, offset, wrong);
+    if (nul)
+        text.ptr = copy = without_nul(text);
+    end = text.ptr;
     /* Not cJSON_GetErrorPtr(): that is a global of all threads. */
     root = text.len > 0 ? cJSON_ParseWithLengthOpts(text.ptr, text.len, &end, false) : NULL;
     offset = (size_t)(end - text.ptr);

@@ -2,8 +2,9 @@
  * JSON and YAML documents as one read-only tree, and a small JSON writer.
  *
  * Reading: the tree hides cJSON (and libyaml, base/yaml.h). Depth is at most JSON_DEPTH_MAX; text
- *          that ends early, carries garbage behind its end, is not UTF-8 or holds \u0000 is refused
- *          with line and column. Of members with the same name, json_get() finds the first.
+ *          that ends early, carries garbage behind its end or is not UTF-8 is refused with line and
+ *          column. \u0000, which an annotation may have and C text may not, is read as U+FFFD.
+ *          Of members with the same name, json_get() finds the first.
  * Getters: a missing or null member is "absent" (false / NULL / the default); a member of the wrong type
  *          is an error that names the path: "spec.ports[0].port: expected a number, found a string".
  * Owns:    json_free() frees the whole tree; members are borrowed from it.

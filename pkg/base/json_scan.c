@@ -14,6 +14,7 @@ struct scan {
     size_t at;
     size_t values;
     unsigned depth;
+    bool nul; /* \u0000 stands somewhere */
 };
 
 static bool has(const struct scan *scan, char ch)
@@ -62,8 +63,6 @@ static const char *check_escape(struct str text, size_t at, size_t *ret_len)
         return "no such escape";
     if (unit < 0)
         return "\\u without four hex digits";
-    if (unit == 0)
-        return "\\u0000 is not allowed";
     if (unit < 0xD800 || unit > 0xDFFF)
         return NULL;
     *ret_len = 12;
@@ -117,8 +116,10 @@ static const char *scan_string(struct scan *scan)
             scan->at = at + 1;
             return NULL;
         }
-        if (len == 0)
+        if (len == 0) {
             wrong = check_char(text, at, &len);
+            scan->nul = scan->nul || str_starts_with(str_slice(text, at, text.len), STR("\\u0000"));
+        }
         if (!wrong)
             at += len;
     }
@@ -223,7 +224,7 @@ static const char *scan_token(struct scan *scan)
     return NULL;
 }
 
-const char *json_scan(struct str text, size_t *ret_offset)
+const char *json_scan(struct str text, size_t *ret_offset, bool *ret_nul)
 {
     struct scan scan = {.text = text};
     const char *wrong = NULL;
@@ -233,5 +234,6 @@ const char *json_scan(struct str text, size_t *ret_offset)
     if (!wrong && scan.depth > 0)
         wrong = "the text ends early";
     *ret_offset = scan.at;
+    *ret_nul = scan.nul;
     return wrong;
 }

@@ -118,7 +118,7 @@ struct asking {
     uint64_t received_us;
 };
 
-/* Where unknown names are absent there is nothing until the Service appears; from then on there is. */
+/* Where unknown names are absent there is nothing until the Service appears; then there is. */
 static bool is_absent(const struct asking *asking)
 {
     const struct topic_entry *entry = asking->entry;

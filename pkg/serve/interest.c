@@ -2,7 +2,8 @@
 
 #define SERVICE_KEY_MAX (NAME_TEXT_MAX + 2)
 
-static unsigned service_key(struct str namespace_name, struct str service, char out[SERVICE_KEY_MAX])
+static unsigned service_key(struct str namespace_name, struct str service,
+                            char out[SERVICE_KEY_MAX])
 {
     int len = snprintf(out, SERVICE_KEY_MAX, "%" STR_FMT "/%" STR_FMT, STR_ARG(namespace_name),
                        STR_ARG(service));

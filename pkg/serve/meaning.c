@@ -134,7 +134,7 @@ static struct blob *encode_named(const struct meaning *meaning)
     return encode_listener(meaning->text, str_of(cluster));
 }
 
-/* A problem is content too: a client that sees "no such Service" must see it change to another problem. */
+/* A problem is content too: who sees "no such Service" must see it change to another problem. */
 static uint64_t problem_version(uint64_t version, const char *problem)
 {
     return problem ? hash_mix(version, hash_content(problem, strlen(problem))) | 1 : version;

@@ -33,7 +33,7 @@ static struct str client_namespace(const struct native_stream *stream)
     return given.len ? given : str_of(stream->worker->options.default_namespace);
 }
 
-/* What a client says of its place is all there is to say, also when it says that it does not know. */
+/* What a client says of its place counts as said, also when it says that it does not know. */
 static struct place client_place(const struct native_stream *stream)
 {
     const struct native_place *said = native_session_place(stream->session);

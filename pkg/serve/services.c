@@ -80,7 +80,8 @@ void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json
     json_close_object(writer);
 }
 
-/* "zone"; where the address families differ in what they follow, both: "node/zone". A family that has no hints goes without saying. */
+/* "zone"; where the address families differ in what they follow, both: "node/zone". A family that
+ * follows nothing goes without saying. */
 void service_dump_view(const struct subscriber *subscriber, struct json_writer *writer)
 {
     const struct view *view = &subscriber->content->view;

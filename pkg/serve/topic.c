@@ -76,7 +76,7 @@ static void topic_key(enum topic_kind kind, struct str namespace_name, struct st
     buf_add_str(out, text);
 }
 
-/* The namespace that the name's meaning depends on: none for most, so that all clients share their topics. */
+/* The namespace that the name's meaning depends on: none for most, so that clients share topics. */
 static enum code parse_subscribed(const struct topic_table *table, enum topic_kind kind,
                                   struct str text, struct str *namespace_name, struct name *name,
                                   struct err *err)

@@ -1,4 +1,4 @@
-/* Places of subscribers, each once: a topic looks up what a place gets once, however many clients are there. */
+/* Places of subscribers, each once: a topic looks up what a place gets once for all its clients. */
 #include "serve/topic_internal.h"
 
 #define PLACE_KEY_MAX (2 * PLACE_TEXT_MAX + 1)

@@ -111,6 +111,12 @@ static bool lives_on(const struct backend *before, const struct backend *now)
     return before == now || str_eq(before->endpoint->uid, now->endpoint->uid);
 }
 
+/* Mostly it is the very same. */
+static bool same_text(struct str a, struct str b)
+{
+    return (a.ptr == b.ptr && a.len == b.len) || str_eq(a, b);
+}
+
 /* Both are sorted by address and port. Text that lies elsewhere than in the backend's own slice is copied. */
 static void keep_zones(struct listed *items, size_t len, const struct service_port *before,
                        struct arena *arena)
@@ -126,8 +132,8 @@ static void keep_zones(struct listed *items, size_t len, const struct service_po
             order = before->all[at].backend == backend
                         ? 0
                         : backend_cmp_address(before->all[at].backend, backend);
-        if (order != 0 || !lives_on(before->all[at].backend, backend) ||
-            str_eq(before->all[at].zone, items[i].zone))
+        if (order != 0 || same_text(before->all[at].zone, items[i].zone) ||
+            !lives_on(before->all[at].backend, backend))
             continue;
         if (!str_eq(kept, before->all[at].zone))
             kept = arena_text(arena, before->all[at].zone);

@@ -121,6 +121,8 @@ void listing_by_rules(struct listing *listing, const struct catalog *catalog,
     *listing = (struct listing){0};
     if (!found)
         return;
+    if (known.zone.len == 0 && known.node.len > 0)
+        known.zone = catalog_node_zone(catalog, known.node);
     if (found->type == SERVICE_EXTERNAL_NAME) {
         if (service_external_target(found, &ref, &port, &reason))
             listing_add(listing, &(struct fields){.address = found->external_name, .port = port});

@@ -53,13 +53,14 @@ static struct str health(const struct json *stream)
 
 static void add_stream(struct table *table, const struct json *stream)
 {
-    const struct json *node = json_get(stream, "node");
+    const struct json *node = json_get(stream, "node"), *place = json_get(stream, "place");
 
     add_member(table, stream, "peer");
     add_member(table, stream, "protocol");
     add_member(table, node, "id");
     add_member(table, node, "userAgent");
-    add_member(table, node, "zone");
+    add_member(table, place, "zone");
+    add_member(table, place, "node");
     table_addf(table, "%.0fs", json_number(json_get(stream, "ageSeconds")));
     table_addf(table, "%.0f", json_number(json_get(stream, "responses")));
     table_addf(table, "%.0f", json_number(json_get(stream, "nacks")));
@@ -69,8 +70,8 @@ static void add_stream(struct table *table, const struct json *stream)
 
 static void print_streams(const struct json *dump)
 {
-    static const char *const head[] = {"PEER", "PROTOCOL", "NODE",  "AGENT", "ZONE",
-                                       "AGE",  "SENT",     "NACKS", "STATE", "TARGETS"};
+    static const char *const head[] = {"PEER", "PROTOCOL", "CLIENT", "AGENT", "ZONE",   "NODE",
+                                       "AGE",  "SENT",     "NACKS",  "STATE", "TARGETS"};
     struct table table = TABLE_INIT(head);
 
     if (json_len(json_get(dump, "streams")) == 0) {

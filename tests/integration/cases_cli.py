@@ -90,6 +90,26 @@ def watch_ends_with_1(work):
         assert code == 1 and "a_b!c" in log, (code, log)
 
 
+def watch_shows_every_kind_of_backend(work):
+    """A host name, and a pod in both families."""
+    folder, controller = _controller(work)
+    folder.put("out", manifests.service("out", type="ExternalName", ports=[], headless=False,
+                                        externalName="api.example.com"))
+    folder.service("greeter")
+    for suffix, address, family in (("a", "10.0.0.1", "IPv4"), ("b", "fd00::1", "IPv6")):
+        folder.slice("greeter", [manifests.Endpoint(address, pod="greeter-1")], suffix=suffix,
+                     family=family)
+    with controller:
+        for target, line in (("out.shop:443", "  + api.example.com:443"),
+                             (TARGET, "  + 10.0.0.1:8001  also [fd00::1]:8001  pod greeter-1")):
+            code, log = _run(work, "watch", target, "--once", "--server", controller.listen)
+            assert code == 0 and log.splitlines()[1:] == [line], (code, log)
+        code, log = _run(work, "watch", TARGET, "--once", "-o", "json", "--server",
+                         controller.listen)
+        backend = json.loads(log)["backends"][0]
+        assert (backend["other_address"], backend["other_port"]) == ("fd00::1", 8001), log
+
+
 def watch_writes_json(work):
     folder, controller = _controller(work, "10.0.0.1")
     with controller:
@@ -185,5 +205,6 @@ def clients_names_do_not_steer_the_terminal(work):
 
 
 CASES = [watch_reaches_every_kind_of_address, watch_prints_what_comes_and_goes,
-         watch_outlives_its_server, watch_ends_with_1, watch_writes_json, release_ends_a_hold, usage_that_is_wrong,
+         watch_outlives_its_server, watch_ends_with_1, watch_writes_json,
+         watch_shows_every_kind_of_backend, release_ends_a_hold, usage_that_is_wrong,
          tables_of_nothing, clients_names_do_not_steer_the_terminal]

@@ -29,12 +29,19 @@ def _folder(work, name, *addresses):
 def replicas_that_are_right(work):
     folder = _folder(work, "m", "10.0.0.1", "10.0.0.2")
     folder.service("empty")
+    folder.put("out", manifests.service("out", type="ExternalName", ports=[], headless=False,
+                                        externalName="api.example.com"))
+    folder.slice("two", [manifests.Endpoint("10.0.1.1", pod="p")], ports=[{"name": "a", "port": 8}])
+    folder.slice("two", [manifests.Endpoint("fd00::1", pod="p")], suffix="six", family="IPv6",
+                 ports=[{"name": "a", "port": 8}])
+    folder.put("bare", manifests.service("bare", ports=[]), manifests.endpoint_slice(
+        "bare-a", "bare", [manifests.Endpoint("10.0.2.1")], ports=[]))
     folder.service("two", ports=[{"name": "a", "port": 80}, {"name": "b", "port": 81}])
     with Lookaside(work / "1", directory=work / "m") as one, \
             Lookaside(work / "2", directory=work / "m") as two:
         code, log = _verify(work, "--directory", work / "m", "--server", one.listen,
                             f"--server={two.listen}")
-        assert (code, log) == (0, "4 lists of 3 Services equal on 2 servers"), (code, log)
+        assert (code, log) == (0, "6 lists of 5 Services equal on 2 servers"), (code, log)
 
 
 def replica_with_another_view(work):
@@ -77,6 +84,34 @@ def _connections(pid):
         except OSError:
             pass
     return any(f"socket:[{inode}]" in sockets for inode in established)
+
+
+def lists_by_place(work):
+    """Each place has its own list, and a place by its node's zone, too."""
+    folder = manifests.Manifests(work / "m")
+    folder.service("greeter")
+    folder.slice("greeter", [
+        manifests.Endpoint(f"10.0.0.{i}", zone=f"zone-{i}", node=f"node-{i}",
+                           for_zones=(f"zone-{i}",)) for i in (1, 2)])
+    folder.put("nodes", *({"apiVersion": "v1", "kind": "Node", "metadata": {
+        "name": f"node-{i}", "labels": {"topology.kubernetes.io/zone": f"zone-{i}"}}}
+        for i in (1, 2)))
+    with Lookaside(work / "1", directory=work / "m") as one:
+        for flags in ([], ["--zone", "zone-1"], ["--node", "node-2"], ["--zone", "zone-9"]):
+            code, log = _verify(work, "--directory", work / "m", "--server", one.listen, *flags)
+            assert (code, log) == (0, "1 list of 1 Service equal on 1 server"), (flags, code, log)
+        code, log = _watch(work, one, "--zone", "zone-1")
+        assert code == 0 and "10.0.0.1:8001" in log and "10.0.0.2" not in log, (code, log)
+        code, log = _watch(work, one, "--node", "node-2")
+        assert code == 0 and "10.0.0.2:8001" in log and "10.0.0.1" not in log, (code, log)
+
+
+def _watch(work, controller, *flags):
+    child = process.Process([process.BUILD / "lookasidectl", "watch", "greeter.shop", "--once",
+                             "--server", controller.listen, *flags], work / "watch.log")
+    child.log_path.unlink(missing_ok=True)
+    with child:
+        return child.wait(20), child.log()
 
 
 def api_server_as_the_other_opinion(work):
@@ -153,6 +188,6 @@ def usage_that_is_wrong(work):
     assert code == 0 and "--timeout DURATION" in log and "default 30s" in log, (code, log)
 
 
-CASES = [replicas_that_are_right, replica_with_another_view, replica_that_lags,
+CASES = [replicas_that_are_right, replica_with_another_view, replica_that_lags, lists_by_place,
          api_server_as_the_other_opinion, nobody_is_there, thousands_of_services,
          usage_that_is_wrong]

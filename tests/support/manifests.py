@@ -16,7 +16,9 @@ class Endpoint:
     terminating: bool | None = None
     pod: str | None = None
     hostname: str | None = None
+    node: str | None = None
     for_zones: tuple = ()
+    for_nodes: tuple = ()
 
     def draining(self):
         """The same pod while it terminates and still serves."""
@@ -31,8 +33,12 @@ class Endpoint:
             entry["zone"] = self.zone
         if self.hostname is not None:
             entry["hostname"] = self.hostname
-        if self.for_zones:
-            entry["hints"] = {"forZones": [{"name": zone} for zone in self.for_zones]}
+        if self.node is not None:
+            entry["nodeName"] = self.node
+        hints = {"forZones": self.for_zones, "forNodes": self.for_nodes}
+        if any(hints.values()):
+            entry["hints"] = {key: [{"name": name} for name in names]
+                              for key, names in hints.items() if names}
         if self.pod is not None:
             entry["targetRef"] = {"kind": "Pod", "name": self.pod, "uid": f"uid-{self.pod}"}
         return entry
@@ -74,19 +80,20 @@ def service(name, namespace="shop", ports=None, headless=True, **spec):
     """A Service object. ports is a list of dicts; by default 8001, named grpc."""
     body = {"ports": ports if ports is not None else [
         {"name": "grpc", "port": 8001, "protocol": "TCP", "targetPort": 8001}], **spec}
-    if "externalName" not in spec:
-        body["clusterIP"] = "None" if headless else "10.96.0.10"
+    body["clusterIP"] = "None" if headless else "10.96.0.10"
     return {"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}"},
             "spec": body}
 
 
 def endpoint_slice(name, of, endpoints, namespace="shop", port=8001, port_name="grpc",
-                   family="IPv4", ports=None):
+                   family="IPv4", ports=None, owner_uid=None):
     """An EndpointSlice object of the Service named by of."""
+    owner = {} if owner_uid is None else {"ownerReferences": [
+        {"apiVersion": "v1", "kind": "Service", "name": of, "uid": owner_uid}]}
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
             "metadata": {"name": name, "namespace": namespace,
-                         "labels": {"kubernetes.io/service-name": of}},
+                         "labels": {"kubernetes.io/service-name": of}, **owner},
             "ports": ports if ports is not None else [
                 {"name": port_name, "port": port, "protocol": "TCP"}],
             "endpoints": [endpoint.manifest() for endpoint in endpoints]}

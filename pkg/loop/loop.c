@@ -49,9 +49,10 @@ static void on_post_poll(uv_check_t *post_poll)
     loop->now_us = 0; /* timers come next, and are late already if this turn was long */
 }
 
-/* Exists to end the wait. */
-static void on_turn_limit(unused_arg uv_timer_t *turn_limit)
+/* Ends the wait, also one that has not begun: on a busy machine the time may be over before. */
+static void on_turn_limit(uv_timer_t *turn_limit)
 {
+    deferred_stay_awake(container_of(turn_limit, struct loop, turn_limit));
 }
 
 static void init_handles(struct loop *loop)

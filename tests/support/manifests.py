@@ -80,7 +80,8 @@ def service(name, namespace="shop", ports=None, headless=True, **spec):
     """A Service object. ports is a list of dicts; by default 8001, named grpc."""
     body = {"ports": ports if ports is not None else [
         {"name": "grpc", "port": 8001, "protocol": "TCP", "targetPort": 8001}], **spec}
-    body["clusterIP"] = "None" if headless else "10.96.0.10"
+    if "externalName" not in spec:
+        body["clusterIP"] = "None" if headless else "10.96.0.10"
     return {"apiVersion": "v1", "kind": "Service",
             "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}"},
             "spec": body}

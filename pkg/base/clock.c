@@ -33,6 +33,86 @@ void clock_format_wall(uint64_t wall_us, char out[32])
     snprintf(out + len, 32 - len, ".%03uZ", (unsigned)(wall_us / 1000 % 1000));
 }
 
+/* Exactly `len` digits, and then `end` unless that is NUL. */
+static bool take_number(struct str *rest, size_t len, char end, uint64_t max, int *ret_number)
+{
+    uint64_t number;
+
+    if (rest->len < len || !str_to_u64(str_slice(*rest, 0, len), max, &number))
+        return false;
+    *rest = str_slice(*rest, len, rest->len);
+    *ret_number = (int)number;
+    if (end == '\0')
+        return true;
+    if (rest->len == 0 || (rest->ptr[0] != end && !(end == 'T' && rest->ptr[0] == 't')))
+        return false;
+    *rest = str_slice(*rest, 1, rest->len);
+    return true;
+}
+
+/* ".25" counts 250,000; what is below a microsecond is nothing. */
+static bool take_fraction(struct str *rest, uint64_t *ret_us)
+{
+    uint64_t scale = 100000;
+    size_t at = 1;
+
+    *ret_us = 0;
+    if (rest->len == 0 || rest->ptr[0] != '.')
+        return true;
+    for (; at < rest->len && rest->ptr[at] >= '0' && rest->ptr[at] <= '9'; at++) {
+        *ret_us += (uint64_t)(rest->ptr[at] - '0') * scale;
+        scale /= 10;
+    }
+    *rest = str_slice(*rest, at, rest->len);
+    return at > 1;
+}
+
+/* "Z", "+01:00": how far the clock there is ahead. */
+static bool take_offset(struct str *rest, int64_t *ret_seconds)
+{
+    bool behind = rest->len > 0 && rest->ptr[0] == '-';
+    int hours = 0;
+    int minutes = 0;
+
+    if (rest->len == 0)
+        return false;
+    if (rest->ptr[0] != 'Z' && rest->ptr[0] != 'z' && rest->ptr[0] != '+' && !behind)
+        return false;
+    if (rest->ptr[0] == '+' || behind) {
+        *rest = str_slice(*rest, 1, rest->len);
+        if (!take_number(rest, 2, ':', 23, &hours) || !take_number(rest, 2, '\0', 59, &minutes))
+            return false;
+    } else {
+        *rest = str_slice(*rest, 1, rest->len);
+    }
+    *ret_seconds = (behind ? -1 : 1) * (hours * 3600 + minutes * 60);
+    return rest->len == 0;
+}
+
+bool clock_parse_wall(struct str text, uint64_t *ret_us)
+{
+    struct tm utc = {0};
+    int64_t offset = 0;
+    uint64_t fraction_us = 0;
+    int64_t seconds;
+
+    if (!take_number(&text, 4, '-', 9999, &utc.tm_year) ||
+        !take_number(&text, 2, '-', 12, &utc.tm_mon) ||
+        !take_number(&text, 2, 'T', 31, &utc.tm_mday) ||
+        !take_number(&text, 2, ':', 23, &utc.tm_hour) ||
+        !take_number(&text, 2, ':', 59, &utc.tm_min) ||
+        !take_number(&text, 2, '\0', 60, &utc.tm_sec) || !take_fraction(&text, &fraction_us) ||
+        !take_offset(&text, &offset) || utc.tm_year < 1970 || utc.tm_mon == 0 || utc.tm_mday == 0)
+        return false;
+    utc.tm_year -= 1900;
+    utc.tm_mon -= 1;
+    seconds = timegm(&utc) - offset;
+    if (seconds < 0)
+        return false;
+    *ret_us = (uint64_t)seconds * 1000000 + fraction_us;
+    return true;
+}
+
 /* Takes the unit's name off *rest and returns its length in nanoseconds; 0 if there is none. */
 static uint64_t take_unit(struct str *rest)
 {

@@ -18,5 +18,7 @@ enum code duration_parse(struct str text, uint64_t max_ms, uint64_t *ret_ms,
                          struct err *err) must_check;
 /* RFC 3339 in UTC with milliseconds, 24 characters and a NUL. */
 void clock_format_wall(uint64_t wall_us, char out[32]);
+/* RFC 3339, with any offset and fraction, not before 1970; false leaves *ret_us alone. */
+bool clock_parse_wall(struct str text, uint64_t *ret_us) must_check;
 
 #endif

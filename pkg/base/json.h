@@ -81,5 +81,7 @@ void json_put_u64(struct json_writer *writer, const char *key, uint64_t value);
 void json_put_i64(struct json_writer *writer, const char *key, int64_t value);
 void json_put_bool(struct json_writer *writer, const char *key, bool value);
 void json_put_null(struct json_writer *writer, const char *key);
+/* The whole tree; NULL is null. */
+void json_put_json(struct json_writer *writer, const char *key, const struct json *json);
 
 #endif

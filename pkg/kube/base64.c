@@ -61,3 +61,20 @@ enum code base64_decode(struct str text, char **ret_bytes, size_t *ret_len, stru
     *ret_bytes = TAKE(bytes);
     return CODE_OK;
 }
+
+void base64_add(struct buf *out, struct str bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t at = 0; at < bytes.len; at += 3) {
+        size_t left = min_size(bytes.len - at, 3);
+        unsigned bits = 0;
+        char four[4];
+
+        for (size_t i = 0; i < 3; i++)
+            bits = bits << 8 | (i < left ? (unsigned char)bytes.ptr[at + i] : 0);
+        for (size_t i = 0; i < 4; i++)
+            four[i] = i <= left ? digits[bits >> (18 - 6 * i) & 63] : '=';
+        (void)buf_append(out, four, sizeof(four));
+    }
+}

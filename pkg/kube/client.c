@@ -119,18 +119,46 @@ static void zombies_bury(struct kube_client *client)
         request_destroy(container_of(node, struct kube_request, link));
 }
 
+static void start_one(struct kube_client *client, struct kube_request *request)
+{
+    struct err err = {0};
+
+    list_append(&client->running, &request->link);
+    if (request->identified || request_identify(request, &err) == CODE_OK)
+        request_go(request);
+    else
+        request_fail(request, &err);
+}
+
 static void on_chores(void *ctx)
 {
     struct kube_client *client = ctx;
     struct list *node;
 
     zombies_bury(client);
-    while ((node = list_pop(&client->starting)) != NULL) {
-        struct kube_request *request = container_of(node, struct kube_request, link);
+    if (list_empty(&client->starting) || !identity_ready(client->identity))
+        return; /* on_identity_settled() goes on */
+    while ((node = list_pop(&client->starting)) != NULL)
+        start_one(client, container_of(node, struct kube_request, link));
+}
 
+/* Those that wait go out, or fail: all that do now, not those that their owners start in answer. */
+static void on_identity_settled(void *ctx, const struct err *err)
+{
+    struct kube_client *client = ctx;
+    struct list waiting;
+    struct list *node;
+
+    if (!err) {
+        deferred_schedule(client->loop, &client->chores);
+        return;
+    }
+    list_init(&waiting);
+    while ((node = list_pop(&client->starting)) != NULL)
+        list_append(&waiting, node);
+    while ((node = list_pop(&waiting)) != NULL) {
         list_append(&client->running, node);
-        request->with_libcurl = true;
-        curl_multi_add_handle(client->multi, request->easy);
+        request_fail(container_of(node, struct kube_request, link), err);
     }
 }
 
@@ -166,7 +194,8 @@ enum code kube_client_new(struct loop *loop, const struct kube_config *config,
     list_init(&client->starting);
     list_init(&client->running);
     list_init(&client->zombies);
-    token_init(&client->token, config->token, config->token_file);
+    client->identity = identity_new(&(struct identity_options){
+        .loop = loop, .config = config, .on_settled = on_identity_settled, .ctx = client});
     client->timer = timer_new(loop, on_timer, client);
     deferred_init(&client->chores, on_chores, client);
     client->multi = curl_multi_init();
@@ -187,7 +216,7 @@ void kube_client_free(struct kube_client *client)
     deferred_cancel(&client->chores);
     curl_multi_cleanup(client->multi); /* closes idle connections: may still call on_curl_socket */
     timer_free(client->timer);
-    token_done(&client->token);
+    identity_free(client->identity);
     endpoint_url_done(&client->url);
     free(client);
     curl_global_cleanup();
@@ -201,11 +230,16 @@ struct loop *kube_client_loop(const struct kube_client *client)
 enum code kube_request_start(struct kube_client *client, const struct kube_request_options *options,
                              struct kube_request **ret_request, struct err *err)
 {
-    struct kube_request *request = NULL;
-    enum code code = request_new(client, options, &request, err);
+    struct kube_request *request = request_new(client, options);
+    enum code code = CODE_OK;
 
-    if (code != CODE_OK)
+    /* What is already known to be wrong is said here. */
+    if (!client->config->exec)
+        code = request_identify(request, err);
+    if (code != CODE_OK) {
+        request_destroy(request);
         return code;
+    }
     list_append(&client->starting, &request->link);
     deferred_schedule(client->loop, &client->chores);
     *ret_request = request;

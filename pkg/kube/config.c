@@ -67,6 +67,25 @@ enum code kube_config_in_cluster(struct kube_config **ret_config, struct err *er
     return kube_config_in_folder(SERVICE_ACCOUNT_FOLDER, ret_config, err);
 }
 
+static void texts_free(char **texts)
+{
+    for (size_t i = 0; texts && texts[i]; i++)
+        secret_free(texts[i]);
+    free(texts);
+}
+
+static void exec_free(struct kube_exec *exec)
+{
+    if (!exec)
+        return;
+    free(exec->api_version);
+    texts_free(exec->argv);
+    texts_free(exec->env);
+    free(exec->install_hint);
+    free(exec->cluster_config);
+    free(exec);
+}
+
 void kube_config_free(struct kube_config *config)
 {
     if (!config)
@@ -81,6 +100,7 @@ void kube_config_free(struct kube_config *config)
     secret_free(config->key_data);
     secret_free(config->token);
     free(config->token_file);
+    exec_free(config->exec);
     free(config->tls_server_name);
     secret_free(config->proxy_url); /* may carry a password */
     free(config);

@@ -1,8 +1,8 @@
 /*
  * How to reach an API server: from a kubeconfig file (one context) or from inside a pod.
  *
- * Errors: a malformed file is refused with file, line or entry name, field and cause; so are credential plugins (exec), and whatever else
- *         would change who we are if it were ignored. Files that it names must exist; they are read when they are used.
+ * Errors: a malformed file is refused with file, line or entry name, field and cause; so is whatever would change who we are if it were
+ *         ignored. Files that it names must exist; they are read when they are used. Of a credential plugin only the entry is looked at.
  * Owns:   kube_config_free() frees everything and wipes secrets.
  */
 #ifndef KUBE_CONFIG_H
@@ -10,6 +10,16 @@
 
 #include "base/err.h"
 #include "base/str.h"
+
+/* A credential plugin: a command that prints an ExecCredential. */
+struct kube_exec {
+    char *api_version;    /* of the ExecCredential: client.authentication.k8s.io/v1 or v1beta1 */
+    char **argv;          /* NULL-terminated; argv[0] is absolute, or looked up in PATH */
+    char **env;           /* NULL-terminated "NAME=value", in addition to ours */
+    char *install_hint;   /* for who does not have the command; or NULL */
+    bool cluster_info;    /* it wants to know the cluster */
+    char *cluster_config; /* JSON that the kubeconfig has for it, part of that; or NULL */
+};
 
 struct kube_config {
     char *server;         /* https://host:port, without a trailing slash */
@@ -23,7 +33,8 @@ struct kube_config {
     char *token;
     char *token_file; /* read again as it rotates */
     char *tls_server_name;
-    char *proxy_url;
+    char *proxy_url; /* http, https or socks5 */
+    struct kube_exec *exec; /* then there is no token and no certificate */
     bool insecure_skip_verify;
 };
 

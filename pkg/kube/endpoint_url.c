@@ -1,5 +1,7 @@
 #include "kube/client_internal.h"
 
+#include "kube/file.h"
+
 static void curlu_free(CURLU **url)
 {
     curl_url_cleanup(*url);
@@ -71,6 +73,21 @@ static enum code url_make(CURLU *curlu, const struct kube_config *config, struct
     return CODE_OK;
 }
 
+/* kubectl lets a socks5 proxy resolve the server's name; libcurl calls that another scheme. */
+static char *proxy_make(const char *proxy)
+{
+    static const struct str socks = STR_INIT("socks5://");
+    char *url = NULL;
+
+    if (!proxy)
+        return NULL;
+    if (!str_starts_with(str_of(proxy), socks))
+        return xstrdup(proxy);
+    if (asprintf(&url, "socks5h://%s", proxy + socks.len) < 0)
+        abort();
+    return url;
+}
+
 enum code endpoint_url_make(const struct kube_config *config, struct endpoint_url *ret_url,
                             struct err *err)
 {
@@ -82,6 +99,7 @@ enum code endpoint_url_make(const struct kube_config *config, struct endpoint_ur
         endpoint_url_done(&url);
         return code;
     }
+    url.proxy = proxy_make(config->proxy_url);
     *ret_url = url;
     return CODE_OK;
 }
@@ -91,4 +109,5 @@ void endpoint_url_done(struct endpoint_url *url)
     free(url->base);
     free(url->connect_to);
     free(url->host);
+    secret_free(url->proxy); /* may carry a password */
 }

@@ -1,16 +1,10 @@
-#include "kube/config.h"
+#include "kube/kubeconfig_internal.h"
 
 #include "base/yaml.h"
 #include "kube/base64.h"
 #include "kube/file.h"
 
 #define KUBECONFIG_SIZE_MAX (4 * 1024 * 1024)
-
-/* One entry of clusters:, users: or contexts:, and how messages call it: "users[admin].user". */
-struct entry {
-    const struct json *body;
-    char where[192];
-};
 
 struct documents {
     struct json *first;
@@ -29,9 +23,7 @@ static void on_document(void *ctx, struct json *document, size_t line unused_arg
 
 /* ---- fields of an entry ---- */
 
-/* *ret_text stays NULL when the field is absent or empty, as kubectl reads it. */
-static enum code text_read(const struct entry *entry, const char *key, char **ret_text,
-                           struct err *err)
+enum code entry_text(const struct entry *entry, const char *key, char **ret_text, struct err *err)
 {
     struct str text;
     enum code code = json_read_str(entry->body, entry->where, key, STR(""), &text, err);
@@ -49,7 +41,7 @@ static enum code path_read(const struct entry *entry, const char *key, const cha
 {
     CLEANUP(freep) char *name = NULL;
     CLEANUP(freep) char *path = NULL;
-    enum code code = text_read(entry, key, &name, err);
+    enum code code = entry_text(entry, key, &name, err);
 
     if (code != CODE_OK || !name)
         return code;
@@ -69,7 +61,7 @@ static enum code data_read(const struct entry *entry, const char *key, char **re
     CLEANUP(secret_freep) char *text = NULL;
     CLEANUP(secret_freep) char *pem = NULL;
     size_t len;
-    enum code code = text_read(entry, key, &text, err);
+    enum code code = entry_text(entry, key, &text, err);
 
     if (code != CODE_OK || !text)
         return code;
@@ -147,10 +139,26 @@ static void trailing_slashes_cut(char *url)
         url[--len] = '\0';
 }
 
+static enum code proxy_check(const struct entry *entry, const struct kube_config *config,
+                             struct err *err)
+{
+    static const struct str schemes[] = {STR_INIT("http://"), STR_INIT("https://"),
+                                         STR_INIT("socks5://")};
+
+    if (!config->proxy_url)
+        return CODE_OK;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
+        if (str_starts_with(str_of(config->proxy_url), schemes[i]))
+            return CODE_OK;
+    /* It may carry a password, so it is not shown. */
+    return fail(err, CODE_INVALID_ARGUMENT,
+                "%s.proxy-url: expected a URL with http://, https:// or socks5://", entry->where);
+}
+
 static enum code cluster_read(const struct entry *entry, const char *folder,
                               struct kube_config *config, struct err *err)
 {
-    enum code code = text_read(entry, "server", &config->server, err);
+    enum code code = entry_text(entry, "server", &config->server, err);
 
     if (code == CODE_OK)
         code = server_check(entry, config, err);
@@ -158,9 +166,9 @@ static enum code cluster_read(const struct entry *entry, const char *folder,
         code = pem_read(entry, "certificate-authority", folder, &config->ca_file, &config->ca_data,
                         err);
     if (code == CODE_OK)
-        code = text_read(entry, "tls-server-name", &config->tls_server_name, err);
+        code = entry_text(entry, "tls-server-name", &config->tls_server_name, err);
     if (code == CODE_OK)
-        code = text_read(entry, "proxy-url", &config->proxy_url, err);
+        code = entry_text(entry, "proxy-url", &config->proxy_url, err);
     if (code == CODE_OK)
         code = json_read_bool(entry->body, entry->where, "insecure-skip-tls-verify", false,
                               &config->insecure_skip_verify, err);
@@ -171,7 +179,7 @@ static enum code cluster_read(const struct entry *entry, const char *folder,
                     "%s: insecure-skip-tls-verify and certificate-authority exclude each other",
                     entry->where);
     trailing_slashes_cut(config->server);
-    return CODE_OK;
+    return proxy_check(entry, config, err);
 }
 
 /* What we cannot do and must not ignore, because it decides who we are to the server. */
@@ -181,8 +189,6 @@ static enum code user_check(const struct entry *entry, struct err *err)
         const char *key;
         const char *why;
     } refused[] = {
-        {"exec", "credential plugins are not supported; use a token, a tokenFile or a client "
-                 "certificate"},
         {"auth-provider", "Kubernetes removed auth providers; use a token or a client certificate"},
         {"username", "basic authentication is not supported; use a token or a client certificate"},
         {"password", "basic authentication is not supported; use a token or a client certificate"},
@@ -199,8 +205,8 @@ static enum code user_check(const struct entry *entry, struct err *err)
     return CODE_OK;
 }
 
-static enum code user_read(const struct entry *entry, const char *folder,
-                           struct kube_config *config, struct err *err)
+static enum code user_read(const struct entry *entry, const struct entry *cluster,
+                           const char *folder, struct kube_config *config, struct err *err)
 {
     enum code code = user_check(entry, err);
 
@@ -210,9 +216,11 @@ static enum code user_read(const struct entry *entry, const char *folder,
     if (code == CODE_OK)
         code = pem_read(entry, "client-key", folder, &config->key_file, &config->key_data, err);
     if (code == CODE_OK)
-        code = text_read(entry, "token", &config->token, err);
+        code = entry_text(entry, "token", &config->token, err);
     if (code == CODE_OK)
         code = path_read(entry, "tokenFile", folder, &config->token_file, err);
+    if (code == CODE_OK)
+        code = kubeconfig_exec_read(entry, cluster, folder, &config->exec, err);
     if (code != CODE_OK)
         return code;
     bool cert = config->cert_file || config->cert_data;
@@ -221,24 +229,27 @@ static enum code user_read(const struct entry *entry, const char *folder,
     if (cert != key)
         return fail(err, CODE_INVALID_ARGUMENT, "%s: client-%s without client-%s", entry->where,
                     cert ? "certificate" : "key", cert ? "key" : "certificate");
+    if (config->exec && (cert || config->token || config->token_file))
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "%s: exec excludes token, tokenFile and client-certificate", entry->where);
     if (config->token && strpbrk(config->token, "\r\n"))
         return fail(err, CODE_INVALID_ARGUMENT, "%s.token: holds a line break", entry->where);
     return CODE_OK;
 }
 
-static enum code context_read(const struct json *root, const struct entry *context,
+static enum code conentry_text(const struct json *root, const struct entry *context,
                               const char *folder, struct kube_config *config, struct err *err)
 {
     CLEANUP(freep) char *cluster_name = NULL;
     CLEANUP(freep) char *user_name = NULL;
     struct entry cluster = {0};
     struct entry user = {0};
-    enum code code = text_read(context, "cluster", &cluster_name, err);
+    enum code code = entry_text(context, "cluster", &cluster_name, err);
 
     if (code == CODE_OK)
-        code = text_read(context, "user", &user_name, err);
+        code = entry_text(context, "user", &user_name, err);
     if (code == CODE_OK)
-        code = text_read(context, "namespace", &config->namespace_name, err);
+        code = entry_text(context, "namespace", &config->namespace_name, err);
     if (code != CODE_OK)
         return code;
     if (!cluster_name)
@@ -249,7 +260,7 @@ static enum code context_read(const struct json *root, const struct entry *conte
     if (code == CODE_OK && user_name)
         code = entry_find(root, "users", "user", user_name, &user, err);
     if (code == CODE_OK && user_name)
-        code = user_read(&user, folder, config, err);
+        code = user_read(&user, &cluster, folder, config, err);
     return code;
 }
 
@@ -264,7 +275,7 @@ static enum code root_read(const struct json *root, const char *folder, const ch
     if (json_type(root) != JSON_OBJECT)
         return fail(err, CODE_INVALID_ARGUMENT, "expected a mapping, found a %s",
                     json_type_name(json_type(root)));
-    code = text_read(&top, "current-context", &current, err);
+    code = entry_text(&top, "current-context", &current, err);
     if (code != CODE_OK)
         return code;
     if (!context_name)
@@ -272,7 +283,7 @@ static enum code root_read(const struct json *root, const char *folder, const ch
     if (!context_name)
         return fail(err, CODE_INVALID_ARGUMENT, "current-context: is not set");
     code = entry_find(root, "contexts", "context", context_name, &context, err);
-    return code != CODE_OK ? code : context_read(root, &context, folder, config, err);
+    return code != CODE_OK ? code : conentry_text(root, &context, folder, config, err);
 }
 
 /* ---- the file ---- */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -14,7 +15,8 @@
 #define HEAD_TIMEOUT_MS 30000 /* no byte of an answer for so long */
 #define BODY_MAX (64 * 1024 * 1024)
 #define ERROR_BODY_MAX 16384
-#define CA_CACHE_SECONDS 60L /* a CA file may rotate */
+#define CA_CACHE_SECONDS 1L /* it may rotate; connections come in bursts */
+#define STATUS_UNAUTHENTICATED 401
 
 /* A peer that vanished is noticed within about 30 s, whether or not we have something to send. */
 #define KEEPALIVE_IDLE_S 15
@@ -39,6 +41,7 @@ static int on_socket_made(void *ctx unused_arg, curl_socket_t fd, curlsocktype p
         {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
     };
 
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* a credential plugin has no business with it */
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (setsockopt(fd, wanted[i].level, wanted[i].name, &wanted[i].value, sizeof(int)) != 0)
             log_debug(LOG_KUBE, "socket option refused", KV_STR("error", strerror(errno)));
@@ -218,14 +221,46 @@ static void leave_libcurl(struct kube_request *request)
     timer_stop(request->silence);
 }
 
+/* As it was before it went out for the first time, for the same owner. */
+static void request_rewind(struct kube_request *request)
+{
+    leave_libcurl(request);
+    buf_reset(&request->error_body);
+    request->curl_error[0] = '\0';
+    request->retry_after_ms = 0;
+    request->identified = false;
+    request->again = true;
+    list_remove(&request->link);
+    list_append(&request->client->starting, &request->link);
+    deferred_schedule(request->client->loop, &request->client->chores);
+}
+
+/* 401, and there may be newer credentials. */
+static bool may_go_again(struct kube_request *request)
+{
+    return status_of(request) == STATUS_UNAUTHENTICATED && !request->again && !request->too_large &&
+           identity_refused(request->client->identity, request->generation);
+}
+
 void request_finish(struct kube_request *request, CURLcode result)
 {
     struct kube_response response = {0};
 
     if (request->freed) /* a zombie: to be buried soon */
         return;
+    if (may_go_again(request)) {
+        request_rewind(request);
+        return;
+    }
     response_make(request, result, &response);
     leave_libcurl(request);
+    request->options.on_done(request->options.ctx, &response); /* may free the request */
+}
+
+void request_fail(struct kube_request *request, const struct err *err)
+{
+    struct kube_response response = {.code = err->code, .message = err->msg};
+
     request->options.on_done(request->options.ctx, &response); /* may free the request */
 }
 
@@ -256,45 +291,50 @@ void kube_request_set_idle_timeout(struct kube_request *request, uint64_t idle_t
 
 /* ---- making one ---- */
 
-static void tls_configure(CURL *easy, const struct kube_config *config)
+/* A copy that libcurl makes; so it also notices that a connection was made with another certificate. */
+static void pem_configure(CURL *easy, CURLoption option, const char *pem)
 {
-    struct curl_blob blob = {.flags = CURL_BLOB_COPY};
-    const struct {
-        CURLoption blob_option;
-        const char *data;
-        CURLoption file_option;
-        const char *file;
-    } parts[] = {
-        {CURLOPT_CAINFO_BLOB, config->ca_data, CURLOPT_CAINFO, config->ca_file},
-        {CURLOPT_SSLCERT_BLOB, config->cert_data, CURLOPT_SSLCERT, config->cert_file},
-        {CURLOPT_SSLKEY_BLOB, config->key_data, CURLOPT_SSLKEY, config->key_file},
-    };
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)pem, .len = strlen(pem), .flags = CURL_BLOB_COPY};
 
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        blob.data = (void *)(uintptr_t)parts[i].data;
-        blob.len = parts[i].data ? strlen(parts[i].data) : 0;
-        if (parts[i].data)
-            curl_easy_setopt(easy, parts[i].blob_option, &blob);
-        else if (parts[i].file)
-            curl_easy_setopt(easy, parts[i].file_option, parts[i].file);
+    curl_easy_setopt(easy, option, &blob);
+}
+
+/* Of the server; and of an https proxy, which Go's clients hold to the same. */
+static void trust_configure(CURL *easy, const struct kube_config *config)
+{
+    long verify = config->insecure_skip_verify ? 0 : 1;
+
+    if (config->ca_data) {
+        pem_configure(easy, CURLOPT_CAINFO_BLOB, config->ca_data);
+        pem_configure(easy, CURLOPT_PROXY_CAINFO_BLOB, config->ca_data);
+    } else if (config->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, config->ca_file);
     }
     /* A cluster's own CA replaces the system's, it does not join them. */
-    if (config->ca_data || config->ca_file)
+    if (config->ca_data || config->ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+    }
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, config->insecure_skip_verify ? 0L : 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, config->insecure_skip_verify ? 0L : 2L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify * 2);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, verify);
+    curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, verify * 2);
+    /* A resumed session would go on with the certificate that it began with. */
+    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 }
 
 /* As Go's clients do: the proxy of the kubeconfig, else of the environment, none to ourselves. */
-static void proxy_configure(CURL *easy, const struct kube_client *client)
+static void proxy_configure(CURL *easy, const struct endpoint_url *url)
 {
-    if (client->config->proxy_url)
-        curl_easy_setopt(easy, CURLOPT_PROXY, client->config->proxy_url);
-    else if (client->url.loopback)
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    if (client->config->proxy_url)
+    if (url->proxy) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, url->proxy);
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    } else if (url->loopback) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    }
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
@@ -344,29 +384,13 @@ static void address_configure(struct kube_request *request)
         request->connect_to = curl_slist_append(NULL, client->url.connect_to);
         curl_easy_setopt(request->easy, CURLOPT_CONNECT_TO, request->connect_to);
     }
-    if (client->url.host)
-        header_add(request, client->url.host);
 }
 
-static void silence_configure(struct kube_request *request)
+struct kube_request *request_new(struct kube_client *client,
+                                 const struct kube_request_options *options)
 {
-    struct loop *loop = request->client->loop;
+    struct kube_request *request = xcalloc(1, sizeof(*request));
 
-    request->silence = timer_new(loop, on_silence, request);
-    request->last_byte_us = loop_now_us(loop);
-    timer_start(request->silence, HEAD_TIMEOUT_MS);
-}
-
-enum code request_new(struct kube_client *client, const struct kube_request_options *options,
-                      struct kube_request **ret_request, struct err *err)
-{
-    struct kube_request *request;
-    const char *authorization = NULL;
-    enum code code = token_header(&client->token, &authorization, err);
-
-    if (code != CODE_OK)
-        return code;
-    request = xcalloc(1, sizeof(*request));
     list_init(&request->link);
     buf_init(&request->error_body, ERROR_BODY_MAX);
     request->client = client;
@@ -374,28 +398,61 @@ enum code request_new(struct kube_client *client, const struct kube_request_opti
     request->options.path = xstrdup(options->path);
     if (request->options.max_body == 0)
         request->options.max_body = BODY_MAX;
+    request->silence = timer_new(client->loop, on_silence, request);
     request->easy = curl_easy_init();
     if (!request->easy)
         abort(); /* out of memory */
     transfer_configure(request);
-    tls_configure(request->easy, client->config);
-    proxy_configure(request->easy, client);
+    trust_configure(request->easy, client->config);
+    proxy_configure(request->easy, &client->url);
     address_configure(request);
+    return request;
+}
+
+/* ---- sending it ---- */
+
+/* libcurl's list has a copy of the token. */
+static void headers_wipe(struct kube_request *request)
+{
+    for (struct curl_slist *item = request->headers; item; item = item->next)
+        explicit_bzero(item->data, strlen(item->data));
+    curl_slist_free_all(TAKE(request->headers));
+}
+
+static void headers_configure(struct kube_request *request, const char *authorization)
+{
+    headers_wipe(request);
+    if (request->client->url.host)
+        header_add(request, request->client->url.host);
     header_add(request, "Accept: application/json");
     if (authorization)
         header_add(request, authorization);
     curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
-    silence_configure(request);
-    *ret_request = request;
+}
+
+enum code request_identify(struct kube_request *request, struct err *err)
+{
+    struct credentials credentials = {0};
+    enum code code = identity_get(request->client->identity, &credentials, err);
+
+    if (code != CODE_OK)
+        return code;
+    headers_configure(request, credentials.authorization);
+    if (credentials.cert && credentials.key) {
+        pem_configure(request->easy, CURLOPT_SSLCERT_BLOB, credentials.cert);
+        pem_configure(request->easy, CURLOPT_SSLKEY_BLOB, credentials.key);
+    }
+    request->generation = credentials.generation;
+    request->identified = true;
     return CODE_OK;
 }
 
-/* libcurl's list has a copy of the token. */
-static void headers_wipe(struct curl_slist *headers)
+void request_go(struct kube_request *request)
 {
-    for (struct curl_slist *item = headers; item; item = item->next)
-        explicit_bzero(item->data, strlen(item->data));
-    curl_slist_free_all(headers);
+    request->last_byte_us = loop_now_us(request->client->loop);
+    timer_start(request->silence, HEAD_TIMEOUT_MS);
+    request->with_libcurl = true;
+    curl_multi_add_handle(request->client->multi, request->easy);
 }
 
 void request_destroy(struct kube_request *request)
@@ -404,7 +461,7 @@ void request_destroy(struct kube_request *request)
     list_remove(&request->link);
     leave_libcurl(request);
     curl_easy_cleanup(request->easy);
-    headers_wipe(request->headers);
+    headers_wipe(request);
     curl_slist_free_all(request->connect_to);
     timer_free(request->silence);
     buf_done(&request->error_body);

@@ -22,6 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must_hold(config->namespace_name && *config->namespace_name);
     must_hold(!config->ca_data || strstr(config->ca_data, "-----BEGIN "));
     must_hold((config->cert_file || config->cert_data) == (config->key_file || config->key_data));
+    must_hold(!config->exec || (config->exec->api_version && config->exec->argv[0] &&
+                                config->exec->argv[0][0] && config->exec->env));
+    must_hold(!config->exec || !(config->token || config->token_file || config->cert_data));
     must_hold(!config->token || !strpbrk(config->token, "\r\n"));
     return 0;
 }

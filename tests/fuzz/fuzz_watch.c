@@ -27,6 +27,7 @@ static void event_check(struct str line)
         return;
     }
     must_hold(json_type(event.object) == JSON_OBJECT);
+    must_hold(!event.initial_end || event.type == WATCH_BOOKMARK);
     must_hold((event.meta.version.len > 0 && event.meta.version.len <= RESOURCE_VERSION_MAX) ||
               event.type == WATCH_ERROR);
 }

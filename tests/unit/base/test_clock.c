@@ -40,6 +40,58 @@ Test(clock, formats_utc_with_milliseconds)
     cr_assert_lt(strlen(out), sizeof(out));
 }
 
+Test(clock, reads_times)
+{
+    static const struct {
+        const char *text;
+        uint64_t wall_us;
+    } cases[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-01-02T03:04:05.678901Z", UINT64_C(1767323045678901)},
+        {"2026-01-02t03:04:05.6789019z", UINT64_C(1767323045678901)},
+        {"2026-01-02T04:04:05.5+01:00", UINT64_C(1767323045500000)},
+        {"2026-01-01T21:34:05-05:30", UINT64_C(1767323045000000)},
+        {"2024-02-29T00:00:00Z", UINT64_C(1709164800000000)},
+        {"9999-12-31T23:59:60Z", UINT64_C(253402300800000000)},
+    };
+    uint64_t wall_us;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        wall_us = 1;
+        cr_assert(clock_parse_wall(str_of(cases[i].text), &wall_us), "%s", cases[i].text);
+        cr_assert_eq(wall_us, cases[i].wall_us, "%s: %llu", cases[i].text,
+                     (unsigned long long)wall_us);
+    }
+}
+
+Test(clock, refuses_what_is_no_time)
+{
+    static const char *const cases[] = {
+        "",
+        "2026-01-02",
+        "2026-01-02T03:04:05",
+        "2026-01-02T03:04:05.Z",
+        "2026-01-02T03:04:05Zx",
+        "2026-01-02T03:04:05+0100",
+        "2026-01-02T24:04:05Z",
+        "2026-13-02T03:04:05Z",
+        "2026-00-02T03:04:05Z",
+        "2026-01-00T03:04:05Z",
+        "2026-1-2T03:04:05Z",
+        "+026-01-02T03:04:05Z",
+        "2026-01-02 03:04:05Z",
+        "1969-12-31T23:59:59Z",
+        "1970-01-01T00:00:00+00:01",
+        "1767323045",
+    };
+    uint64_t wall_us = 7;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        cr_assert_not(clock_parse_wall(str_of(cases[i]), &wall_us), "%s", cases[i]);
+        cr_assert_eq(wall_us, 7);
+    }
+}
+
 Test(clock, reads_durations)
 {
     static const struct {

@@ -73,3 +73,23 @@ Test(json_write, tells_by_the_buffer_when_it_was_too_much)
     cr_assert(buf_failed(&out));
     cr_assert_leq(out.len, 10);
 }
+
+Test(json_write, copies_a_tree)
+{
+    static const char text[] = "{\"a\":[1,2.5,-3e+20,[],{}],\"b\\n\":{\"c\":null,\"d\":true},"
+                               "\"e\":\"\\u0001\",\"f\":false}";
+    struct buf buf = BUFFER_INIT(4096);
+    struct json_writer writer = json_writer(&buf);
+    struct json *tree = NULL;
+
+    cr_assert_eq(json_parse(str_of(text), &tree, NULL), CODE_OK);
+    json_open_object(&writer, NULL);
+    json_put_json(&writer, "tree", tree);
+    json_put_json(&writer, "none", NULL);
+    json_close_object(&writer);
+    cr_assert_str_eq(buf_cstr(&buf),
+                     "{\"tree\":{\"a\":[1,2.5,-3e+20,[],{}],\"b\\n\":{\"c\":null,\"d\":true},"
+                     "\"e\":\"\\u0001\",\"f\":false},\"none\":null}");
+    json_free(tree);
+    buf_done(&buf);
+}

@@ -99,12 +99,29 @@ static bool stream_refuse(struct fake_conn *conn, const char *path)
     return true;
 }
 
+/* Probes beside the script: as many as come. */
+static bool probe_answer(struct fake_conn *conn, const char *path)
+{
+    CLEANUP(freep) char *body = NULL;
+
+    if (!w.newest || !str_ends_with(str_of(path), STR("?limit=1")))
+        return false;
+    w.server.requests--;
+    cr_assert_gt(asprintf(&body,
+                          "{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":\"%s\"},"
+                          "\"items\":[]}",
+                          w.newest),
+                 0);
+    fake_answer(conn, 200, "", body);
+    return true;
+}
+
 static void serve(void *ctx unused_arg, struct fake_conn *conn, const char *path,
                   const char *head unused_arg)
 {
     const struct step *step = &w.steps[w.step];
 
-    if (stream_refuse(conn, path))
+    if (stream_refuse(conn, path) || probe_answer(conn, path))
         return;
     cr_assert_lt(w.server.requests, ARRAY_LEN(w.paths));
     snprintf(w.paths[w.server.requests - 1], sizeof(w.paths[0]), "%s", path);

@@ -40,6 +40,7 @@ struct world {
     char seen[2048];        /* every call of the sink */
     size_t calls;
     size_t synced;
+    const char *newest; /* the server's version, told to probes beside the script; NULL: they are in it */
     size_t doubts; /* so many lists are doubted */
 };
 

@@ -59,3 +59,26 @@ Test(base64, refuses_what_is_incomplete_or_foreign)
     assert_refused("Zg==Zg==", "not base64 at character 5");
     assert_refused("Z===", "not base64 at character 4");
 }
+
+Test(base64, encodes_what_it_decodes)
+{
+    static const struct {
+        struct str bytes;
+        const char *text;
+    } cases[] = {
+        {STR_INIT(""), ""},
+        {STR_INIT("f"), "Zg=="},
+        {STR_INIT("fo"), "Zm8="},
+        {STR_INIT("foo"), "Zm9v"},
+        {STR_INIT("foob"), "Zm9vYg=="},
+        {STR_INIT("\x00\xff\x80\xfb\xef"), "AP+A++8="},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf out = BUFFER_INIT(64);
+
+        base64_add(&out, cases[i].bytes);
+        cr_assert_str_eq(buf_cstr(&out), cases[i].text);
+        buf_done(&out);
+    }
+}

@@ -191,6 +191,9 @@ Test(config, says_what_is_wrong_with_a_cluster)
             USERS("") CONTEXTS,
         "clusters[c].cluster: insecure-skip-tls-verify and certificate-authority exclude "
         "each other");
+    assert_refused(CLUSTERS(SERVER ", proxy-url: 'ftp://u:hunter2@h'") USERS("") CONTEXTS,
+                   "clusters[c].cluster.proxy-url: expected a URL with http://, https:// or "
+                   "socks5://");
     assert_refused(CLUSTERS(SERVER ", insecure-skip-tls-verify: 'yes'") USERS("") CONTEXTS,
                    "clusters[c].cluster.insecure-skip-tls-verify: expected a boolean");
 }
@@ -198,8 +201,6 @@ Test(config, says_what_is_wrong_with_a_cluster)
 Test(config, says_what_is_wrong_with_a_user)
 {
 #define WITH_USER(fields) CLUSTERS(SERVER) USERS(fields) CONTEXTS
-    assert_refused(WITH_USER("exec: {command: aws}"),
-                   "users[u].user.exec: credential plugins are not supported");
     assert_refused(WITH_USER("auth-provider: {name: gcp}"), "users[u].user.auth-provider: ");
     assert_refused(WITH_USER("username: a, password: b"), "users[u].user.username: ");
     assert_refused(WITH_USER("as: root"), "users[u].user.as: impersonation is not supported");
@@ -209,6 +210,71 @@ Test(config, says_what_is_wrong_with_a_user)
                    "users[u].user: client-key without client-certificate");
     assert_refused(WITH_USER("token: \"a\\nHost: b\""), "users[u].user.token: holds a line break");
     assert_refused(WITH_USER("tokenFile: gone"), "users[u].user.tokenFile: cannot read '");
+}
+
+#define EXEC(fields) "exec: {apiVersion: client.authentication.k8s.io/v1" fields "}"
+
+Test(config, reads_a_credential_plugin)
+{
+    CLEANUP(kube_config_freep)
+    struct kube_config *config = parse(
+        CLUSTERS(SERVER ", extensions: [{name: other, extension: 1}, {name: "
+                        "client.authentication.k8s.io/exec, extension: {audience: x}}]")
+            USERS(EXEC(", command: aws, args: [eks, get-token, ''], env: [{name: A, value: '1=2'}, "
+                       "{name: B, value: ''}], installHint: get it, provideClusterInfo: true, "
+                       "interactiveMode: Never")) CONTEXTS);
+    const struct kube_exec *exec = config->exec;
+
+    cr_assert_str_eq(exec->api_version, "client.authentication.k8s.io/v1");
+    cr_assert_str_eq(exec->argv[0], "aws");
+    cr_assert_str_eq(exec->argv[1], "eks");
+    cr_assert_str_eq(exec->argv[2], "get-token");
+    cr_assert_str_eq(exec->argv[3], "");
+    cr_assert_null(exec->argv[4]);
+    cr_assert_str_eq(exec->env[0], "A=1=2");
+    cr_assert_str_eq(exec->env[1], "B=");
+    cr_assert_null(exec->env[2]);
+    cr_assert_str_eq(exec->install_hint, "get it");
+    cr_assert(exec->cluster_info);
+    cr_assert_str_eq(exec->cluster_config, "{\"audience\":\"x\"}");
+}
+
+Test(config, finds_a_plugin_beside_the_kubeconfig)
+{
+    char want[128];
+    CLEANUP(kube_config_freep)
+    struct kube_config *config =
+        parse(CLUSTERS(SERVER) USERS(EXEC(", command: bin/login")) CONTEXTS);
+
+    snprintf(want, sizeof(want), "%s/bin/login", folder);
+    cr_assert_str_eq(config->exec->argv[0], want);
+    cr_assert_null(config->exec->argv[1]);
+    cr_assert_not(config->exec->cluster_info);
+}
+
+Test(config, says_what_is_wrong_with_a_plugin)
+{
+#define PLUGIN "users[u].user.exec"
+    assert_refused(WITH_USER("exec: 5"), PLUGIN ": expected an object, found a number");
+    assert_refused(WITH_USER("exec: {command: a}"),
+                   PLUGIN ".apiVersion: expected client.authentication.k8s.io/v1 or v1beta1");
+    assert_refused(
+        WITH_USER("exec: {apiVersion: client.authentication.k8s.io/v1alpha1, command: a}"),
+        PLUGIN ".apiVersion: expected client.authentication.k8s.io/v1 or v1beta1, found "
+               "'client.authentication.k8s.io/v1alpha1'");
+    assert_refused(WITH_USER(EXEC("")), PLUGIN ".command: is missing");
+    assert_refused(WITH_USER(EXEC(", command: a, interactiveMode: Always")),
+                   PLUGIN ".interactiveMode: the plugin wants a terminal, and there is none");
+    assert_refused(WITH_USER(EXEC(", command: a, interactiveMode: never")),
+                   PLUGIN ".interactiveMode: expected Never or IfAvailable, found 'never'");
+    assert_refused(WITH_USER(EXEC(", command: a, args: [x, 1]")),
+                   PLUGIN ".args[1]: expected a string, found a number");
+    assert_refused(WITH_USER(EXEC(", command: a, env: [{value: x}]")),
+                   PLUGIN ".env[0].name: is no name of a variable");
+    assert_refused(WITH_USER(EXEC(", command: a, env: [{name: 'a=b'}]")),
+                   PLUGIN ".env[0].name: is no name of a variable");
+    assert_refused(WITH_USER(EXEC(", command: a") ", token: t"),
+                   "users[u].user: exec excludes token, tokenFile and client-certificate");
 }
 
 Test(config, never_shows_a_secret_in_a_message)

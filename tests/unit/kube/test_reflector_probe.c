@@ -2,9 +2,9 @@
 #include "reflector_world.h"
 
 #define STREAM "sendInitialEvents"
-#define PROBE_MS 100
+#define PROBE_MS 200
 
-TestSuite(reflector_probe, .init = world_make, .fini = world_free);
+TestSuite(reflector_probe, .init = world_make, .fini = world_free, .timeout = 60);
 
 static const struct reflector_stats *stats(void)
 {
@@ -93,37 +93,43 @@ Test(reflector_probe, compares_with_the_version_of_when_it_was_sent)
 Test(reflector_probe, gives_up_a_watch_that_does_not_follow_the_server)
 {
     static const struct step steps[] = {
-        WATCH_AT_10,
-        PROBE("20"),
-        PROBE("20"),
-        {STREAM, 0, NULL, EVENT("ADDED", "b", "15") STREAM_END("20"), false, false}};
+        WATCH_AT_10, {STREAM, 0, NULL, EVENT("ADDED", "b", "15") STREAM_END("20"), false, false}};
 
+    w.newest = "20";
     play(steps, ARRAY_LEN(steps));
     turn_until(w.loop, &w.calls, 6);
     cr_assert_str_eq(w.seen, "[ a ] [ b ]");
-    cr_assert_geq(gap_ms(2) + gap_ms(3), PROBE_MS * 3 / 2 - 10);
-    cr_assert_lt(gap_ms(2) + gap_ms(3), PROBE_MS * 2);
+    cr_assert_geq(gap_ms(1), PROBE_MS * 2); /* half a one to the first probe at least */
+    cr_assert_lt(gap_ms(1), PROBE_MS * 5);
     cr_assert_eq(stat_of(&stats()->relists[RELIST_BEHIND]), 1);
     cr_assert_eq(w.server.accepted, 3);
 }
 
 Test(reflector_probe, is_content_with_a_bookmark_that_reaches_what_it_saw)
 {
-    static const struct step steps[] = {WATCH_AT_10, PROBE("20"), PROBE("30"), PROBE("31"),
-                                        PROBE("31"), PROBE("31")};
+    static const struct step steps[] = {WATCH_AT_10};
+    static const char *const versions[] = {"20", "30", "40", "50"};
     struct fake_conn *watch;
 
-    w.options.probe_ms = PROBE_MS;
-    start(steps, ARRAY_LEN(steps));
-    turn_until(w.loop, &w.calls, 3);
+    w.newest = "10";
+    play(steps, ARRAY_LEN(steps));
     watch = w.conn;
-    turn_until(w.loop, &w.step, 2);
-    fake_chunk(watch, BOOKMARK("20"));
-    turn_until(w.loop, &w.step, 3);
-    turn_for_ms(w.loop, 20);
-    fake_chunk(watch, EVENT("ADDED", "b", "31"));
-    turn_until(w.loop, &w.step, 6);
-    cr_assert_str_eq(w.seen, "[ a ] +b");
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        CLEANUP(freep) char *line = NULL;
+        uint64_t probes = stat_of(&stats()->probes);
+
+        w.newest = versions[i];
+        while (stat_of(&stats()->probes) == probes)
+            loop_turn(w.loop, 10);
+        cr_assert_gt(asprintf(&line,
+                              "{\"type\":\"%s\",\"object\":{\"metadata\":{\"name\":\"b\","
+                              "\"resourceVersion\":\"%s\"}}}\n",
+                              i % 2 ? "ADDED" : "BOOKMARK", versions[i]),
+                     0);
+        fake_chunk(watch, line);
+    }
+    turn_for_ms(w.loop, PROBE_MS * 3);
+    cr_assert_str_eq(w.seen, "[ a ] +b +b");
     cr_assert_eq(stat_of(&stats()->reconnects), 0);
 }
 
@@ -132,12 +138,31 @@ Test(reflector_probe, has_more_patience_when_the_list_was_for_nothing)
 {
     static const struct step again = {STREAM, 0, NULL, EVENT("ADDED", "a", "5") STREAM_END("20"),
                                       false, false};
-    const struct step steps[] = {WATCH_AT_10, PROBE("20"), PROBE("20"), again,
-                                 PROBE("30"), PROBE("30"), PROBE("30"), again};
+    const struct step steps[] = {WATCH_AT_10, again, again};
 
-    play(steps, ARRAY_LEN(steps));
-    cr_assert_geq(gap_ms(5) + gap_ms(6) + gap_ms(7), PROBE_MS * 3 - 10);
+    w.newest = "20";
+    play(steps, 1);
+    w.steps_len = 3;
+    turn_until(w.loop, &w.step, 2);
+    w.newest = "30";
+    turn_until(w.loop, &w.step, 3);
+    cr_assert_geq(gap_ms(2), PROBE_MS * 4);
     cr_assert_eq(stat_of(&stats()->relists[RELIST_BEHIND]), 2);
+}
+
+Test(reflector_probe, keeps_its_patience_when_the_list_found_more)
+{
+    static const struct step more = {STREAM, 0, NULL, EVENT("ADDED", "b", "15") STREAM_END("20"),
+                                     false, false};
+    const struct step steps[] = {WATCH_AT_10, more, more};
+
+    w.newest = "20";
+    play(steps, 1);
+    w.steps_len = 3;
+    turn_until(w.loop, &w.step, 2);
+    w.newest = "30";
+    turn_until(w.loop, &w.step, 3);
+    cr_assert_lt(gap_ms(2), PROBE_MS * 4);
 }
 
 Test(reflector_probe, does_not_compare_versions_that_are_no_numbers)

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -41,7 +40,6 @@ static int on_socket_made(void *ctx unused_arg, curl_socket_t fd, curlsocktype p
         {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
     };
 
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* a credential plugin has no business with it */
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (setsockopt(fd, wanted[i].level, wanted[i].name, &wanted[i].value, sizeof(int)) != 0)
             log_debug(LOG_KUBE, "socket option refused", KV_STR("error", strerror(errno)));

@@ -1,8 +1,10 @@
 #include "loop/child.h"
 
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "loop/internal.h"
@@ -188,8 +190,11 @@ static enum code spawn(struct child *child, const struct child_options *options,
         .stdio_count = (int)ARRAY_LEN(stdio),
         .stdio = stdio,
     };
-    int status = uv_spawn(&child->loop->uv, &child->process, &how);
+    int status;
 
+    /* Libraries make descriptors that would be inherited, libcurl for one. */
+    (void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+    status = uv_spawn(&child->loop->uv, &child->process, &how);
     if (status < 0)
         return fail(err, loop_code(status), "cannot run '%s': %s", options->argv[0],
                     uv_strerror(status));

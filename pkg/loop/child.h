@@ -1,5 +1,6 @@
 /*
- * A child process that is run for what it prints: its output and time are bounded, its standard input is empty.
+ * A child process that is run for what it prints: its output and time are bounded, its standard input is empty, and it inherits no other
+ * descriptor of ours.
  *
  * Threads: the loop's. Starting one waits until it is executed, which takes a millisecond; nothing else waits.
  * Owns:    the process and the session that it leads: what it started and left behind there ends with it.

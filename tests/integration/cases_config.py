@@ -102,7 +102,7 @@ def kubeconfigs_that_are_wrong(work):
         (KUBECONFIG.format(cluster=SERVER + ", certificate-authority: ca.pem", user="token: t",
                            current="x"), "certificate-authority: cannot read"),
         (KUBECONFIG.format(cluster=SERVER, user="exec: {command: aws}", current="x"),
-         "users[u].user.exec: credential plugins are not supported"),
+         "users[u].user.exec.apiVersion: expected client.authentication.k8s.io/v1 or v1beta1"),
         (KUBECONFIG.format(cluster=SERVER, user=f"client-certificate-data: {CA}", current="x"),
          "users[u].user: client-certificate without client-key"),
         (KUBECONFIG.format(cluster=SERVER, user="tokenFile: 5", current="x"),

@@ -53,6 +53,7 @@ class Request:
     query: dict
     headers: dict                  # lower-case names
     connection: int
+    user: str = ""                 # the common name of the client's certificate
 
 
 # ---- one connection ----
@@ -77,6 +78,9 @@ class _Connection:
     def __init__(self, server, reader, writer, number):
         self.server, self.reader, self.writer, self.number = server, reader, writer, number
         self.gone = asyncio.Event()
+        certificate = writer.get_extra_info("peercert") or {}
+        self.user = next((value for part in certificate.get("subject", ()) for key, value in part
+                          if key == "commonName"), "")
 
     async def read_head(self):
         """(request line, headers) or None at the end."""
@@ -148,6 +152,7 @@ class FakeApiServer:
         self.frozen = False                            # watches get no events
         self.twice = False                             # and each event twice
         self.requests, self.history = [], {}
+        self.unauthorized = 0                          # requests answered with 401
         self.version, self.floor = 1000, 0
         self.objects = {plural: {} for plural in RESOURCES}
         self.events = []                               # (version, resource, type, object)
@@ -440,6 +445,7 @@ class FakeApiServer:
             if fault:
                 fault.hits += 1
         if self.token and headers.get("authorization") != f"Bearer {self.token}":
+            self.unauthorized += 1
             await conn.answer(401, status_object(401, "Unauthorized"), request)
         elif self.namespaces_only and request.namespace is None:
             await conn.answer(403, status_object(403, f"{request.resource} is forbidden"), request)
@@ -487,7 +493,7 @@ class FakeApiServer:
             if parts[-1] != plural or len(parts) not in (1, 3) or (len(parts) == 3 and not namespace):
                 continue
             return Request(time.monotonic(), plural, namespace, _verb(query), target, query, headers,
-                           conn.number)
+                           conn.number, conn.user)
         return None
 
     # -- lists --

@@ -71,6 +71,17 @@ Test(child, has_an_empty_input_and_the_environment_it_is_given)
     cr_assert_str_eq(output, "hello\n");
 }
 
+Test(child, inherits_nothing)
+{
+    int pipe_fds[2];
+
+    cr_assert_eq(pipe(pipe_fds), 0);
+    run(shell("for fd in /proc/self/fd/*; do readlink $fd; done | grep -c -e pipe: -e event"));
+    cr_assert_str_eq(output, "1\n", "%s", output); /* grep's own */
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
 Test(child, says_how_it_failed_and_its_last_word)
 {
     static const struct {

@@ -83,7 +83,8 @@ static const char *why_empty(const struct meaning *meaning, const struct backend
 static struct blob *encode_list(const struct meaning *meaning, const struct backend_list *list,
                                 uint64_t *ret_version)
 {
-    uint16_t asked = meaning->name.port.number;
+    /* For slices without ports: the Service port's number, however it was named. */
+    uint16_t asked = meaning->number ? meaning->number : meaning->name.port.number;
     struct blob *blob;
 
     if (meaning->kind == TOPIC_NATIVE)

@@ -43,7 +43,8 @@ static const struct slice *make_slice(const struct fixture_service *service, siz
     snprintf(name, sizeof(name), "slice-%zu", first);
     spec.name = str_of(name);
     builder = slice_builder_new(&spec);
-    cr_assert_eq(slice_add_port(builder, &port, NULL), CODE_OK);
+    if (!service->portless_slices)
+        cr_assert_eq(slice_add_port(builder, &port, NULL), CODE_OK);
     for (size_t i = first; i < end; i++)
         add_endpoint(builder, &service->endpoints[i]);
     return slice_finish(builder, encode_backend);
@@ -58,7 +59,9 @@ static const struct service *make_service(const struct fixture_service *from)
     struct service_spec spec = {
         .namespace_name = STR("shop"),
         .name = str_of(from->name),
-        .type = from->external ? SERVICE_EXTERNAL_NAME : SERVICE_CLUSTER_IP,
+        .type = from->external          ? SERVICE_EXTERNAL_NAME
+                : from->portless_slices ? SERVICE_HEADLESS
+                                        : SERVICE_CLUSTER_IP,
         .external_name = str_of(from->external ? from->external : ""),
         .local = from->local,
         .ports_len = !from->no_ports,

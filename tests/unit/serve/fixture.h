@@ -20,6 +20,7 @@ struct fixture_service {
     const char *external; /* a Service of type ExternalName */
     bool local;           /* internalTrafficPolicy: Local */
     bool no_ports;
+    bool portless_slices; /* headless */
 };
 
 /* `base` (consumed; NULL: empty) with that Service in namespace shop, at port 8001 "grpc", received at 7. */

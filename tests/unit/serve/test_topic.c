@@ -107,6 +107,27 @@ Test(topic, of_an_unknown_service_is_absent_where_asked_but_never_withdrawn)
     topic_table_free(table);
 }
 
+/* Their pods take whatever port is called: the Service's. */
+Test(topic, slices_without_ports_get_the_services_port_however_it_is_named)
+{
+    static const char *const names[] = {"bare.shop:8001", "bare.shop:grpc", "bare.shop"};
+    static const struct fixture_endpoint endpoint = {.address = "10.0.0.1"};
+    const struct fixture_service bare = {"bare", &endpoint, 1, .portless_slices = true};
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *catalog = catalog_with(NULL, &bare);
+
+    publish(table, catalog);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct listener_fixture list;
+
+        join(table, TOPIC_NATIVE, names[i], &list);
+        cr_expect(listener_has(&list, "10.0.0.1"), "%s", names[i]);
+        topic_unsubscribe(&list.subscriber);
+    }
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
 Test(topic, names_without_a_namespace_mean_the_clients_own)
 {
     struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);

@@ -5,7 +5,8 @@ import time
 from api import Api
 from cluster import PORTS
 from kubelet import ZONES, node_of
-from middle import BALANCER_PORT, OLD_PORT, OldServer
+from middle import BALANCER_PORT, OLD_PORT, Balancer, OldServer
+from oracle import NOWHERE
 from process import wait_until
 from world import DEBIAN_ETCD, scenario
 
@@ -125,17 +126,30 @@ def follow(world, client, watch, service, within=60):
 
 @scenario("etcd is restored from an older snapshot", seconds=150)
 def restored(world):
-    return restore(world, "restored", passing=False)
+    return restore(world, "restored", Balancer.close, Balancer.open, passing=False)
 
 
 @scenario("etcd is restored, and written past what Lookaside had, before Lookaside returns",
           seconds=150)
 def restored_and_passed(world):
-    return restore(world, "passed", passing=True)
+    return restore(world, "passed", Balancer.close, Balancer.open, passing=True)
 
 
-def restore(world, namespace, passing):
-    """The pods that the snapshot knows live on; those that came after it are unknown again."""
+@scenario("the same, behind connections that say nothing and are accepted again at once",
+          seconds=150)
+def restored_and_frozen(world):
+    def cut_and_thaw(balancer):
+        balancer.cut()
+        balancer.thaw()
+    return restore(world, "frozen", Balancer.freeze, cut_and_thaw, passing=True)
+
+
+def restore(world, namespace, away, back, passing):
+    """The pods that the snapshot knows live on; those that came after it are unknown again.
+
+    away and back: how Lookaside loses its API server, and how it gets it back. passing: the new
+    history passes the version that Lookaside had.
+    """
     cluster, snapshot = world.cluster, world.cluster.path(f"{namespace}.snapshot")
     with world.balanced() as balancer, world.service(namespace) as service, \
             world.load(service) as client, world.watch(service) as watch:
@@ -144,46 +158,46 @@ def restore(world, namespace, passing):
         known, then = list(service.pods), cluster.etcd.revision()
         for _ in range(5):  # so that versions of slices are spent that will come again
             service.scale(len(known) + 3)
-            watch.settle(within=10, when=lambda lists: len(next(iter(lists.values())))
-                         == len(service.pods))
+            watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == len(service.pods))
             service.remove_pods(service.pods[len(known):], grace_seconds=0)
         service.scale(len(known) + 2)
         world.settle(client, service, within=10)
         had = cluster.etcd.revision()
-        balancer.close()
+        away(balancer)
         with cluster.without_apiserver():
             cluster.etcd.stop()
             cluster.etcd.restore(snapshot)
             cluster.etcd.start()
         forgotten, service.pods = len(service.pods) - len(known), known
-        back = cluster.etcd.revision()
-        assert back < had, f"revision {back} after the restore, {had} before it"
+        start = cluster.etcd.revision()
+        assert start < had, f"revision {start} after the restore, {had} before it"
         if passing:
             write_past(service, had)
         else:
             service.add_pod(node_of(ZONES[0]))
-        open_at, at = time.monotonic(), cluster.etcd.revision()
+        back_at, at = time.monotonic(), cluster.etcd.revision()
         assert (at > had) == passing, f"revision {at} when Lookaside returns, {had} before"
-        balancer.open()
+        back(balancer)
         service.wait_api(set(service.pods), within=60)
         watch.settle(within=RESTORED_SECONDS)
-        taken = time.monotonic() - open_at
+        taken = time.monotonic() - back_at
         client.expect_backends(set(service.pods))
         follow(world, client, watch, service)
-        return (f"right {taken:.1f} s after the API server's return: revision {had}, then {back} "
+        return (f"right {taken:.1f} s after the API server's return: revision {had}, then {start} "
                 f"(snapshot {then}), then {at}; {forgotten} pods forgotten; {watch.told()}")
 
 
 def write_past(service, revision):
-    """Other things are written, then a slice of ours: watches resume behind all of that."""
-    name = "greeter-filler"
+    """The Service's own slices first, then other things: a watch that goes on from where it was
+    finds none of the former."""
+    service.add_pod(node_of(ZONES[0]))
+    service.wait_api(set(service.pods), within=60)
+    at = service.cluster.etcd.revision()
+    assert at < revision, f"revision {at} already, when the slices are written"
     while service.cluster.etcd.revision() < revision + 50:
         for number in range(50):
             service.put(f"/api/v1/namespaces/{service.namespace}/configmaps",
-                        {"metadata": {"name": name}, "data": {"number": str(number)},
-                         })
-    service.add_pod(node_of(ZONES[0]))
-    service.wait_api(set(service.pods), within=60)
+                        {"metadata": {"name": "filler"}, "data": {"number": str(number)}})
 
 
 @scenario("a version that the API server no longer has (410)")

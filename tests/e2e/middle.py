@@ -107,14 +107,15 @@ class Balancer:
         return None
 
     def pump(self, source, sink):
-        """Until one side is closed; then both are."""
-        source.settimeout(None)
+        """Until one side is closed; then both are, once that may be known."""
         try:
+            source.settimeout(None)
             while data := source.recv(CHUNK):
                 self.flowing.wait()
                 sink.sendall(data)
         except OSError:
             pass
+        self.flowing.wait()
         close(source)
         close(sink)
 

@@ -265,6 +265,21 @@ Test(reflector, lists_after_five_seconds_without_a_watch)
     cr_assert_str_eq(w.seen, "[ a ] [ b ]");
 }
 
+Test(reflector, lists_when_a_watch_breaks_that_said_nothing_for_five_seconds)
+{
+    static const struct step steps[] = {
+        {"limit", 200, NULL, LIST("10", OBJECT("a", "1")), false, false},
+        {"watch=1", 0, NULL, NULL, false, false},
+        {"limit", 200, NULL, LIST("12", OBJECT("b", "1")), false, false}};
+
+    start(steps, ARRAY_LEN(steps));
+    turn_until(w.loop, &w.server.requests, 2);
+    turn_for_ms(w.loop, 5100);
+    fake_close(w.conn, false);
+    turn_until(w.loop, &w.calls, 6);
+    cr_assert_str_eq(w.seen, "[ a ] [ b ]");
+}
+
 Test(reflector, survives_a_server_that_is_away)
 {
     static const struct step steps[] = {

@@ -34,24 +34,24 @@ struct question {
     bool emptied; /* it would be */
 };
 
-/* True while the hold is in force: it began at `begin_us` unless it had begun before, and ends after `length_us`. */
+/* True while the hold is in force: it began at `begin_us` unless it had begun before, and ends after `length_us`. What is over before it
+ * is applied for the first time has not begun. */
 static bool apply(enum hold hold, struct question *question, uint64_t begin_us, uint64_t length_us,
                   struct hold_verdict *verdict)
 {
-    uint64_t *since = &question->since->us[hold];
-    uint64_t until;
+    uint64_t *begun_us = &question->since->us[hold];
+    uint64_t since_us = *begun_us ? *begun_us : begin_us;
+    uint64_t until = since_us + length_us;
 
-    if (*since == 0)
-        *since = begin_us;
-    until = *since + length_us;
     if (question->input->now_us >= until)
         return false;
+    *begun_us = since_us;
     verdict->saves = verdict->saves || question->emptied;
     verdict->next_us = verdict->next_us == 0 ? until : min_u64(verdict->next_us, until);
     if (until <= verdict->until_us)
         return true;
     verdict->hold = hold;
-    verdict->since_us = *since;
+    verdict->since_us = since_us;
     verdict->until_us = until;
     return true;
 }

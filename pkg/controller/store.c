@@ -210,24 +210,29 @@ static void object_remove(struct controller_scope *scope, struct object *object,
 
 /* ---- what a source says ---- */
 
-static void log_bad(const struct controller_scope *scope, const struct err *err, bool kept)
+#define BAD_SKIPPED "bad object: skipped"
+#define BAD_KEPT "bad object: its last good version stays"
+#define BAD_FIELD "bad field of an object: ignored"
+
+static void log_bad(const struct controller_scope *scope, const struct err *err,
+                    const char *consequence)
 {
-    log_warn(LOG_CONTROLLER,
-             kept ? "bad object: its last good version stays" : "bad object: skipped",
-             KV_STR("kind", value_kind_name(scope->kind)), KV_STR("source", scope->label), KV_ERR(err),
+    log_warn(LOG_CONTROLLER, consequence, KV_STR("kind", value_kind_name(scope->kind)),
+             KV_STR("source", scope->label), KV_ERR(err),
              scope->file ? KV_STR("file", scope->file) : KV_END, KV_U64("line", scope->line));
 }
 
 /* A relist names the same bad version again: counted once, and said again only when the cause differs. */
 static void note_bad(struct controller_scope *scope, struct object *object,
-                     const struct object_meta *meta, const struct err *err)
+                     const struct object_meta *meta, const struct err *err,
+                     const char *consequence)
 {
     uint64_t message = hash_content(err->msg, strlen(err->msg)) | 1;
 
     if (object->bad_message != message || object->bad_version != meta->resource_version)
         counter_add(&scope->store->stats->bad_objects, 1);
     if (object->bad_message != message)
-        log_bad(scope, err, !value_is_empty(object->value));
+        log_bad(scope, err, consequence);
     object->bad_message = message;
     object->bad_version = meta->resource_version;
 }
@@ -240,7 +245,7 @@ static bool read_meta(struct controller_scope *scope, const struct json *json,
     if (decode_meta(json, ret_meta, &err) == CODE_OK)
         return true;
     counter_add(&scope->store->stats->bad_objects, 1);
-    log_bad(scope, &err, false);
+    log_bad(scope, &err, BAD_SKIPPED);
     return false;
 }
 
@@ -272,10 +277,14 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (!scope->listing)
         set_doubt(scope, object, 0);
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
-        note_bad(scope, object, &meta, &err);
+        note_bad(scope, object, &meta, &err,
+                 value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
         return;
     }
-    object->bad_message = 0;
+    if (err.code != CODE_OK)
+        note_bad(scope, object, &meta, &err, BAD_FIELD);
+    else
+        object->bad_message = 0;
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
                   KV_STR("endpoints", object->key));
@@ -324,13 +333,14 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
 {
     bool lacking = object->seen != scope->list;
 
+    /* Before it can go to another group: the doubt is counted at this one. */
+    if (!lacking)
+        set_doubt(scope, object, 0);
     if (object->has_next) {
         object_set(scope, object, object->next, now);
         object->next = (struct value){0};
         object->has_next = false;
     }
-    if (!lacking)
-        set_doubt(scope, object, 0);
     if (value_is_empty(object->value)) {
         if (lacking || object->bad_message == 0)
             object_remove(scope, object, now);

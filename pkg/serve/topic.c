@@ -275,7 +275,8 @@ static void visit_service(void *ctx, const struct service *service)
         CLEANUP(blob_unrefp) struct blob *cluster = NULL;
         char text[NAME_TEXT_MAX + 8];
 
-        if (number == 0)
+        /* Of slices' ports several may have one number: in order of numbers, next to each other. */
+        if (number == 0 || (i > 0 && service->ports[i - 1].number == number))
             continue;
         name_format_cluster(&name, number, text);
         cluster = meaning_encode_cluster(service, str_of(text), number);

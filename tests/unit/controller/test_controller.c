@@ -220,6 +220,26 @@ Test(controller, keeps_the_last_good_version_of_a_bad_object)
               "%s", log);
 }
 
+Test(controller, says_which_field_of_an_object_it_ignores)
+{
+    const char *log;
+
+    log_capture();
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    for (int version = 1; version <= 2; version++)
+        upsert(world.slices,
+               "{'metadata':{'namespace':'shop','name':'a','resourceVersion':'%d','labels':"
+               "{'kubernetes.io/service-name':'greeter'}},'addressType':'IPv4',"
+               "'ports':[{'port':9001}],'endpoints':[{'addresses':['10.0.0.1'],"
+               "'hints':{'forZones':[{'name':''}]}}]}",
+               version);
+    turn_until_published("greeter", "8001: 10.0.0.1:9001");
+    log = log_taken();
+    cr_assert_eq(log_count(log, "bad field of an object: ignored kind=EndpointSlice "), 1, "%s",
+                 log);
+    cr_assert_eq(counter_get(&controller_stats(world.controller)->bad_objects), 2);
+}
+
 Test(controller, skips_a_bad_object_and_lets_others_live)
 {
     log_capture();

@@ -223,6 +223,24 @@ Test(hold_judge, a_service_change_is_not_renewed_but_counts_for_every_port)
     scene_done(&scene);
 }
 
+/* Slices may be heard of before their Service: a change of long ago did not use up the hold of the next. */
+Test(hold_judge, a_service_change_of_long_ago_is_none_of_the_next_one)
+{
+    struct scene scene = {.before = make("1", "2")};
+    struct hold_input input = at(100000);
+
+    input.changed_us = 1000 * MS;
+    expect(&scene, "", "2", input, "a");
+    input = at(100050);
+    input.changed_us = 100050 * MS;
+    expect(&scene, "", "2", input, "a");
+    input.now_us = 102049 * MS;
+    expect(&scene, "", "2", input, "a");
+    input.now_us = 102050 * MS;
+    expect(&scene, "", "2", input, "");
+    scene_done(&scene);
+}
+
 Test(hold_judge, keeps_all_of_a_deleted_service)
 {
     struct scene scene = {.before = make("1", "")};

@@ -221,6 +221,25 @@ Test(relist, a_second_list_that_lacks_everything_is_doubted_for_the_rest)
     cr_assert_eq(held(), 2);
 }
 
+Test(relist, no_longer_doubts_what_comes_back_at_another_service)
+{
+    put(5);
+    cr_assert_not(list_slices(1, 0));
+    cr_assert_eq(held(), 4);
+    list_begin_after(world.slices, SECOND_LIST_MS - 100);
+    for (int i = 0; i < 5; i++)
+        list_object(world.slices, SLICE_JSON("s%d", "s0", 9, READY("10.0.0.%d")), i, i + 1);
+    cr_assert(list_end(world.slices));
+    turn();
+    cr_assert_eq(held(), 0);
+    for (int i = 0; i < 5; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "s%d", i);
+        cr_assert_str_neq(hold_of(name), "relist", "%s", name);
+    }
+}
+
 Test(relist, says_so)
 {
     struct hold_info info;

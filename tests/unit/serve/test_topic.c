@@ -225,3 +225,32 @@ Test(topic, every_port_of_every_service_is_a_cluster_for_wildcards)
     catalog_unref(catalog);
     topic_table_free(table);
 }
+
+/* As a headless Service can have it whose ports are those of its slices. */
+Test(topic, ports_of_one_number_are_one_cluster_for_wildcards)
+{
+    static const struct service_spec_port ports[] = {
+        {.name = STR_INIT("grpc"), .number = 8001},
+        {.name = STR_INIT("other"), .number = 8001},
+    };
+    const struct service_spec spec = {
+        .namespace_name = STR("shop"),
+        .name = STR("greeter"),
+        .type = SERVICE_HEADLESS,
+        .ports_len = ARRAY_LEN(ports),
+        .ports = ports,
+    };
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *before = catalog_new_empty(), *catalog;
+    struct catalog_edit *edit = catalog_edit_new(before);
+    int clusters = 0;
+
+    catalog_put(edit, service_new(&spec, NULL, 0, NULL));
+    catalog = catalog_edit_finish(edit);
+    publish(table, catalog);
+    topic_each_cluster(table, count_cluster, &clusters);
+    cr_assert_eq(clusters, 1);
+    catalog_unref(before);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}

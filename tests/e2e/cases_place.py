@@ -78,6 +78,7 @@ def distribute(world, value):
             walk(service, scene, value)
             for place, client in scene.clients.items():
                 client.expect_no_failure(f"all of that, at {place}")
+                world.lookaside.verify(place)
             return f"{len(PLACES)} places; {watch.told()}"
 
 

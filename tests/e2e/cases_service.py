@@ -2,8 +2,9 @@
 
 import time
 
-from kubelet import PORT, ZONES, node_of
+from kubelet import PORT, ZONES, listens, node_of
 from oracle import NOWHERE
+from process import wait_until
 from workload import GRPC_PORT
 from world import scenario
 
@@ -149,5 +150,57 @@ def kinds(world):
             watch.never_empty()
             service.scale(4)
             watch.settle(when=lambda lists: len(lists[NOWHERE]) == 4)
+            world.lookaside.verify()
             told.append(f"{kind}: {watch.told()}")
     return "; ".join(told)
+
+
+@scenario("one pod by its host name")
+def host_name(world):
+    with world.service("hosts") as service, world.load(service, hostname="one") as client, \
+            world.watch(service, hostname="one") as watch:
+        service.create(clusterIP="None")
+        for number, name in enumerate(("one", "two")):
+            service.add_pod(node_of(ZONES[number]), hostname=name, subdomain=service.name)
+        watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == 1)
+        client.expect_backends({service.pods[0]})
+        old = service.pods[0]
+        service.remove_pod(old)
+        world.gone(service, [old])
+        watch.settle(when=lambda lists: not lists[NOWHERE])
+        client.expect_unavailable()
+        new = service.add_pod(node_of(ZONES[2]), hostname="one", subdomain=service.name)
+        watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == 1)
+        client.expect_backends({new})
+        return watch.told()
+
+
+@scenario("ExternalName, then pods, then ExternalName again")
+def external_name(world):
+    """While it gets its selector, the mirroring controller may be the first with a slice, and
+    knows no zones."""
+    outside = world.kubelet.greet("outside", ["127.0.0.1", "::1"])
+    try:
+        wait_until(lambda: listens("127.0.0.1"), 10, "what is outside listens")
+        with world.service("external") as service, world.load(service) as client, \
+                world.watch(service, zones=False) as watch:
+            service.create((), selector=False, type="ExternalName", externalName="localhost")
+            for _ in range(2):
+                watch.settle(when=lambda lists: {b.address for b in lists[NOWHERE]}
+                             == {"localhost"})
+                client.expect_backends({"outside"})
+                watch.never_empty()
+                client.mark()
+                service.scale(3)
+                service.patch(type="ClusterIP", externalName=None, ports=[GRPC_PORT],
+                              selector={"app": service.name})
+                watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == 3)
+                client.expect_backends(set(service.pods))
+                service.patch(type="ExternalName", externalName="localhost", ports=None,
+                              selector=None, clusterIP=None, clusterIPs=None)
+            watch.settle(when=lambda lists: {b.address for b in lists[NOWHERE]} == {"localhost"})
+            client.expect_backends({"outside"})
+            client.expect_no_failure("the changes of type")
+            return f"{client.ok} calls, 0 failed; {watch.told()}"
+    finally:
+        outside.stop()

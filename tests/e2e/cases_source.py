@@ -181,6 +181,7 @@ def restore(world, namespace, away, back, passing):
         service.wait_api(set(service.pods), within=60)
         watch.settle(within=RESTORED_SECONDS)
         taken = time.monotonic() - back_at
+        world.lookaside.verify()
         client.expect_backends(set(service.pods))
         follow(world, client, watch, service)
         return (f"right {taken:.1f} s after the API server's return: revision {had}, then {start} "
@@ -212,6 +213,8 @@ def compacted(world):
         service.scale(5)
         service.remove_pods(old)
         service.wait_api(set(service.pods))
+        told = world.lookaside.verify(status=1)
+        assert f"compacted/{service.name}" in told, f"verify does not name the stale list: {told}"
         world.cluster.etcd.compact()
         with world.cluster.second_apiserver() as second:
             balancer.aim(second)
@@ -220,6 +223,7 @@ def compacted(world):
             start = time.monotonic()
             watch.settle(within=30)
             taken = time.monotonic() - start
+            world.lookaside.verify()
             client.expect_backends(set(service.pods))
             relists = world.lookaside.metric("lookaside_source_relists_total") - relists
             assert relists, "no watch was told that its version is gone"
@@ -283,6 +287,8 @@ def debian_etcd(world):
     with world.service("debian") as service, world.load(service) as client, \
             world.watch(service) as watch:
         begin(world, client, watch, service)
+        refused = world.lookaside.metric("lookaside_source_streams_refused_total")
+        assert refused, "this etcd was to have no streaming lists"
         follow(world, client, watch, service)
         with world.cluster.without_apiserver():
             client.expect_backends(set(service.pods))
@@ -292,5 +298,6 @@ def debian_etcd(world):
         follow(world, client, watch, service)
         service.remove_pods(service.pods[:2])
         watch.settle()
+        world.lookaside.verify()
         client.expect_no_failure("all of that")
         return f"right {taken:.1f} s after the API server's return; {watch.told()}"

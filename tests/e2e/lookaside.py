@@ -7,6 +7,7 @@ import signal
 import subprocess
 from contextlib import contextmanager
 
+from oracle import NOWHERE
 from process import Process, wait_until
 
 LISTEN, ADMIN = "127.0.0.1:18000", "127.0.0.1:18080"
@@ -17,6 +18,7 @@ STOP_SECONDS = 20
 class Lookaside:
     def __init__(self, program, kubeconfig, log_path):
         self.program, self.kubeconfig, self.log_path = program, kubeconfig, log_path
+        self.direct = kubeconfig  # also while it goes another way
         self.process = None
 
     def start(self):
@@ -106,10 +108,17 @@ class Lookaside:
     def ctl(self, *args, status=0):
         """What lookasidectl prints."""
         done = subprocess.run([self.program.parent / "lookasidectl", *args], capture_output=True,
-                              text=True, timeout=30, check=False)
+                              text=True, timeout=60, check=False)
         assert done.returncode == status, (f"lookasidectl {' '.join(map(str, args))}: status "
                                            f"{done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def verify(self, place=NOWHERE, status=0):
+        """lookasidectl's own opinion of every list at this place, by a fresh look at the API."""
+        where = [word for name, value in place._asdict().items() if value
+                 for word in (f"--{name}", value)]
+        return self.ctl("verify", "--kubeconfig", self.direct, "--server", LISTEN, *where,
+                        status=status)
 
     def kill(self):
         process, self.process = self.process, None

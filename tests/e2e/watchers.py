@@ -32,11 +32,16 @@ def text_of(struct):
                         for key, value in struct.items()))
 
 
+def without_zones(backends):
+    return frozenset(b._replace(zone="") for b in backends)
+
+
 class Watcher(threading.Thread):
-    def __init__(self, server, target, place, protocol):
+    def __init__(self, server, target, place, protocol, zones):
         super().__init__(name=f"{protocol} watcher of {target}", daemon=True)
         self.server, self.target, self.place, self.protocol = server, target, place, protocol
         self.lists, self.problem, self.may_be_empty = [], None, True
+        self.zones = zones
         self.connections, self.call = 0, None
         self.stopped = threading.Event()
 
@@ -79,7 +84,8 @@ class Watcher(threading.Thread):
             self.problem = self.problem or f"{self.title()}: twice in one list: {twice[:5]}"
         if not rows and not self.may_be_empty:
             self.problem = self.problem or f"{self.title()}: an empty list"
-        self.lists.append(Seen(time.monotonic(), frozenset(rows)))
+        rows = frozenset(rows) if self.zones else without_zones(rows)
+        self.lists.append(Seen(time.monotonic(), rows))
 
     def follow_native(self, channel, requests):
         place = ads.encode(*((number, text) for number, text in enumerate(self.place, 1) if text))
@@ -125,6 +131,7 @@ class Watcher(threading.Thread):
                 wanted = {ads.CDS: [found.cluster]}
             elif found.host:
                 self.accept([Backend(*found.host)])
+                wanted = {ads.EDS: []} if ads.EDS in names else {}
             else:
                 wanted = {ads.EDS: [found.eds_name]}
         return {kind: new for kind, new in wanted.items() if names.get(kind) != new}
@@ -139,8 +146,8 @@ class Watcher(threading.Thread):
 class History:
     """Every backend that the API ever listed for a place, by a watch of the test's own."""
 
-    def __init__(self, service, port, places):
-        self.service, self.port = service, port
+    def __init__(self, service, wanted, places):
+        self.service, self.wanted = service, wanted
         self.objects, self.lock = {}, threading.Lock()
         self.states = {place: [] for place in places}
         self.watches = [ApiWatch(service.api, service.slices_path, self.on_event),
@@ -164,7 +171,7 @@ class History:
         service = next((i for i in items if "spec" in i
                         and i["metadata"]["name"] == self.service.name), None)
         for place, states in self.states.items():
-            state = oracle.expected(service, slices, self.port, place)
+            state = self.wanted(service, slices, place)
             if not states or states[-1] != state:
                 states.append(state)
 
@@ -173,13 +180,18 @@ class History:
 
 
 class Watch:
-    """Watchers of one Service at several places."""
+    """Watchers of one name, at several places."""
 
-    def __init__(self, server, service, port=None, places=(NOWHERE,), protocols=PROTOCOLS):
-        self.service, self.port = service, service.port if port is None else port
-        self.watchers = [Watcher(server, service.target(self.port), place, protocol)
-                         for place in places for protocol in protocols]
-        self.history = History(service, self.port, places)
+    def __init__(self, server, service, port, hostname, places, zones):
+        self.service, self.port, self.hostname, self.zones = service, port, hostname, zones
+        self.target = service.target(port, hostname)
+        self.watchers = [Watcher(server, self.target, place, protocol, zones)
+                         for place in places for protocol in PROTOCOLS]
+        self.history = History(service, self.wanted, places)
+
+    def wanted(self, service, slices, place):
+        backends = oracle.expected(service, slices, self.port, place, self.hostname)
+        return backends if self.zones else without_zones(backends)
 
     def __enter__(self):
         self.history.start()
@@ -203,7 +215,7 @@ class Watch:
     def expected(self):
         """{place: backends}, by the API as it is now."""
         service, slices = self.service.state()
-        return {place: oracle.expected(service, slices, self.port, place)
+        return {place: self.wanted(service, slices, place)
                 for place in self.history.states}
 
     def settle(self, within=5, when=None):
@@ -218,7 +230,7 @@ class Watch:
                 return next(iter(wanted.values()))
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"not within {within:g} s: {self.service.target(self.port)} is what the API "
+                    f"not within {within:g} s: {self.target} is what the API "
                     f"says{'' if met else ', and the API what it has to be'}\n"
                     + self.side_by_side(wanted, wrong))
             time.sleep(POLL_SECONDS)

@@ -33,8 +33,9 @@ class Service:
         if not cluster.has_default_account(namespace):
             cluster.create_namespace(namespace)
 
-    def target(self, port=PORT):
-        return f"{self.name}.{self.namespace}" + (f":{port}" if port else "")
+    def target(self, port=PORT, hostname=""):
+        host = f"{hostname}." if hostname else ""
+        return f"{host}{self.name}.{self.namespace}" + (f":{port}" if port else "")
 
     # ---- the Service
 
@@ -63,21 +64,21 @@ class Service:
 
     # ---- its pods
 
-    def add_pod(self, node, ports=()):
+    def add_pod(self, node, ports=(), **spec):
         name = self.next_name()
-        self.create_pod(name, node, ports)
+        self.create_pod(name, node, ports, **spec)
         self.pods.append(name)
         return name
 
     def next_name(self):
         return f"{self.name}-{self.namespace}-{next(self.numbers)}"
 
-    def create_pod(self, name, node, ports=()):
+    def create_pod(self, name, node, ports=(), **spec):
         container = {"name": "greeter", "image": "-", "ports": list(ports)}
         self.api.create(self.pods_path, {
             "metadata": {"name": name, "labels": {"app": self.name},
                          "annotations": self.annotations},
-            "spec": {"nodeName": node, "containers": [container]}})
+            "spec": {"nodeName": node, "containers": [container], **spec}})
 
     def remove_pod(self, name, grace_seconds=GRACE_SECONDS):
         self.remove_pods([name], grace_seconds)
@@ -144,8 +145,8 @@ class Service:
         service, slices = self.state()
         return oracle.own(service, slices) if service else []
 
-    def expected(self, port=PORT, place=oracle.NOWHERE):
-        return oracle.expected(*self.state(), port, place)
+    def expected(self, port=PORT):
+        return oracle.expected(*self.state(), port)
 
     @staticmethod
     def names_of(backends, slices):

@@ -16,7 +16,7 @@ from middle import Balancer
 from oracle import NOWHERE, Place
 from kubelet import ZONES, listens
 from process import wait_until
-from watchers import PROTOCOLS, Watch
+from watchers import Watch
 from workload import Service
 
 DEFAULT, DEBIAN_ETCD = "default", "Debian's etcd"
@@ -69,14 +69,17 @@ class World:
                 greeter.stop()
 
     @contextmanager
-    def load(self, service, port=None, place=HERE, pause_us=LIGHT_US):
-        with self.make_client(service.target(service.port if port is None else port),
-                              place) as client:
+    def load(self, service, port=None, hostname="", place=HERE, pause_us=LIGHT_US):
+        target = service.target(service.port if port is None else port, hostname)
+        with self.make_client(target, place) as client:
             client.start_load(pause_us)
             yield client
 
-    def watch(self, service, port=None, places=(NOWHERE,), protocols=PROTOCOLS):
-        return Watch(LISTEN, service, port, places, protocols)
+    @staticmethod
+    def watch(service, port=None, hostname="", places=(NOWHERE,), zones=True):
+        """zones: whether they count, which they do for the endpoint's life as it was first seen."""
+        port = service.port if port is None else port
+        return Watch(LISTEN, service, port, hostname, places, zones)
 
     @contextmanager
     def balanced(self, *ports):

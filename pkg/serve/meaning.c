@@ -49,6 +49,11 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog)
         find_port(meaning);
 }
 
+bool meaning_is_host(const struct meaning *meaning)
+{
+    return is_external(meaning->service) && meaning->number != 0;
+}
+
 /* One pod is meant from everywhere. */
 bool meaning_by_place(const struct meaning *meaning)
 {
@@ -113,7 +118,7 @@ static struct blob *encode_backends(const struct meaning *meaning, const struct 
 {
     if (meaning->port)
         return encode_view(meaning, view, ret_version, ret_problem);
-    if (meaning->kind == TOPIC_NATIVE && is_external(meaning->service) && meaning->number)
+    if (meaning->kind == TOPIC_NATIVE && meaning_is_host(meaning))
         return encode_native_host(meaning->service->external_name, meaning->number, ret_version);
     return encode_list(meaning, NULL, ret_version);
 }

@@ -436,13 +436,19 @@ const struct kube_sink *controller_sink(void)
     return &sink;
 }
 
+/* What the list that is being read has named again is there. */
 static void drop_doubted(struct list *objects)
 {
     list_for_each_safe (link, objects) {
         struct object *object = container_of(link, struct object, link);
+        struct controller_scope *scope = object->scope;
 
-        if (object->doubted_us != 0)
-            object_remove(object->scope, object, loop_now_us(object->scope->loop));
+        if (object->doubted_us == 0)
+            continue;
+        if (scope->listing && object->seen == scope->list)
+            set_doubt(scope, object, 0);
+        else
+            object_remove(scope, object, loop_now_us(scope->loop));
     }
 }
 

@@ -240,6 +240,20 @@ Test(relist, no_longer_doubts_what_comes_back_at_another_service)
     }
 }
 
+Test(relist, a_release_takes_nothing_that_a_list_has_named_again)
+{
+    put(5);
+    cr_assert_not(list_slices(1, 0));
+    list_begin(world.slices);
+    for (int i = 0; i < 5; i++)
+        list_object(world.slices, SLICE_JSON("s%d", "s%d", 1, READY("10.0.0.%d")), i, i, i + 1);
+    cr_assert(controller_release(world.controller, STR("shop"), STR("s4")));
+    cr_assert(list_end(world.slices));
+    turn_for_ms(150);
+    cr_assert_str_eq(published("s4"), "1: 10.0.0.5:9001");
+    cr_assert_eq(held(), 0);
+}
+
 Test(relist, says_so)
 {
     struct hold_info info;

@@ -240,7 +240,7 @@ def hundreds_of_faults_leave_nothing(work):
             wait_until(lambda: _all_met(fleet, faults), DEADLINE, "all faults are met", interval=0.2)
             fleet.settle()
             fleet.check_back()
-            memory.append(fleet.memory())
+            memory.append(fleet.controller.memory())
         assert memory[2] - memory[0] < 2048, f"KiB after each round: {memory}"
 
 

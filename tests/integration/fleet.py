@@ -5,7 +5,6 @@ one and the same kind of exchange, and its own backoff: so a sweep over every pl
 as long as one fault. Two observers follow every namespace's Service all the time, over ADS and over the
 native stream; whatever they see must have been true (world.py).
 """
-import re
 import threading
 import time
 from pathlib import Path
@@ -204,11 +203,6 @@ class Fleet:
             self.api.bookmark(resource)
         return max(value for name, value in self.controller.metrics().items()
                    if name.startswith("lookaside_source_staleness_seconds"))
-
-    def memory(self):
-        """Resident KiB of the controller."""
-        text = Path(f"/proc/{self.controller.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
 
 
 # ---- places ----

@@ -22,7 +22,7 @@ from tests.support.report import Report  # noqa: E402
 
 MODULES = ["cases_clients", "cases_watch", "cases_list", "cases_server", "cases_source",
            "cases_identity", "cases_config", "cases_process", "cases_cli", "cases_verify",
-           "cases_wire", "cases_errors"]
+           "cases_wire", "cases_errors", "cases_input"]
 
 
 def all_cases():

@@ -30,8 +30,13 @@ def check_seen(seen, history):
             at += 1
         if at == len(history):
             raise AssertionError(
-                f"list {number} of {len(seen)} was never true, or no longer: {sorted(got)}; "
-                f"the API held: {[sorted(entry) for entry in history]}")
+                f"list {number} of {len(seen)} was never true, or no longer: {shown(got)}; "
+                f"the API held: {[shown(entry) for entry in history[-20:]]}")
+
+
+def shown(addresses):
+    """A list as a failure's text has room for it."""
+    return sorted(addresses) if len(addresses) <= 20 else f"{len(addresses)} from {min(addresses)}"
 
 
 class Client:
@@ -64,8 +69,8 @@ class Client:
         with self._news:
             if not self._news.wait_for(
                     lambda: self.error or (self.seen and self.seen[-1] == want), timeout):
-                last = sorted(self.seen[-1]) if self.seen else None
-                raise AssertionError(f"not within {timeout} s: {sorted(want)}; last seen: {last}")
+                last = shown(self.seen[-1]) if self.seen else None
+                raise AssertionError(f"not within {timeout} s: {shown(want)}; last seen: {last}")
             if self.error and not (self.seen and self.seen[-1] == want):
                 raise AssertionError(f"the client's stream ended: {self.error}")
         return time.monotonic()
@@ -110,7 +115,7 @@ class World:
 
     def _check(self, code):
         for client in self.clients:
-            client.check(self.api.history[NAMESPACE, SERVICE])
+            client.check(self.api.history[NAMESPACE, client.service])
         if code != 0:
             raise AssertionError(f"the controller ended with {code}:\n" + self.controller.process.log())
 
@@ -156,8 +161,9 @@ class World:
         history = self.api.history[NAMESPACE, SERVICE]
         history.insert(len(history) - 1, history[-1] | set(addresses))
 
-    def client(self, wait=True):
-        client = Client(self.controller.listen)
+    def client(self, wait=True, service=SERVICE):
+        client = Client(self.controller.listen, f"{NAMESPACE}/{service}:{PORT}")
+        client.service = service
         self.clients.append(client)
         if wait:
             client.wait(self.truth())
@@ -169,7 +175,7 @@ class World:
     def settle(self, client=None, timeout=DEADLINE):
         """Until every client has what the API holds."""
         for each in [client] if client else self.clients:
-            each.wait(self.truth(), timeout)
+            each.wait(self.api.backends(NAMESPACE, each.service), timeout)
 
     def metric(self, name, resource, **labels):
         """The sum of the samples of all namespaces, and of the labels that are not given."""

@@ -156,6 +156,7 @@ class FakeApiServer:
         self.version, self.floor = 1000, 0
         self.objects = {plural: {} for plural in RESOURCES}
         self.events = []                               # (version, resource, type, object)
+        self.believed = {}                             # what absurd objects mean: put_absurd()
         self.port = None
         self._snapshots, self._faults, self._cuts = {}, [], []
         self._connections, self._watchers, self._numbers = set(), set(), 0
@@ -249,6 +250,13 @@ class FakeApiServer:
                 self.objects[plural][key] = obj
                 self._changed(plural, kind, obj)
 
+    def put_absurd(self, obj, believed):
+        """Holds an object that no API server would, and that means `believed` to a client, or nothing
+        at all (None)."""
+        with self._lock:
+            self.believed[self._key(obj)] = believed
+            self.put(obj)
+
     def delete(self, obj):
         with self._lock:
             plural, key = self._key(obj)
@@ -290,10 +298,14 @@ class FakeApiServer:
 
     def backends(self, namespace, name):
         """The addresses that a client of this Service must get by the API as it is now."""
-        if (namespace, name) not in self.objects["services"]:
+        key = (namespace, name)
+        if self.believed.get(("services", key), self.objects["services"].get(key)) is None:
             return frozenset()
         ready, draining = set(), set()
-        for (of, _), entry in self.objects["endpointslices"].items():
+        for (of, slice_name), entry in self.objects["endpointslices"].items():
+            entry = self.believed.get(("endpointslices", (of, slice_name)), entry)
+            if entry is None:
+                continue
             labels = entry["metadata"].get("labels", {})
             if of != namespace or labels.get("kubernetes.io/service-name") != name:
                 continue
@@ -318,8 +330,9 @@ class FakeApiServer:
     # -- time travel --
 
     def compact(self):
-        """Forgets the past: a watch from an older version answers 410, inside its 200."""
+        """Forgets the past: a watch from any version so far answers 410, inside its 200."""
         with self._lock:
+            self.version += 1
             self.floor = self.version
             self._snapshots.clear()
 

@@ -94,6 +94,11 @@ class Lookaside:
     def metrics(self):
         return parse_metrics(self.get("/metrics")[1])
 
+    def memory(self):
+        """Resident KiB."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+
     def services(self):
         return self.json("/debug/services")
 

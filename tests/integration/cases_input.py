@@ -246,25 +246,31 @@ def a_hundred_slices_of_a_thousand(work):
         big = world.client(service="big", wait=False)
         first = world.api.backends("shop", "big")
         big.wait(first)
-        world.api.pause_events()
-        for number in range(1, 100):
-            world.api.put_absurd(entry(number), None)
-        world.api.compact()
-        world.api.drop_watches()                       # so that all come in one list
+        _in_one_list(world, [(entry(number), None) for number in range(1, 100)])
         wait_until(lambda: world.controller.metrics()["lookaside_endpoints"] >= 100000, DEADLINE,
                    "all endpoints are read")
-        world.api.resume_events()
         world.put("a", "10.0.0.4")
         client.wait(["10.0.0.4"])
         world.log_has("resource is too large for a client's message; its last good version stays")
         assert "shop/big:8001" in world.log()
         assert world.controller.memory() < 300 << 10, f"{world.controller.memory()} KiB"
         assert big.seen[-1] == first, [len(seen) for seen in big.seen]
-        for number in range(1, 99):
-            world.api.put_absurd(endpoint_slice(f"{number}", [], of="big", family="IPv6"), None)
-        world.api.believed.clear()
-        world.api.put(entry(99))
+        few = endpoint_slice("1", ["fd00::1"], of="big", family="IPv6")
+        _in_one_list(world, [(endpoint_slice(f"{number}", [], of="big", family="IPv6"), None)
+                             for number in range(2, 100)] + [(few, few)])
         world.settle()
+
+
+def _in_one_list(world, changes):
+    """Many absurd objects as one change: what is between them is nothing that a client may see."""
+    world.api.pause_events()
+    for obj, believed in changes:
+        world.api.put_absurd(obj, believed)
+    world.api.compact()
+    world.api.drop_watches()
+    lists = len(world.api.lists("endpointslices"))
+    world.api.wait_lists(lists + 1, "endpointslices")
+    world.api.resume_events()
 
 
 CASES = [bad_objects_keep_their_last_version, bad_objects_of_the_first_list_are_left_out,

@@ -15,7 +15,7 @@ from .fleet import DEADLINE, Fleet, places, spread, wait_all
 
 LONG = os.environ.get("LOOKASIDE_LONG") == "1"
 ROUNDS = 8 if LONG else 1
-SIZE = 240                         # namespaces, and so faults, of one sweep; 256 can be watched
+SIZE = 240 if LONG else 120        # namespaces, and so faults, of one sweep; 256 can be watched
 LIST, PAGE = "/namespaces/{}/endpointslices?limit=", "/namespaces/{}/endpointslices?limit=500&continue="
 WATCH = "/namespaces/{}/endpointslices?watch=1&resourceVersion="
 ANY_WATCH = "/namespaces/{}/endpointslices?watch=1"
@@ -123,11 +123,11 @@ def second_page(work):
 
 def list_under_way(work):
     """The clients keep what they have until the list is whole."""
-    Sweep(LIST, IN_LIST, script=_list_again, running=True, size=120).run(work, streams=False, gzip=False)
+    Sweep(LIST, IN_LIST, script=_list_again, running=True).run(work, streams=False, gzip=False)
 
 
 def second_page_under_way(work):
-    Sweep(PAGE, IN_LIST, script=_list_again, running=True, size=120).run(work, streams=False, gzip=False,
+    Sweep(PAGE, IN_LIST, script=_list_again, running=True).run(work, streams=False, gzip=False,
                                                                        page_max=2)
 
 
@@ -160,7 +160,7 @@ def streamed_list(work):
 
 def streamed_list_under_way(work):
     """The clients keep what they have until the list is whole."""
-    Sweep(STREAM, IN_WATCH, script=_list_again, running=True, size=120).run(work)
+    Sweep(STREAM, IN_WATCH, script=_list_again, running=True).run(work)
 
 
 def streamed_list_that_freezes(work):
@@ -230,7 +230,7 @@ def _all_met(fleet, faults):
 
 def hundreds_of_faults_leave_nothing(work):
     """Memory after the third round of faults is what it was after the first."""
-    with Fleet(work, SIZE if LONG else 80) as fleet:
+    with Fleet(work, SIZE * 2 // 3) as fleet:
         Sweep.begin(fleet)
         memory = []
         for number in range(3):

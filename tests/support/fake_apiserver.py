@@ -100,6 +100,8 @@ class _Connection:
         """Writes it, in as small and slow pieces as server.trickle says."""
         size, delay = self.server.trickle or (len(data) or 1, 0)
         for at in range(0, len(data), size):
+            if self.writer.transport.is_closing():
+                raise ConnectionResetError
             self.writer.write(data[at:at + size])
             await self.writer.drain()
             if delay:

@@ -7,6 +7,7 @@ where it is.
 """
 import argparse
 import importlib
+import logging
 import shutil
 import sys
 import tempfile
@@ -60,6 +61,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=6)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)   # it warns of peers that went away
     report = Report("integration")
     missing = build_has("lookaside", "lookasidectl")
     if missing:

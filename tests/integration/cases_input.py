@@ -193,7 +193,11 @@ def odd_objects_mean_what_they_can(work):
             for case, left in zip(odd, ODD_SLICES.values()):
                 fleet.api.put_absurd(case.bad, case.good if left == 2 else None)
         _as_events_and_in_lists(fleet, put)
-        assert fleet.controller.metrics()["lookaside_bad_objects_total"] == 0
+        fields = [line for line in fleet.controller.process.log(100000).splitlines()
+                  if "bad object" in line or "bad field" in line]
+        assert len(fields) == 1, fields
+        assert "/greeter-a: endpoints[1].hints.forZones: more than" in fields[0], fields
+        assert fleet.controller.metrics()["lookaside_bad_objects_total"] > 0
 
 
 # ---- bytes that are no object ----

@@ -1,6 +1,7 @@
 #include "controller/controller.h"
 
 #include "base/log.h"
+#include "controller/explain_internal.h"
 #include "controller/publish.h"
 #include "controller/store.h"
 
@@ -60,25 +61,12 @@ const struct catalog *controller_catalog(const struct controller *controller)
     return publisher_catalog(controller->publisher);
 }
 
-/* Doubted objects have no bound but a list. */
-static bool group_hold(const struct group *group, struct hold_info *ret_info)
-{
-    if (group->doubted > 0)
-        *ret_info = (struct hold_info){HOLD_RELIST, group->doubted_us, 0, group->doubted};
-    else if (group->hold != HOLD_NONE)
-        *ret_info =
-            (struct hold_info){group->hold, group->hold_since_us, group->hold_until_us, 0};
-    else
-        return false;
-    return true;
-}
-
 bool controller_hold_info(const struct controller *controller, struct str namespace_name,
                           struct str name, struct hold_info *ret_info)
 {
     const struct group *group = store_group(&controller->store, namespace_name, name);
 
-    return group && group_hold(group, ret_info);
+    return group && store_hold(group, ret_info);
 }
 
 const char *controller_hold(const struct controller *controller, struct str namespace_name,
@@ -95,7 +83,7 @@ bool controller_release(struct controller *controller, struct str namespace_name
     struct group *group = store_group(&controller->store, namespace_name, name);
     struct hold_info info;
 
-    if (!group || !group_hold(group, &info))
+    if (!group || !store_hold(group, &info))
         return false;
     log_info(LOG_CONTROLLER, "released by an operator", KV_STR("service", group->key),
              KV_STR("hold", hold_name(info.hold)));
@@ -108,6 +96,19 @@ bool controller_place_of(const struct controller *controller, enum address_famil
                          const unsigned char bytes[16], struct place *ret_place)
 {
     return place_index_find(&controller->store.places, family, bytes, ret_place);
+}
+
+enum code controller_explain(const struct controller *controller,
+                             const struct explain_query *query, struct json_writer *writer,
+                             struct err *err)
+{
+    const struct explain_sources sources = {
+        .store = &controller->store,
+        .publisher = controller->publisher,
+        .now_us = loop_now_us(controller->loop),
+    };
+
+    return explain_write(&sources, query, writer, err);
 }
 
 const struct controller_stats *controller_stats(const struct controller *controller)

@@ -3,34 +3,45 @@
  *
  * controller_explain() writes, as members of an open JSON object:
  *   target, namespace, service, hostname, port_asked    how the name was read ("" where it does not say)
+ *   form          by which rule it was read so: "two labels: Service greeter in namespace shop"
  *   rule          by which rule the port was found, or `problem`: why it was not
- *   found         whether there is a Service object; type, external_name
- *   port          {number, name, target, app_protocol}
+ *   summary       the answer in one sentence
+ *   found         whether there is a Service object; type, external_name ("" unless it is an ExternalName)
+ *   port          {number, name, target, app_protocol, gone, by_place, local}; absent: the name means none. Of an ExternalName: {number}
  *   cluster       the name of the Cluster that a Listener of this name leads to
- *   place         {zone, node} asked for; view: "all", "zone", "node" or "local" for each family; blind
- *   hold          {name, until_ms (from now), doubted (objects that a list lacked)}; absent: none
- *   listed, ready, draining, total
- *   slices        [{name, family, source ("EndpointSlice", "Endpoints"), refused (why it is not in force, or absent), ports:
- *                 [{name, number, protocol}], endpoints: [{address, port, pod, node, zone, ready, serving, terminating, zone_hints,
- *                 node_hints, in, reason}]}]
- *   kept          [{address, port, reason}]: published because of a hold, though no slice has them as listed
- *   views         [{view, zone, node, endpoints}]: every distinct list that some place gets
+ *   place         {zone, node} asked for, with the zone of the node where that is known; view: {ipv4, ipv6}, each "all", "zone", "node" or
+ *                 "local"; blind: the Service wants its node's endpoints only, and the place does not say the node
+ *   hold          {name, since_ms (ago), until_ms (from now; absent: until another list agrees), doubted (objects that a list lacked)};
+ *                 absent: none
+ *   listed        endpoints in the list that this name gets at this place
+ *   ready, draining, total    of the port, wherever the client is
+ *   slices        [{name, family ("IPv4", "IPv6"), source ("EndpointSlice", "Endpoints"), version, refused (why it is not in force, or
+ *                 absent), doubted (a list lacked it), ports: [{name, number, protocol}], endpoints: [{address, port, pod, hostname, node,
+ *                 zone, ready, serving, terminating, zone_hints, node_hints, in, reason, why}]}], by name; an endpoint once for every port
+ *                 of its slice that counts
+ *   kept          [{address, port, pod, reason, why}]: in the list, though no slice has them any more
+ *   views         [{ipv4, ipv6, zone, node, endpoints}]: every distinct list that some place gets, that of an unknown place first; at most
+ *                 EXPLAIN_VIEWS_MAX, and fewer of a large Service
+ *   views_left_out
  *
  * `in` tells whether the endpoint is in the list that is published now for that place: it is looked up in that very list, so that it cannot
- * say otherwise. `reason` is one of the texts of explain_reason_text().
+ * say otherwise. `reason` is one of explain_reason_name(), `why` its explain_reason_text().
  * Pure but for the controller that it reads.
  */
 #ifndef CONTROLLER_EXPLAIN_H
 #define CONTROLLER_EXPLAIN_H
+
+#define EXPLAIN_VIEWS_MAX 64
 
 enum explain_reason {
     EXPLAIN_READY,         /* in */
     EXPLAIN_DRAINING,      /* in: none is ready, it still serves */
     EXPLAIN_JOINED,        /* in: as the other address of the same pod */
     EXPLAIN_KEPT,          /* in: by a hold */
+    EXPLAIN_LEAVING,       /* in: the change that takes it out is coalesced with others, within the second */
     EXPLAIN_LEFTOVER,      /* its slice belongs to an earlier Service */
     EXPLAIN_NO_SUCH_PORT,  /* its slice has no such TCP port */
-    EXPLAIN_DUPLICATE,     /* another slice has it in a newer version */
+    EXPLAIN_DUPLICATE,     /* the same address and port is in a newer version of a slice */
     EXPLAIN_NOT_READY,
     EXPLAIN_TERMINATING,   /* it shuts down, and others are ready */
     EXPLAIN_STOPPED,       /* it shuts down and serves no more */
@@ -40,12 +51,14 @@ enum explain_reason {
     EXPLAIN_OTHER_POD,     /* the name means one pod, and it is another */
     EXPLAIN_HELD_BACK,     /* it would be in but for a hold */
     EXPLAIN_WAITING,       /* it will be in within the second: changes are coalesced */
+    EXPLAIN_EXTERNAL,      /* the Service is an ExternalName */
     EXPLAIN_NO_SERVICE,    /* there is no Service object */
     EXPLAIN_NO_PORT,       /* the name means no port of the Service */
     EXPLAIN_REASONS,
 };
 
-/* A sentence for people; static text. */
+/* A word for programs, and a sentence for people; static text. */
+const char *explain_reason_name(enum explain_reason reason);
 const char *explain_reason_text(enum explain_reason reason);
 
 #endif

@@ -25,19 +25,17 @@ struct publisher {
 
 /* ---- what ---- */
 
-static const struct object *first_service(const struct group *group)
+/* NULL: not published. */
+static const struct service *find_published(const struct publisher *publisher,
+                                            const struct group *group)
 {
-    if (list_empty(&group->services))
-        return NULL;
-    return container_of(group->services.next, struct object, link);
+    return catalog_find(publisher->catalog, group->namespace_name, group->name);
 }
 
-/* One reference, or NULL when there is no Service object. From `before`, that is published (kept by a hold or not), endpoints keep
- * their zones. */
-static const struct service *build(struct publisher *publisher, const struct group *group,
-                                   const struct service *before)
+/* From what is published, kept by a hold or not, endpoints keep their zones. */
+const struct service *publisher_build(const struct publisher *publisher, const struct group *group)
 {
-    const struct object *object = first_service(group);
+    const struct object *object = store_service(group);
     CLEANUP(freep) const struct slice **slices = NULL;
     struct service_spec spec;
     size_t len = 0;
@@ -53,8 +51,7 @@ static const struct service *build(struct publisher *publisher, const struct gro
     }
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
-    counter_add(&publisher->stats->rebuilds, 1);
-    return service_new(&spec, slices, len, before);
+    return service_new(&spec, slices, len, find_published(publisher, group));
 }
 
 /* Of a Service with several ports: those of the port with most of them. */
@@ -162,9 +159,8 @@ static const struct service *keep_lists(const struct service *before, const stru
 static bool publish_group(struct publisher *publisher, struct group *group,
                           struct catalog_edit *edit, uint64_t now, uint64_t *ret_next_us)
 {
-    const struct service *before =
-        catalog_find(publisher->catalog, group->namespace_name, group->name);
-    const struct service *after = build(publisher, group, before);
+    const struct service *before = find_published(publisher, group);
+    const struct service *after = publisher_build(publisher, group);
     const struct hold_input input = {
         .changed_us = group->changed_us,
         .touched_us = group->touched_us,
@@ -173,6 +169,8 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     };
     struct hold_verdict verdict = {0};
 
+    if (after)
+        counter_add(&publisher->stats->rebuilds, 1);
     if (group->released)
         hold_state_done(&group->held);
     else

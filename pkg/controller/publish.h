@@ -27,6 +27,8 @@ void publisher_release(struct publisher *publisher, struct group *group);
 void publisher_untouch(struct group *group);
 /* From now on touched groups go out; those that are waiting at once. Again: nothing happens. */
 void publisher_start(struct publisher *publisher);
+/* The Service as its objects have it now, without holds: one reference, or NULL where there is no Service object. */
+const struct service *publisher_build(const struct publisher *publisher, const struct group *group) must_check;
 const struct catalog *publisher_catalog(const struct publisher *publisher);
 
 #endif

@@ -49,6 +49,26 @@ static struct group *group_get(struct store *store, struct str namespace_name, s
     return group;
 }
 
+const struct object *store_service(const struct group *group)
+{
+    if (list_empty(&group->services))
+        return NULL;
+    return container_of(group->services.next, struct object, link);
+}
+
+/* Doubted objects have no bound but a list. */
+bool store_hold(const struct group *group, struct hold_info *ret_info)
+{
+    if (group->doubted > 0)
+        *ret_info = (struct hold_info){HOLD_RELIST, group->doubted_us, 0, group->doubted};
+    else if (group->hold != HOLD_NONE)
+        *ret_info =
+            (struct hold_info){group->hold, group->hold_since_us, group->hold_until_us, 0};
+    else
+        return false;
+    return true;
+}
+
 void store_drop_group(struct store *store, struct group *group)
 {
     if (!list_empty(&group->services) || !list_empty(&group->slices))

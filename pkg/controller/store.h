@@ -91,6 +91,10 @@ void store_init(struct store *store, struct publisher *publisher, struct control
 void store_done(struct store *store);
 /* NULL: never heard of, or all gone. */
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
+/* The group's Service object; NULL: there is none. */
+const struct object *store_service(const struct group *group);
+/* The hold in force that lasts longest; false: there is none. */
+bool store_hold(const struct group *group, struct hold_info *ret_info);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
 /* Removes the group's doubted objects. */

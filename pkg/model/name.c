@@ -110,9 +110,11 @@ static bool parse_svc(struct str host, struct str domain, struct name *name)
     struct str labels[3];
     struct str rest = host;
 
+    name->form = NAME_SVC_DOMAIN;
     if (domain.len > 0 && cut_suffix(&rest, domain) && cut_suffix(&rest, STR("svc")) &&
         take_labels(labels, split(rest, labels), name))
         return true;
+    name->form = NAME_SVC;
     rest = host;
     return cut_suffix(&rest, STR("svc")) && take_labels(labels, split(rest, labels), name);
 }
@@ -133,6 +135,9 @@ static const char *parse_host(struct str host, const struct name_context *contex
     len = split(host, labels);
     if (len == 0)
         return "is not one to three DNS labels";
+    name->form = len == 1   ? NAME_ONE_LABEL
+                 : len == 2 ? NAME_TWO_LABELS
+                            : NAME_THREE_LABELS;
     if (take_labels(labels, len, name))
         return NULL;
     if (context->default_namespace.len == 0)

@@ -15,7 +15,11 @@
 
 #define NAME_TEXT_MAX 512 /* a longer name is refused */
 
+/* As what a name was read. */
+enum name_form { NAME_ONE_LABEL, NAME_TWO_LABELS, NAME_THREE_LABELS, NAME_SVC, NAME_SVC_DOMAIN };
+
 struct name {
+    enum name_form form; /* of name_parse() */
     struct str namespace_name;
     struct str service;
     struct str hostname; /* of one pod; empty: all */

@@ -137,11 +137,14 @@ static struct service_port *make_ports(struct service *service, const struct ser
 
 /* ---- backends ---- */
 
-/* Whether the slice's port is the Service's: by name, and by number too where the Service has no ports
- * and took this one from its slices. */
-static bool port_matches(const struct service_port *port, const struct slice_port *slice_port,
-                         bool own_ports)
+bool service_port_takes(const struct service_port *port, enum service_type type, bool own_ports,
+                        const struct slice *slice, size_t row)
 {
+    const struct slice_port *slice_port;
+
+    if (slice->ports_len == 0)
+        return type == SERVICE_HEADLESS && (own_ports || port->number == 0);
+    slice_port = &slice->ports[row];
     return slice_port->protocol == PROTOCOL_TCP && str_eq(slice_port->name, port->name) &&
            (own_ports || slice_port->number == port->number);
 }
@@ -157,13 +160,11 @@ static struct row *collect_rows(const struct service *service, struct service_po
 
     for (size_t i = 0; i < service->slices_len; i++) {
         const struct slice *slice = service->slices[i];
-        bool any_port = slice->ports_len == 0 && service->type == SERVICE_HEADLESS &&
-                        (own_ports || port->number == 0);
 
-        for (size_t k = 0; k < slice->ports_len + any_port; k++) {
-            uint16_t target = any_port ? 0 : slice->ports[k].number;
+        for (size_t k = 0; k < slice_rows(slice); k++) {
+            uint16_t target = slice->ports_len > 0 ? slice->ports[k].number : 0;
 
-            if (!any_port && !port_matches(port, &slice->ports[k], own_ports))
+            if (!service_port_takes(port, service->type, own_ports, slice, k))
                 continue;
             differs = differs || (len > 0 && target != port->target);
             port->target = target;

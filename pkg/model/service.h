@@ -103,6 +103,9 @@ const char *service_refuses_slice(const struct service *service, const struct sl
 const struct service *service_ref(const struct service *service);
 void service_unref(const struct service *service); /* NULL is fine */
 
+/* Whether that row of a slice holds the port's backends: by name, and by number too where the Service has no ports of its own and took this
+ * one from its slices. A slice without ports is for any port, of a headless Service. */
+bool service_port_takes(const struct service_port *port, enum service_type type, bool own_ports, const struct slice *slice, size_t row);
 /* The backend with that address among port->all; NULL: it is not there. */
 const struct listed *service_port_find(const struct service_port *port, const struct backend *backend);
 /* The length of the longest list at that port number; 0 for a service that is NULL. */

@@ -44,6 +44,11 @@ static inline const struct backend *slice_backends(const struct slice *slice, si
     return slice->backends + port * slice->endpoints_len;
 }
 
+static inline size_t slice_rows(const struct slice *slice)
+{
+    return slice->ports_len > 0 ? slice->ports_len : 1;
+}
+
 const struct slice *slice_ref(const struct slice *slice);
 void slice_unref(const struct slice *slice);
 

@@ -1,0 +1,426 @@
+#include "controller/explain_internal.h"
+
+/* ---- gathering ---- */
+
+static int cmp_entry(const void *a, const void *b)
+{
+    const struct explain_entry *left = a, *right = b;
+
+    return backend_cmp_address(left->backend, right->backend);
+}
+
+static void add_entry(struct explain_side *side, const struct backend *backend, bool joined)
+{
+    side->entries[side->entries_len++] = (struct explain_entry){backend, joined, false};
+}
+
+/* What a client of that place gets by that name. */
+static void read_list(struct explanation *explanation, struct explain_side *side)
+{
+    static const struct place unknown;
+    struct str hostname = explanation->name.hostname;
+    struct backend_list list;
+
+    side->view = view_of(side->port, hostname.len > 0 ? &unknown : &explanation->place);
+    view_list(side->port, &side->view, &explanation->arena, &list);
+    side->entries = arena_alloc(&explanation->arena, 2 * list.len * sizeof(*side->entries));
+    for (size_t i = 0; i < list.len; i++) {
+        const struct listed *listed = &list.items[i];
+
+        if (hostname.len > 0 && !str_eq(listed->backend->endpoint->hostname, hostname))
+            continue;
+        side->listed++;
+        add_entry(side, listed->backend, false);
+        if (listed->other)
+            add_entry(side, listed->other, true);
+    }
+    if (side->entries_len > 1)
+        qsort(side->entries, side->entries_len, sizeof(*side->entries), cmp_entry);
+}
+
+static void look(struct explanation *explanation, struct explain_side *side,
+                 const struct service *service)
+{
+    side->service = service;
+    if (!service)
+        return;
+    side->port = service_find_port(service, &explanation->name.port, &side->problem);
+    if (side->port && service->type != SERVICE_EXTERNAL_NAME)
+        read_list(explanation, side);
+}
+
+static bool is_held(const struct explanation *explanation)
+{
+    const struct group *group = explanation->group;
+    const struct service_port *port = explanation->now.port;
+
+    if (!group || group->hold == HOLD_NONE)
+        return false;
+    if (group->held.ports_len == 0)
+        return true; /* the Service as a whole */
+    for (size_t i = 0; port && i < group->held.ports_len; i++) {
+        if (group->held.ports[i].number == port->number)
+            return true;
+    }
+    return false;
+}
+
+static void gather(struct explanation *explanation, const struct explain_query *query)
+{
+    const struct catalog *catalog = publisher_catalog(explanation->publisher);
+    const struct name *name = &explanation->name;
+    const struct object *object;
+
+    explanation->place = query->place;
+    if (query->place.zone.len == 0 && query->place.node.len > 0)
+        explanation->place.zone = catalog_node_zone(catalog, query->place.node);
+    explanation->group = store_group(explanation->store, name->namespace_name, name->service);
+    object = explanation->group ? store_service(explanation->group) : NULL;
+    explanation->own_ports = !object || object->value.service->spec.ports_len > 0;
+    look(explanation, &explanation->now, catalog_find(catalog, name->namespace_name, name->service));
+    if (explanation->group)
+        look(explanation, &explanation->truth,
+             publisher_build(explanation->publisher, explanation->group));
+    explanation->held = is_held(explanation);
+}
+
+static void explanation_done(struct explanation *explanation)
+{
+    service_unref(explanation->truth.service);
+    arena_done(&explanation->arena);
+}
+
+/* ---- the name and what it leads to ---- */
+
+static void write_asked_port(const struct port_ref *port, struct json_writer *writer)
+{
+    char text[21];
+    size_t len;
+
+    if (port->kind != PORT_NUMBER) {
+        json_put_str(writer, "port_asked", port->kind == PORT_NAME ? port->name : STR(""));
+        return;
+    }
+    len = str_format_u64(port->number, text);
+    json_put_str(writer, "port_asked", str_make(text, len));
+}
+
+static void write_name(const struct explanation *explanation, struct str target,
+                       struct json_writer *writer)
+{
+    const struct name *name = &explanation->name;
+
+    json_put_str(writer, "target", target);
+    json_put_str(writer, "namespace", name->namespace_name);
+    json_put_str(writer, "service", name->service);
+    json_put_str(writer, "hostname", name->hostname);
+    write_asked_port(&name->port, writer);
+    explain_write_form(explanation, writer);
+}
+
+static void write_port(const struct service_port *port, struct json_writer *writer)
+{
+    json_open_object(writer, "port");
+    json_put_u64(writer, "number", port->number);
+    json_put_str(writer, "name", port->name);
+    json_put_u64(writer, "target", port->target);
+    json_put_str(writer, "app_protocol", port->app_protocol);
+    json_put_bool(writer, "gone", port->gone);
+    json_put_bool(writer, "by_place", port->by_place);
+    json_put_bool(writer, "local", port->local);
+    json_close_object(writer);
+}
+
+/* The number that Clusters are named by; 0: the port is not resolved. */
+static uint16_t write_meaning(const struct explanation *explanation, struct json_writer *writer)
+{
+    const struct explain_side *now = &explanation->now;
+    const char *problem = now->service ? now->problem : "there is no such Service";
+    uint16_t number = 0;
+    bool external = now->service && now->service->type == SERVICE_EXTERNAL_NAME;
+
+    if (external && service_external_target(now->service, &explanation->name.port, &number,
+                                            &problem)) {
+        json_open_object(writer, "port");
+        json_put_u64(writer, "number", number);
+        json_close_object(writer);
+    } else if (now->port && !external) {
+        number = now->port->number;
+        write_port(now->port, writer);
+    } else {
+        json_put_str(writer, "problem", str_of(problem));
+        return 0;
+    }
+    json_put_str(writer, "rule", str_of(explain_rule(explanation)));
+    return number;
+}
+
+static const char *type_name(const struct service *service)
+{
+    static const char *const names[] = {
+        [SERVICE_CLUSTER_IP] = "ClusterIP",
+        [SERVICE_HEADLESS] = "Headless",
+        [SERVICE_EXTERNAL_NAME] = "ExternalName",
+    };
+
+    return service ? names[service->type] : "";
+}
+
+static void write_service(const struct explanation *explanation, struct json_writer *writer)
+{
+    const struct explain_side *now = &explanation->now;
+    char cluster[NAME_TEXT_MAX + 8];
+    uint16_t number;
+
+    json_put_bool(writer, "found",
+                  explanation->group && store_service(explanation->group) != NULL);
+    json_put_str(writer, "type", str_of(type_name(now->service)));
+    json_put_str(writer, "external_name", now->service ? now->service->external_name : STR(""));
+    number = write_meaning(explanation, writer);
+    name_format_cluster(&explanation->name, number, cluster);
+    json_put_str(writer, "cluster", str_of(cluster));
+    explain_write_summary(explanation, writer);
+}
+
+static void write_place(const struct explanation *explanation, struct json_writer *writer)
+{
+    const struct explain_side *now = &explanation->now;
+
+    json_open_object(writer, "place");
+    json_put_str(writer, "zone", explanation->place.zone);
+    json_put_str(writer, "node", explanation->place.node);
+    json_close_object(writer);
+    json_open_object(writer, "view");
+    json_put_str(writer, "ipv4", str_of(view_kind_name(now->view.ipv4)));
+    json_put_str(writer, "ipv6", str_of(view_kind_name(now->view.ipv6)));
+    json_close_object(writer);
+    json_put_bool(writer, "blind", now->port && view_is_blind(now->port, &explanation->place));
+}
+
+/* Times as a person at the terminal reads them. */
+static void write_hold(const struct explanation *explanation, uint64_t now_us,
+                       struct json_writer *writer)
+{
+    struct hold_info info;
+
+    if (!explanation->group || !store_hold(explanation->group, &info))
+        return;
+    json_open_object(writer, "hold");
+    json_put_str(writer, "name", str_of(hold_name(info.hold)));
+    json_put_u64(writer, "since_ms", now_us > info.since_us ? (now_us - info.since_us) / 1000 : 0);
+    if (info.until_us != 0)
+        json_put_u64(writer, "until_ms",
+                     info.until_us > now_us ? (info.until_us - now_us) / 1000 : 0);
+    json_put_u64(writer, "doubted", info.doubted);
+    json_close_object(writer);
+}
+
+static void write_counts(const struct explanation *explanation, struct json_writer *writer)
+{
+    const struct service_port *port = explanation->now.port;
+
+    json_put_u64(writer, "listed", explanation->now.listed);
+    json_put_u64(writer, "ready", port ? port->ready : 0);
+    json_put_u64(writer, "draining", port ? port->draining : 0);
+    json_put_u64(writer, "total", port ? port->total : 0);
+}
+
+/* ---- slices ---- */
+
+static void write_hints(const char *key, const struct str *hints, size_t len,
+                        struct json_writer *writer)
+{
+    json_open_array(writer, key);
+    for (size_t i = 0; i < len; i++)
+        json_put_str(writer, NULL, hints[i]);
+    json_close_array(writer);
+}
+
+static void write_reason(enum explain_reason reason, struct json_writer *writer)
+{
+    json_put_str(writer, "reason", str_of(explain_reason_name(reason)));
+    json_put_str(writer, "why", str_of(explain_reason_text(reason)));
+}
+
+static void write_endpoint(const struct endpoint *endpoint, uint16_t port,
+                           enum explain_reason reason, struct json_writer *writer)
+{
+    json_open_object(writer, NULL);
+    json_put_str(writer, "address", endpoint->address);
+    json_put_u64(writer, "port", port);
+    json_put_str(writer, "pod", endpoint->pod);
+    json_put_str(writer, "hostname", endpoint->hostname);
+    json_put_str(writer, "node", endpoint->node);
+    json_put_str(writer, "zone", endpoint->zone);
+    json_put_bool(writer, "ready", endpoint->ready);
+    json_put_bool(writer, "serving", endpoint->serving);
+    json_put_bool(writer, "terminating", endpoint->terminating);
+    write_hints("zone_hints", endpoint->zone_hints, endpoint->zone_hints_len, writer);
+    write_hints("node_hints", endpoint->node_hints, endpoint->node_hints_len, writer);
+    json_put_bool(writer, "in", explain_is_in(reason));
+    write_reason(reason, writer);
+    json_close_object(writer);
+}
+
+/* The row's port as the name means it; 0 stands for the number that was asked. */
+static uint16_t shown_port(const struct explanation *explanation, uint16_t port)
+{
+    return port != 0 ? port : explanation->name.port.number;
+}
+
+/* Whether the row is one of the port's, or of the port that a hold keeps. */
+static bool counts(const struct explanation *explanation, const struct slice *slice, size_t row)
+{
+    const struct explain_side *side =
+        explanation->truth.port ? &explanation->truth : &explanation->now;
+
+    return side->port && side->service->type != SERVICE_EXTERNAL_NAME &&
+           service_port_takes(side->port, side->service->type, explanation->own_ports, slice, row);
+}
+
+/* At a port that counts. */
+static void write_backend(const struct explanation *explanation, const struct object *object,
+                          const struct backend *backend, struct json_writer *writer)
+{
+    enum explain_reason reason = explain_judge(explanation, object, backend);
+    struct explain_entry *entry = explain_find(&explanation->now, backend);
+
+    if (entry && explain_is_in(reason))
+        entry->shown = true;
+    write_endpoint(backend->endpoint, shown_port(explanation, backend->port), reason, writer);
+}
+
+static void write_endpoints(const struct explanation *explanation, const struct object *object,
+                            const struct slice *slice, struct json_writer *writer)
+{
+    bool any = false;
+
+    for (size_t row = 0; row < slice_rows(slice); row++) {
+        const struct backend *backends = slice_backends(slice, row);
+
+        if (!counts(explanation, slice, row))
+            continue;
+        any = true;
+        for (size_t i = 0; i < slice->endpoints_len; i++)
+            write_backend(explanation, object, &backends[i], writer);
+    }
+    for (size_t i = 0; i < slice->endpoints_len && !any; i++)
+        write_endpoint(&slice->endpoints[i], 0, explain_judge_portless(explanation, slice), writer);
+}
+
+static void write_slice_ports(const struct slice *slice, struct json_writer *writer)
+{
+    static const char *const protocols[] = {
+        [PROTOCOL_TCP] = "TCP", [PROTOCOL_UDP] = "UDP", [PROTOCOL_SCTP] = "SCTP"};
+
+    json_open_array(writer, "ports");
+    for (size_t i = 0; i < slice->ports_len; i++) {
+        json_open_object(writer, NULL);
+        json_put_str(writer, "name", slice->ports[i].name);
+        json_put_u64(writer, "number", slice->ports[i].number);
+        json_put_str(writer, "protocol", str_of(protocols[slice->ports[i].protocol]));
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
+static void write_slice(const struct explanation *explanation, const struct object *object,
+                        const struct slice *slice, struct json_writer *writer)
+{
+    const struct service *service = explanation->truth.service;
+    const char *refused = service ? service_refuses_slice(service, slice) : NULL;
+
+    json_open_object(writer, NULL);
+    json_put_str(writer, "name", slice->name);
+    json_put_str(writer, "family", slice->family == FAMILY_IPV4 ? STR("IPv4") : STR("IPv6"));
+    json_put_str(writer, "source", str_of(value_kind_name(object->scope->kind)));
+    json_put_u64(writer, "version", slice->resource_version);
+    if (refused)
+        json_put_str(writer, "refused", str_of(refused));
+    json_put_bool(writer, "doubted", object->doubted_us != 0);
+    write_slice_ports(slice, writer);
+    json_open_array(writer, "endpoints");
+    write_endpoints(explanation, object, slice, writer);
+    json_close_array(writer);
+    json_close_object(writer);
+}
+
+struct member {
+    const struct object *object;
+    const struct slice *slice;
+};
+
+static int cmp_member(const void *a, const void *b)
+{
+    const struct member *left = a, *right = b;
+
+    return str_cmp(left->slice->name, right->slice->name);
+}
+
+static void write_slices(struct explanation *explanation, struct json_writer *writer)
+{
+    const struct group *group = explanation->group;
+    struct member *members;
+    size_t len = 0;
+
+    json_open_array(writer, "slices");
+    members = arena_alloc(&explanation->arena,
+                          (group ? group->slices_len : 0) * sizeof(*members));
+    for (struct list *link = group ? group->slices.next : NULL; link && link != &group->slices;
+         link = link->next) {
+        const struct object *object = container_of(link, struct object, link);
+
+        for (size_t i = 0; i < object->value.slices_len; i++)
+            members[len++] = (struct member){object, object->value.slices[i]};
+    }
+    if (len > 1)
+        qsort(members, len, sizeof(*members), cmp_member);
+    for (size_t i = 0; i < len; i++)
+        write_slice(explanation, members[i].object, members[i].slice, writer);
+    json_close_array(writer);
+}
+
+/* ---- what is listed although no slice has it ---- */
+
+static void write_kept(const struct explanation *explanation, struct json_writer *writer)
+{
+    const struct explain_side *now = &explanation->now;
+    enum explain_reason reason = explanation->held ? EXPLAIN_KEPT : EXPLAIN_LEAVING;
+
+    json_open_array(writer, "kept");
+    for (size_t i = 0; i < now->entries_len; i++) {
+        const struct backend *backend = now->entries[i].backend;
+
+        if (now->entries[i].shown)
+            continue;
+        json_open_object(writer, NULL);
+        json_put_str(writer, "address", backend->endpoint->address);
+        json_put_u64(writer, "port", shown_port(explanation, backend->port));
+        json_put_str(writer, "pod", backend->endpoint->pod);
+        write_reason(reason, writer);
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
+enum code explain_write(const struct explain_sources *sources, const struct explain_query *query,
+                        struct json_writer *writer, struct err *err)
+{
+    const struct name_context context = {query->default_namespace, query->cluster_domain};
+    struct explanation explanation = {.store = sources->store, .publisher = sources->publisher};
+    enum code code = name_parse(query->target, &context, &explanation.name, err);
+
+    if (code != CODE_OK)
+        return code;
+    gather(&explanation, query);
+    write_name(&explanation, query->target, writer);
+    write_service(&explanation, writer);
+    write_place(&explanation, writer);
+    write_hold(&explanation, sources->now_us, writer);
+    write_counts(&explanation, writer);
+    write_slices(&explanation, writer);
+    write_kept(&explanation, writer);
+    explain_write_views(&explanation, writer);
+    explanation_done(&explanation);
+    return CODE_OK;
+}

@@ -1,0 +1,178 @@
+/* Why one endpoint is in a list, or not. */
+#include "controller/explain_internal.h"
+
+const char *explain_reason_name(enum explain_reason reason)
+{
+    static const char *const names[EXPLAIN_REASONS] = {
+        [EXPLAIN_READY] = "ready",
+        [EXPLAIN_DRAINING] = "draining",
+        [EXPLAIN_JOINED] = "joined",
+        [EXPLAIN_KEPT] = "kept",
+        [EXPLAIN_LEAVING] = "leaving",
+        [EXPLAIN_LEFTOVER] = "leftover",
+        [EXPLAIN_NO_SUCH_PORT] = "no-such-port",
+        [EXPLAIN_DUPLICATE] = "duplicate",
+        [EXPLAIN_NOT_READY] = "not-ready",
+        [EXPLAIN_TERMINATING] = "terminating",
+        [EXPLAIN_STOPPED] = "stopped",
+        [EXPLAIN_OTHER_ZONE] = "other-zone",
+        [EXPLAIN_OTHER_NODE] = "other-node",
+        [EXPLAIN_NOT_LOCAL] = "not-local",
+        [EXPLAIN_OTHER_POD] = "other-pod",
+        [EXPLAIN_HELD_BACK] = "held-back",
+        [EXPLAIN_WAITING] = "waiting",
+        [EXPLAIN_EXTERNAL] = "external-name",
+        [EXPLAIN_NO_SERVICE] = "no-service",
+        [EXPLAIN_NO_PORT] = "no-port",
+    };
+
+    return names[reason];
+}
+
+const char *explain_reason_text(enum explain_reason reason)
+{
+    static const char *const texts[EXPLAIN_REASONS] = {
+        [EXPLAIN_READY] = "it is ready",
+        [EXPLAIN_DRAINING] = "it shuts down but still serves, and no endpoint is ready",
+        [EXPLAIN_JOINED] = "it is the other address of a pod that is listed",
+        [EXPLAIN_KEPT] = "a hold keeps it in the list, although its slices no longer have it so",
+        [EXPLAIN_LEAVING] = "it leaves the list within a second: changes are collected",
+        [EXPLAIN_LEFTOVER] = "its slice is a leftover of an earlier Service of this name (another UID)",
+        [EXPLAIN_NO_SUCH_PORT] = "its slice has no TCP port of that name",
+        [EXPLAIN_DUPLICATE] = "the same address and port counts elsewhere, in the newest slice",
+        [EXPLAIN_NOT_READY] = "it is not ready: its readiness probe fails, or has not passed yet",
+        [EXPLAIN_TERMINATING] = "it shuts down, and other endpoints are ready",
+        [EXPLAIN_STOPPED] = "it shuts down and no longer serves",
+        [EXPLAIN_OTHER_ZONE] = "it is ready, but zone hints give the client's zone other endpoints",
+        [EXPLAIN_OTHER_NODE] = "it is ready, but node hints give the client's node other endpoints",
+        [EXPLAIN_NOT_LOCAL] = "it is not on the client's node, and internalTrafficPolicy is Local",
+        [EXPLAIN_OTHER_POD] = "the name means one pod by its hostname, and this is another",
+        [EXPLAIN_HELD_BACK] = "it would be in the list, but a hold keeps the last list for now",
+        [EXPLAIN_WAITING] = "it comes into the list within a second: changes are collected",
+        [EXPLAIN_EXTERNAL] = "the Service is an ExternalName: its clients go to a host name instead",
+        [EXPLAIN_NO_SERVICE] = "there is no Service object of this name",
+        [EXPLAIN_NO_PORT] = "the name means no port of the Service",
+    };
+
+    return texts[reason];
+}
+
+bool explain_is_in(enum explain_reason reason)
+{
+    return reason <= EXPLAIN_LEAVING;
+}
+
+struct explain_entry *explain_find(const struct explain_side *side, const struct backend *backend)
+{
+    size_t low = 0, high = side->entries_len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = backend_cmp_address(side->entries[middle].backend, backend);
+
+        if (order == 0)
+            return &side->entries[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+/* ---- what no list of the port has ---- */
+
+static enum explain_reason judge_unready(const struct explanation *explanation,
+                                         const struct endpoint *endpoint)
+{
+    const struct explain_side *truth = &explanation->truth;
+
+    if (!endpoint->terminating)
+        return EXPLAIN_NOT_READY;
+    if (!endpoint->serving)
+        return EXPLAIN_STOPPED;
+    if (truth->view.ipv4 == VIEW_LOCAL && !str_eq(endpoint->node, truth->view.node))
+        return EXPLAIN_NOT_LOCAL;
+    return EXPLAIN_TERMINATING;
+}
+
+static enum explain_reason judge_place(const struct explanation *explanation,
+                                       const struct endpoint *endpoint)
+{
+    const struct view *view = &explanation->truth.view;
+
+    switch (endpoint->family == FAMILY_IPV4 ? view->ipv4 : view->ipv6) {
+    case VIEW_LOCAL:
+        return EXPLAIN_NOT_LOCAL;
+    case VIEW_NODE:
+        return EXPLAIN_OTHER_NODE;
+    case VIEW_ZONE:
+        return EXPLAIN_OTHER_ZONE;
+    case VIEW_ALL:
+    case VIEW_KINDS:
+        break;
+    }
+    return EXPLAIN_WAITING; /* cannot be: ready ones are in the list of all */
+}
+
+static enum explain_reason judge_unlisted(const struct explanation *explanation,
+                                          const struct endpoint *endpoint)
+{
+    struct str hostname = explanation->name.hostname;
+
+    if (hostname.len > 0 && !str_eq(endpoint->hostname, hostname))
+        return EXPLAIN_OTHER_POD;
+    return endpoint->ready ? judge_place(explanation, endpoint)
+                           : judge_unready(explanation, endpoint);
+}
+
+/* The slice is not in force, or its Service or port is not there. */
+enum explain_reason explain_judge_portless(const struct explanation *explanation,
+                                           const struct slice *slice)
+{
+    const struct explain_side *truth = &explanation->truth;
+
+    if (!truth->service)
+        return EXPLAIN_NO_SERVICE;
+    if (truth->service->type == SERVICE_EXTERNAL_NAME)
+        return EXPLAIN_EXTERNAL;
+    if (service_refuses_slice(truth->service, slice))
+        return EXPLAIN_LEFTOVER;
+    return truth->port ? EXPLAIN_NO_SUCH_PORT : EXPLAIN_NO_PORT;
+}
+
+/* ---- what counts at the port ---- */
+
+static enum explain_reason judge_member(const struct explanation *explanation,
+                                        const struct object *object, const struct backend *backend)
+{
+    const struct explain_entry *now = explain_find(&explanation->now, backend);
+    const struct explain_entry *wanted = explain_find(&explanation->truth, backend);
+
+    if (!now && !wanted)
+        return judge_unlisted(explanation, backend->endpoint);
+    if (!now)
+        return explanation->held ? EXPLAIN_HELD_BACK : EXPLAIN_WAITING;
+    if (!wanted)
+        return explanation->held ? EXPLAIN_KEPT : EXPLAIN_LEAVING;
+    if (object->doubted_us != 0)
+        return EXPLAIN_KEPT;
+    if (now->joined)
+        return EXPLAIN_JOINED;
+    return backend_is_draining(backend) ? EXPLAIN_DRAINING : EXPLAIN_READY;
+}
+
+enum explain_reason explain_judge(const struct explanation *explanation,
+                                  const struct object *object, const struct backend *backend)
+{
+    const struct explain_side *truth = &explanation->truth;
+    const struct listed *known = truth->port ? service_port_find(truth->port, backend) : NULL;
+    enum explain_reason reason;
+
+    if (known && known->backend->endpoint == backend->endpoint)
+        return judge_member(explanation, object, backend);
+    if (!known && explain_find(&explanation->now, backend))
+        return explanation->held ? EXPLAIN_KEPT : EXPLAIN_LEAVING;
+    reason = explain_judge_portless(explanation, backend->slice);
+    return reason == EXPLAIN_NO_SUCH_PORT ? EXPLAIN_DUPLICATE : reason;
+}

@@ -98,9 +98,8 @@ bool controller_place_of(const struct controller *controller, enum address_famil
     return place_index_find(&controller->store.places, family, bytes, ret_place);
 }
 
-enum code controller_explain(const struct controller *controller,
-                             const struct explain_query *query, struct json_writer *writer,
-                             struct err *err)
+enum code controller_explain(const struct controller *controller, const struct explain_query *query,
+                             struct json_writer *writer, struct err *err)
 {
     const struct explain_sources sources = {
         .store = &controller->store,

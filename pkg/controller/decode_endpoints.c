@@ -25,8 +25,7 @@ static void finish_slice(struct reading *reading, size_t family)
     if (!reading->builders[family])
         return;
     reading->slices = xgrow(reading->slices, &reading->cap, reading->len, sizeof(*reading->slices));
-    reading->slices[reading->len++] =
-        slice_finish(TAKE(reading->builders[family]), encode_backend);
+    reading->slices[reading->len++] = slice_finish(TAKE(reading->builders[family]), encode_backend);
     reading->lens[family] = 0;
 }
 

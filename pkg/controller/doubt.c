@@ -91,8 +91,7 @@ static int cmp_key(const void *a, const void *b)
 
 static bool has_key(const struct keys *keys, uint64_t key)
 {
-    return keys->len > 0 &&
-           bsearch(&key, keys->items, keys->len, sizeof(key), cmp_key) != NULL;
+    return keys->len > 0 && bsearch(&key, keys->items, keys->len, sizeof(key), cmp_key) != NULL;
 }
 
 static size_t count_missing(const struct keys *keys, struct value value)

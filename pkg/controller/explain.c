@@ -77,7 +77,8 @@ static void gather(struct explanation *explanation, const struct explain_query *
     explanation->group = store_group(explanation->store, name->namespace_name, name->service);
     object = explanation->group ? store_service(explanation->group) : NULL;
     explanation->own_ports = !object || object->value.service->spec.ports_len > 0;
-    look(explanation, &explanation->now, catalog_find(catalog, name->namespace_name, name->service));
+    look(explanation, &explanation->now,
+         catalog_find(catalog, name->namespace_name, name->service));
     if (explanation->group)
         look(explanation, &explanation->truth,
              publisher_build(explanation->publisher, explanation->group));
@@ -139,8 +140,8 @@ static uint16_t write_meaning(const struct explanation *explanation, struct json
     uint16_t number = 0;
     bool external = now->service && now->service->type == SERVICE_EXTERNAL_NAME;
 
-    if (external && service_external_target(now->service, &explanation->name.port, &number,
-                                            &problem)) {
+    if (external &&
+        service_external_target(now->service, &explanation->name.port, &number, &problem)) {
         json_open_object(writer, "port");
         json_put_u64(writer, "number", number);
         json_close_object(writer);
@@ -172,8 +173,7 @@ static void write_service(const struct explanation *explanation, struct json_wri
     char cluster[NAME_TEXT_MAX + 8];
     uint16_t number;
 
-    json_put_bool(writer, "found",
-                  explanation->group && store_service(explanation->group) != NULL);
+    json_put_bool(writer, "found", explanation->group && store_service(explanation->group) != NULL);
     json_put_str(writer, "type", str_of(type_name(now->service)));
     json_put_str(writer, "external_name", now->service ? now->service->external_name : STR(""));
     number = write_meaning(explanation, writer);
@@ -364,8 +364,7 @@ static void write_slices(struct explanation *explanation, struct json_writer *wr
     size_t len = 0;
 
     json_open_array(writer, "slices");
-    members = arena_alloc(&explanation->arena,
-                          (group ? group->slices_len : 0) * sizeof(*members));
+    members = arena_alloc(&explanation->arena, (group ? group->slices_len : 0) * sizeof(*members));
     for (struct list *link = group ? group->slices.next : NULL; link && link != &group->slices;
          link = link->next) {
         const struct object *object = container_of(link, struct object, link);

@@ -37,7 +37,8 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_JOINED] = "it is the other address of a pod that is listed",
         [EXPLAIN_KEPT] = "a hold keeps it in the list, although its slices no longer have it so",
         [EXPLAIN_LEAVING] = "it leaves the list within a second: changes are collected",
-        [EXPLAIN_LEFTOVER] = "its slice is a leftover of an earlier Service of this name (another UID)",
+        [EXPLAIN_LEFTOVER] =
+            "its slice is a leftover of an earlier Service of this name (another UID)",
         [EXPLAIN_NO_SUCH_PORT] = "its slice has no TCP port of that name",
         [EXPLAIN_DUPLICATE] = "the same address and port counts elsewhere, in the newest slice",
         [EXPLAIN_NOT_READY] = "it is not ready: its readiness probe fails, or has not passed yet",
@@ -49,7 +50,8 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_OTHER_POD] = "the name means one pod by its hostname, and this is another",
         [EXPLAIN_HELD_BACK] = "it would be in the list, but a hold keeps the last list for now",
         [EXPLAIN_WAITING] = "it comes into the list within a second: changes are collected",
-        [EXPLAIN_EXTERNAL] = "the Service is an ExternalName: its clients go to a host name instead",
+        [EXPLAIN_EXTERNAL] =
+            "the Service is an ExternalName: its clients go to a host name instead",
         [EXPLAIN_NO_SERVICE] = "there is no Service object of this name",
         [EXPLAIN_NO_PORT] = "the name means no port of the Service",
     };

@@ -33,8 +33,7 @@ void explain_write_form(const struct explanation *explanation, struct json_write
 
 /* ---- by which rule the port was found ---- */
 
-static const char *rule_without_port(const struct service *service,
-                                     const struct service_port *port)
+static const char *rule_without_port(const struct service *service, const struct service_port *port)
 {
     size_t own = 0;
 
@@ -61,8 +60,9 @@ const char *explain_rule(const struct explanation *explanation)
     if (ref->kind == PORT_NONE)
         return rule_without_port(now->service, now->port);
     if (now->port->number == ref->number)
-        return explanation->own_ports ? "the Service's port of that number"
-                                      : "the Service has no ports: the pods' own port of that number";
+        return explanation->own_ports
+                   ? "the Service's port of that number"
+                   : "the Service has no ports: the pods' own port of that number";
     if (now->port->number == 0)
         return "neither the Service nor its slices have ports: the number is taken as it is";
     return "no port of the Service has that number, but the pods' own port has (headless Service)";

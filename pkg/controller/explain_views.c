@@ -53,8 +53,8 @@ static void add_places_of(struct views *views, const struct explanation *explana
     }
 }
 
-/* Each once; that of an unknown place, which is the smallest, comes first. With internalTrafficPolicy Local, nodes without endpoints have
- * one, too. */
+/* Each once; that of an unknown place, which is the smallest, comes first. With
+ * internalTrafficPolicy Local, nodes without endpoints have one, too. */
 static struct views collect(const struct explanation *explanation)
 {
     const struct service_port *port = explanation->now.port;

@@ -34,12 +34,11 @@ struct question {
     bool emptied; /* it would be */
 };
 
-/* True while the hold is in force: it began at `begin_us` unless it had begun before, and ends after `length_us`. What is over before it
- * is applied for the first time has not begun. */
-static bool apply(enum hold hold, struct question *question, uint64_t begin_us, uint64_t length_us,
-                  struct hold_verdict *verdict)
+/* True while the hold is in force: it began at `begin_us` unless it had begun before, and ends
+ * after `length_us`. What is over before it is applied for the first time has not begun. */
+static bool apply(enum hold hold, struct question *question, uint64_t *begun_us, uint64_t begin_us,
+                  uint64_t length_us, struct hold_verdict *verdict)
 {
-    uint64_t *begun_us = &question->since->us[hold];
     uint64_t since_us = *begun_us ? *begun_us : begin_us;
     uint64_t until = since_us + length_us;
 
@@ -62,7 +61,8 @@ static bool apply_service_change(struct question *question, struct hold_verdict 
 
     if (!question->emptied || changed_us == 0)
         return false;
-    return apply(HOLD_SERVICE_CHANGE, question, changed_us, HOLD_SERVICE_CHANGE_US, verdict);
+    return apply(HOLD_SERVICE_CHANGE, question, &question->since->changed_us, changed_us,
+                 HOLD_SERVICE_CHANGE_US, verdict);
 }
 
 /* ---- what vanishes ---- */
@@ -120,8 +120,8 @@ static bool has_left(const struct backend *backend, const struct service_port *p
     return !port || !service_port_find(port, backend);
 }
 
-/* Whether the port of an earlier version lists something that its successor `now` (NULL: there is none) does not know. While both mean the
- * same, that can only be in a slice that was lost. */
+/* Whether the port of an earlier version lists something that its successor `now` (NULL: there is
+ * none) does not know. While both mean the same, that can only be in a slice that was lost. */
 static bool has_vanished(const struct service_port *port, const struct service_port *now,
                          const struct lost *lost)
 {
@@ -136,11 +136,16 @@ static bool has_vanished(const struct service_port *port, const struct service_p
     return false;
 }
 
+/* What was empty and becomes something, slice by slice, is waited for anew. */
 static bool apply_settle(struct question *question, struct hold_verdict *verdict)
 {
-    uint64_t length_us = question->emptied ? HOLD_SETTLE_EMPTY_US : HOLD_SETTLE_US;
+    struct hold_since *since = question->since;
+    uint64_t touched_us = question->input->touched_us;
 
-    return apply(HOLD_SETTLE, question, question->input->touched_us, length_us, verdict);
+    if (!question->emptied)
+        return apply(HOLD_SETTLE, question, &since->settle_us, touched_us, HOLD_SETTLE_US, verdict);
+    return apply(HOLD_SETTLE, question, &since->settle_empty_us,
+                 since->settle_us ? since->settle_us : touched_us, HOLD_SETTLE_EMPTY_US, verdict);
 }
 
 /* ---- a Service ---- */
@@ -182,8 +187,8 @@ static bool judge_port(const struct service_port *port, const struct service *af
                        const struct lost *lost, struct question *question,
                        struct hold_verdict *verdict)
 {
-    bool settles = has_vanished(port, successor(after, port), lost) &&
-                   apply_settle(question, verdict);
+    bool settles =
+        has_vanished(port, successor(after, port), lost) && apply_settle(question, verdict);
 
     return apply_service_change(question, verdict) || settles;
 }
@@ -202,8 +207,7 @@ static void judge_ports(struct hold_state *state, const struct service *before,
         struct hold_since since = since_of(state, port->number);
         struct question question = {input, &since, service_empties(port, after)};
 
-        if (port->list.len == 0 ||
-            (!successor(after, port) && ++gone > HOLD_GONE_PORTS_MAX))
+        if (port->list.len == 0 || (!successor(after, port) && ++gone > HOLD_GONE_PORTS_MAX))
             continue;
         verdict->keep[i] = judge_port(port, after, &lost, &question, verdict);
         if (verdict->keep[i])
@@ -230,8 +234,8 @@ static void judge_deletion(struct hold_state *state, const struct service *befor
     struct question question = {input, &state->whole, true};
 
     if (offers(before) && input->changed_us != 0)
-        verdict->whole = apply(HOLD_DELETION, &question, input->changed_us,
-                               input->deletion_grace_us, verdict);
+        verdict->whole = apply(HOLD_DELETION, &question, &state->whole.deleted_us,
+                               input->changed_us, input->deletion_grace_us, verdict);
 }
 
 void hold_judge(struct hold_state *state, const struct service *before, const struct service *after,

@@ -27,11 +27,12 @@ enum hold { HOLD_NONE, HOLD_SETTLE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_REL
 
 const char *hold_name(enum hold hold);
 
-/* Since when a list is kept without a break, by hold; 0: it is not. A further change does not begin anew, so that Services that keep
+/* Since when a list is kept without a break, and for what; 0: not for that. A further change does not begin anew, so that Services that keep
  * changing cannot renew a hold. */
 struct hold_since {
-    uint16_t number; /* of the port */
-    uint64_t us[HOLD_KINDS];
+    uint16_t number;                     /* of the port */
+    uint64_t settle_us, settle_empty_us; /* some of it, all of it */
+    uint64_t changed_us, deleted_us;
 };
 
 /* Of one Service. {0}-initialised. */

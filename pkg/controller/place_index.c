@@ -123,8 +123,7 @@ static void drop(struct place_index *index, const struct object *object,
     }
 }
 
-void place_index_change(struct place_index *index, const struct object *object,
-                        struct value after)
+void place_index_change(struct place_index *index, const struct object *object, struct value after)
 {
     struct addresses old = collect(object->value), new = collect(after);
     size_t i = 0, k = 0;
@@ -192,8 +191,7 @@ static size_t lower_bound(const struct slice *slice, const struct address *addre
     return low;
 }
 
-static void ask(struct answer *answer, const struct object *object,
-                const struct address *address)
+static void ask(struct answer *answer, const struct object *object, const struct address *address)
 {
     for (size_t i = 0; i < object->value.slices_len; i++) {
         const struct slice *slice = object->value.slices[i];

@@ -14,7 +14,7 @@ struct publisher {
     struct controller_stats *stats;
     const struct catalog *catalog;
     bool started;
-    bool published;    /* the first catalog is out */
+    bool published; /* the first catalog is out */
     bool nodes_changed;
     struct list now;   /* groups that go out at the end of the turn */
     struct list later; /* groups whose window has not passed, in no order */
@@ -66,7 +66,8 @@ static uint64_t endpoints_of(const struct service *service)
     return most;
 }
 
-/* One that keeps a list from becoming empty is part of an operator's history, others come by the dozen. */
+/* One that keeps a list from becoming empty is part of an operator's history, others come by the
+ * dozen. */
 static void log_hold(const struct group *group, const char *message, bool saves)
 {
     log_at(saves ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, LOG_CONTROLLER, message,
@@ -106,7 +107,8 @@ static void set_hold(struct publisher *publisher, struct group *group,
     counter_add(&publisher->stats->holds_begun[verdict->hold], 1);
 }
 
-/* An operator's history: that a list became empty or is filled again at info, every change at debug. */
+/* An operator's history: that a list became empty or is filled again at info, every change at
+ * debug. */
 static void log_change(const struct group *group, const struct service *before,
                        const struct service *after)
 {

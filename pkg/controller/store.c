@@ -62,8 +62,7 @@ bool store_hold(const struct group *group, struct hold_info *ret_info)
     if (group->doubted > 0)
         *ret_info = (struct hold_info){HOLD_RELIST, group->doubted_us, 0, group->doubted};
     else if (group->hold != HOLD_NONE)
-        *ret_info =
-            (struct hold_info){group->hold, group->hold_since_us, group->hold_until_us, 0};
+        *ret_info = (struct hold_info){group->hold, group->hold_since_us, group->hold_until_us, 0};
     else
         return false;
     return true;
@@ -364,8 +363,7 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
     if (value_is_empty(object->value)) {
         if (lacking || object->bad_message == 0)
             object_remove(scope, object, now);
-    } else if (lacking && (doubtful || object->doubted_us != 0) &&
-               !doubt_is_over(scope, object)) {
+    } else if (lacking && (doubtful || object->doubted_us != 0) && !doubt_is_over(scope, object)) {
         set_doubt(scope, object,
                   object->doubted_us ? object->doubted_us : loop_now_us(scope->loop));
     } else if (lacking) {
@@ -496,8 +494,7 @@ struct node_zone *store_nodes(const struct store *store, size_t *ret_len)
             if (!object->value.node || object->value.node->zone.len == 0)
                 continue;
             nodes = xgrow(nodes, &cap, len, sizeof(*nodes));
-            nodes[len++] =
-                (struct node_zone){object->value.node->name, object->value.node->zone};
+            nodes[len++] = (struct node_zone){object->value.node->name, object->value.node->zone};
         }
     }
     *ret_len = len;

@@ -1,6 +1,7 @@
 /*
- * Any JSON as a v1 Endpoints object: what is accepted becomes slices within their limits that belong to the Service of its name, with
- * names of their own; what is refused has a message that names the object.
+ * Any JSON as a v1 Endpoints object: what is accepted becomes slices within their limits that
+ * belong to the Service of its name, with names of their own; what is refused has a message that
+ * names the object.
  */
 #include "controller/value.h"
 #include "must_hold.h"

@@ -166,6 +166,23 @@ void turn_for_ms(uint64_t ms)
         loop_turn(world.loop, 5);
 }
 
+const char *hold_of(const char *name)
+{
+    const char *hold = controller_hold(world.controller, STR("shop"), str_of(name));
+
+    return hold ? hold : "";
+}
+
+void turn_until_hold(const char *name, const char *wanted)
+{
+    uint64_t end_us = clock_monotonic_us() + WAIT_MS * 1000;
+
+    while (strcmp(hold_of(name), wanted) != 0 && clock_monotonic_us() < end_us)
+        loop_turn(world.loop, 5);
+    cr_assert_str_eq(hold_of(name), wanted, "the hold of %s is '%s', not '%s'", name, hold_of(name),
+                     wanted);
+}
+
 /* ---- what was published ---- */
 
 const struct service *published_service(const char *name)

@@ -63,6 +63,9 @@ void turn_until(const size_t *count, size_t wanted);
 /* Turns until the published text of the Service is `wanted`; fails the test after WAIT_MS, with what it was. */
 void turn_until_published(const char *name, const char *wanted);
 void turn_for_ms(uint64_t ms);
+/* The same with the name of the Service's hold; "": none. */
+void turn_until_hold(const char *name, const char *wanted);
+const char *hold_of(const char *name);
 
 /* What is published of shop/<name>: "8001: 10.0.0.1:9001,10.0.0.2:9001"; "none" if there is no such Service. Static memory. */
 const char *published(const char *name);

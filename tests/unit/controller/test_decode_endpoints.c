@@ -105,8 +105,7 @@ Test(decode_endpoints, names_what_is_wrong)
         {HEAD ",'subsets':{}}", "subsets: expected an array, found an object"},
         {SUBSET("7"), "subsets[1]: expected an object, found a number"},
         {SUBSET("{'addresses':'x'}"), "subsets[1].addresses: expected an array, found a string"},
-        {SUBSET("{'addresses':[null]}"),
-         "subsets[1].addresses[0]: expected an object, found null"},
+        {SUBSET("{'addresses':[null]}"), "subsets[1].addresses[0]: expected an object, found null"},
         {SUBSET("{'addresses':[{}]}"), "subsets[1].addresses[0].ip: missing"},
         {SUBSET("{'addresses':[{'ip':'10.0.0.1'},{'ip':'10.0.0.256'}]}"),
          "subsets[1].addresses[1].ip: '10.0.0.256' is no IPv4 address"},
@@ -146,8 +145,8 @@ static enum code decode_many(size_t subsets, size_t addresses, size_t ports,
     for (size_t s = 0; s < subsets; s++) {
         buf_printf(&text, "%s{'addresses':[", s > 0 ? "," : "");
         for (size_t a = 0; a < addresses; a++)
-            buf_printf(&text, "%s{'ip':'10.%zu.%zu.%zu'}", a > 0 ? "," : "", a >> 16,
-                       a >> 8 & 255, a & 255);
+            buf_printf(&text, "%s{'ip':'10.%zu.%zu.%zu'}", a > 0 ? "," : "", a >> 16, a >> 8 & 255,
+                       a & 255);
         buf_printf(&text, "],'ports':[");
         for (size_t p = 0; p < ports; p++)
             buf_printf(&text, "%s{'name':'p%zu','port':%zu}", p > 0 ? "," : "", p, p + 1);
@@ -189,8 +188,8 @@ Test(decode_endpoints, have_limits)
 
 Test(decode_endpoints, tell_when_they_were_cut_off)
 {
-    struct json *cut = parse(
-        "{'metadata':{'annotations':{'endpoints.kubernetes.io/over-capacity':'truncated'}}}");
+    struct json *cut =
+        parse("{'metadata':{'annotations':{'endpoints.kubernetes.io/over-capacity':'truncated'}}}");
     struct json *whole = parse(HEAD "}");
 
     cr_assert(decode_is_truncated(cut));
@@ -226,8 +225,8 @@ TestSuite(endpoints, .init = start, .fini = stop);
 Test(endpoints, are_published_as_slices_are)
 {
     upsert(world.services, SERVICE_JSON("greeter", 8001));
-    upsert(endpoints, ENDPOINTS_JSON(1, SUBSET_JSON(9001, IP("10.0.0.1")) ","
-                                        SUBSET_JSON(9002, IP("10.0.0.2"))));
+    upsert(endpoints, ENDPOINTS_JSON(1, SUBSET_JSON(9001, IP("10.0.0.1")) "," SUBSET_JSON(
+                                            9002, IP("10.0.0.2"))));
     turn();
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001,10.0.0.2:9002");
     cr_assert_eq(published_service("greeter")->slices_len, 2);

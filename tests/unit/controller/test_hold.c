@@ -26,7 +26,7 @@ Test(hold, keeps_the_list_of_a_deleted_service_and_lets_it_go)
 
     remove_object(world.services, "greeter");
     remove_object(world.slices, "a");
-    turn_for_ms(50);
+    turn_until_hold("greeter", "deletion");
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
     cr_assert_eq(held(HOLD_DELETION), 1);
     turn_until_published("greeter", "none");
@@ -57,12 +57,14 @@ Test(hold, does_not_keep_a_list_that_empties_by_itself)
 
 Test(hold, a_renamed_port_keeps_the_list_until_the_slices_are_renamed)
 {
-    upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':[{'name':'api','port':8001}]}}");
+    upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':[{'"
+                           "name':'api','port':8001}]}}");
     turn_for_ms(50);
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
-    upsert(world.slices,
-           "{'metadata':{'namespace':'shop','name':'a','labels':{'kubernetes.io/service-name':'greeter'}},"
-           "'addressType':'IPv4','ports':[{'name':'api','port':9001}],'endpoints':[{'addresses':['10.0.0.9']}]}");
+    upsert(world.slices, "{'metadata':{'namespace':'shop','name':'a','labels':{'kubernetes.io/"
+                         "service-name':'greeter'}},"
+                         "'addressType':'IPv4','ports':[{'name':'api','port':9001}],'endpoints':[{'"
+                         "addresses':['10.0.0.9']}]}");
     turn_until_published("greeter", "8001: 10.0.0.9:9001");
 }
 
@@ -80,7 +82,8 @@ static void put_two_ports(const char *first, const char *second)
 static void put_two_slice(const char *first, const char *second, int host)
 {
     upsert(world.slices,
-           "{'metadata':{'namespace':'shop','name':'p','labels':{'kubernetes.io/service-name':'pair'}},"
+           "{'metadata':{'namespace':'shop','name':'p','labels':{'kubernetes.io/"
+           "service-name':'pair'}},"
            "'addressType':'IPv4','ports':[{'name':'%s','port':9001},{'name':'%s','port':9002}],"
            "'endpoints':[{'addresses':['10.0.0.%d']}]}",
            first, second, host);
@@ -103,8 +106,7 @@ Test(hold, of_one_port_lets_the_other_change_at_once)
     turn();
     begin = loop_update_now(world.loop);
     cr_assert_str_eq(published("pair"), "8001: 10.0.0.1:9001; 8002: 10.0.0.1:9002");
-    cr_assert_str_eq(controller_hold(world.controller, STR("shop"), STR("pair")),
-                     "service-change");
+    cr_assert_str_eq(controller_hold(world.controller, STR("shop"), STR("pair")), "service-change");
     put_two_slice("a", "b", 2);
     turn_until_published("pair", "8001: 10.0.0.1:9001; 8002: 10.0.0.2:9002");
     put_two_slice("a", "b", 3);
@@ -180,7 +182,8 @@ static uint64_t keep_changing(void (*change)(int round), const char *name, uint6
 static void rename_port(int round)
 {
     upsert(world.services,
-           "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':[{'name':'n%d','port':8001}]}}",
+           "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':[{'name':'n%d','port'"
+           ":8001}]}}",
            round);
 }
 
@@ -243,7 +246,7 @@ Test(hold, keeps_an_external_name_until_slices_follow)
     remove_object(world.slices, "a");
     turn_for_ms(20);
     upsert(world.services, SERVICE_JSON("greeter", 8001));
-    turn_for_ms(50);
+    turn_until_hold("greeter", "service-change");
     cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
     cr_assert_eq(held(HOLD_SERVICE_CHANGE), 1);
     upsert(world.slices, SLICE_JSON("a", "greeter", 5, READY("10.0.0.2")));
@@ -270,7 +273,7 @@ static bool release(const char *name)
 Test(hold, is_released_at_once)
 {
     remove_object(world.services, "greeter");
-    turn_for_ms(20);
+    turn_until_hold("greeter", "deletion");
     cr_assert(release("greeter"));
     turn();
     cr_assert_str_eq(published("greeter"), "none");
@@ -289,13 +292,13 @@ Test(hold, that_is_not_in_force_cannot_be_released)
 Test(hold, may_begin_again_after_a_release)
 {
     rename_port(1);
-    turn_for_ms(20);
+    turn_until_hold("greeter", "service-change");
     cr_assert(release("greeter"));
     turn_until_published("greeter", "8001:");
     upsert(world.services, SERVICE_JSON("greeter", 8001));
     turn_until_published("greeter", "8001: 10.0.0.1:9001");
     rename_port(2);
-    turn_for_ms(20);
+    turn_until_hold("greeter", "service-change");
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
     cr_assert_eq(counter_get(&controller_stats(world.controller)->holds_begun[HOLD_SERVICE_CHANGE]),
                  2);

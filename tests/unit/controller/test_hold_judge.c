@@ -20,7 +20,8 @@ static struct value read_value(enum object_kind kind, const char *text)
     return value;
 }
 
-/* A Service with ports a=1 and b=2 whose backends are the addresses 10.0.0.<digit>, one slice for each port. */
+/* A Service with ports a=1 and b=2 whose backends are the addresses 10.0.0.<digit>, one slice for
+ * each port. */
 static const struct service *make(const char *a, const char *b)
 {
     const char *const ports[] = {"a", "b"}, *const digits[] = {a, b};
@@ -174,12 +175,42 @@ Test(hold_judge, keeps_a_last_list_for_a_hundred)
     scene_done(&scene);
 }
 
+Test(hold_judge, waits_for_the_rest_of_what_comes_back)
+{
+    struct scene scene = {.before = make("12", "34")};
+    struct hold_input input = at(100);
+
+    input.changed_us = 100 * MS;
+    expect(&scene, "", "34", input, "a");
+    input = at(900);
+    input.changed_us = 100 * MS;
+    expect(&scene, "", "34", input, "a");
+    expect(&scene, "1", "34", at(1000), "a");
+    expect(&scene, "1", "34", at(1009), "a");
+    expect(&scene, "1", "34", at(1010), "");
+    scene_done(&scene);
+}
+
+Test(hold_judge, of_some_and_of_all_ends_a_hundred_after_the_first)
+{
+    struct scene scene = {.before = make("12", "34")};
+
+    for (uint64_t ms = 100; ms < 110; ms += 2) {
+        expect(&scene, "1", "34", at(ms), "a");
+        expect(&scene, "", "34", at(ms + 1), "a");
+    }
+    expect(&scene, "", "34", at(199), "a");
+    expect(&scene, "", "34", at(200), "");
+    scene_done(&scene);
+}
+
 Test(hold_judge, ends_a_long_one_when_something_is_there_again)
 {
     struct scene scene = {.before = make("12", "34")};
 
     expect(&scene, "", "34", at(100), "a");
-    expect(&scene, "7", "34", at(150), "");
+    expect(&scene, "17", "34", at(150), "a");
+    expect(&scene, "127", "34", at(155), "");
     scene_done(&scene);
 }
 

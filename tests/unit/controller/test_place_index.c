@@ -40,10 +40,10 @@ Test(place_index, knows_endpoints_of_any_slice_in_any_condition)
 
 Test(place_index, follows_changes)
 {
-    upsert(world.slices, SLICE_JSON("a", "x", 1, AT("10.0.0.1", "n1", "z1") ","
-                                                 AT("10.0.0.2", "n2", "z1")));
-    upsert(world.slices, SLICE_JSON("a", "x", 2, AT("10.0.0.3", "n3", "z1") ","
-                                                 AT("10.0.0.2", "n9", "z2")));
+    upsert(world.slices,
+           SLICE_JSON("a", "x", 1, AT("10.0.0.1", "n1", "z1") "," AT("10.0.0.2", "n2", "z1")));
+    upsert(world.slices,
+           SLICE_JSON("a", "x", 2, AT("10.0.0.3", "n3", "z1") "," AT("10.0.0.2", "n9", "z2")));
     cr_assert_str_eq(place_of("10.0.0.1"), "");
     cr_assert_str_eq(place_of("10.0.0.2"), "n9/z2");
     cr_assert_str_eq(place_of("10.0.0.3"), "n3/z1");
@@ -76,8 +76,8 @@ Test(place_index, bears_twins_in_one_slice_and_many_slices)
     for (int i = 0; i < 20; i++)
         upsert(world.slices,
                "{'metadata':{'namespace':'shop','name':'s%d','resourceVersion':'%d'},"
-               "'addressType':'IPv4','endpoints':[" AT("10.0.0.9", "a%d", "z") ","
-               AT("10.0.0.9", "b%d", "z") "]}",
+               "'addressType':'IPv4','endpoints':[" AT("10.0.0.9", "a%d",
+                                                       "z") "," AT("10.0.0.9", "b%d", "z") "]}",
                i, i, i, i);
     cr_assert_str_eq(place_of("10.0.0.9"), "a19/z");
     for (int i = 19; i > 0; i--) {
@@ -95,10 +95,9 @@ Test(place_index, knows_both_families_of_an_endpoints_object)
     struct controller_scope *endpoints =
         controller_scope_new(world.controller, OBJECT_ENDPOINTS, "endpoints");
 
-    upsert(endpoints,
-           "{'metadata':{'namespace':'shop','name':'g'},'subsets':[{'addresses':["
-           "{'ip':'10.0.0.5','nodeName':'n1'},{'ip':'fd00::5','nodeName':'n2'},"
-           "{'ip':'10.0.0.4','nodeName':'n3'}]}]}");
+    upsert(endpoints, "{'metadata':{'namespace':'shop','name':'g'},'subsets':[{'addresses':["
+                      "{'ip':'10.0.0.5','nodeName':'n1'},{'ip':'fd00::5','nodeName':'n2'},"
+                      "{'ip':'10.0.0.4','nodeName':'n3'}]}]}");
     cr_assert_str_eq(place_of("10.0.0.5"), "n1/");
     cr_assert_str_eq(place_of("fd00::5"), "n2/");
     cr_assert_str_eq(place_of("10.0.0.4"), "n3/");

@@ -37,13 +37,6 @@ static bool list_services(int count, uint64_t after_ms)
     return list_end(world.services);
 }
 
-static const char *hold_of(const char *name)
-{
-    const char *hold = controller_hold(world.controller, STR("shop"), str_of(name));
-
-    return hold ? hold : "";
-}
-
 static uint64_t held(void)
 {
     return counter_get(&controller_stats(world.controller)->held[HOLD_RELIST]);
@@ -176,7 +169,8 @@ Test(relist, does_not_doubt_what_a_watch_deletes_meanwhile)
     cr_assert_eq(held(), 0);
 }
 
-/* All slices of a Service under new names, as when its controller made them anew while nobody watched. */
+/* All slices of a Service under new names, as when its controller made them anew while nobody
+ * watched. */
 Test(relist, believes_a_list_that_has_the_endpoints_in_other_slices)
 {
     put(4);

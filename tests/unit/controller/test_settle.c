@@ -15,29 +15,13 @@ static void start(void)
 
 TestSuite(settle, .init = start, .fini = world_stop);
 
-static const char *hold_of(const char *name)
-{
-    const char *hold = controller_hold(world.controller, STR("shop"), str_of(name));
-
-    return hold ? hold : "";
-}
-
-static void turn_until_hold(const char *wanted)
-{
-    uint64_t end_us = clock_monotonic_us() + WAIT_MS * 1000;
-
-    while (strcmp(hold_of("greeter"), wanted) != 0 && clock_monotonic_us() < end_us)
-        loop_turn(world.loop, 5);
-    cr_assert_str_eq(hold_of("greeter"), wanted);
-}
-
 static void put_slice(const char *name, int version, const char *endpoints)
 {
-    upsert(world.slices, SLICE_JSON("%s", "greeter", %d, "%s"), name, version, endpoints);
+    upsert(world.slices, SLICE_JSON("%s", "greeter", % d, "%s"), name, version, endpoints);
 }
 
-/* One half of a move, and the other after the loop saw the first. `part` is to be published all the time. On a machine that takes too long
- * for it, once more. */
+/* One half of a move, and the other after the loop saw the first. `part` is to be published all
+ * the time. On a machine that takes too long for it, once more. */
 static void move(void (*first)(void), void (*second)(void), const char *hold, const char *part)
 {
     for (int i = 0; i < 20; i++) {
@@ -159,8 +143,8 @@ Test(settle, takes_a_move_to_not_ready_for_what_it_is)
 #define ONE_PORT_SLICE(name, port, number, endpoints)                                              \
     "{'metadata':{'namespace':'shop','name':'" name                                                \
     "','labels':{'kubernetes.io/service-name':'pair'}},"                                           \
-    "'addressType':'IPv4','ports':[{'name':'" port "','port':" #number "}],'endpoints':["          \
-    endpoints "]}"
+    "'addressType':'IPv4','ports':[{'name':'" port "','port':" #number                             \
+    "}],'endpoints':[" endpoints "]}"
 
 Test(settle, holds_only_the_port_that_something_vanished_from)
 {
@@ -173,8 +157,7 @@ Test(settle, holds_only_the_port_that_something_vanished_from)
     upsert(world.slices, ONE_PORT_SLICE("q", "b", 92, READY("10.0.0.2")));
     upsert(world.slices, ONE_PORT_SLICE("p", "a", 91, READY("10.0.0.1") "," READY("10.0.0.3")));
     turn();
-    cr_assert_str_eq(published("pair"),
-                     "1: 10.0.0.1:91,10.0.0.3:91; 2: 10.0.0.1:92,10.0.0.2:92");
+    cr_assert_str_eq(published("pair"), "1: 10.0.0.1:91,10.0.0.3:91; 2: 10.0.0.1:92,10.0.0.2:92");
     turn_until_published("pair", "1: 10.0.0.1:91,10.0.0.3:91; 2: 10.0.0.2:92");
 }
 
@@ -190,20 +173,23 @@ Test(settle, waits_for_the_other_slices_of_a_recreated_service)
         remove_object(world.services, "greeter");
         remove_object(world.slices, "a");
         remove_object(world.slices, "b");
-        turn_until_hold("deletion");
+        turn_until_hold("greeter", "deletion");
         upsert(world.services, SERVICE_JSON("greeter", 8001));
-        turn_until_hold("service-change");
+        turn_until_hold("greeter", "service-change");
         world.watched = "greeter";
         world.part = "10.0.0.1:9001,10.0.0.2:9001,10.0.0.3:9001";
         world.missed = 0;
         begin_us = loop_update_now(world.loop);
         put_slice("b", 8, READY("10.0.0.3"));
-        turn_until_hold("settle");
+        while (strcmp(hold_of("greeter"), "service-change") == 0)
+            loop_turn(world.loop, 5); /* "settle", but for a machine that takes too long */
         put_slice("a", 9, READY("10.0.0.1") "," READY("10.0.0.2"));
-        if (clock_monotonic_us() - begin_us < HOLD_SETTLE_US)
-            break;
-        turn_for_ms(30);
+        if (clock_monotonic_us() - begin_us < HOLD_SETTLE_US) {
+            turn_until_hold("greeter", "");
+            cr_assert_eq(world.missed, 0);
+            return;
+        }
+        turn_until_published("greeter", "8001: 10.0.0.1:9001,10.0.0.2:9001,10.0.0.3:9001");
     }
-    turn_until_hold("");
-    cr_assert_eq(world.missed, 0);
+    cr_assert_fail("the machine is too slow");
 }

@@ -152,7 +152,9 @@ static const char *fate(const char *address)
 
 static void put_slice(const char *name, int version, const char *endpoints)
 {
-    upsert(world.slices, SLICE_JSON("%s", "greeter", % d, "%s"), name, version, endpoints);
+    /* clang-format off */ /* takes the % for a sign */
+    upsert(world.slices, SLICE_JSON("%s", "greeter", %d, "%s"), name, version, endpoints);
+    /* clang-format on */
     turn();
 }
 

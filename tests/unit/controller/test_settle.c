@@ -17,7 +17,9 @@ TestSuite(settle, .init = start, .fini = world_stop);
 
 static void put_slice(const char *name, int version, const char *endpoints)
 {
-    upsert(world.slices, SLICE_JSON("%s", "greeter", % d, "%s"), name, version, endpoints);
+    /* clang-format off */ /* takes the % for a sign */
+    upsert(world.slices, SLICE_JSON("%s", "greeter", %d, "%s"), name, version, endpoints);
+    /* clang-format on */
 }
 
 /* One half of a move, and the other after the loop saw the first. `part` is to be published all

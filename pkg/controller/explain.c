@@ -167,15 +167,34 @@ static const char *type_name(const struct service *service)
     return service ? names[service->type] : "";
 }
 
+/* Those that a name could mean. */
+static void write_ports(const struct service *service, struct json_writer *writer)
+{
+    json_open_array(writer, "ports");
+    for (size_t i = 0; service && i < service->ports_len; i++) {
+        if (service->ports[i].gone)
+            continue;
+        json_open_object(writer, NULL);
+        json_put_u64(writer, "number", service->ports[i].number);
+        json_put_str(writer, "name", service->ports[i].name);
+        json_put_str(writer, "app_protocol", service->ports[i].app_protocol);
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
 static void write_service(const struct explanation *explanation, struct json_writer *writer)
 {
     const struct explain_side *now = &explanation->now;
+    const struct object *object = explanation->group ? store_service(explanation->group) : NULL;
     char cluster[NAME_TEXT_MAX + 8];
     uint16_t number;
 
-    json_put_bool(writer, "found", explanation->group && store_service(explanation->group) != NULL);
+    json_put_bool(writer, "found", object != NULL);
+    json_put_bool(writer, "malformed", object && object->bad_message != 0);
     json_put_str(writer, "type", str_of(type_name(now->service)));
     json_put_str(writer, "external_name", now->service ? now->service->external_name : STR(""));
+    write_ports(now->service, writer);
     number = write_meaning(explanation, writer);
     name_format_cluster(&explanation->name, number, cluster);
     json_put_str(writer, "cluster", str_of(cluster));
@@ -338,6 +357,7 @@ static void write_slice(const struct explanation *explanation, const struct obje
     if (refused)
         json_put_str(writer, "refused", str_of(refused));
     json_put_bool(writer, "doubted", object->doubted_us != 0);
+    json_put_bool(writer, "malformed", object->bad_message != 0);
     write_slice_ports(slice, writer);
     json_open_array(writer, "endpoints");
     write_endpoints(explanation, object, slice, writer);

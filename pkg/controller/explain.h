@@ -6,7 +6,8 @@
  *   form          by which rule it was read so: "two labels: Service greeter in namespace shop"
  *   rule          by which rule the port was found, or `problem`: why it was not
  *   summary       the answer in one sentence
- *   found         whether there is a Service object; type, external_name ("" unless it is an ExternalName)
+ *   found         whether there is a Service object; malformed: its newest version is, and an earlier one counts; type, external_name ("" unless it is an ExternalName)
+ *   ports         [{number, name, app_protocol}]: the Service's own that a name could mean
  *   port          {number, name, target, app_protocol, gone, by_place, local}; absent: the name means none. Of an ExternalName: {number}
  *   cluster       the name of the Cluster that a Listener of this name leads to
  *   place         {zone, node} asked for, with the zone of the node where that is known; view: {ipv4, ipv6}, each "all", "zone", "node" or
@@ -16,7 +17,7 @@
  *   listed        endpoints in the list that this name gets at this place
  *   ready, draining, total    of the port, wherever the client is
  *   slices        [{name, family ("IPv4", "IPv6"), source ("EndpointSlice", "Endpoints"), version, refused (why it is not in force, or
- *                 absent), doubted (a list lacked it), ports: [{name, number, protocol}], endpoints: [{address, port, pod, hostname, node,
+ *                 absent), doubted (a list lacked it), malformed, ports: [{name, number, protocol}], endpoints: [{address, port, pod, hostname, node,
  *                 zone, ready, serving, terminating, zone_hints, node_hints, in, reason, why}]}], by name; an endpoint once for every port
  *                 of its slice that counts
  *   kept          [{address, port, pod, reason, why}]: in the list, though no slice has them any more

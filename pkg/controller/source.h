@@ -32,7 +32,7 @@ void source_free(struct source *source);
 
 /* True once all that is required was read completely. `ret_reason` (may be NULL) gets what is missing. */
 bool source_synced(const struct source *source, struct buf *ret_reason);
-/* Microseconds since the view was last proved current, the oldest of all collections. */
+/* Microseconds since the view was last proved current, the oldest of all that is required. */
 uint64_t source_staleness_us(const struct source *source);
 /* Prometheus text of the source's own counters. */
 void source_write_metrics(const struct source *source, struct buf *out);

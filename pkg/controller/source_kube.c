@@ -12,6 +12,7 @@ struct collection {
     char *namespace_name; /* "": all */
     struct controller_scope *scope;
     struct reflector *reflector;
+    bool optional;
     bool synced;
 };
 
@@ -95,8 +96,10 @@ static uint64_t kube_staleness_us(const struct source *source)
     const struct source_kube *kube = kube_of(source);
     uint64_t oldest = 0;
 
-    for (size_t i = 0; i < kube->len; i++)
-        oldest = max_u64(oldest, collection_staleness_us(&kube->collections[i]));
+    for (size_t i = 0; i < kube->len; i++) {
+        if (!kube->collections[i].optional)
+            oldest = max_u64(oldest, collection_staleness_us(&kube->collections[i]));
+    }
     return oldest;
 }
 
@@ -223,6 +226,7 @@ static enum code start_collection(struct source_kube *kube, struct kube_client *
         .path = buf_take(&path, &len),
         .resource = resource->name,
         .namespace_name = xstrdup(namespace_name),
+        .optional = resource->optional,
         .scope = controller_scope_new(kube->controller, resource->kind, resource->name),
     };
     options.path = collection->path;

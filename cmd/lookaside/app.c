@@ -153,17 +153,24 @@ static bool on_place_of_peer(void *ctx, const struct address *peer, struct place
                                ret_place);
 }
 
+const char *app_default_namespace(const struct app *app)
+{
+    const char *own = app->kube_config ? app->kube_config->namespace_name : NULL;
+
+    if (app->options->default_namespace)
+        return app->options->default_namespace;
+    return own ? own : "default";
+}
+
 static enum code start_serve(struct app *app, struct err *err)
 {
     const struct options *options = app->options;
-    const char *own = app->kube_config ? app->kube_config->namespace_name : NULL;
-    const char *fallback = own ? own : "default";
     struct serve_options serve = {
         .loop = app->loop,
         .threads = options->threads ? (unsigned)options->threads
                                     : (unsigned)min_u64(DEFAULT_THREADS_MAX, limits_cpus()),
         .cluster_domain = options->cluster_domain,
-        .default_namespace = options->default_namespace ? options->default_namespace : fallback,
+        .default_namespace = app_default_namespace(app),
         .unknown_names = options->unknown_names,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,

@@ -40,6 +40,9 @@ enum code app_start(struct app *app, const struct options *options, struct err *
 int app_run(struct app *app);
 void app_stop(struct app *app);
 
+/* Of one-label names of clients that tell no namespace. */
+const char *app_default_namespace(const struct app *app);
+
 /* The admin port's pages; their ctx is the app. */
 extern const struct admin_route app_pages[];
 extern const size_t app_pages_len;

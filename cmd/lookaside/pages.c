@@ -110,6 +110,9 @@ const struct admin_route app_pages[] = {
     {"GET", "/debug/streams",
      "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",
      true, show_streams},
+    {"GET", "/debug/explain",
+     "?target=&zone=&node=&namespace=: why a client there gets the list that it gets, JSON", true,
+     show_explain},
     {"POST", "/debug/release",
      "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold},
 };

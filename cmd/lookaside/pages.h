@@ -10,6 +10,7 @@
 
 void show_services(void *ctx, struct admin_request *request);
 void show_streams(void *ctx, struct admin_request *request);
+void show_explain(void *ctx, struct admin_request *request);
 void release_hold(void *ctx, struct admin_request *request);
 
 #endif

@@ -152,6 +152,79 @@ void show_streams(void *ctx, struct admin_request *request)
         admin_reply(request, 400, "text/plain", STR("service: expected NAMESPACE/NAME\n"));
 }
 
+/* ---- reasons ---- */
+
+static struct str argument(struct admin_request *request, const char *name)
+{
+    const char *value = admin_argument(request, name);
+
+    return value ? str_of(value) : STR("");
+}
+
+/* --namespaces may leave the Service out. */
+static bool is_watched(const struct app *app, const struct explain_query *query)
+{
+    const struct text_list *namespaces = &app->options->namespaces;
+    const struct name_context context = {query->default_namespace, query->cluster_domain};
+    struct name name;
+
+    if (namespaces->len == 0 || name_parse(query->target, &context, &name, NULL) != CODE_OK)
+        return true;
+    for (size_t i = 0; i < namespaces->len; i++)
+        if (str_eq(str_of(namespaces->items[i]), name.namespace_name))
+            return true;
+    return false;
+}
+
+static enum code explain(const struct app *app, const struct explain_query *query, struct buf *out,
+                         struct err *err)
+{
+    struct json_writer writer = json_writer(out);
+    enum code code;
+
+    json_open_object(&writer, NULL);
+    code = controller_explain(app->controller, query, &writer, err);
+    json_put_bool(&writer, "watched", is_watched(app, query));
+    json_put_u64(&writer, "staleness_ms", source_staleness_us(app->source) / 1000);
+    json_close_object(&writer);
+    buf_add_char(out, '\n');
+    return code;
+}
+
+static void refuse_explain(struct admin_request *request, unsigned status, const char *reason)
+{
+    struct buf text = BUFFER_INIT(TEXT_MAX);
+
+    buf_printf(&text, "%s\n", reason);
+    admin_reply(request, status, "text/plain", buf_str(&text));
+    buf_done(&text);
+}
+
+void show_explain(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+    struct explain_query query = {
+        .target = argument(request, "target"),
+        .default_namespace = argument(request, "namespace"),
+        .cluster_domain = str_of(app->options->cluster_domain),
+        .place = {argument(request, "zone"), argument(request, "node")},
+    };
+    struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
+    struct err err = {0};
+
+    if (query.default_namespace.len == 0)
+        query.default_namespace = str_of(app_default_namespace(app));
+    if (query.target.len == 0)
+        refuse_explain(request, 400, "expected the argument target, as a client would dial it");
+    else if (app->phase == APP_SYNCING)
+        refuse_explain(request, 503, "not synced yet: see /readyz");
+    else if (explain(app, &query, &out, &err) != CODE_OK)
+        refuse_explain(request, 400, err.msg);
+    else
+        admin_reply(request, buf_failed(&out) ? 500 : 200, "application/json", buf_str(&out));
+    buf_done(&out);
+}
+
 /* ---- holds ---- */
 
 /* Replies itself when an argument is missing or malformed. */

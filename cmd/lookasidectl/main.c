@@ -4,7 +4,7 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-    &bootstrap_command, &release_command, &services_command,
+    &bootstrap_command, &explain_command, &release_command, &services_command,
     &streams_command,   &verify_command,  &watch_command,
 };
 

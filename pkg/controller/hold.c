@@ -168,27 +168,13 @@ static struct hold_since since_of(const struct hold_state *state, uint16_t numbe
     return (struct hold_since){.number = number};
 }
 
-/* Of several with that number the one with the name, if there is one. */
-static const struct service_port *successor(const struct service *after,
-                                            const struct service_port *port)
-{
-    const struct service_port *found = NULL;
-
-    for (size_t i = 0; i < after->ports_len; i++) {
-        if (after->ports[i].number == port->number &&
-            (!found || str_eq(after->ports[i].name, port->name)))
-            found = &after->ports[i];
-    }
-    return found;
-}
-
 /* Every hold that applies is noted. */
 static bool judge_port(const struct service_port *port, const struct service *after,
                        const struct lost *lost, struct question *question,
                        struct hold_verdict *verdict)
 {
-    bool settles =
-        has_vanished(port, successor(after, port), lost) && apply_settle(question, verdict);
+    bool settles = has_vanished(port, service_heir(after->ports, after->ports_len, port), lost) &&
+                   apply_settle(question, verdict);
 
     return apply_service_change(question, verdict) || settles;
 }
@@ -207,7 +193,8 @@ static void judge_ports(struct hold_state *state, const struct service *before,
         struct hold_since since = since_of(state, port->number);
         struct question question = {input, &since, service_empties(port, after)};
 
-        if (port->list.len == 0 || (!successor(after, port) && ++gone > HOLD_GONE_PORTS_MAX))
+        if (port->list.len == 0 ||
+            (!service_heir(after->ports, after->ports_len, port) && ++gone > HOLD_GONE_PORTS_MAX))
             continue;
         verdict->keep[i] = judge_port(port, after, &lost, &question, verdict);
         if (verdict->keep[i])

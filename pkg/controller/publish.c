@@ -316,6 +316,9 @@ void publisher_touch(struct publisher *publisher, struct group *group, uint64_t 
     group->received_us = received_us;
     if (group->published_us != 0)
         due_us = max_u64(due_us, group->published_us + window_us(publisher));
+    /* What waits is the end of a hold, which has a bound of its own. */
+    if (!list_empty(&group->pending) && group->hold != HOLD_NONE)
+        due_us = min_u64(due_us, group->due_us);
     if (due_us <= now)
         send_now(publisher, group);
     else

@@ -3,6 +3,7 @@
  *
  * When: the first change of a service at the end of the turn; what follows within the window, at its end. The window is
  * clamp(10 ms, 4 × the last fan-out, 1 s), counted from the last publication of that service; 2 ms from the last time that a hold kept a list.
+ * A hold ends in time, whatever else changes.
  * What: the service rebuilt from all its slices; if that is equal to the published one, its pointer stays.
  *
  * Threads: the control loop.

@@ -108,6 +108,8 @@ void service_unref(const struct service *service); /* NULL is fine */
 bool service_port_takes(const struct service_port *port, enum service_type type, bool own_ports, const struct slice *slice, size_t row);
 /* The backend with that address among port->all; NULL: it is not there. */
 const struct listed *service_port_find(const struct service_port *port, const struct backend *backend);
+/* Which of `ports` is that port in another version of the Service: by number, and by name where several have the number. NULL: none. */
+const struct service_port *service_heir(const struct service_port *ports, size_t len, const struct service_port *port);
 /* The length of the longest list at that port number; 0 for a service that is NULL. */
 size_t service_listed(const struct service *service, uint16_t number);
 /* The list of a port of an earlier version would lose its last backend: nothing is listed at its number in `after` (may be NULL). */

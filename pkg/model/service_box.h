@@ -20,9 +20,6 @@ static inline struct service_box *service_box_of(const struct service *service)
     return container_of(service, struct service_box, service);
 }
 
-/* Which of `ports` is that port in another version of the Service: by number, and by name where several have the number. NULL: none. */
-const struct service_port *service_heir(const struct service_port *ports, size_t len, const struct service_port *port);
-
 /* For qsort. */
 int service_cmp_slice_name(const void *a, const void *b); /* of const struct slice * */
 int service_cmp_port(const void *a, const void *b);       /* of struct service_port: by number, then name */

@@ -144,6 +144,25 @@ Test(hold, publishes_an_unchanged_carried_service_once)
     cr_assert_eq(published_service("pair"), service);
 }
 
+/* While what goes out is coalesced over a second. */
+Test(hold, ends_in_time_whatever_else_changes)
+{
+    uint64_t begin;
+
+    start_pair();
+    turn_for_ms(15);
+    put_two_ports("gone", "b");
+    turn_for_ms(1500);
+    put_two_slice("other", "b", 2);
+    turn_until_published("pair", "8001: 10.0.0.1:9001; 8002: 10.0.0.2:9002");
+    begin = loop_update_now(world.loop);
+    world.fanout_us = 1000 * 1000;
+    turn_for_ms(50);
+    put_two_slice("other", "b", 3);
+    turn_until_published("pair", "8001:; 8002: 10.0.0.3:9002");
+    cr_assert_lt(loop_now_us(world.loop) - begin, 800 * 1000);
+}
+
 /* ---- selectors, bounds, names ---- */
 
 #define SELECTING(selector)                                                                        \

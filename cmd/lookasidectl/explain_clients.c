@@ -26,6 +26,8 @@ static void add_names(struct table *table, const struct json *names)
     struct buf text = BUFFER_INIT(NAMES_SHOWN * TEXT_MAX);
     size_t shown = 0;
 
+    if (json_len(names) == 0)
+        buf_add_str(&text, STR("* (every Cluster)")); /* a wildcard, as Envoy's */
     for (const struct json *name = json_first(names); name && shown < NAMES_SHOWN;
          name = json_next(name), shown++)
         buf_printf(&text, "%s%" STR_FMT, shown ? "," : "", STR_ARG(member(name, "name")));

@@ -158,6 +158,18 @@ def _request(url, method, headers):
         return error.code
 
 
+def admin_port_on_a_unix_socket(work):
+    manifests.Manifests(work / "manifests").service("greeter")
+    admin = f"unix:{work / 'admin.sock'}"
+    with process.Process([process.BUILD / "lookaside", "--directory", work / "manifests", "--listen",
+                          f"unix:{work / 'listen.sock'}", "--admin", admin], work / "lookaside.log"):
+        process.wait_until(lambda: _run(work, "services", "--admin", admin)[0] == 0, 10, "services")
+        code, log = _run(work, "explain", TARGET, "--admin", admin)
+        assert code == 0 and "Headless with TCP ports 8001 grpc" in log, (code, log)
+        code, log = _run(work, "release", "shop/greeter", "--admin", admin)
+        assert code == 1 and "no hold is in force" in log, (code, log)
+
+
 def usage_that_is_wrong(work):
     for argv, text in (
             (["watch", TARGET, "--once=yes"], "--once takes no value"),
@@ -206,5 +218,6 @@ def clients_names_do_not_steer_the_terminal(work):
 
 CASES = [watch_reaches_every_kind_of_address, watch_prints_what_comes_and_goes,
          watch_outlives_its_server, watch_ends_with_1, watch_writes_json,
-         watch_shows_every_kind_of_backend, release_ends_a_hold, usage_that_is_wrong,
+         watch_shows_every_kind_of_backend, release_ends_a_hold,
+         admin_port_on_a_unix_socket, usage_that_is_wrong,
          tables_of_nothing, clients_names_do_not_steer_the_terminal]

@@ -299,7 +299,10 @@ def clients(work):
             late.send(ads.EDS, ["shop/greeter:8001"])
             late.expect(ads.EDS)
             case.says("client-late", "has not acknowledged it yet")
-            for stream in (good, bad, other, late):
+            everything = ads.Stream(channel, ads.node("client-wildcard"))
+            everything.send(ads.CDS, [])
+            case.says("client-wildcard", "* (every Cluster)")
+            for stream in (good, bad, other, late, everything):
                 stream.cancel()
 
 

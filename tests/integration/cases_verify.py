@@ -128,6 +128,32 @@ def api_server_as_the_other_opinion(work):
         assert code == 1 and "gone" in log, (code, log)
 
 
+def cluster_without_slices(work):
+    """--source endpoints, and the zone of a client that only tells its node."""
+    with World(work, start=False, flags=["--source=endpoints", "--nodes"]) as world:
+        world.api.put({"apiVersion": "v1", "kind": "Endpoints",
+                       "metadata": {"name": "greeter", "namespace": "shop"},
+                       "subsets": [{"addresses": [{"ip": "10.0.9.1", "nodeName": "node-1"}],
+                                    "notReadyAddresses": [{"ip": "10.0.9.2"}],
+                                    "ports": [{"name": "grpc", "port": 8001}]}]},
+                      {"apiVersion": "v1", "kind": "Node", "metadata": {
+                          "name": "node-1", "labels": {"topology.kubernetes.io/zone": "zone-1"}}})
+        world.starting()
+        world.wait_ready()
+        flags = ["--kubeconfig", work / "kubeconfig", "--server", world.controller.listen]
+        code, log = _verify(work, *flags, "--source", "endpoints", "--nodes", "--node", "node-1")
+        assert (code, log) == (0, "1 list of 1 Service equal on 1 server"), (code, log)
+        code, log = _verify(work, *flags)
+        assert code == 1 and "unexpected 10.0.9.1:8001" in log and "missing 10.0.0.1:8001" in log, log
+        with process.Process([process.BUILD / "lookasidectl", "explain", "greeter.shop:8001",
+                              "--node", "node-1", "--admin", world.controller.admin],
+                             work / "explain.log") as child:
+            assert child.wait(20) == 0, child.log()
+            text = child.log(100)
+        assert text.startswith("For a client on node node-1 in zone zone-1, 1 of 2 endpoints"), text
+        assert "out   10.0.9.2:8001" in text, text
+
+
 def nobody_is_there(work):
     _folder(work, "m", "10.0.0.1")
     nobody = f"127.0.0.1:{process.free_port()}"
@@ -189,5 +215,5 @@ def usage_that_is_wrong(work):
 
 
 CASES = [replicas_that_are_right, replica_with_another_view, replica_that_lags, lists_by_place,
-         api_server_as_the_other_opinion, nobody_is_there, thousands_of_services,
+         api_server_as_the_other_opinion, cluster_without_slices, nobody_is_there, thousands_of_services,
          usage_that_is_wrong]

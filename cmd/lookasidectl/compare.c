@@ -105,8 +105,8 @@ static void make_targets(struct comparison *comparison)
 
 /* ---- judging ---- */
 
-/* Ends when every server has agreed to everything or cannot be asked. While answers are missing there
- * is nothing to settle. */
+/* Ends when every server has agreed to everything or cannot be asked. While answers are missing
+ * there is nothing to settle. */
 static void look_around(struct comparison *comparison)
 {
     size_t open = 0, unanswered = 0;

@@ -92,8 +92,9 @@ void explain_print_endpoints(const struct json *explain)
     for (slice = json_first(slices); slice; slice = json_next(slice))
         print_slice(slice);
     if (is_list)
-        printf("  A pod that is not here is in no EndpointSlice of the Service: compare its labels "
-               "with the selector.\n");
+        printf("  A pod that is not here is in no EndpointSlice of the Service, as of %lu s ago: "
+               "compare its labels with the selector.\n",
+               member_count(explain, "staleness_ms") / 1000);
     table_done(&table);
 }
 

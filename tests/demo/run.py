@@ -243,6 +243,7 @@ def print_next(world, screen):
   Look inside:
       {REPOSITORY}/build/lookasidectl services --admin {world.lookaside.admin}
       {REPOSITORY}/build/lookasidectl streams --admin {world.lookaside.admin}
+      {REPOSITORY}/build/lookasidectl explain {TARGET} --admin {world.lookaside.admin}
       {REPOSITORY}/build/lookasidectl watch {TARGET} --server {world.lookaside.listen}
   Connect a gRPC client of your own (C++, Python, Go, Java, Node):
       export GRPC_XDS_BOOTSTRAP_CONFIG="$({REPOSITORY}/build/lookasidectl bootstrap --server {world.lookaside.listen})"

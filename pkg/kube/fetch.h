@@ -11,8 +11,8 @@
 #define FETCH_TIMEOUT_S 10
 
 /* `address` is "host:port", "http://host:port" or "unix:/path". CODE_UNAVAILABLE when nobody
- * answers; an HTTP error (400 INVALID_ARGUMENT, 403 PERMISSION_DENIED, 404 NOT_FOUND) carries the first line
- * of its body, which may come from anybody. */
+ * answers; an HTTP error (400 INVALID_ARGUMENT, 403 PERMISSION_DENIED, 404 NOT_FOUND) carries the
+ * first line of its body, which may come from anybody. */
 enum code fetch(const char *address, const char *path, struct buf *out, struct err *err) must_check;
 /* POST without a body. */
 enum code fetch_post(const char *address, const char *path, struct buf *out, struct err *err)

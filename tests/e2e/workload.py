@@ -13,7 +13,7 @@ from process import Process, wait_until
 
 CORE = "/api/v1/namespaces"
 SLICES = "/apis/discovery.k8s.io/v1"
-GRACE_SECONDS = 10
+GRACE_SECONDS = 30  # as the API has it
 WRITERS = 4
 GRPC_PORT = {"name": "grpc", "port": PORT, "targetPort": PORT}
 

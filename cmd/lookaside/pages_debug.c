@@ -53,16 +53,31 @@ static const char *service_type_name(enum service_type type)
     return "ClusterIP";
 }
 
-/* `hold` is NULL when none is in force. */
-static void put_service(struct json_writer *writer, const struct service *service, const char *hold)
+static void put_hold(struct json_writer *writer, const struct app *app,
+                     const struct service *service)
+{
+    uint64_t now_us = loop_now_us(app->loop);
+    struct hold_info info;
+
+    if (!controller_hold_info(app->controller, service->namespace_name, service->name, &info))
+        return;
+    json_put_str(writer, "hold", str_of(hold_name(info.hold)));
+    json_put_u64(writer, "holdSinceMs",
+                 now_us > info.since_us ? (now_us - info.since_us) / 1000 : 0);
+    if (info.until_us) /* else until a further list agrees */
+        json_put_u64(writer, "holdUntilMs",
+                     info.until_us > now_us ? (info.until_us - now_us) / 1000 : 0);
+}
+
+static void put_service(struct json_writer *writer, const struct app *app,
+                        const struct service *service)
 {
     json_open_object(writer, NULL);
     json_put_str(writer, "namespace", service->namespace_name);
     json_put_str(writer, "name", service->name);
     json_put_str(writer, "type", str_of(service_type_name(service->type)));
     json_put_u64(writer, "slices", service->slices_len);
-    if (hold)
-        json_put_str(writer, "hold", str_of(hold));
+    put_hold(writer, app, service);
     json_open_array(writer, "ports");
     for (size_t i = 0; i < service->ports_len; i++)
         put_port(writer, &service->ports[i]);
@@ -104,12 +119,8 @@ void show_services(void *ctx, struct admin_request *request)
         qsort(sort.items, sort.len, sizeof(*sort.items), by_name);
     json_open_object(&writer, NULL);
     json_open_array(&writer, "services");
-    for (size_t i = 0; i < sort.len; i++) {
-        const struct service *service = sort.items[i];
-
-        put_service(&writer, service,
-                    controller_hold(app->controller, service->namespace_name, service->name));
-    }
+    for (size_t i = 0; i < sort.len; i++)
+        put_service(&writer, app, sort.items[i]);
     json_close_array(&writer);
     json_close_object(&writer);
     buf_add_char(&out, '\n');

@@ -130,7 +130,8 @@ enum code utf8_add_quoted(struct buf *buf, struct str text)
         len = len > 0 ? len : 1;
         done = at + len;
     }
-    buf_append(buf, text.ptr + done, text.len - done);
+    if (done < text.len) /* an empty text may have no address */
+        buf_append(buf, text.ptr + done, text.len - done);
     return buf_add_char(buf, '"');
 }
 

@@ -20,7 +20,8 @@ struct kube_client {
     CURLM *multi;
     struct timer *timer; /* libcurl's own */
     struct deferred chores;
-    struct list starting; /* kube_request.link: not yet with libcurl; they wait for nothing but the identity */
+    struct list
+        starting; /* kube_request.link: not yet with libcurl; they wait for nothing but the identity */
     struct list running;
     struct list zombies; /* freed by their owner */
     bool inside;         /* a libcurl call is on the stack */
@@ -46,13 +47,13 @@ struct kube_request {
     uint64_t generation; /* of the credentials that it went out with */
     bool identified;     /* has its credentials */
     bool again;          /* it was refused once, and went out again with new credentials */
-    bool with_libcurl; /* added to the multi handle */
+    bool with_libcurl;   /* added to the multi handle */
     bool freed;
-    bool open;           /* the head of a 2xx answer was seen */
+    bool open;             /* the head of a 2xx answer was seen */
     bool refused_by_owner; /* on_data said no */
     bool too_large;
     uint64_t body_len;
-    struct buf error_body; /* the start of an answer that is not 2xx */
+    struct buf error_body;   /* the start of an answer that is not 2xx */
     uint64_t retry_after_ms; /* as the Status object in it says */
     char curl_error[CURL_ERROR_SIZE];
     char message[FAIL_MESSAGE_MAX];

@@ -32,8 +32,8 @@ static enum code type_check(const struct json *tree, const char *api_version, st
     return CODE_OK;
 }
 
-static enum code text_read(const struct json *status, const char *key, size_t max,
-                           char **ret_text, struct err *err)
+static enum code text_read(const struct json *status, const char *key, size_t max, char **ret_text,
+                           struct err *err)
 {
     struct str text = {0};
     enum code code = json_read_str(status, "status", key, STR(""), &text, err);
@@ -71,7 +71,8 @@ static enum code complete_check(const struct exec_credential *credential, struct
         return fail(err, CODE_INVALID_ARGUMENT,
                     "status: clientCertificateData and clientKeyData go together");
     if (!credential->token && !credential->cert)
-        return fail(err, CODE_INVALID_ARGUMENT, "status: there is neither a token nor a certificate");
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "status: there is neither a token nor a certificate");
     if (!is_pem(credential->cert) || !is_pem(credential->key))
         return fail(err, CODE_INVALID_ARGUMENT, "status.client%sData: holds no PEM block",
                     is_pem(credential->cert) ? "Key" : "Certificate");

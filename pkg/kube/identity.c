@@ -17,7 +17,7 @@ struct identity {
     struct rotating token, cert, key, ca; /* files */
     char *authorization;
     /* the plugin's */
-    struct plugin *plugin; /* while it runs */
+    struct plugin *plugin;  /* while it runs */
     struct deferred failed; /* it could not even be started */
     struct err failure;
     struct exec_credential credential;

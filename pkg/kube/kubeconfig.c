@@ -238,7 +238,7 @@ static enum code user_read(const struct entry *entry, const struct entry *cluste
 }
 
 static enum code conentry_text(const struct json *root, const struct entry *context,
-                              const char *folder, struct kube_config *config, struct err *err)
+                               const char *folder, struct kube_config *config, struct err *err)
 {
     CLEANUP(freep) char *cluster_name = NULL;
     CLEANUP(freep) char *user_name = NULL;

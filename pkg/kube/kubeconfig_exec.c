@@ -132,8 +132,7 @@ static enum code cluster_config_read(const struct entry *cluster, char **ret_con
                                      struct err *err)
 {
     const struct json *extensions = NULL;
-    enum code code =
-        json_read_array(cluster->body, cluster->where, "extensions", &extensions, err);
+    enum code code = json_read_array(cluster->body, cluster->where, "extensions", &extensions, err);
 
     for (const struct json *item = json_first(extensions); code == CODE_OK && item;
          item = json_next(item)) {

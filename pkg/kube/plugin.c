@@ -115,8 +115,7 @@ enum code plugin_start(struct loop *loop, const struct plugin_options *options,
         abort();
     env = environment_make(exec, info);
     how.env = env;
-    *plugin = (struct plugin){
-        .exec = exec, .on_done = options->on_done, .ctx = options->ctx};
+    *plugin = (struct plugin){.exec = exec, .on_done = options->on_done, .ctx = options->ctx};
     if (child_start(loop, &how, &plugin->child, &cause) != CODE_OK) {
         hint_add(exec, &cause);
         plugin_free(plugin);

@@ -136,8 +136,8 @@ void reflector_retry_useless(struct reflector *refl, const char *doing, const ch
         &(struct kube_response){.status = 200, .code = CODE_DATA_LOSS, .message = cause});
 }
 
-/* That is no failure of the server, so the first list goes out at once. A server that keeps saying so
- * is asked ever more slowly. */
+/* That is no failure of the server, so the first list goes out at once. A server that keeps saying
+ * so is asked ever more slowly. */
 void reflector_retry_gone(struct reflector *refl, const char *doing, const char *cause)
 {
     bool at_once = refl->backoff.attempts == 0;
@@ -243,9 +243,9 @@ static void options_complete(struct reflector_options *options)
         uint64_t *value;
         uint64_t otherwise;
     } defaults[] = {
-        {&options->page_size, PAGE_SIZE},     {&options->page_bytes, PAGE_BYTES_MAX},
-        {&options->idle_ms, WATCH_IDLE_MS},   {&options->stream_ms, STREAM_IDLE_MS},
-        {&options->probe_ms, PROBE_MS},       {&options->absent_ms, ABSENT_MS},
+        {&options->page_size, PAGE_SIZE},   {&options->page_bytes, PAGE_BYTES_MAX},
+        {&options->idle_ms, WATCH_IDLE_MS}, {&options->stream_ms, STREAM_IDLE_MS},
+        {&options->probe_ms, PROBE_MS},     {&options->absent_ms, ABSENT_MS},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++)

@@ -46,8 +46,9 @@ struct reflector {
     struct loop *loop;
     struct reflector_options options; /* path and label are ours */
     struct kube_request *request;     /* a page or a watch; NULL while waiting */
-    struct timer *timer;  /* waiting: the next attempt; streaming: the end of patience; else: proven */
-    struct timer *doubt;  /* to the list that the sink asked for */
+    struct timer
+        *timer; /* waiting: the next attempt; streaming: the end of patience; else: proven */
+    struct timer *doubt; /* to the list that the sink asked for */
     struct backoff backoff;
     char *version;  /* the newest we saw; NULL before the first list */
     bool synced;    /* on_synced was called */
@@ -57,9 +58,9 @@ struct reflector {
 
     /* the list in progress */
     struct buf page;
-    char *next;          /* its continue token */
-    bool page_shrunk;    /* said once that pages were too large */
-    bool list_open;      /* the sink has it begun */
+    char *next;           /* its continue token */
+    bool page_shrunk;     /* said once that pages were too large */
+    bool list_open;       /* the sink has it begun */
     uint64_t list_newest; /* the highest version of an object in it */
     uint64_t stream_refused_until_us;
     unsigned streams_broken; /* in a row */
@@ -97,7 +98,8 @@ void reflector_obtain(struct reflector *refl);
 /* Gives up the watch in progress, if there is one, and obtains a view. */
 void reflector_start_over(struct reflector *refl, enum relist_cause cause);
 /* After a failure; `doing` is "list" or "watch". */
-void reflector_retry(struct reflector *refl, const char *doing, const struct kube_response *response);
+void reflector_retry(struct reflector *refl, const char *doing,
+                     const struct kube_response *response);
 /* What it answered was of no use. */
 void reflector_retry_useless(struct reflector *refl, const char *doing, const char *cause);
 /* Our version, or that of a list in progress, is too old. */

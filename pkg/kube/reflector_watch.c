@@ -95,7 +95,8 @@ static void stream_complete(struct reflector *refl, struct str version)
 static bool stream_event_take(struct reflector *refl, const struct watch_event *event)
 {
     if (event->type == WATCH_BOOKMARK && !event->initial_end) {
-        fail(&refl->verdict_err, CODE_UNIMPLEMENTED, "the server does not mark the end of the list");
+        fail(&refl->verdict_err, CODE_UNIMPLEMENTED,
+             "the server does not mark the end of the list");
         return verdict_set(refl, VERDICT_NO_STREAM);
     }
     if (event->type == WATCH_BOOKMARK)

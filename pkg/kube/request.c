@@ -136,8 +136,8 @@ static enum code status_code(unsigned status)
     }
 }
 
-/* "HTTP 403: services is forbidden: ..." from the Status object, if the body is one, and how long to
- * stay away. */
+/* "HTTP 403: services is forbidden: ..." from the Status object, if the body is one, and how long
+ * to stay away. */
 static void status_object_read(struct kube_request *request, unsigned status)
 {
     CLEANUP(json_freep) struct json *body = NULL;
@@ -289,7 +289,7 @@ void kube_request_set_idle_timeout(struct kube_request *request, uint64_t idle_t
 
 /* ---- making one ---- */
 
-/* A copy that libcurl makes; so it also notices that a connection was made with another certificate. */
+/* libcurl makes a copy, and so notices that a connection was made with another certificate. */
 static void pem_configure(CURL *easy, CURLoption option, const char *pem)
 {
     struct curl_blob blob = {

@@ -26,7 +26,8 @@ struct rotating {
 void rotating_init(struct rotating *file, const char *path);
 void rotating_done(struct rotating *file);
 /* Looks at the file's time and reads it when that moved. `check` may be NULL. */
-enum code rotating_look(struct rotating *file, enum code (*check)(const char *text, struct err *err),
+enum code rotating_look(struct rotating *file,
+                        enum code (*check)(const char *text, struct err *err),
                         struct err *err) must_check;
 
 #endif

@@ -130,8 +130,8 @@ static void on_exit_seen(uv_process_t *process, int64_t exit_status, int signal)
 
 static void on_room_wanted(uv_handle_t *handle, size_t wanted unused_arg, uv_buf_t *ret_room)
 {
-    *ret_room = uv_buf_init(loop_scratch(container_of(handle->loop, struct loop, uv)),
-                            LOOP_SCRATCH_SIZE);
+    *ret_room =
+        uv_buf_init(loop_scratch(container_of(handle->loop, struct loop, uv)), LOOP_SCRATCH_SIZE);
 }
 
 static void complaint_keep(struct buf *complaint, const char *ptr, size_t len)
@@ -178,8 +178,10 @@ static enum code spawn(struct child *child, const struct child_options *options,
 {
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->pipes[0]},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&child->pipes[1]},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+         .data.stream = (uv_stream_t *)&child->pipes[0]},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+         .data.stream = (uv_stream_t *)&child->pipes[1]},
     };
     uv_process_options_t how = {
         .exit_cb = on_exit_seen,
@@ -236,7 +238,7 @@ enum code child_start(struct loop *loop, const struct child_options *options,
     return CODE_OK;
 }
 
-/* libuv forgets a process whose handle is closed, and nobody would collect it. It is as good as dead. */
+/* libuv forgets a process whose handle is closed, and nobody would collect it. */
 static void reap(struct child *child)
 {
     const struct timespec pause = {.tv_nsec = 1000000};

@@ -43,8 +43,8 @@ static void answer(int fd, const char *status, const char *body)
     "{\"kind\":\"" kind "\",\"metadata\":{\"resourceVersion\":\"10\"},\"items\":[" items "]}"
 
 #define ENDPOINTS_LIST                                                                             \
-    LIST("EndpointsList", "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\","              \
-                          "\"resourceVersion\":\"9\"},\"subsets\":[{\"addresses\":["                 \
+    LIST("EndpointsList", "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\","            \
+                          "\"resourceVersion\":\"9\"},\"subsets\":[{\"addresses\":["               \
                           "{\"ip\":\"10.0.0.7\"}],\"ports\":[{\"port\":9001}]}]}")
 
 static void answer_list(int fd, const char *path)
@@ -299,8 +299,9 @@ Test(source_kube, is_served_without_nodes_that_are_not_for_us)
     turn_until(&world.publications, 1);
     cr_assert(source_synced(source, NULL));
     source_write_metrics(source, &text);
-    cr_assert(strstr(buf_cstr(&text), "lookaside_source_absent{resource=\"nodes\",namespace=\"\"} 1"),
-              "%s", buf_cstr(&text));
+    cr_assert(
+        strstr(buf_cstr(&text), "lookaside_source_absent{resource=\"nodes\",namespace=\"\"} 1"),
+        "%s", buf_cstr(&text));
     buf_done(&text);
 }
 

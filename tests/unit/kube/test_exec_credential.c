@@ -28,10 +28,10 @@ Test(exec_credential, reads_a_certificate)
 {
     struct exec_credential credential = {0};
 
-    cr_assert_eq(exec_credential_parse(STR(STATUS("\"clientCertificateData\":\"" PEM
-                                                  "\",\"clientKeyData\":\"" PEM
-                                                  "\",\"token\":null,\"more\":1")),
-                                       V1, &credential, NULL),
+    cr_assert_eq(exec_credential_parse(
+                     STR(STATUS("\"clientCertificateData\":\"" PEM "\",\"clientKeyData\":\"" PEM
+                                "\",\"token\":null,\"more\":1")),
+                     V1, &credential, NULL),
                  CODE_OK);
     cr_assert_null(credential.token);
     cr_assert_str_eq(credential.cert, "-----BEGIN X-----\n");

@@ -85,8 +85,8 @@ TestSuite(identity, .init = init, .fini = done, .timeout = 20);
 
 static void make(void)
 {
-    identity = identity_new(&(struct identity_options){
-        .loop = loop, .config = &config, .on_settled = on_settled});
+    identity = identity_new(
+        &(struct identity_options){.loop = loop, .config = &config, .on_settled = on_settled});
 }
 
 static struct credentials get(void)
@@ -242,12 +242,13 @@ static void plugin_print(const char *token, int seconds)
 {
     CLEANUP(freep) char *script = NULL;
 
-    cr_assert_gt(asprintf(&script,
-                          "cat <<END\n" STATUS("\"token\":\"%s\","
-                                               "\"expirationTimestamp\":\"$(date -u -d '%d seconds' "
-                                               "+%%Y-%%m-%%dT%%H:%%M:%%S.%%NZ)\"") "\nEND",
-                          token, seconds),
-                 0);
+    cr_assert_gt(
+        asprintf(&script,
+                 "cat <<END\n" STATUS("\"token\":\"%s\","
+                                      "\"expirationTimestamp\":\"$(date -u -d '%d seconds' "
+                                      "+%%Y-%%m-%%dT%%H:%%M:%%S.%%NZ)\"") "\nEND",
+                 token, seconds),
+        0);
     if (identity)
         plugin_write(script);
     else

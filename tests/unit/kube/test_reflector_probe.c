@@ -30,8 +30,8 @@ static void play(const struct step *steps, size_t len)
 
 Test(reflector_probe, leaves_a_watch_alone_that_is_current)
 {
-    static const struct step steps[] = {WATCH_AT_10, PROBE("10"), PROBE("10"), PROBE("10"),
-                                        PROBE("10"), PROBE("10")};
+    static const struct step steps[] = {WATCH_AT_10, PROBE("10"), PROBE("10"),
+                                        PROBE("10"), PROBE("10"), PROBE("10")};
 
     play(steps, ARRAY_LEN(steps));
     cr_assert_str_eq(w.seen, "[ a ]");
@@ -136,8 +136,8 @@ Test(reflector_probe, is_content_with_a_bookmark_that_reaches_what_it_saw)
 /* Bookmarks that come less often than once a minute do no harm for long. */
 Test(reflector_probe, has_more_patience_when_the_list_was_for_nothing)
 {
-    static const struct step again = {STREAM, 0, NULL, EVENT("ADDED", "a", "5") STREAM_END("20"),
-                                      false, false};
+    static const struct step again = {STREAM, 0,    NULL, EVENT("ADDED", "a", "5") STREAM_END("20"),
+                                      false,  false};
     const struct step steps[] = {WATCH_AT_10, again, again};
 
     w.newest = "20";
@@ -152,8 +152,8 @@ Test(reflector_probe, has_more_patience_when_the_list_was_for_nothing)
 
 Test(reflector_probe, keeps_its_patience_when_the_list_found_more)
 {
-    static const struct step more = {STREAM, 0, NULL, EVENT("ADDED", "b", "15") STREAM_END("20"),
-                                     false, false};
+    static const struct step more = {STREAM, 0,    NULL, EVENT("ADDED", "b", "15") STREAM_END("20"),
+                                     false,  false};
     const struct step steps[] = {WATCH_AT_10, more, more};
 
     w.newest = "20";

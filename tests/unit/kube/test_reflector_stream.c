@@ -17,11 +17,10 @@ static uint64_t streamed(void)
 
 Test(reflector_stream, lists_and_watches_in_one_request)
 {
-    static const struct step steps[] = {
-        {STREAM, 0, NULL,
-         EVENT("ADDED", "b", "7") EVENT("ADDED", "a", "5") STREAM_END("10")
-             EVENT("ADDED", "c", "11"),
-         false, false}};
+    static const struct step steps[] = {{STREAM, 0, NULL,
+                                         EVENT("ADDED", "b", "7") EVENT("ADDED", "a", "5")
+                                             STREAM_END("10") EVENT("ADDED", "c", "11"),
+                                         false, false}};
 
     start(steps, ARRAY_LEN(steps));
     turn_until(w.loop, &w.calls, 5);
@@ -59,8 +58,7 @@ Test(reflector_stream, takes_an_empty_collection)
 
 Test(reflector_stream, is_not_synced_before_its_end)
 {
-    static const struct step steps[] = {
-        {STREAM, 0, NULL, EVENT("ADDED", "a", "5"), false, false}};
+    static const struct step steps[] = {{STREAM, 0, NULL, EVENT("ADDED", "a", "5"), false, false}};
 
     start(steps, ARRAY_LEN(steps));
     turn_until(w.loop, &w.calls, 2);
@@ -71,11 +69,11 @@ Test(reflector_stream, is_not_synced_before_its_end)
 
 Test(reflector_stream, follows_changes_while_it_lists)
 {
-    static const struct step steps[] = {
-        {STREAM, 0, NULL,
-         EVENT("ADDED", "a", "5") EVENT("ADDED", "b", "6") EVENT("MODIFIED", "a", "11")
-             EVENT("DELETED", "b", "12") STREAM_END("12"),
-         false, false}};
+    static const struct step steps[] = {{STREAM, 0, NULL,
+                                         EVENT("ADDED", "a", "5") EVENT("ADDED", "b", "6")
+                                             EVENT("MODIFIED", "a", "11")
+                                                 EVENT("DELETED", "b", "12") STREAM_END("12"),
+                                         false, false}};
 
     start(steps, ARRAY_LEN(steps));
     turn_until(w.loop, &w.calls, 6);
@@ -131,11 +129,10 @@ Test(reflector_stream, asks_again_when_the_server_was_away)
 
 Test(reflector_stream, takes_other_failures_for_failures)
 {
-    static const struct step steps[] = {
-        {STREAM, 503, NULL, NULL, false, false},
-        {STREAM, 429, "Retry-After: 1\r\n", NULL, false, false},
-        {STREAM, -1, NULL, NULL, false, false},
-        {STREAM, 0, NULL, STREAM_END("20"), false, false}};
+    static const struct step steps[] = {{STREAM, 503, NULL, NULL, false, false},
+                                        {STREAM, 429, "Retry-After: 1\r\n", NULL, false, false},
+                                        {STREAM, -1, NULL, NULL, false, false},
+                                        {STREAM, 0, NULL, STREAM_END("20"), false, false}};
 
     start(steps, ARRAY_LEN(steps));
     turn_until(w.loop, &w.calls, 1);
@@ -148,9 +145,9 @@ Test(reflector_stream, reads_pages_after_an_error_in_the_stream)
 {
     static const struct step steps[] = {
         {STREAM, 0, NULL,
-         EVENT("ADDED", "a", "5")
-         "{\"type\":\"ERROR\",\"object\":{\"code\":500,\"message\":\"required storage feature "
-         "RequestWatchProgress is disabled\"}}\n",
+         EVENT("ADDED", "a", "5") "{\"type\":\"ERROR\",\"object\":{\"code\":500,\"message\":"
+                                  "\"required storage feature "
+                                  "RequestWatchProgress is disabled\"}}\n",
          true, false},
         {"limit", 200, NULL, LIST("10", OBJECT("a", "1")), false, false}};
 
@@ -289,8 +286,7 @@ Test(reflector_stream, lists_again_when_the_version_is_gone)
 
 Test(reflector_stream, calls_nobody_after_it_is_freed_in_mid_list)
 {
-    static const struct step steps[] = {
-        {STREAM, 0, NULL, EVENT("ADDED", "b", "6"), false, false}};
+    static const struct step steps[] = {{STREAM, 0, NULL, EVENT("ADDED", "b", "6"), false, false}};
     size_t calls;
 
     start(steps, ARRAY_LEN(steps));

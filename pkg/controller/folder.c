@@ -9,7 +9,7 @@
 /* A mounted ConfigMap: the files are links into the folder that this link names, and an update swaps
  * this link alone. */
 #define SWAPPED_LINK "..data"
-#define SWAPS_MAX 4
+#define SWAPS_MAX 10
 
 bool folder_reads(const char *name)
 {
@@ -100,7 +100,8 @@ static bool is_link(int dir, const char *name)
 }
 
 /* Whether what is in the file is all that its writer meant to write. Where no event tells, a link that
- * leads to another file now is believed at once, as is all that was there before us. */
+ * leads to another file now is believed at once, as is all that was there before us. (Another file may
+ * have the inode of one that is gone.) */
 static bool is_complete(struct folder *folder, int dir, struct file *file,
                         const struct stamp *stamp)
 {
@@ -108,7 +109,7 @@ static bool is_complete(struct folder *folder, int dir, struct file *file,
         return !in_grace(folder, &file->busy_us, FOLDER_WRITER_GRACE_US);
     if (file->told || counter_get(&folder->stats.looks) == 0 || stamp_equal(stamp, &file->stamp))
         return true;
-    if (!stamp_same_file(stamp, &file->stamp) && is_link(dir, file->name))
+    if ((folder->swapping || !stamp_same_file(stamp, &file->stamp)) && is_link(dir, file->name))
         return true;
     if (!stamp_equal(stamp, &file->latest))
         file->latest_us = 0;
@@ -366,6 +367,8 @@ static enum code look(struct folder *folder, DIR *dir, struct err *err)
     home = stamp_of(&info);
     for (int swaps = 0; swaps < SWAPS_MAX; swaps++) {
         before = swapped_link(dirfd(dir));
+        folder->swapping = !stamp_equal(&before, &folder->swapped);
+        folder->swapped = before;
         look_through(folder, dir, &home);
         after = swapped_link(dirfd(dir));
         if (stamp_equal(&before, &after))

@@ -36,6 +36,8 @@ struct folder {
     struct claims claims;
     struct stamp home;     /* the folder that `files` are from */
     uint64_t returning_us; /* since when it is another one that lacks most of them; 0: it is not */
+    struct stamp swapped;  /* the link that a ConfigMap's update swaps, in the last look; zero: none */
+    bool swapping;         /* it is another one in the look that goes on */
     uint64_t now_us;       /* of the look that goes on */
     uint64_t again_us;     /* when to look again; 0: no need */
     struct manifest said;  /* kinds that were named in the log already: `ignored` only */

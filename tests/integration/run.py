@@ -21,9 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.support.lookaside import build_has  # noqa: E402
 from tests.support.report import Report  # noqa: E402
 
-MODULES = ["cases_clients", "cases_watch", "cases_list", "cases_server", "cases_source",
-           "cases_identity", "cases_config", "cases_process", "cases_cli", "cases_explain",
-           "cases_verify", "cases_wire", "cases_errors", "cases_input"]
+MODULES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
 
 
 # They wait for bounds of half a minute and more: begun first, they end with the rest.

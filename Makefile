@@ -160,9 +160,14 @@ fuzz: deps ## replay every fuzz target's corpus under ASan and UBSan; fuzz-json 
 $(FUZZERS:%=fuzz-%): fuzz-%:
 	$(Q)$(MAKE) -s -j$(JOBS) BUILD=build-fuzz CC=clang SAN=fuzzer-no-link,address,undefined build-fuzz/explore-$*
 	$(Q)mkdir -p build-fuzz/corpus-$*; build-fuzz/explore-$* -max_total_time=$(or $(SECONDS),60) build-fuzz/corpus-$* tests/data/fuzz/$*
-integration: deps ## the controller against a fake API server that misbehaves
+integration: deps ## the controller against a fake API server that misbehaves; integration-long: more bytes are damaged, under ASan too
 	$(build_all)
 	$(Q)$(PYTHON) tests/integration/run.py
+integration-long: deps
+	$(build_all)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
+	$(Q)LOOKASIDE_LONG=1 $(PYTHON) tests/integration/run.py wire. errors. input. directory.
+	$(Q)LOOKASIDE_LONG=1 LOOKASIDE_BUILD=build-asan $(PYTHON) tests/integration/run.py
 conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
@@ -190,5 +195,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run test deps unit race fuzz integration conformance e2e e2e-long bench layers headers format install clean help
+.PHONY: all run test deps unit race fuzz integration integration-long conformance e2e e2e-long bench layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support import manifests
 from tests.support.lookaside import Lookaside
-from tests.support.process import wait_until
+from tests.support.process import BUILD, PLAIN_BUILD, wait_until
 
 from .fleet import DEADLINE, AdsObserver, NativeObserver
 from .world import SERVICE, check_seen, endpoint_slice
@@ -19,12 +19,12 @@ NAMESPACE = "shop"
 class Directory:
     """A controller on a directory, two clients of one Service, and what they may have seen."""
 
-    def __init__(self, work, fill):
+    def __init__(self, work, fill, build=BUILD):
         self.work, self.path = Path(work), Path(work) / "manifests"
         self.path.mkdir()
         self.history = []
         fill(self)
-        self.controller = Lookaside(self.work, self.path, flags=["--threads", "1"])
+        self.controller = Lookaside(self.work, self.path, flags=["--threads", "1"], build=build)
 
     def __enter__(self):
         self.controller.start()
@@ -278,7 +278,7 @@ def ten_thousand_files(work):
                 manifests.service(f"s{number}", NAMESPACE)) + "---\n" + manifests.to_yaml(
                 manifests.endpoint_slice(f"s{number}-a", f"s{number}", [manifests.Endpoint(
                     f"10.{64 + (number >> 8)}.{number & 255}.{k}") for k in range(1, 6)])))
-    with Directory(work, fill) as directory:
+    with Directory(work, fill, PLAIN_BUILD) as directory:
         assert directory.metric("files") == 10000
         memory = directory.controller.memory()
         assert memory < 150 << 10, f"{memory} KiB"

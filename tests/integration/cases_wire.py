@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from tests.e2e import certificates
-from tests.support.process import wait_until
+from tests.support.process import PLAIN_BUILD, wait_until
 from tests.support.tcp_proxy import Fault
 
 from .fleet import DEADLINE, Fleet, places, spread, wait_all
@@ -230,7 +230,7 @@ def _all_met(fleet, faults):
 
 def hundreds_of_faults_leave_nothing(work):
     """Memory after the third round of faults is what it was after the first."""
-    with Fleet(work, SIZE * 2 // 3) as fleet:
+    with Fleet(work, SIZE * 2 // 3, build=PLAIN_BUILD) as fleet:
         Sweep.begin(fleet)
         memory = []
         for number in range(3):

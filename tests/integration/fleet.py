@@ -97,8 +97,9 @@ class NativeObserver(Observer):
 
 
 class Fleet:
-    def __init__(self, work, size, record=False, user_fields=None, cluster_fields=None, **server):
-        self.work, self.size, self.record = Path(work), size, record
+    def __init__(self, work, size, record=False, user_fields=None, cluster_fields=None,
+                 build=process.BUILD, **server):
+        self.work, self.size, self.record, self.build = Path(work), size, record, build
         self.fields = (cluster_fields or {}, user_fields or {})
         self.names = [f"n{number:03}" for number in range(size)]
         self.api = FakeApiServer(**server)
@@ -109,7 +110,8 @@ class Fleet:
         self.proxy = TcpProxy(self.api.port, record=self.record).__enter__()
         config = self.api.kubeconfig(self.work / "kubeconfig", *self.fields, port=self.proxy.port)
         self.controller = Lookaside(self.work, flags=[
-            "--kubeconfig", config, "--threads", "1", "--namespaces", ",".join(self.names)])
+            "--kubeconfig", config, "--threads", "1", "--namespaces", ",".join(self.names)],
+            build=self.build)
         for name in self.names:
             self.api.put(manifests.service(SERVICE, name))
         for suffix in "abc":

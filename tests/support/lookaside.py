@@ -35,11 +35,12 @@ def parse_metrics(text):
 class Lookaside:
     """One controller process; start, stop, kill and start again keep its ports and its log."""
 
-    def __init__(self, work, directory=None, listen="127.0.0.1:0", admin="127.0.0.1:0", flags=()):
+    def __init__(self, work, directory=None, listen="127.0.0.1:0", admin="127.0.0.1:0", flags=(),
+                 build=process.BUILD):
         self.work = Path(work)
         self.listen, self.admin = (_concrete(listen), _concrete(admin))
         source = ["--directory", directory] if directory else []
-        argv = [process.BUILD / "lookaside", *source, "--listen", self.listen,
+        argv = [build / "lookaside", *source, "--listen", self.listen,
                 "--admin", self.admin, *flags]
         self.process = process.Process(argv, self.work / "lookaside.log", "lookaside")
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / os.environ.get("LOOKASIDE_BUILD", "build")
+# Where memory is measured: a sanitizer keeps what was freed.
+PLAIN_BUILD = REPOSITORY / "build" if "san" in BUILD.name else BUILD
 
 
 class WaitTimeout(AssertionError):

@@ -89,7 +89,7 @@ def plugin_is_asked_again_on_401(work):
         world.put("a", "10.0.0.7")
         world.settle()
         assert len(plugin.runs()) == 2, plugin.runs()
-        assert not [line for line in world.warnings() if "401" in line], world.warnings()
+        assert not [line for line in world.warnings() if "HTTP 401" in line], world.warnings()
         # The lost watch is the only error.
         assert world.metric("lookaside_source_errors_total", "endpointslices") == before + 1
 

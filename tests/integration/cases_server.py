@@ -214,7 +214,7 @@ def rotated_token_is_read_again(work):
         world.api.drop_watches()
         world.put("a", "10.0.0.7")
         world.settle()
-        assert not [line for line in world.warnings() if "401" in line], world.warnings()
+        assert not [line for line in world.warnings() if "HTTP 401" in line], world.warnings()
 
 
 def proxy_of_the_kubeconfig_is_used(work):

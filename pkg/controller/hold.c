@@ -233,9 +233,9 @@ void hold_judge(struct hold_state *state, const struct service *before, const st
         ;
     else if (!after)
         judge_deletion(state, before, input, ret_verdict);
-    else if (before->type == SERVICE_EXTERNAL_NAME)
+    else if (before->type == SERVICE_EXTERNAL_NAME && after->type != SERVICE_EXTERNAL_NAME)
         judge_external(state, after, input, ret_verdict);
-    else if (after->type != SERVICE_EXTERNAL_NAME)
+    else
         judge_ports(state, before, after, input, ret_verdict);
     if (ret_verdict->hold == HOLD_NONE)
         hold_state_done(state);

@@ -164,8 +164,7 @@ const struct service *service_carry(const struct service *before, const struct s
         .namespace_name = arena_text(&box->arena, after->namespace_name),
         .name = arena_text(&box->arena, after->name),
         .uid = arena_text(&box->arena, after->uid),
-        /* Backends are no ExternalName's. */
-        .type = after->type == SERVICE_EXTERNAL_NAME ? before->type : after->type,
+        .type = after->type,
         .received_us = after->received_us,
     };
     if (service->type == SERVICE_EXTERNAL_NAME)

@@ -123,6 +123,7 @@ bool service_external_target(const struct service *service, const struct port_re
                              uint16_t *ret_port, const char **ret_reason)
 {
     const struct service_port *port;
+    bool has_own = false;
 
     *ret_reason = NULL;
     if (service->type != SERVICE_EXTERNAL_NAME) {
@@ -133,11 +134,17 @@ bool service_external_target(const struct service *service, const struct port_re
         *ret_port = ref->number;
         return true;
     }
-    if (ref->kind == PORT_NONE && service->ports_len == 0) {
+    for (size_t i = 0; i < service->ports_len; i++)
+        has_own = has_own || !service->ports[i].gone;
+    if (ref->kind == PORT_NONE && !has_own) {
         *ret_reason = "the Service is an ExternalName without ports: the name must give a number";
         return false;
     }
-    port = service_find_port(service, ref, ret_reason);
+    if (!has_own) {
+        *ret_reason = "the Service has no TCP port";
+        return false;
+    }
+    port = find(service, ref, false, ret_reason);
     if (port)
         *ret_port = port->number;
     return port != NULL;

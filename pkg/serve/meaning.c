@@ -43,15 +43,10 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog)
     meaning->problem = NULL;
     if (!meaning->service)
         meaning->problem = "no such Service";
-    else if (is_external(meaning->service))
+    else if (is_external(meaning->service) && meaning->kind != TOPIC_ASSIGNMENT)
         find_external(meaning);
-    else
+    else /* of an ExternalName: what it listed before, while a hold keeps that */
         find_port(meaning);
-}
-
-bool meaning_is_host(const struct meaning *meaning)
-{
-    return is_external(meaning->service) && meaning->number != 0;
 }
 
 /* One pod is meant from everywhere. */
@@ -118,7 +113,7 @@ static struct blob *encode_backends(const struct meaning *meaning, const struct 
 {
     if (meaning->port)
         return encode_view(meaning, view, ret_version, ret_problem);
-    if (meaning->kind == TOPIC_NATIVE && meaning_is_host(meaning))
+    if (meaning->kind == TOPIC_NATIVE && is_external(meaning->service) && meaning->number)
         return encode_native_host(meaning->service->external_name, meaning->number, ret_version);
     return encode_list(meaning, NULL, ret_version);
 }

@@ -27,8 +27,6 @@ enum code meaning_parse(enum topic_kind kind, struct str text, const struct name
                         struct err *err) must_check;
 /* `name`, `kind` and `text` are set: fills in the rest. */
 void meaning_find(struct meaning *meaning, const struct catalog *catalog);
-/* A host that the client resolves itself: an ExternalName's, where a port of it is meant. */
-bool meaning_is_host(const struct meaning *meaning);
 /* Whether what the name stands for depends on the client's place. */
 bool meaning_by_place(const struct meaning *meaning);
 /* The resource: one reference. *ret_problem is why its list is empty, or NULL; version is never 0. */

@@ -234,9 +234,6 @@ static void topic_refresh(struct topic *topic, bool changed)
 
     if (!find_meaning(topic, &meaning))
         return;
-    /* Its Cluster says so. Clients keep to the backends until they have resolved the host name. */
-    if (topic->kind == TOPIC_ASSIGNMENT && meaning_is_host(&meaning))
-        return;
     /* A deletion was held back on purpose: what counts is the time since it was decided. */
     if (changed)
         received_us =

@@ -253,9 +253,19 @@ static void make_external(void)
     cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
 }
 
-Test(hold, lets_an_external_name_take_over_at_once)
+/* The Cluster is another one at once; its clients go on with the backends until they have resolved the host name, and
+ * the slices are gone before that. */
+Test(hold, lets_an_external_name_take_over_at_once_and_keeps_the_backends_for_a_while)
 {
-    make_external();
+    upsert(world.services, EXTERNAL);
+    turn_until_hold("greeter", "service-change");
+    cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+    remove_object(world.slices, "a");
+    turn_for_ms(500);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+    turn_until_published("greeter", "");
+    cr_assert_eq(published_service("greeter")->type, SERVICE_EXTERNAL_NAME);
     cr_assert_null(controller_hold(world.controller, STR("shop"), STR("greeter")));
 }
 

@@ -70,6 +70,10 @@ def distribute(world, value):
         with scene.stack:
             watch = scene.watch
             scene.settle("at first", near_is_listed(value))
+            b_pod = service.pods[3]
+            world.why(watch, {b_pod: "other-zone"}, Place("a"))
+            if value == "PreferSameNode":
+                world.why(watch, {b_pod: "other-node"}, Place("a", "node-a"))
             joined = {bool(b.other) for b in watch.expected()[NOWHERE]}
             assert joined == {True}, f"pods without a second address: {watch.expected()[NOWHERE]}"
             watch.never_empty()
@@ -93,7 +97,7 @@ def walk(service, scene, value):
     scene.settle("no pod without zone", lambda lists: len(at(lists, "a")) == 3)
     for name in service.pods[:3]:
         service.set_ready(name, False)
-    scene.settle("zone a unready", lambda lists: len(at(lists, "a")) == 2)
+    scene.settle("zone a unready", lambda lists: {b.zone for b in at(lists, "a")} == {"b"})
     for name in service.pods[:3]:
         service.set_ready(name, True)
     scene.settle("zone a ready", lambda lists: len(at(lists, "a")) == 3)
@@ -120,6 +124,7 @@ def local(world):
             watch.settle(when=lambda lists: len(at(lists, "b", "node-b")) == 2
                          and not at(lists, "", "node-x") and len(lists[NOWHERE]) == 6)
             client.expect_backends(set(service.pods[3:5]))
+            world.why(watch, {service.pods[0]: "not-local"}, Place("b", "node-b"))
             service.remove_pods(service.pods[3:5])  # they still serve while they terminate
             watch.settle(when=lambda lists: len(at(lists, "b", "node-b")) == 2)
             watch.settle(within=15, when=lambda lists: not at(lists, "b", "node-b"))

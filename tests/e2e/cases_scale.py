@@ -145,6 +145,7 @@ def readiness(world):
             service.set_ready(name, False)
         watch.settle(when=lambda lists: not lists[NOWHERE])
         client.expect_unavailable()
+        world.why(watch, {name: "not-ready" for name in service.pods})
         for on in (True, False, True):
             service.patch(publishNotReadyAddresses=on)
             watch.settle(when=lambda lists: len(lists[NOWHERE]) == (4 if on else 0))

@@ -37,6 +37,8 @@ def change_ports(world):
                          and port_names(service) == {port["name"]})
             client.expect_backends(set(service.pods))
         client.expect_no_failure("the changes of the Service's port")
+        found = world.lookaside.explain(service.target("grpc"))
+        assert found.get("problem"), f"a port that was renamed is not explained: {found}"
         return f"{len(steps)} changes under {client.ok} calls, 0 failed; {watch.told()}"
 
 
@@ -62,6 +64,7 @@ def named_target_port(world):
         service.remove_pods(old)
         world.settle(client, service)
         watch.settle(when=lambda lists: ports_of(lists) == {OTHER_PORT})
+        world.why(watch, {old[0]: "terminating", service.pods[0]: "ready"})
         world.gone(service, old)
         client.expect_no_failure("the move to another port")
         return f"{client.ok} calls, 0 failed; {watch.told()}"
@@ -88,6 +91,9 @@ def replace(world):
         watch.never_empty(False)
         service.delete()
         deleted = time.monotonic()
+        hold = wait_until(lambda: world.lookaside.explain(watch.target).get("hold"), 3,
+                          "the deletion is explained as held")
+        assert hold["name"] == "deletion", f"the hold is {hold}"
         watch.settle(within=10)
         emptied = time.monotonic() - deleted
         client.expect_unavailable()
@@ -107,6 +113,7 @@ def without_selector(world):
         service.put_slice("right", {**second, **first})  # some of them twice
         watch.settle(when=lambda lists: len(lists[NOWHERE]) == 6)
         client.expect_backends(set(names.values()))
+        world.why(watch, {next(iter(first)): "duplicate"})
         return watch.told()
 
 
@@ -164,6 +171,7 @@ def host_name(world):
             service.add_pod(node_of(ZONES[number]), hostname=name, subdomain=service.name)
         watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == 1)
         client.expect_backends({service.pods[0]})
+        world.why(watch, {service.pods[1]: "other-pod"})
         old = service.pods[0]
         service.remove_pod(old)
         world.gone(service, [old])

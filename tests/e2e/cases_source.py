@@ -35,6 +35,8 @@ def outage(world):
         old = list(service.pods)
         with world.cluster.without_apiserver():
             live_through_outage(world, client, service)
+            stale = world.lookaside.explain(watch.target)["staleness_ms"] / 1000
+            assert stale > OUTAGE_SECONDS * world.factor / 2, f"a view of {stale} s ago is said"
         restarted = time.monotonic()
         service.scale(2 * REPLACED)
         service.remove_pods(old)
@@ -250,6 +252,7 @@ def revoked(world):
             service.wait_api(set(service.pods))
             assert world.lookaside.ready(), "Lookaside is unready because it is refused"
             assert all(w.last == kept[w.place] for w in watch.watchers), "the list is not kept"
+            world.lookaside.explain(watch.target)
         finally:
             world.cluster.give_rights()
         start = time.monotonic()

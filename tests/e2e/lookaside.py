@@ -15,6 +15,11 @@ START_SECONDS = 20
 STOP_SECONDS = 20
 
 
+def flags(place):
+    return [word for name, value in place._asdict().items() if value
+            for word in (f"--{name}", value)]
+
+
 class Lookaside:
     def __init__(self, program, kubeconfig, log_path):
         self.program, self.kubeconfig, self.log_path = program, kubeconfig, log_path
@@ -115,10 +120,15 @@ class Lookaside:
 
     def verify(self, place=NOWHERE, status=0):
         """lookasidectl's own opinion of every list at this place, by a fresh look at the API."""
-        where = [word for name, value in place._asdict().items() if value
-                 for word in (f"--{name}", value)]
-        return self.ctl("verify", "--kubeconfig", self.direct, "--server", LISTEN, *where,
+        return self.ctl("verify", "--kubeconfig", self.direct, "--server", LISTEN, *flags(place),
                         status=status)
+
+    def explain(self, target, place=NOWHERE):
+        """Why a client there gets what it gets. What a person would read goes to a log."""
+        argv = ("explain", target, *flags(place), "--admin", ADMIN)
+        with open(self.log_path.with_name("explanations.log"), "a") as log:
+            log.write(f"$ lookasidectl {' '.join(argv)}\n{self.ctl(*argv)}\n")
+        return json.loads(self.ctl(*argv, "-o", "json"))["explain"]
 
     def kill(self):
         process, self.process = self.process, None

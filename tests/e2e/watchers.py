@@ -212,9 +212,11 @@ class Watch:
             if on and not watcher.last:
                 raise AssertionError(f"{watcher.title()}: the list is empty to begin with")
 
-    def expected(self):
-        """{place: backends}, by the API as it is now."""
+    def expected(self, place=None):
+        """{place: backends}, by the API as it is now; or just the backends of one place."""
         service, slices = self.service.state()
+        if place is not None:
+            return self.wanted(service, slices, place)
         return {place: self.wanted(service, slices, place)
                 for place in self.history.states}
 

@@ -20,6 +20,7 @@ from watchers import Watch
 from workload import Service
 
 DEFAULT, DEBIAN_ETCD = "default", "Debian's etcd"
+EXPLAINED_SECONDS = 3  # changes are collected for up to a second
 HERE = Place(zone=ZONES[0])  # where clients are unless a scenario says otherwise
 
 Scenario = namedtuple("Scenario", "title run seconds configuration")
@@ -115,6 +116,25 @@ class World:
         Our watch may see it later than Lookaside's: then it is zero.
         """
         return [max(0, client.wait_first_seen(name) - self.times.of(name)) for name in names]
+
+    def why(self, watch, reasons, place=NOWHERE):
+        """Waits until lookasidectl explains these {pod or address: reason}, and says of all others
+        that they are in or out as the API has it."""
+        wanted = watch.expected(place)
+
+        def explained():
+            found = self.lookaside.explain(watch.target, place)
+            rows = [e for s in found["slices"] for e in s["endpoints"]] + found["kept"]
+            listed = {e["address"] for e in rows if e.get("in", True)}
+            given = {who: {e["reason"] for e in rows if who in (e.get("pod"), e["address"])}
+                     for who in reasons}
+            problem = [f"{who}: {given[who] or 'unknown'}, and not {reason}"
+                       for who, reason in reasons.items() if reason not in given[who]]
+            wrong = listed ^ {a for b in wanted for a in (b.address, b.other) if a}
+            explained.problem = problem or (wrong and f"in or out the wrong way: {sorted(wrong)}")
+            return not explained.problem
+        wait_until(explained, EXPLAINED_SECONDS,
+                   lambda: f"explain {watch.target} at {place}: {explained.problem}", every=0.1)
 
     @staticmethod
     def gone(service, names, within=15):

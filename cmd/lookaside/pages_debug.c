@@ -4,6 +4,7 @@
 #include "pages.h"
 
 #define TEXT_MAX 1024
+#define PROBLEM_MAX 4096
 #define PAGE_DUMP_MAX (1024 * 1024 * 1024)
 
 /* ---- services ---- */
@@ -191,12 +192,17 @@ static enum code explain(const struct app *app, const struct explain_query *quer
                          struct err *err)
 {
     struct json_writer writer = json_writer(out);
+    struct buf problem = BUFFER_INIT(PROBLEM_MAX);
     enum code code;
 
     json_open_object(&writer, NULL);
     code = controller_explain(app->controller, query, &writer, err);
     json_put_bool(&writer, "watched", is_watched(app, query));
     json_put_u64(&writer, "staleness_ms", source_staleness_us(app->source) / 1000);
+    source_problem(app->source, &problem);
+    if (problem.len > 0)
+        json_put_str(&writer, "source_problem", buf_str(&problem));
+    buf_done(&problem);
     json_close_object(&writer);
     buf_add_char(out, '\n');
     return code;

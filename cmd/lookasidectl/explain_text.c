@@ -97,18 +97,30 @@ static bool has_list(const struct json *explain)
     return json_get(explain, "port") && !member(explain, "external_name").len;
 }
 
-/* What may be wrong with all that is said. */
-static void print_doubts(const struct json *explain)
+static void print_age(const struct json *explain)
 {
     unsigned long staleness_ms = member_count(explain, "staleness_ms");
+    struct buf problem = BUFFER_INIT(TEXT_MAX);
 
-    if (!json_bool(json_get(explain, "watched")))
-        printf(
-            "This replica does not watch that namespace (--namespaces): it knows nothing of it.\n");
-    if (staleness_ms >= STALE_MS)
+    text_show(&problem, member(explain, "source_problem"));
+    if (problem.len > 0)
+        printf("The view of the cluster is %lu s old, and what changed since then is not known: "
+               "%s\n",
+               staleness_ms / 1000, buf_cstr(&problem));
+    else if (staleness_ms >= STALE_MS)
         printf(
             "The API server was last heard of %lu s ago: what changed since then is not known.\n",
             staleness_ms / 1000);
+    buf_done(&problem);
+}
+
+/* What may be wrong with all that is said. */
+static void print_doubts(const struct json *explain)
+{
+    if (!json_bool(json_get(explain, "watched")))
+        printf(
+            "This replica does not watch that namespace (--namespaces): it knows nothing of it.\n");
+    print_age(explain);
     if (json_bool(json_get(explain, "malformed")))
         printf("The newest version of the Service is malformed: an earlier one counts, and the log "
                "says why.\n");

@@ -56,6 +56,11 @@ uint64_t source_staleness_us(const struct source *source)
     return source->ops->staleness_us(source);
 }
 
+void source_problem(const struct source *source, struct buf *ret_problem)
+{
+    source->ops->problem(source, ret_problem);
+}
+
 void source_write_metrics(const struct source *source, struct buf *out)
 {
     source->ops->write_metrics(source, out);

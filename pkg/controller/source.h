@@ -34,6 +34,8 @@ void source_free(struct source *source);
 bool source_synced(const struct source *source, struct buf *ret_reason);
 /* Microseconds since the view was last proved current, the oldest of all that is required. */
 uint64_t source_staleness_us(const struct source *source);
+/* Why the view is older than it should be, one reason of several; nothing while all is well. */
+void source_problem(const struct source *source, struct buf *ret_problem);
 /* Prometheus text of the source's own counters. */
 void source_write_metrics(const struct source *source, struct buf *out);
 

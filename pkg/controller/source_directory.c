@@ -161,6 +161,14 @@ static uint64_t directory_staleness_us(const struct source *source)
     return loop_now_us(directory->loop) - directory->looked_us;
 }
 
+static void directory_problem(const struct source *source, struct buf *ret_problem)
+{
+    const struct source_directory *directory = directory_of(source);
+
+    if (directory->lost)
+        buf_printf(ret_problem, "the folder '%s' cannot be read", directory->path);
+}
+
 static void directory_write_metrics(const struct source *source, struct buf *out)
 {
     const struct source_directory *directory = directory_of(source);
@@ -189,7 +197,8 @@ static void directory_write_metrics(const struct source *source, struct buf *out
 }
 
 static const struct source_ops directory_ops = {directory_free, directory_synced,
-                                                directory_staleness_us, directory_write_metrics};
+                                                directory_staleness_us, directory_problem,
+                                                directory_write_metrics};
 
 static void source_freep(struct source **source)
 {

@@ -11,6 +11,7 @@ struct source_ops {
     void (*free)(struct source *source);
     bool (*synced)(const struct source *source, struct buf *ret_reason);
     uint64_t (*staleness_us)(const struct source *source);
+    void (*problem)(const struct source *source, struct buf *ret_problem);
     void (*write_metrics)(const struct source *source, struct buf *out);
 };
 

@@ -103,6 +103,20 @@ static uint64_t kube_staleness_us(const struct source *source)
     return oldest;
 }
 
+static void kube_problem(const struct source *source, struct buf *ret_problem)
+{
+    const struct source_kube *kube = kube_of(source);
+
+    for (size_t i = 0; i < kube->len; i++) {
+        const char *problem = reflector_problem(kube->collections[i].reflector);
+
+        if (!*problem || kube->collections[i].optional)
+            continue;
+        buf_printf(ret_problem, "%s", problem);
+        return;
+    }
+}
+
 static const struct counter *counter_at(const struct collection *collection, size_t offset)
 {
     const char *stats = (const void *)reflector_stats(collection->reflector);
@@ -252,7 +266,7 @@ static enum code start_namespace(struct source_kube *kube,
 }
 
 static const struct source_ops kube_ops = {kube_free, kube_synced, kube_staleness_us,
-                                           kube_write_metrics};
+                                           kube_problem, kube_write_metrics};
 
 static void source_freep(struct source **source)
 {

@@ -313,6 +313,11 @@ const char *reflector_last_error(const struct reflector *refl)
     return refl->last_error;
 }
 
+const char *reflector_problem(const struct reflector *refl)
+{
+    return refl->failing ? refl->last_error : "";
+}
+
 const char *relist_cause_name(enum relist_cause cause)
 {
     static const char *const names[RELIST_CAUSES] = {

@@ -78,5 +78,7 @@ bool reflector_synced(const struct reflector *reflector);
 const struct reflector_stats *reflector_stats(const struct reflector *reflector);
 /* Why it is not synced, or what went wrong last; "" when all is well. */
 const char *reflector_last_error(const struct reflector *reflector);
+/* The same while attempts fail; else empty. */
+const char *reflector_problem(const struct reflector *reflector);
 
 #endif

@@ -37,6 +37,7 @@ def outage(world):
             live_through_outage(world, client, service)
             stale = world.lookaside.explain(watch.target)["staleness_ms"] / 1000
             assert stale > OUTAGE_SECONDS * world.factor / 2, f"a view of {stale} s ago is said"
+            assert world.lookaside.explain(watch.target).get("source_problem"), "nor why"
         restarted = time.monotonic()
         service.scale(2 * REPLACED)
         service.remove_pods(old)
@@ -252,7 +253,8 @@ def revoked(world):
             service.wait_api(set(service.pods))
             assert world.lookaside.ready(), "Lookaside is unready because it is refused"
             assert all(w.last == kept[w.place] for w in watch.watchers), "the list is not kept"
-            world.lookaside.explain(watch.target)
+            problem = world.lookaside.explain(watch.target).get("source_problem", "")
+            assert "forbidden" in problem, f"explain does not say that it is refused: {problem}"
         finally:
             world.cluster.give_rights()
         start = time.monotonic()

@@ -267,6 +267,10 @@ Test(source_kube, says_what_is_missing)
               buf_cstr(&reason));
     cr_assert(!strstr(buf_cstr(&reason), "services "), "%s", buf_cstr(&reason));
     cr_assert_eq(world.publications, 0);
+    buf_reset(&reason);
+    source_problem(source, &reason);
+    cr_assert(strstr(buf_cstr(&reason), "no right to list endpointslices"), "%s",
+              buf_cstr(&reason));
     buf_done(&reason);
 }
 
@@ -298,6 +302,8 @@ Test(source_kube, is_served_without_nodes_that_are_not_for_us)
     open_with((struct source_kube_options){.nodes = true});
     turn_until(&world.publications, 1);
     cr_assert(source_synced(source, NULL));
+    source_problem(source, &text);
+    cr_assert_eq(text.len, 0, "nodes are optional");
     source_write_metrics(source, &text);
     cr_assert(
         strstr(buf_cstr(&text), "lookaside_source_absent{resource=\"nodes\",namespace=\"\"} 1"),

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Callable
 
 from tests.e2e import certificates
+from tests.support import manifests
 from tests.support.process import PLAIN_BUILD, wait_until
 from tests.support.tcp_proxy import Fault
 
 from .fleet import DEADLINE, Fleet, places, spread, wait_all
+from .world import SERVICE
 
 LONG = os.environ.get("LOOKASIDE_LONG") == "1"
 ROUNDS = 8 if LONG else 1
@@ -198,6 +200,37 @@ def events_that_come_twice(work):
         assert len(fleet.api.lists("endpointslices")) == fleet.size, "listed again"
 
 
+def _out_of_step(work, late):
+    """The server keeps the order of one resource's events, but not between two resources."""
+    with Fleet(work, 4) as fleet:
+        fleet.start()
+        fleet.settle()
+        fleet.api.delays[late] = 0.2
+        for version in range(2, 5):
+            fleet.change(version)
+            for name in fleet.names:                   # and one more port
+                fleet.api.put(manifests.service(SERVICE, name, ports=[
+                    {"name": "grpc", "port": 8001}, {"name": "more", "port": 9000 + version}]))
+            fleet.settle()
+        for suffix in "abc":
+            fleet.delete(suffix)
+        for name in fleet.names:
+            fleet.api.delete(manifests.service(SERVICE, name))
+        fleet.settle()
+        for name in fleet.names:                       # all of it again
+            fleet.api.put(manifests.service(SERVICE, name))
+        fleet.put("a", 5)
+        fleet.settle()
+
+
+def services_come_later_than_slices(work):
+    _out_of_step(work, "services")
+
+
+def slices_come_later_than_services(work):
+    _out_of_step(work, "endpointslices")
+
+
 # ---- TLS ----
 
 def tls_bytes(work):
@@ -247,4 +280,5 @@ def hundreds_of_faults_leave_nothing(work):
 CASES = [list_that_freezes, first_list, first_list_in_gzip, first_list_in_gzip_with_a_wrong_byte,
          second_page, list_under_way, second_page_under_way, watch, streamed_list,
          streamed_list_under_way, streamed_list_that_freezes, pages_byte_by_byte, streams_byte_by_byte,
-         events_that_come_twice, tls_bytes, hundreds_of_faults_leave_nothing]
+         events_that_come_twice, services_come_later_than_slices, slices_come_later_than_services,
+         tls_bytes, hundreds_of_faults_leave_nothing]

@@ -153,6 +153,7 @@ class FakeApiServer:
         self.trickle = None                            # (bytes, seconds): how the bodies are written
         self.frozen = False                            # watches get no events
         self.twice = False                             # and each event twice
+        self.delays = {}                               # resource: seconds that its events come late
         self.requests, self.history = [], {}
         self.unauthorized = 0                          # requests answered with 401
         self.version, self.floor = 1000, 0
@@ -603,6 +604,7 @@ class FakeApiServer:
             if then != "open":
                 watch.conn.drop(reset=then == "reset")
                 return None
+        await asyncio.sleep(self.delays.get(request.resource, 0))
         news, newest = self._news(request, seen)
         for version, line in news:
             cut = self._take_cut(request)

@@ -341,35 +341,45 @@ static struct stamp swapped_link(int dir)
     return stamp_of(&info);
 }
 
-static void look_through(struct folder *folder, DIR *dir, const struct stamp *home)
+/* Whether a look that is not at the whole folder is at this file, too. */
+static bool is_of_interest(const struct file *file)
+{
+    return file->noted || file->again || !file->seen || file->latest_us != 0 ||
+           file->busy_us != 0 || file->missing_us != 0;
+}
+
+/* `dir` is at its beginning; NULL: only at the files of interest. */
+static void look_through(struct folder *folder, int fd, DIR *dir, const struct stamp *home)
 {
     struct dirent *entry;
 
-    for (size_t i = 0; i < folder->len; i++)
-        folder->files[i]->seen = folder->files[i]->due = false;
-    while ((entry = readdir(dir)))
-        look_at(folder, dirfd(dir), entry->d_name);
-    forget_gone(folder, dirfd(dir), home);
-    read_due(folder, dirfd(dir));
+    for (size_t i = 0; i < folder->len; i++) {
+        struct file *file = folder->files[i];
+
+        file->due = false;
+        if (dir || is_of_interest(file))
+            file->seen = file->noted = false;
+    }
+    while (dir && (entry = readdir(dir)))
+        look_at(folder, fd, entry->d_name);
+    forget_gone(folder, fd, home);
+    read_due(folder, fd);
 }
 
-static enum code look(struct folder *folder, DIR *dir, struct err *err)
+/* Again, while a ConfigMap is swapped. */
+static enum code look_whole(struct folder *folder, DIR *dir, const struct stamp *home,
+                            struct err *err)
 {
     struct stamp before, after;
-    struct stat info;
-    struct stamp home;
     enum code code = check_size(folder, dir, err);
 
     if (code != CODE_OK)
         return code;
-    if (fstat(dirfd(dir), &info) < 0)
-        return fail_folder(folder, errno, err);
-    home = stamp_of(&info);
     for (int swaps = 0; swaps < SWAPS_MAX; swaps++) {
         before = swapped_link(dirfd(dir));
         folder->swapping = !stamp_equal(&before, &folder->swapped);
         folder->swapped = before;
-        look_through(folder, dir, &home);
+        look_through(folder, dirfd(dir), dir, home);
         after = swapped_link(dirfd(dir));
         if (stamp_equal(&before, &after))
             return CODE_OK;
@@ -379,7 +389,22 @@ static enum code look(struct folder *folder, DIR *dir, struct err *err)
     return CODE_OK;
 }
 
-enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us,
+static enum code look(struct folder *folder, DIR *dir, bool whole, struct err *err)
+{
+    struct stat info;
+    struct stamp home, swapped = swapped_link(dirfd(dir));
+
+    if (fstat(dirfd(dir), &info) < 0)
+        return fail_folder(folder, errno, err);
+    home = stamp_of(&info);
+    if (whole || !stamp_same_file(&home, &folder->home) || !stamp_equal(&swapped, &folder->swapped))
+        return look_whole(folder, dir, &home, err);
+    folder->swapping = false;
+    look_through(folder, dirfd(dir), NULL, &home);
+    return CODE_OK;
+}
+
+enum code folder_look(struct folder *folder, bool whole, uint64_t now_us, uint64_t *ret_again_us,
                       struct err *err)
 {
     DIR *dir = opendir(folder->path);
@@ -389,7 +414,7 @@ enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_agai
         return fail_folder(folder, errno, err);
     folder->now_us = now_us;
     folder->again_us = 0;
-    code = look(folder, dir, err);
+    code = look(folder, dir, whole, err);
     closedir(dir);
     if (code != CODE_OK)
         return code;
@@ -418,6 +443,14 @@ void folder_note_written(struct folder *folder, const char *name)
     file->busy_us = 0;
     file->told = true;
     file->again = true;
+}
+
+void folder_note_changed(struct folder *folder, const char *name)
+{
+    struct file *file = folder_reads(name) ? get_file(folder, name) : NULL;
+
+    if (file)
+        file->noted = true;
 }
 
 const struct folder_stats *folder_stats(const struct folder *folder)

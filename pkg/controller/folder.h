@@ -43,13 +43,16 @@ struct folder_stats {
 
 struct folder *folder_new(const char *path, const struct folder_sink *sink) must_check;
 void folder_free(struct folder *folder);
-/* The folder itself cannot be read: NOT_FOUND and the like; then nothing changes. *ret_again_us: when another look is due whether or not
- * something happens; 0: no need. */
-enum code folder_look(struct folder *folder, uint64_t now_us, uint64_t *ret_again_us, struct err *err) must_check;
+/* At all of it; or, not `whole`, only at the files that were noted or are waited for: then a change costs nothing that grows with the
+ * folder. The folder itself cannot be read: NOT_FOUND and the like; then nothing changes. *ret_again_us: when another look is due whether or
+ * not something happens; 0: no need. */
+enum code folder_look(struct folder *folder, bool whole, uint64_t now_us, uint64_t *ret_again_us, struct err *err) must_check;
 /* Somebody writes to the file of that name: it is read when that ends. */
 void folder_note_writing(struct folder *folder, const char *name, uint64_t now_us);
 /* The file of that name is complete: closed by its writer or moved here, whatever its stamp will say. */
 void folder_note_written(struct folder *folder, const char *name);
+/* The file of that name came, went or changed otherwise. */
+void folder_note_changed(struct folder *folder, const char *name);
 /* Whether a file of that name is read at all: not those that editors make on the way. */
 bool folder_reads(const char *name);
 const struct folder_stats *folder_stats(const struct folder *folder);

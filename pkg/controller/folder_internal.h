@@ -17,6 +17,7 @@ struct file {
     uint64_t missing_us; /* since when it is gone; 0: it is not */
     uint64_t busy_us;    /* when somebody wrote to it last and has not closed it; 0: nobody */
     bool seen;           /* in the look that goes on */
+    bool noted;          /* an event named it since the last look */
     bool due;            /* to be read in the look that goes on */
     bool again;          /* to be read whatever the stamp says */
     bool told;           /* its writer is done, an event said */

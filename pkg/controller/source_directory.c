@@ -19,6 +19,7 @@ struct source_directory {
     struct controller_scope *scopes[OBJECT_KINDS];
     struct folder_watch *watch; /* NULL: the next look tries to make one */
     bool watch_ended;
+    bool whole; /* the next look is at the whole folder, not only at files that events named */
     struct timer *settle;
     struct timer *rescan;
     uint64_t unsettled_us; /* the first event that no look has followed; 0: none */
@@ -51,6 +52,14 @@ static void on_remove(void *ctx, enum object_kind kind, const struct json *objec
 
 /* ---- looking ---- */
 
+/* Whether more may have changed than the file of that name, which is none of ours: ours may be links
+ * that lead elsewhere now. Somebody's log or an editor's copy is no reason to look. */
+static bool concerns_all(enum folder_event event, const char *name)
+{
+    return event == FOLDER_LOST || event == FOLDER_ARRIVED || *name == '\0' ||
+           str_starts_with(str_of(name), STR(".."));
+}
+
 static void on_event(void *ctx, enum folder_event event, const char *name)
 {
     struct source_directory *directory = ctx;
@@ -60,12 +69,13 @@ static void on_event(void *ctx, enum folder_event event, const char *name)
         folder_note_writing(directory->folder, name, now);
     if (event == FOLDER_WRITTEN || event == FOLDER_ARRIVED)
         folder_note_written(directory->folder, name);
+    if (event == FOLDER_CHANGED)
+        folder_note_changed(directory->folder, name);
     if (event == FOLDER_LOST)
         directory->watch_ended = true;
-    /* Other files matter when one of ours may be a link to them that leads elsewhere now: somebody's
-     * log is no reason to look. */
-    if (event == FOLDER_WRITING || (event == FOLDER_WRITTEN && !folder_reads(name)))
+    if (event == FOLDER_WRITING || (!folder_reads(name) && !concerns_all(event, name)))
         return;
+    directory->whole = directory->whole || !folder_reads(name);
     if (directory->unsettled_us == 0)
         directory->unsettled_us = now;
     if (now - directory->unsettled_us < SETTLE_MAX_US || !timer_active(directory->settle))
@@ -81,6 +91,7 @@ static void watch_folder(struct source_directory *directory)
         return;
     folder_watch_free(TAKE(directory->watch));
     directory->watch_ended = false;
+    directory->whole = true; /* nobody told what happened meanwhile */
     if (folder_watch_new(directory->loop, directory->path, on_event, directory, &directory->watch,
                          &err) == CODE_OK) {
         directory->unwatched = false;
@@ -98,9 +109,10 @@ static enum code look(struct source_directory *directory, struct err *err)
 
     directory->unsettled_us = 0;
     watch_folder(directory); /* before the look, so that nothing falls between */
-    code = folder_look(directory->folder, now, &again_us, err);
+    code = folder_look(directory->folder, directory->whole, now, &again_us, err);
     if (code != CODE_OK)
         return code;
+    directory->whole = false;
     directory->looked_us = now;
     if (again_us != 0)
         timer_start(directory->settle, (again_us - now + 999) / 1000);
@@ -125,6 +137,7 @@ static void on_rescan(void *ctx)
 {
     struct source_directory *directory = ctx;
 
+    directory->whole = true;
     if (directory->unsettled_us == 0) /* else a look is on its way */
         on_look(directory);
 }
@@ -215,6 +228,7 @@ enum code source_directory_new(struct loop *loop, struct controller *controller,
 
     directory->base.ops = &directory_ops;
     directory->loop = loop;
+    directory->whole = true;
     directory->path = xstrdup(path);
     directory->folder = folder_new(path, &sink);
     for (size_t i = 0; i < ARRAY_LEN(manifest_kinds); i++)

@@ -100,18 +100,20 @@ class _Connection:
         """Writes it, in as small and slow pieces as server.trickle says."""
         size, delay = self.server.trickle or (len(data) or 1, 0)
         for at in range(0, len(data), size):
-            if self.writer.transport.is_closing():
-                raise ConnectionResetError
-            self.writer.write(data[at:at + size])
-            await self.writer.drain()
+            await self.write_piece(data[at:at + size])
             if delay:
                 await asyncio.sleep(delay)
+
+    async def write_piece(self, data):
+        if self.gone.is_set() or self.reader.ended.is_set() or self.writer.transport.is_closing():
+            raise ConnectionResetError             # asyncio would warn, or, with TLS, break
+        self.writer.write(data)
+        await self.writer.drain()
 
     async def head(self, code, headers):
         lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'X')}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await self.writer.drain()
+        await self.write_piece(("\r\n".join(lines) + "\r\n\r\n").encode())
 
     async def answer(self, code, obj, request, extra=None):
         """A complete JSON answer, gzipped where the client takes it."""

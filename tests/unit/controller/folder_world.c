@@ -49,19 +49,29 @@ const char *look_seen(void)
     return buf_cstr(&seen);
 }
 
-const char *look_after(uint64_t ms)
+static const char *look_at(bool whole, uint64_t ms)
 {
     struct err err = {0};
 
     now_us += ms * 1000;
     buf_reset(&seen);
-    cr_assert_eq(folder_look(folder, now_us, &again_us, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(folder_look(folder, whole, now_us, &again_us, &err), CODE_OK, "%s", err.msg);
     return look_seen();
+}
+
+const char *look_after(uint64_t ms)
+{
+    return look_at(true, ms);
 }
 
 const char *look(void)
 {
-    return look_after(5);
+    return look_at(true, 5);
+}
+
+const char *look_at_noted(void)
+{
+    return look_at(false, 5);
 }
 
 void put(const char *name, const char *text)

@@ -18,6 +18,8 @@ void folder_stop(void);
 /* A look `ms` later than the last; what it gave: "+service one:1, -slice s". Static memory. */
 const char *look_after(uint64_t ms);
 const char *look(void);
+/* Not at the whole folder. */
+const char *look_at_noted(void);
 const char *look_seen(void); /* the last one's again */
 
 /* As events tell of a writer that closes its file, or renames it over. file_write() and file_replace()

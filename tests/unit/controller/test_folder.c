@@ -10,8 +10,7 @@ Test(folder, gives_what_its_files_have_in_order_of_their_names)
 {
     put("b.yml", SERVICE_YAML("two", 2));
     put("a.yaml", SERVICE_YAML("one", 1) "---\n" SLICE_YAML("s", "one", AT("10.0.0.1")));
-    put("c.json",
-               "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"three\"}}");
+    put("c.json", "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"three\"}}");
     cr_assert_str_eq(look(), "+service one:1, +slice s, +service two:2, +service three");
     cr_assert_eq(counter_get(&folder_stats(folder)->files), 3);
     cr_assert_eq(counter_get(&folder_stats(folder)->objects), 4);
@@ -27,6 +26,48 @@ Test(folder, reads_only_what_changed)
     put("b.yaml", SERVICE_YAML("two", 33));
     cr_assert_str_eq(look(), "+service two:33");
     cr_assert_eq(counter_get(&folder_stats(folder)->reads), 3);
+}
+
+Test(folder, looks_only_at_what_was_noted_unless_at_the_whole)
+{
+    put("a.yaml", SERVICE_YAML("one", 1));
+    put("b.yaml", SERVICE_YAML("two", 2));
+    look();
+    file_replace("b.yaml", SERVICE_YAML("two", 22));
+    put("a.yaml", SERVICE_YAML("one", 11));
+    put("c.yaml", SERVICE_YAML("three", 3));
+    cr_assert_str_eq(look_at_noted(), "+service one:11, +service three:3");
+    cr_assert_str_eq(look_at_noted(), "");
+    file_delete("c.yaml");
+    folder_note_changed(folder, "c.yaml");
+    cr_assert_str_eq(look_at_noted(), "");
+    cr_assert_eq(again_us, now_us + FOLDER_MISSING_GRACE_US);
+    now_us = again_us;
+    cr_assert_str_eq(look_at_noted(), "-service three");
+    cr_assert_str_eq(look(), "", "quiet at first: no event told of b.yaml");
+    now_us = again_us;
+    cr_assert_str_eq(look_at_noted(), "+service two:22");
+}
+
+Test(folder, looks_at_the_whole_when_it_is_another_folder_or_swapped)
+{
+    put("a.yaml", SERVICE_YAML("one", 1));
+    file_mkdir("..1");
+    file_write("..1/b.yaml", SERVICE_YAML("two", 1));
+    file_mkdir("..2");
+    file_write("..2/b.yaml", SERVICE_YAML("two", 2));
+    file_link("..1", "..data");
+    file_link("..data/b.yaml", "b.yaml");
+    look();
+    file_link("..2", "..data");
+    cr_assert_str_eq(look_at_noted(), "+service two:2");
+    folder_move_aside();
+    folder_make();
+    file_write("a.yaml", SERVICE_YAML("one", 2));
+    file_write("b.yaml", SERVICE_YAML("two", 3));
+    cr_assert_str_eq(look_at_noted(), "");
+    now_us = again_us;
+    cr_assert_str_eq(look_at_noted(), "+service one:2, +service two:3");
 }
 
 Test(folder, reads_no_other_files)
@@ -129,7 +170,7 @@ Test(folder, reads_a_file_when_its_writer_has_closed_it)
     look();
     file_write("a.yaml", "");
     folder_note_writing(folder, "a.yaml", now_us);
-    cr_assert_eq(folder_look(folder, now_us, &again_us, NULL), CODE_OK);
+    cr_assert_eq(folder_look(folder, true, now_us, &again_us, NULL), CODE_OK);
     cr_assert_eq(again_us, now_us + FOLDER_WRITER_GRACE_US);
     cr_assert_str_eq(look_after(1000), "");
     file_write("a.yaml", SERVICE_YAML("one", 2));

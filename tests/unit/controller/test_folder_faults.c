@@ -129,7 +129,7 @@ Test(folder_faults, takes_no_half_of_a_swap)
     file_link("..data/a.yaml", "a.yaml");
     file_link("..data/b.yaml", "b.yaml");
     other = folder_new(files_path(), &sink);
-    cr_assert_eq(folder_look(other, now_us, &again_us, NULL), CODE_OK);
+    cr_assert_eq(folder_look(other, true, now_us, &again_us, NULL), CODE_OK);
     cr_assert_eq(counter_get(&folder_stats(other)->reads), 4, "both files in both versions");
     cr_assert_eq(calls, 3, "b.yaml was swapped before it could be read");
     folder_free(other);
@@ -221,7 +221,7 @@ Test(folder_faults, changes_nothing_when_the_folder_is_gone)
     put("a.yaml", SERVICE_YAML("one", 1));
     look();
     folder_move_aside();
-    cr_assert_eq(folder_look(folder, now_us, &again_us, &err), CODE_NOT_FOUND);
+    cr_assert_eq(folder_look(folder, true, now_us, &again_us, &err), CODE_NOT_FOUND);
     cr_assert(strstr(err.msg, "cannot read folder '/tmp/lookaside-files-"), "%s", err.msg);
     folder_move_back();
     cr_assert_str_eq(look(), "");
@@ -277,7 +277,7 @@ Test(folder_faults, does_not_read_a_part_of_too_many_files)
         snprintf(name, sizeof(name), "n%d.yaml", i);
         file_write(name, "");
     }
-    cr_assert_eq(folder_look(folder, now_us, &again_us, &err), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_eq(folder_look(folder, true, now_us, &again_us, &err), CODE_RESOURCE_EXHAUSTED);
     cr_assert(strstr(err.msg, "20001 manifests, at most 20000 are read"), "%s", err.msg);
     put("a.yaml", SERVICE_YAML("one", 2));
     file_delete("n0.yaml");

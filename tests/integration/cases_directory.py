@@ -273,11 +273,12 @@ def ten_thousand_files(work):
     """Of which one changes."""
     def fill(directory):
         _one_file(directory)
+        text = manifests.to_yaml(manifests.service("NAME", NAMESPACE)) + "---\n" + manifests.to_yaml(
+            manifests.endpoint_slice("NAME-a", "NAME", [manifests.Endpoint(f"ADDRESS.{k}")
+                                                        for k in range(1, 6)]))
         for number in range(9999):
-            (directory.path / f"service-{number}.yaml").write_text(manifests.to_yaml(
-                manifests.service(f"s{number}", NAMESPACE)) + "---\n" + manifests.to_yaml(
-                manifests.endpoint_slice(f"s{number}-a", f"s{number}", [manifests.Endpoint(
-                    f"10.{64 + (number >> 8)}.{number & 255}.{k}") for k in range(1, 6)])))
+            (directory.path / f"service-{number}.yaml").write_text(text.replace(
+                "NAME", f"s{number}").replace("ADDRESS", f"10.{64 + (number >> 8)}.{number & 255}"))
     with Directory(work, fill, PLAIN_BUILD) as directory:
         assert directory.metric("files") == 10000
         memory = directory.controller.memory()

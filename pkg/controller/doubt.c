@@ -1,6 +1,7 @@
 #include "controller/doubt.h"
 
-bool doubt_is_over(const struct controller_scope *scope, const struct object *object)
+/* A further list agrees, or a watch does. */
+static bool is_over(const struct controller_scope *scope, const struct object *object)
 {
     return object->deleted == scope->list ||
            (object->doubted_us != 0 &&
@@ -10,6 +11,25 @@ bool doubt_is_over(const struct controller_scope *scope, const struct object *ob
 static bool is_lacking(const struct controller_scope *scope, const struct object *object)
 {
     return object->seen != scope->list;
+}
+
+/* More than half of its endpoints: what is replaced by as many others is no loss. */
+static bool is_halved(const struct object *object)
+{
+    return object->has_next && 2 * value_endpoints(object->next) < value_endpoints(object->value);
+}
+
+bool doubt_concerns(const struct controller_scope *scope, const struct object *object)
+{
+    if (value_is_empty(object->value) || is_over(scope, object))
+        return false;
+    return is_lacking(scope, object) || is_halved(object);
+}
+
+/* What the list takes of the object is known to be gone. */
+static bool is_settled(const struct controller_scope *scope, const struct object *object)
+{
+    return (is_lacking(scope, object) || is_halved(object)) && is_over(scope, object);
 }
 
 /* Of what is in force: how much there is, and how much the list would remove. */
@@ -29,8 +49,7 @@ static struct sum sum_services(const struct controller_scope *scope)
 
     HASH_ITER(hh, scope->objects, object, next)
     {
-        if (value_is_empty(object->value) ||
-            (is_lacking(scope, object) && doubt_is_over(scope, object)))
+        if (value_is_empty(object->value) || is_settled(scope, object))
             continue;
         sum.total++;
         sum.removed += is_lacking(scope, object);
@@ -50,7 +69,7 @@ static struct sum sum_endpoints(const struct controller_scope *scope)
     {
         size_t len = value_endpoints(object->value);
 
-        if (is_lacking(scope, object) && doubt_is_over(scope, object))
+        if (is_settled(scope, object))
             continue;
         sum.total += len;
         sum.removed += is_lacking(scope, object) || object->has_next ? len : 0;
@@ -124,7 +143,7 @@ static size_t count_removed(const struct controller_scope *scope)
         qsort(listed.items, listed.len, sizeof(*listed.items), cmp_key);
     HASH_ITER(hh, scope->objects, object, next)
     {
-        if (is_lacking(scope, object) ? !doubt_is_over(scope, object) : object->has_next)
+        if ((is_lacking(scope, object) || object->has_next) && !is_settled(scope, object))
             removed += count_missing(&listed, object->value);
     }
     free(listed.items);

@@ -3,7 +3,7 @@
  * place, would take all clients' backends away with one answer.
  *
  * A list that would remove more than half of its scope's Services, or of its scope's endpoints, is doubted: what it lacks stays, object by
- * object, until a list that was begun KUBE_SINK_DOUBT_MS later lacks it too, a watch deletes it or an operator releases it. Should the
+ * object, and so do objects that it leaves less than half of their endpoints, until a list that was begun KUBE_SINK_DOUBT_MS later lacks it too, a watch deletes it or an operator releases it. Should the
  * server not answer any more, it stays until it does. What comes back is no longer doubted.
  *
  * Threads: the control loop. Changes nothing.
@@ -15,7 +15,8 @@
 
 /* The complete list of the scope, not yet applied, would remove too much. What is known to be gone does not count. */
 bool doubt_arises(const struct controller_scope *scope);
-/* The object, which the scope's list lacks, is gone: a watch said so meanwhile, or it was doubted before and for long enough. */
-bool doubt_is_over(const struct controller_scope *scope, const struct object *object);
+/* The list, should it be doubted, takes the object or most of it, and neither did a watch say so meanwhile nor was it doubted before and for
+ * long enough. */
+bool doubt_concerns(const struct controller_scope *scope, const struct object *object);
 
 #endif

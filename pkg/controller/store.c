@@ -174,12 +174,13 @@ static void count_doubt(struct controller_stats *stats, struct group *group, uin
     }
 }
 
-/* `since_us` 0: it is believed to be there, or known to be gone. */
+/* `since_us` 0: what is known of it is believed. */
 static void set_doubt(struct controller_scope *scope, struct object *object, uint64_t since_us)
 {
     bool was = object->doubted_us != 0;
 
     object->doubted_us = since_us;
+    value_done(&object->doubted);
     if (was == (since_us != 0))
         return;
     scope->doubted = was ? scope->doubted - 1 : scope->doubted + 1;
@@ -215,6 +216,7 @@ static void object_free(struct controller_scope *scope, struct object *object)
     HASH_DELETE(hh, scope->objects, object);
     value_done(&object->value);
     value_done(&object->next);
+    value_done(&object->doubted);
     free(object->key);
     free(object);
 }
@@ -346,29 +348,34 @@ static void on_list_begin(void *ctx)
     scope->listing = true;
 }
 
+/* What a list that is not believed says of the object: that it is gone, or that most of it is. */
+static void doubt(struct controller_scope *scope, struct object *object)
+{
+    set_doubt(scope, object, object->doubted_us ? object->doubted_us : loop_now_us(scope->loop));
+    object->doubted = object->next;
+    object->next = (struct value){0};
+    object->has_next = false;
+}
+
 /* The object as the complete list has it, which is `doubtful` where it lacks much. */
 static void apply_listed(struct controller_scope *scope, struct object *object, uint64_t now,
                          bool doubtful)
 {
     bool lacking = object->seen != scope->list;
 
+    if ((doubtful || object->doubted_us != 0) && doubt_concerns(scope, object)) {
+        doubt(scope, object);
+        return;
+    }
     /* Before it can go to another group: the doubt is counted at this one. */
-    if (!lacking)
-        set_doubt(scope, object, 0);
+    set_doubt(scope, object, 0);
     if (object->has_next) {
         object_set(scope, object, object->next, now);
         object->next = (struct value){0};
         object->has_next = false;
     }
-    if (value_is_empty(object->value)) {
-        if (lacking || object->bad_message == 0)
-            object_remove(scope, object, now);
-    } else if (lacking && (doubtful || object->doubted_us != 0) && !doubt_is_over(scope, object)) {
-        set_doubt(scope, object,
-                  object->doubted_us ? object->doubted_us : loop_now_us(scope->loop));
-    } else if (lacking) {
+    if (lacking || (value_is_empty(object->value) && object->bad_message == 0))
         object_remove(scope, object, now);
-    }
 }
 
 /* `before`: so many were doubted before the list. */
@@ -454,19 +461,29 @@ const struct kube_sink *controller_sink(void)
     return &sink;
 }
 
-/* What the list that is being read has named again is there. */
+/* Believes the list that the object is doubted for, unless one that is being read has it as it was. */
+static void believe(struct object *object)
+{
+    struct controller_scope *scope = object->scope;
+    struct value said = object->doubted;
+
+    object->doubted = (struct value){0};
+    set_doubt(scope, object, 0);
+    if (scope->listing && object->seen == scope->list && !object->has_next)
+        value_done(&said);
+    else if (value_is_empty(said))
+        object_remove(scope, object, loop_now_us(scope->loop));
+    else
+        object_set(scope, object, said, loop_now_us(scope->loop));
+}
+
 static void drop_doubted(struct list *objects)
 {
     list_for_each_safe (link, objects) {
         struct object *object = container_of(link, struct object, link);
-        struct controller_scope *scope = object->scope;
 
-        if (object->doubted_us == 0)
-            continue;
-        if (scope->listing && object->seen == scope->list)
-            set_doubt(scope, object, 0);
-        else
-            object_remove(scope, object, loop_now_us(scope->loop));
+        if (object->doubted_us != 0)
+            believe(object);
     }
 }
 

@@ -31,7 +31,7 @@ struct group {
     struct list slices;  /* the same, of objects with slices */
     size_t slices_len;   /* of all those objects */
     uint64_t changed_us; /* when its Service object changed or went last; 0: never */
-    size_t doubted;      /* objects that a list lacked which is not believed yet */
+    size_t doubted;      /* objects that a list lacked, or most of them, which is not believed yet */
     uint64_t doubted_us; /* since when there are some; 0: there are none */
     /* The publisher's. */
     enum hold hold; /* in force, that is longest */
@@ -54,9 +54,10 @@ struct object {
     struct value value;
     struct value next; /* of the list that is being read */
     bool has_next;
+    struct value doubted; /* what a list that is not believed has in place of `value`; else {0} */
     uint64_t seen;       /* the list that named it last */
     uint64_t deleted;    /* the list during which a watch deleted it; 0: none */
-    uint64_t doubted_us; /* since when a list lacks it that is not believed; 0: none does */
+    uint64_t doubted_us; /* since when a list lacks it, or most of it, that is not believed; 0: none does */
     struct group *group;
     struct list link;
     /* The last version that could not be decoded; 0: the last one could. */
@@ -97,7 +98,7 @@ const struct object *store_service(const struct group *group);
 bool store_hold(const struct group *group, struct hold_info *ret_info);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
-/* Removes the group's doubted objects. */
+/* Believes the lists that the group's objects are doubted for. */
 void store_drop_doubted(struct group *group);
 /* What all Node objects say, for catalog_set_nodes(); the caller frees the array. */
 struct node_zone *store_nodes(const struct store *store, size_t *ret_len) must_check;

@@ -3,8 +3,8 @@
  *
  * A list replaces the collection: list_begin, list_object..., then list_end, with which what was named is in force and
  * everything else is gone, at once; list_abort ends a list that failed half-way: nothing changes. list_end may doubt a list that
- * would remove too much (false): what it adds and changes is in force, what it lacks stays until a further list, asked for
- * KUBE_SINK_DOUBT_MS later, lacks it too. A watch goes on meanwhile, and what it says always counts.
+ * would remove too much (false): what it adds and changes is in force, what it lacks (objects, or most of what is in one) stays until a
+ * further list, asked for KUBE_SINK_DOUBT_MS later, lacks it too. A watch goes on meanwhile, and what it says always counts.
  * The collection changes while it is listed: of an object that a list names twice the last one counts, and a remove within a list takes its name out
  * again. Between lists, upsert and remove carry single changes. Objects are borrowed for the duration of the call.
  *

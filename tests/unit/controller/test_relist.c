@@ -248,6 +248,82 @@ Test(relist, a_release_takes_nothing_that_a_list_has_named_again)
     cr_assert_eq(held(), 0);
 }
 
+/* ---- slices that are still there, with less in them ---- */
+
+/* One Service with three endpoints in a slice. */
+static void put_three(void)
+{
+    upsert(world.services,
+           "{'metadata':{'namespace':'shop','name':'three'},'spec':{'ports':[{'port':1}]}}");
+    upsert(world.slices, SLICE_JSON("t", "three", 1, READY("10.0.0.1") "," READY("10.0.0.2") ","
+                                    READY("10.0.0.3")));
+    turn();
+}
+
+static bool list_three(const char *endpoints, uint64_t after_ms)
+{
+    list_begin_after(world.slices, after_ms);
+    list_object(world.slices, SLICE_JSON("t", "three", 9, "%s"), endpoints);
+    return list_end(world.slices);
+}
+
+#define ALL_THREE "1: 10.0.0.1:9001,10.0.0.2:9001,10.0.0.3:9001"
+
+Test(relist, doubts_slices_that_lost_most)
+{
+    put_three();
+    cr_assert_not(list_three("", 0));
+    turn_for_ms(150);
+    cr_assert_str_eq(published("three"), ALL_THREE);
+    cr_assert_str_eq(hold_of("three"), "relist");
+    cr_assert_not(list_three("", SECOND_LIST_MS - 200), "too soon after the first");
+    cr_assert_str_eq(published("three"), ALL_THREE);
+    cr_assert(list_three("", SECOND_LIST_MS));
+    turn_until_published("three", "1:");
+    cr_assert_eq(held(), 0);
+}
+
+Test(relist, believes_slices_whose_endpoints_were_all_replaced)
+{
+    put_three();
+    list_three(READY("10.0.1.1") "," READY("10.0.1.2") "," READY("10.0.1.3"), 0);
+    turn_until_published("three", "1: 10.0.1.1:9001,10.0.1.2:9001,10.0.1.3:9001");
+    cr_assert_eq(held(), 0);
+}
+
+Test(relist, no_longer_doubts_slices_that_have_all_again)
+{
+    put_three();
+    cr_assert_not(list_three(READY("10.0.0.1"), 0));
+    cr_assert(list_three(READY("10.0.0.1") "," READY("10.0.0.2") "," READY("10.0.0.3"), 100));
+    turn_for_ms(20);
+    cr_assert_str_eq(published("three"), ALL_THREE);
+    cr_assert_eq(held(), 0);
+}
+
+Test(relist, believes_what_a_watch_says_of_a_doubted_slice)
+{
+    put_three();
+    cr_assert_not(list_three(READY("10.0.0.1"), 0));
+    upsert(world.slices, SLICE_JSON("t", "three", 10, READY("10.0.0.2")));
+    turn_until_published("three", "1: 10.0.0.2:9001");
+    cr_assert_eq(held(), 0);
+    cr_assert(list_three(READY("10.0.0.2"), SECOND_LIST_MS));
+}
+
+Test(relist, a_doubted_slice_that_is_released_has_what_the_list_said)
+{
+    put_three();
+    cr_assert_not(list_three(READY("10.0.0.3"), 0));
+    turn_for_ms(20);
+    list_begin(world.slices);
+    list_abort(world.slices);
+    cr_assert(controller_release(world.controller, STR("shop"), STR("three")));
+    turn();
+    cr_assert_str_eq(published("three"), "1: 10.0.0.3:9001");
+    cr_assert_eq(held(), 0);
+}
+
 Test(relist, says_so)
 {
     struct hold_info info;

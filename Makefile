@@ -110,6 +110,10 @@ $(BUILD)/explore-%: $(BUILD)/tests/fuzz/fuzz_%.o $(call archives,$(LAYERS))
 $(BUILD)/bench: $(call objects,tests/bench) $(call archives,base wire)
 	$(call say,LD,$@)
 	$(link)
+# The loops, the network and time are the simulator's own: of those layers nothing is linked, or what is pure.
+$(BUILD)/simulate: $(call objects,tests/simulate) $(call archives,$(filter-out loop grpc admin,$(LAYERS)))
+	$(call say,LD,$@)
+	$(link) -Wl,--wrap=clock_monotonic_us,--wrap=clock_wall_us
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(call archives,$(LAYERS))
 	$(call say,LD,$@)
 	$(link)
@@ -160,6 +164,13 @@ fuzz: deps ## replay every fuzz target's corpus under ASan and UBSan; fuzz-json 
 $(FUZZERS:%=fuzz-%): fuzz-%:
 	$(Q)$(MAKE) -s -j$(JOBS) BUILD=build-fuzz CC=clang SAN=fuzzer-no-link,address,undefined build-fuzz/explore-$*
 	$(Q)mkdir -p build-fuzz/corpus-$*; build-fuzz/explore-$* -max_total_time=$(or $(SECONDS),60) build-fuzz/corpus-$* tests/data/fuzz/$*
+simulate: deps ## 1,000 seeds of the deterministic simulator; SEED=7: one; SECONDS=60: fresh ones for so long
+	$(if $(SEED)$(filter command% environment%,$(origin SECONDS)),$(simulate_some),$(simulate_all))
+simulate_all = $(Q)$(MAKE) -s -j$(JOBS) $(ASAN) build-asan/simulate && $(PYTHON) tests/simulate/run.py build-asan/simulate
+simulate_some = $(Q)$(MAKE) -s -j$(JOBS) $(BUILD)/simulate && $(BUILD)/simulate $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(SEED),--first $(SEED) $(if $(SECONDS),,--last $(SEED)))
+simulate-mutants: deps ## bugs put in on purpose: the seed that finds each; MUTANT=settle: only those with that in their names
+	$(Q)$(PYTHON) tests/simulate/mutants.py $(MUTANT)
 integration: deps ## the controller against a fake API server that misbehaves; integration-long: more bytes are damaged, under ASan too
 	$(build_all)
 	$(Q)$(PYTHON) tests/integration/run.py

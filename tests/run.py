@@ -31,6 +31,7 @@ SUITES = [
     ("unit", ["make", "-s", "unit"], {}, 900),
     ("race", ["make", "-s", "race"], {}, 600),
     ("fuzz", ["make", "-s", "fuzz"], {}, 900),
+    ("simulate", ["make", "-s", "simulate"], {}, 300),
     ("integration", [sys.executable, "tests/integration/run.py"], {"LOOKASIDE_BUILD": "build-asan"}, 900),
     ("conformance", [sys.executable, "tests/conformance/run.py"], {"LOOKASIDE_BUILD": "build-asan"}, 2400),
     ("story", [sys.executable, "tests/conformance/run.py", "--story"], {}, 900),

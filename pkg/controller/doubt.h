@@ -3,8 +3,9 @@
  * place, would take all clients' backends away with one answer.
  *
  * A list that would remove more than half of its scope's Services, or of its scope's endpoints, is doubted: what it lacks stays, object by
- * object, and so do objects that it leaves less than half of their endpoints, until a list that was begun KUBE_SINK_DOUBT_MS later lacks it too, a watch deletes it or an operator releases it. Should the
- * server not answer any more, it stays until it does. What comes back is no longer doubted.
+ * object, and so does an object that it leaves less than half of its endpoints, until a list that was begun KUBE_SINK_DOUBT_MS later says
+ * so too, a watch deletes or changes it, or an operator releases it. Should the server not answer any more, it stays until it does. What
+ * comes back is no longer doubted.
  *
  * Threads: the control loop. Changes nothing.
  */

@@ -244,7 +244,8 @@ static bool port_equal(const struct service_port *a, const struct service_port *
     if (a->number != b->number || a->protocol != b->protocol || a->target != b->target ||
         !str_eq(a->name, b->name) || !str_eq(a->app_protocol, b->app_protocol) ||
         a->ready != b->ready || a->draining != b->draining || a->total != b->total ||
-        a->gone != b->gone || a->by_place != b->by_place || a->local != b->local ||
+        a->gone != b->gone || a->was_default != b->was_default || a->by_place != b->by_place ||
+        a->local != b->local ||
         a->prefers != b->prefers || a->list.len != b->list.len ||
         !items_equal(a->list.items, b->list.items, a->list.len))
         return false;

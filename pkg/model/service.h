@@ -54,7 +54,9 @@ struct service_port {
     const struct view_names *names; /* of view_of(); NULL unless by_place */
     bool local;    /* internalTrafficPolicy: Local */
     enum address_family prefers; /* of a pod with both; never 0 */
+    bool carried; /* the list is an earlier version's; where it says nothing new, service_equal() does not see it */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
+    bool was_default; /* only carried: a name without a port meant this one, and does while the Service's own choice lists nothing */
 };
 
 /* An ExternalName has the ports that it names, and no backends. */
@@ -130,7 +132,7 @@ struct port_ref {
     struct str name;
 };
 
-/* While a list is carried, ports that are gone count where none of the Service's own ports is meant, or one that lists nothing.
+/* While a list is carried: where none of the Service's own ports is meant, or one that lists nothing, what the name meant before counts.
  * The port that a name means: by number (in a headless Service the pods' own number too: that is what dns:///greeter:8001 meant), by
  * name, or the only TCP port, else the one named "grpc", else the only one with appProtocol "grpc" or "kubernetes.io/h2c". NULL and a
  * reason (static text, for explain) when there is none. */

@@ -36,14 +36,22 @@ static void carry_list(struct service_port *heir, const struct service_port *por
     carried.name = heir->name;
     carried.number = heir->number;
     carried.app_protocol = heir->app_protocol;
-    carried.gone = heir->gone;
     *heir = carried;
+}
+
+/* What a name without a port means. */
+static const struct service_port *default_port(const struct service *service)
+{
+    const char *unused;
+
+    return service_find_port(service, &(struct port_ref){.kind = PORT_NONE}, &unused);
 }
 
 /* Fills `ports` with those of both, still with their owners' memory; returns how many. */
 static size_t carry_ports(const struct service *before, const struct service *after,
                           const bool *keep, struct service_port *ports)
 {
+    const struct service_port *chosen = default_port(before), *next = default_port(after);
     size_t len = after->ports_len;
 
     if (len > 0)
@@ -51,15 +59,19 @@ static size_t carry_ports(const struct service *before, const struct service *af
     for (size_t i = 0; i < before->ports_len; i++) {
         const struct service_port *port = &before->ports[i];
         const struct service_port *heir = service_heir(ports, after->ports_len, port);
+        struct service_port *kept;
 
         if (!keep[i])
             continue;
-        if (heir) {
-            carry_list(&ports[heir - ports], port);
-        } else {
-            ports[len] = *port;
-            ports[len++].gone = true;
-        }
+        kept = &ports[heir ? (size_t)(heir - ports) : len++];
+        if (heir)
+            carry_list(kept, port);
+        else
+            *kept = *port;
+        kept->carried = true;
+        kept->gone = !heir;
+        kept->was_default =
+            port == chosen && (!heir || !next || heir - ports != next - after->ports);
     }
     if (len > 1)
         qsort(ports, len, sizeof(*ports), service_cmp_port);

@@ -57,11 +57,11 @@ static const struct service_port *find_number(const struct service *service, uin
     return any;
 }
 
-static const struct service_port *find_default(const struct service *service, bool gone,
+static const struct service_port *find_default(const struct service *service,
                                                const char **ret_reason)
 {
     bool many;
-    const struct service_port *port = only(service, is_any, STR(""), gone, &many);
+    const struct service_port *port = only(service, is_any, STR(""), false, &many);
 
     if (port && port->number == 0) {
         *ret_reason = "the Service has no ports of its own: the name must give a number";
@@ -69,9 +69,9 @@ static const struct service_port *find_default(const struct service *service, bo
     }
     if (port)
         return port;
-    port = only(service, has_name, STR("grpc"), gone, &many);
+    port = only(service, has_name, STR("grpc"), false, &many);
     if (!port && !many)
-        port = only(service, speaks_grpc, STR(""), gone, &many);
+        port = only(service, speaks_grpc, STR(""), false, &many);
     if (!port)
         *ret_reason = many ? "several ports speak gRPC: the name must say which"
                            : "several ports and none is marked as gRPC: the name must say which";
@@ -86,7 +86,7 @@ static const struct service_port *find(const struct service *service, const stru
 
     switch (ref->kind) {
     case PORT_NONE:
-        return find_default(service, gone, ret_reason);
+        return find_default(service, ret_reason);
     case PORT_NUMBER:
         port = find_number(service, ref->number, gone);
         break;
@@ -99,11 +99,25 @@ static const struct service_port *find(const struct service *service, const stru
     return port;
 }
 
+/* What the name meant before. */
+static const struct service_port *find_kept(const struct service *service,
+                                            const struct port_ref *ref)
+{
+    const char *unused;
+
+    if (ref->kind != PORT_NONE)
+        return find(service, ref, true, &unused);
+    for (size_t i = 0; i < service->ports_len; i++) {
+        if (service->ports[i].was_default)
+            return &service->ports[i];
+    }
+    return NULL;
+}
+
 const struct service_port *service_find_port(const struct service *service,
                                              const struct port_ref *ref, const char **ret_reason)
 {
     const struct service_port *port, *kept;
-    const char *unused;
 
     *ret_reason = NULL;
     if (service->ports_len == 0) {
@@ -111,9 +125,9 @@ const struct service_port *service_find_port(const struct service *service,
         return NULL;
     }
     port = find(service, ref, false, ret_reason);
-    if (port && port->list.len > 0)
+    if (port && port->list.len > 0 && !port->carried)
         return port;
-    kept = find(service, ref, true, &unused);
+    kept = find_kept(service, ref);
     if (kept)
         *ret_reason = NULL;
     return kept ? kept : port;

@@ -46,6 +46,46 @@ Test(service_carry, keeps_a_port_that_is_gone)
     service_unref(service);
 }
 
+static uint16_t default_number(const struct service *service)
+{
+    const char *reason;
+    const struct service_port *port =
+        service_find_port(service, &(struct port_ref){.kind = PORT_NONE}, &reason);
+
+    return port ? port->number : 0;
+}
+
+Test(service_carry, a_name_without_a_port_means_what_it_meant)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001 http=80"),
+                           SLICE_TEXT("s", "grpc=1 http=2", "10.0.0.1")),
+              MAKE_SERVICE(SERVICE_TEXT(.ports = "web=8001 grpc=8080"),
+                           SLICE_TEXT("s", "grpc=1 http=2", "")));
+    const struct service *after = MAKE_SERVICE(SERVICE_TEXT(.ports = "web=8001 grpc=8080"),
+                                               SLICE_TEXT("s", "grpc=3", "10.0.0.2"));
+    const struct service *filled = carry_emptied(service, after);
+
+    cr_assert_eq(default_number(service), 8001, "not the port that is gone, whose only one it is");
+    cr_assert_str_eq(list_text(port_of(service, 8001)), "10.0.0.1:1");
+    cr_assert_eq(default_number(filled), 8080, "the Service's own choice lists something");
+    service_unref(service);
+    service_unref(after);
+    service_unref(filled);
+}
+
+Test(service_carry, a_list_that_is_only_kept_is_no_choice_of_the_service)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=8001 http=80"),
+                           SLICE_TEXT("s", "grpc=1 http=2", "10.0.0.1")),
+              MAKE_SERVICE(SERVICE_TEXT(.ports = "grpc=80"), SLICE_TEXT("s", "x=1", "10.0.0.1")));
+
+    cr_assert_eq(default_number(service), 8001, "port 80 has no list of its own yet");
+    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.1:2");
+    service_unref(service);
+}
+
 Test(service_carry, keeps_a_list_that_is_not_emptied_either)
 {
     static const bool keep[] = {true, false};

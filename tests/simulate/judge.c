@@ -1,0 +1,373 @@
+#include "base/hash.h"
+#include "judge_internal.h"
+
+#define DUE_US (1200 * SIM_MS)  /* the longest coalescing, and what the loops take */
+#define HOLD_US (8000 * SIM_MS) /* deletion, then service-change, then settling */
+#define VERSIONS_SIZE 16384
+
+static struct {
+    struct hold_history holds[SERVICES];
+    uint64_t stall_until_us, stall_us;
+    struct {
+        uint64_t key, value;
+    } versions[VERSIONS_SIZE];
+} state;
+
+static uint64_t count;
+
+void judge_start(void)
+{
+    memset(&state, 0, sizeof(state));
+    judge_forget_answers();
+}
+
+uint64_t judge_count(void)
+{
+    return count;
+}
+
+void judge_note_hold(unsigned service, bool held)
+{
+    struct hold_history *holds = &state.holds[service];
+    struct hold_episode *last = holds->len > 0 ? &holds->episodes[holds->len - 1] : NULL;
+    bool was = last && last->until_us == SIM_NEVER;
+
+    if (was && !held)
+        last->until_us = sim.now_us;
+    if (was || !held)
+        return;
+    if (holds->len == EPISODES_MAX)
+        sim_fail("more than %d holds of a Service", EPISODES_MAX);
+    else
+        holds->episodes[holds->len++] = (struct hold_episode){sim.now_us, SIM_NEVER};
+}
+
+void judge_note_stall(uint64_t us)
+{
+    state.stall_until_us = sim.now_us + us;
+    state.stall_us = us;
+}
+
+void judge_note_release(unsigned service)
+{
+    struct hold_history *holds = &state.holds[service];
+
+    if (holds->releases_len < EPISODES_MAX)
+        holds->releases_us[holds->releases_len++] = sim.now_us;
+}
+
+/* ---- which states may explain a list ---- */
+
+static uint64_t back(uint64_t us, uint64_t by)
+{
+    return us > by ? us - by : 0;
+}
+
+/* What was told before that has to be in a list made at `at_us`, but for holds. */
+static uint64_t due_us(uint64_t at_us)
+{
+    uint64_t due = back(at_us, DUE_US);
+
+    return due <= state.stall_until_us ? back(due, state.stall_us) : due;
+}
+
+struct search {
+    const struct query *query;
+    const struct answer *answer;
+    struct pair low, high;         /* between these */
+    bool held;                     /* a hold may have kept it */
+    const struct account *account; /* above its floors; NULL: no matter */
+    uint64_t replaces_us;          /* the account's list then, as holds allow; 0: no matter */
+};
+
+static bool is_external(unsigned service, size_t index)
+{
+    const struct api_object *object = known_object(service, index);
+
+    return object && *object->service.external_name;
+}
+
+/* Since when the Service was an ExternalName, if it was one between these states; SIM_NEVER: it was not. What
+ * its assignments listed before stays: clients keep to it until they have resolved the host's name. */
+static uint64_t external_since_us(unsigned service, struct pair low, struct pair high)
+{
+    uint64_t since = SIM_NEVER;
+
+    for (size_t i = high.service; i > 0; i--) {
+        if (is_external(service, i))
+            since = known_us(RESOURCE_SERVICES, i);
+        else if (i < low.service && known_object(service, i))
+            break; /* an ordinary one before it; one that is gone may have been held */
+    }
+    return since;
+}
+
+/* `fresh_us`: what was due then is in it; `at_us`: and nothing from later. */
+static struct search search_of(const struct query *query, const struct answer *answer,
+                               uint64_t fresh_us, uint64_t at_us)
+{
+    uint64_t due = due_us(min_u64(fresh_us, at_us)), external;
+    bool held = judge_was_held(&state.holds[query->service], due, at_us);
+    struct search search = {.query = query, .answer = answer, .held = held};
+
+    due = held ? back(due, HOLD_US) : due;
+    search.low = judge_pair_at(due);
+    search.high = judge_pair_at(at_us);
+    external = external_since_us(query->service, search.low, search.high);
+    if (!query->native && external != SIM_NEVER)
+        search.low = judge_pair_at(min_u64(due, due_us(external)));
+    return search;
+}
+
+static bool is_above(struct pair pair, const struct account *account)
+{
+    for (size_t i = 0; i < account->floors_len; i++) {
+        if (pair.service >= account->floors[i].service && pair.slices >= account->floors[i].slices)
+            return true;
+    }
+    return account->floors_len == 0;
+}
+
+/* Keeps the oldest. */
+static void add_floor(struct account *account, struct pair pair)
+{
+    for (size_t i = 0; i < account->floors_len; i++) {
+        if (account->floors[i].service <= pair.service && account->floors[i].slices <= pair.slices)
+            return;
+    }
+    if (account->floors_len < FLOORS_MAX)
+        account->floors[account->floors_len++] = pair;
+}
+
+static bool is_native(const struct answer *answer)
+{
+    return answer->len > 0 && *answer->items[0].pod;
+}
+
+static bool explains(const struct search *search, struct pair pair)
+{
+    const struct hold_history *holds = &state.holds[search->query->service];
+    bool native = is_native(search->answer);
+
+    return judge_expected(search->query, pair, native) == judge_hash(search->answer, native) &&
+           (!search->account || is_above(pair, search->account)) &&
+           (!search->replaces_us ||
+            judge_may_replace(search->account, search->query, search->answer, search->replaces_us,
+                              pair, holds));
+}
+
+/* The oldest pairs that explain the list become floors of `ret` (may be NULL); false: there is none. */
+static bool find_of(const struct search *search, const struct moments *services,
+                    struct account *ret)
+{
+    struct moments slices = {0};
+    bool found = false;
+
+    judge_slices_moments(&slices, search->query->service, search->low.slices, search->high.slices);
+    for (size_t i = 0; i < services->len * slices.len; i++) {
+        struct pair pair = {services->items[i / slices.len], slices.items[i % slices.len]};
+
+        if (!explains(search, pair))
+            continue;
+        found = true;
+        if (ret)
+            add_floor(ret, pair);
+    }
+    return found;
+}
+
+/* A hold keeps the lists of ports: a name that means another port now gets that port's, however old. */
+static bool find_held(const struct search *search, const struct moments *services)
+{
+    struct search of_port = *search;
+    struct query query = *search->query;
+    bool found = false;
+
+    query.port = BY_NUMBER;
+    of_port.query = &query;
+    of_port.account = NULL;
+    of_port.replaces_us = 0;
+    for (size_t i = 0; i < services->len && !found; i++) {
+        query.number =
+            oracle_number(known_object(query.service, services->items[i]), search->query);
+        found = query.number && find_of(&of_port, services, NULL);
+    }
+    return found;
+}
+
+static bool find(const struct search *search, struct account *ret)
+{
+    struct moments services = {0};
+    bool found;
+
+    judge_service_moments(&services, search->query->service, search->low.service,
+                          search->high.service);
+    found = find_of(search, &services, ret);
+    if (search->held && search->query->port != BY_NUMBER)
+        found = found || find_held(search, &services);
+    return found;
+}
+
+/* Which of the conditions it is that leaves nothing. */
+static void explain_failure(struct search search, const char *who)
+{
+    const struct search asked = search;
+    const char *what = NULL;
+
+    search.replaces_us = 0;
+    if (find(&search, NULL))
+        what = search.answer->len ? "a shorter list than a hold allows"
+                                  : "an empty list that a hold forbids";
+    search.account = NULL;
+    if (!what && find(&search, NULL))
+        what = "a list older than the one before";
+    search.low = (struct pair){0, 0};
+    if (!what && find(&search, NULL))
+        what = "a list that was overtaken too long ago";
+    if (!what)
+        what = "a list that no state of the API explains";
+    judge_complain(what, asked.query, asked.answer, asked.low, asked.high, who);
+}
+
+/* ---- zones: at a port, an endpoint keeps the one that it had when it was seen first ---- */
+
+/* It was always there, since that state. */
+static bool lived_on(const struct query *query, const struct entry *entry, struct pair since)
+{
+    struct pair at = judge_pair_at(SIM_NEVER);
+    bool service;
+
+    while (at.service > since.service || at.slices > since.slices) {
+        if (!judge_knows(query, at, entry))
+            return false;
+        if (!judge_step_back(&at, &service))
+            break;
+    }
+    return true;
+}
+
+static void check_zone(const struct account *before, const struct query *query,
+                       const struct entry *entry, const char *who)
+{
+    for (size_t i = 0; i < before->last.len; i++) {
+        const struct entry *old = &before->last.items[i];
+
+        if (old->port != entry->port || strcmp(old->address, entry->address) != 0 ||
+            strcmp(old->zone, entry->zone) == 0)
+            continue;
+        if (before->floors_len > 0 && lived_on(query, entry, before->floors[0]))
+            sim_fail("%s: %s moves from zone '%s' to '%s' while it lives", who, entry->address,
+                     old->zone, entry->zone);
+    }
+}
+
+/* ---- judging ---- */
+
+void judge_list(struct account *account, const struct query *query, const struct answer *answer,
+                const struct delivery *delivery, const char *who)
+{
+    struct search search = search_of(query, answer, delivery->fresh_us, delivery->pulled_us);
+    struct account next = {.answered = true, .last = *answer};
+
+    count++;
+    search.account = account;
+    search.replaces_us = delivery->pulled_us;
+    if (!find(&search, &next)) {
+        explain_failure(search, who);
+        return;
+    }
+    for (size_t i = 0; i < answer->len && query->port == BY_NUMBER; i++)
+        check_zone(account, query, &answer->items[i], who);
+    *account = next;
+}
+
+void judge_standing(const struct account *account, const struct query *query, uint64_t at_us,
+                    const char *who)
+{
+    struct search search = search_of(query, &account->last, at_us, at_us);
+
+    if (account->answered && !find(&search, NULL))
+        judge_complain("an old list: a newer one is overdue", query, &account->last, search.low,
+                       search.high, who);
+}
+
+void judge_final(const struct account *account, const struct query *query, const char *who)
+{
+    const struct api_object *slices[SLICES];
+    struct pair now = judge_pair_at(SIM_NEVER);
+    struct answer want;
+
+    if (!query->native && is_external(query->service, now.service))
+        return;
+    for (unsigned i = 0; i < SLICES; i++)
+        slices[i] = cluster_get(slice_slot(query->service, i));
+    oracle_list(cluster_get(query->service), slices, query, &want);
+    if (!account->answered)
+        sim_fail("%s: never answered", who);
+    else if (!answer_equal(&want, &account->last))
+        judge_complain("a wrong list at the end", query, &account->last, now, now, who);
+}
+
+/* The states of the Service that what was made then may follow from. */
+static void service_window(const struct query *query, const struct delivery *delivery,
+                           struct moments *moments)
+{
+    struct search search = search_of(query, NULL, delivery->fresh_us, delivery->pulled_us);
+
+    judge_service_moments(moments, query->service, search.low.service, search.high.service);
+}
+
+void judge_cluster(const struct query *query, const char *cluster_name,
+                   const struct delivery *delivery, const char *who)
+{
+    struct moments moments = {0};
+    char name[2 * TEXT] = "";
+
+    service_window(query, delivery, &moments);
+    for (size_t i = 0; i < moments.len; i++) {
+        oracle_cluster(known_object(query->service, moments.items[i]), query, name);
+        if (strcmp(name, cluster_name) == 0)
+            return;
+    }
+    sim_fail("%s: the Listener leads to '%s', not to '%s'", who, cluster_name, name);
+}
+
+void judge_host(const struct query *query, const char *host, unsigned port,
+                const struct delivery *delivery, const char *who)
+{
+    struct moments moments = {0};
+    char name[TEXT] = "";
+    unsigned number = 0;
+
+    service_window(query, delivery, &moments);
+    for (size_t i = 0; i < moments.len; i++) {
+        oracle_host(known_object(query->service, moments.items[i]), query, name, &number);
+        if (strcmp(name, host) == 0 && number == port)
+            return;
+    }
+    sim_fail("%s: the Cluster is '%s:%u', not '%s:%u'", who, host, port, name, number);
+}
+
+/* ---- versions ---- */
+
+static void remember(uint64_t key, uint64_t value, const char *what, struct str version,
+                     const char *who)
+{
+    size_t at = key % VERSIONS_SIZE;
+
+    if (state.versions[at].key == key && state.versions[at].value != value)
+        sim_fail("%s: %s, version %" STR_FMT, who, what, STR_ARG(version));
+    state.versions[at].key = key;
+    state.versions[at].value = value;
+}
+
+void judge_version(const char *kind, struct str version, uint64_t content, const char *who)
+{
+    uint64_t of_kind = hash_content(kind, strlen(kind));
+    uint64_t number = hash_content(version.ptr, version.len);
+
+    remember(hash_mix(hash_mix(of_kind, 1), number), content,
+             "the same version for another content", version, who);
+    remember(hash_mix(hash_mix(of_kind, 2), content), number,
+             "another version for the same content", version, who);
+}

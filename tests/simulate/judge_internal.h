@@ -1,0 +1,58 @@
+/* What the files of the judge share. */
+#ifndef SIMULATE_JUDGE_INTERNAL_H
+#define SIMULATE_JUDGE_INTERNAL_H
+
+#include "judge.h"
+#include "known.h"
+
+/* ---- judge_state.c: what the oracle makes of a pair of known states ---- */
+
+void judge_forget_answers(void);
+/* Two lists with equal hashes are equal; `native` ones tell more. */
+uint64_t judge_hash(const struct answer *answer, bool native);
+uint64_t judge_expected(const struct query *query, struct pair pair, bool native);
+bool judge_is_empty(const struct query *query, struct pair pair);
+void judge_oracle(const struct query *query, struct pair pair, struct answer *ret_answer);
+bool judge_knows(const struct query *query, struct pair pair, const struct entry *entry);
+/* Both at that time. */
+struct pair judge_pair_at(uint64_t us);
+/* The one before in time: *ret_service tells which of the two went back. False: there is none. */
+bool judge_step_back(struct pair *pair, bool *ret_service) must_check;
+
+/* Indexes of states, ascending, by which all different states of something are named. */
+struct moments {
+    size_t len;
+    size_t items[512];
+};
+
+void judge_service_moments(struct moments *moments, unsigned service, size_t low, size_t high);
+void judge_slices_moments(struct moments *moments, unsigned service, size_t low, size_t high);
+
+/* ---- judge_hold.c: what holds forbid ---- */
+
+enum { EPISODES_MAX = 256 };
+
+/* When the controller said that it kept that Service's list. */
+struct hold_history {
+    struct hold_episode {
+        uint64_t from_us, until_us; /* SIM_NEVER: it still does */
+    } episodes[EPISODES_MAX];
+    size_t len;
+    uint64_t releases_us[EPISODES_MAX];
+    size_t releases_len;
+};
+
+/* A hold was in force then. */
+bool judge_was_held(const struct hold_history *holds, uint64_t from_us, uint64_t until_us);
+
+/* A list that follows from `pair` may take the place of the account's last at that time. */
+bool judge_may_replace(const struct account *account, const struct query *query,
+                       const struct answer *answer, uint64_t us, struct pair pair,
+                       const struct hold_history *holds);
+
+/* ---- judge_text.c ---- */
+
+void judge_complain(const char *what, const struct query *query, const struct answer *answer,
+                    struct pair low, struct pair high, const char *who);
+
+#endif

@@ -95,7 +95,7 @@ def write_to_first_call(world, client, service, backends, number):
     return taken
 
 
-@scenario(f"0 → {MANY} → 0 pods over several slices, every list looked at", seconds=180)
+@scenario(f"0 → {MANY} → 0 pods over several slices, every list looked at", seconds=300)
 def many(world):
     with world.service("many") as service, world.load(service) as client, \
             world.watch(service, places=(NOWHERE, HERE)) as watch:

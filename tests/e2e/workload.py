@@ -157,7 +157,7 @@ class Service:
 
     def wait_api(self, names, within=30):
         """Until the API lists just these pods, or the kubelet says why it cannot."""
-        found = {}
+        found, within = {}, within + len(names) / 2  # pods of a busy machine
 
         def same():
             self.kubelet.check()

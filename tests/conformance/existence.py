@@ -31,8 +31,8 @@ def unknown_then_created(world, language, notes):
         appears.append(waiting_call(world, f"later-{number}", target))
     appeared = statistics.median(appears)
     assert appeared < SLACK * APPEARS_MS, f"waiting calls ended {appears} ms after the slice"
-    notes.append(f"fails after {first:.0f} ms in a new process, {statistics.median(fresh):.0f} on a "
-                 f"new channel, {max(warm):.1f} on a warm one; a waiting call ends "
+    notes.append(f"fails after {first:.0f} ms in a new process, {statistics.median(fresh):.0f} "
+                 f"on a new channel, {max(warm):.1f} on a warm one; a waiting call ends "
                  f"{appeared:.0f} ms after the slice")
 
 

@@ -1,6 +1,7 @@
 """Lists that depend on where the client is."""
 
 from contextlib import ExitStack
+from functools import partial
 
 from kubelet import ZONES
 from oracle import NOWHERE, Place
@@ -109,7 +110,7 @@ def walk(service, scene, value):
 
 for _value in FAMILIES:
     scenario(f"trafficDistribution: {_value}, both address families, {len(ZONES)} zones and a node "
-             "without one", seconds=90)(lambda world, value=_value: distribute(world, value))
+             "without one", seconds=90)(partial(distribute, value=_value))
 
 
 @scenario("internalTrafficPolicy: Local")

@@ -110,8 +110,8 @@ def many(world):
         watch.settle()
         slices = len(service.slices())
         assert slices >= 3, f"{MANY} pods lie in {slices} slices"
-        world.say(f"3 → {MANY}: {slices} slices, Lookaside equal {published:.0f} ms after the API, "
-                  f"all called {called:.0f} ms")
+        world.say(f"3 → {MANY}: {slices} slices, Lookaside equal {published:.0f} ms after the "
+                  f"API, all called {called:.0f} ms")
         # Holes in every slice, then others to fill them: the controller moves endpoints.
         service.remove_pods(service.pods[::2])
         service.scale(MANY * 3 // 5)

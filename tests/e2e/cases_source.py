@@ -138,7 +138,7 @@ def restored_and_passed(world):
     return restore(world, "passed", Balancer.close, Balancer.open, passing=True)
 
 
-@scenario("the same, behind connections that say nothing and are accepted again at once",
+@scenario("etcd is restored and written past that, behind connections that say nothing",
           seconds=150)
 def restored_and_frozen(world):
     def cut_and_thaw(balancer):

@@ -125,8 +125,8 @@ class Suite:
                 traceback.print_exc()
         finally:
             signal.alarm(0)
-        line = f"{scenario.title} ({time.monotonic() - started:.1f} s)"
-        print(f"e2e: {'FAILED' if problem else 'ok  '} {line}: {problem or detail}", flush=True)
+        line = f"{scenario.title}  {time.monotonic() - started:.1f} s"
+        print(f"{'FAILED' if problem else 'ok':7} {line}  {problem or detail}", flush=True)
         if problem:
             self.print_logs()
         return not problem, line
@@ -253,7 +253,7 @@ def main():
     results = run_all(configurations, programs.ensure(), arguments)
     passed = sum(ok for ok, _ in results)
     for ok, line in results:
-        print(f"e2e: {'ok    ' if ok else 'FAILED'} {line}")
+        print(f"e2e: {'ok' if ok else 'FAILED':7} {line}")
     print(f"e2e: {len(results)} scenarios in {time.monotonic() - started:.0f} s")
     print(f"e2e: {passed} passed, {len(results) - passed} failed", flush=True)
     return 0 if passed == len(results) else EXIT_FAILED

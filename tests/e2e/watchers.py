@@ -13,7 +13,7 @@ import grpc
 
 import oracle
 from api import Watch as ApiWatch
-from oracle import NOWHERE, Backend
+from oracle import Backend
 from support import ads
 
 NATIVE = "/lookaside.v1.BackendDiscovery/Watch"

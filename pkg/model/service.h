@@ -59,7 +59,7 @@ struct service_port {
     bool was_default; /* only carried: a name without a port meant this one, and does while the Service's own choice lists nothing */
 };
 
-/* An ExternalName has the ports that it names, and no backends. */
+/* An ExternalName has the ports that it names, and no backends but those that are carried. */
 enum service_type { SERVICE_CLUSTER_IP, SERVICE_HEADLESS, SERVICE_EXTERNAL_NAME };
 
 struct service {

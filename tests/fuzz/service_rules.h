@@ -243,7 +243,8 @@ static inline void rules_check_service(const struct service *service)
 {
     for (size_t i = 0; i < service->ports_len; i++) {
         must_hold(i == 0 || service->ports[i - 1].number <= service->ports[i].number);
-        must_hold(service->type != SERVICE_EXTERNAL_NAME || service->ports[i].total == 0);
+        must_hold(service->type != SERVICE_EXTERNAL_NAME || service->ports[i].carried ||
+                  service->ports[i].total == 0);
         rules_check_port(&service->ports[i]);
     }
     for (size_t i = 1; i < service->slices_len; i++)

@@ -50,18 +50,18 @@ Test(publish, does_not_hold_one_service_for_another)
 
 Test(publish, coalesces_a_service_that_keeps_changing)
 {
-    uint64_t start, published_before;
+    uint64_t start, windows, published_before;
     size_t changes = 0;
 
     put_service();
     published_before = world.publications;
     start = loop_update_now(world.loop);
-    while (loop_update_now(world.loop) - start < 200 * 1000) {
+    while (changes < 100 || loop_update_now(world.loop) - start < 200 * 1000) {
         put_slice(1 + (int)(changes++ % 200));
         loop_turn(world.loop, 1);
     }
-    cr_assert_gt(changes, 40);
-    cr_assert_leq(world.publications - published_before, 21);
+    windows = (loop_update_now(world.loop) - start) / WINDOW_US; /* many, on a busy machine */
+    cr_assert_leq(world.publications - published_before, windows + 1);
     cr_assert_geq(world.publications - published_before, 2);
 }
 

@@ -15,7 +15,7 @@ struct anchor {
     const cJSON *node; /* borrowed from the tree; NULL until the node is complete */
 };
 
-/* One document's budget is in `nodes` and `alias_bytes`; anchors live as long as the document. */
+/* One document's budget is in `nodes`, `alias_nodes` and `alias_bytes`; anchors live as long as the document. */
 struct reader {
     yaml_parser_t parser;
     yaml_event_t event;
@@ -24,6 +24,7 @@ struct reader {
     struct anchor anchors[ANCHORS_MAX];
     size_t anchors_len;
     size_t nodes;
+    size_t alias_nodes;
     size_t alias_bytes;
 };
 
@@ -87,7 +88,7 @@ static enum code count_node(struct reader *reader, unsigned depth, bool is_colle
     if (is_collection && depth >= JSON_DEPTH_MAX)
         return refuse(reader, "nested too deeply");
     if (++reader->nodes > YAML_NODES_MAX)
-        return refuse(reader, "too many values, aliases expanded");
+        return refuse(reader, "too many values");
     return CODE_OK;
 }
 
@@ -148,6 +149,8 @@ static enum code copy_node(struct reader *reader, const cJSON *from, unsigned de
 
     if (code != CODE_OK)
         return code;
+    if (++reader->alias_nodes > YAML_ALIAS_NODES_MAX)
+        return refuse(reader, "too many values, aliases expanded");
     reader->alias_bytes += (from->valuestring ? strlen(from->valuestring) : 0) +
                            (from->string ? strlen(from->string) : 0);
     if (reader->alias_bytes > YAML_ALIAS_BYTES_MAX)
@@ -443,6 +446,7 @@ static enum code read_document(struct reader *reader, yaml_document_fn *on_docum
     if (code != CODE_OK)
         return code;
     reader->nodes = 0;
+    reader->alias_nodes = 0;
     reader->alias_bytes = 0;
     line = reader->event.start_mark.line + 1;
     code = read_node(reader, 0, &root);

@@ -12,6 +12,7 @@
 #include "base/json.h"
 
 #define YAML_NODES_MAX 1000000
+#define YAML_ALIAS_NODES_MAX 100000     /* of those, what aliases repeat */
 #define YAML_ALIAS_BYTES_MAX (16 << 20) /* text that aliases repeat, per document */
 
 /* Called for every document in order, with the line it starts at. The tree is the callee's to free.

@@ -14,6 +14,7 @@ Everything public may be called from any thread. The server runs an asyncio loop
 import asyncio
 import base64
 import bisect
+import contextlib
 import copy
 import gzip
 import json
@@ -132,12 +133,13 @@ class _Connection:
         await self.write(b"0\r\n\r\n")
 
     def drop(self, reset):
-        sock = self.writer.get_extra_info("socket")
-        if reset and sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.writer.transport.abort()
-        else:
-            self.writer.close()
+        with contextlib.suppress(AttributeError):      # asyncio's TLS, where the peer was faster
+            sock = self.writer.get_extra_info("socket")
+            if reset and sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.writer.transport.abort()
+            else:
+                self.writer.close()
         self.gone.set()
 
 

@@ -6,8 +6,8 @@
  * Owns:    its requests and timers. Borrows client and sink; both outlive it.
  * Lists:   streamed in the first events of a watch; where that is refused, breaks twice or has no end, by pages, at once, and without asking for a
  *          stream in the next ten minutes (or until the server was away: another one may have taken its place).
- * Order:   a watch resumes where the last one ended, also after errors; but after a connection that was refused, one that fell silent, or
- *          5 s without a watch it lists, because a restored etcd may meanwhile have passed our version.
+ * Order:   a watch resumes where the last one ended, if the server ended it, also with an error; but after a connection that broke, was refused
+ *          or fell silent, or 5 s without a watch, it lists, because a restored etcd may meanwhile have passed our version.
  *          An answered 429 is no time without a watch: the server lives and asks for patience.
  * Silence: servers send a bookmark a minute, so a watch that had one and then fell silent is given up and opened anew.
  * Probe:   while it watches, a list of one object tells the server's newest version. Lower than ours: the server was restored, so list. Higher
@@ -44,7 +44,7 @@ struct reflector_options {
 /* Why it listed although it had a list. */
 enum relist_cause {
     RELIST_GONE,      /* 410 */
-    RELIST_LOST,      /* the connection was refused or silent, or there was no watch for too long */
+    RELIST_LOST,      /* the connection broke, was refused or silent, or there was no watch for too long */
     RELIST_MALFORMED, /* a watch line that is no event */
     RELIST_REWOUND,   /* the server's newest version is below ours */
     RELIST_BEHIND,    /* the watch does not follow the server */

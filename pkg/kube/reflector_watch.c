@@ -232,8 +232,9 @@ static void watch_ended(struct reflector *refl, const struct kube_response *resp
         return;
     }
     counter_add(&refl->stats.reconnects, 1);
-    /* Who knows what happened to the server meanwhile. */
-    if (response->status == 0 || response->code == CODE_DEADLINE_EXCEEDED)
+    /* It may have been dead since its last word: a server that was restored meanwhile can be past our
+     * version without having told us what changed. */
+    if (refl->watch_open_us || response->status == 0 || response->code == CODE_DEADLINE_EXCEEDED)
         reflector_must_list(refl, RELIST_LOST);
     reflector_retry(refl, "watch", response);
 }
@@ -275,12 +276,8 @@ static void on_watch_done(void *ctx, const struct kube_response *response)
         stream_ended(refl, response);
         return;
     }
-    /* A connection that broke may have been dead since its last word: a server that was restored
-     * meanwhile can be past our version without having told us what changed. */
     if (refl->watch_open_us)
-        refl->unwatched_since_us = response->code == CODE_OK || refl->verdict != VERDICT_NONE
-                                       ? now_us
-                                       : counter_get(&refl->stats.last_contact_us);
+        refl->unwatched_since_us = now_us;
     if (lived_ms >= WATCH_SETTLED_MS)
         backoff_reset(&refl->backoff);
     watch_judged(refl, response, lived_ms);

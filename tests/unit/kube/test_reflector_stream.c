@@ -39,7 +39,7 @@ Test(reflector_stream, lists_and_watches_in_one_request)
 Test(reflector_stream, resumes_from_the_version_of_its_end)
 {
     static const struct step steps[] = {
-        {STREAM, 0, NULL, EVENT("ADDED", "a", "12") STREAM_END("20"), false, true}};
+        {STREAM, 0, NULL, EVENT("ADDED", "a", "12") STREAM_END("20"), true, false}};
 
     PLAY(steps);
     cr_assert_str_eq(w.seen, "[ a ]");
@@ -273,7 +273,7 @@ Test(reflector_stream, lets_the_watch_behind_it_be_silent)
 Test(reflector_stream, lists_again_when_the_version_is_gone)
 {
     static const struct step steps[] = {
-        {STREAM, 0, NULL, EVENT("ADDED", "a", "5") STREAM_END("10"), false, true},
+        {STREAM, 0, NULL, EVENT("ADDED", "a", "5") STREAM_END("10"), true, false},
         {"resourceVersion=10", 410, NULL, NULL, false, false},
         {STREAM, 0, NULL, EVENT("ADDED", "b", "15") STREAM_END("20"), false, false}};
 

@@ -27,6 +27,10 @@ struct controller_options {
     void *ctx;
     /* How long a deleted Service's list stays published (hold "deletion"); 0: not at all. */
     uint64_t deletion_grace_ms;
+    /* Domains under which a LookasideService may claim hosts, lower case; NULL-terminated; NULL: none. */
+    const char *const *host_suffixes;
+    /* The status (controller/resource.h) of that LookasideService may have changed. May be NULL. */
+    void (*resource_changed)(void *ctx, struct str namespace_name, struct str name);
     /* How long the last fan-out took, asked when coalescing; may be NULL. */
     uint64_t (*fanout_us)(void *ctx);
 };

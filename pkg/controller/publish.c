@@ -191,7 +191,7 @@ static bool publish_group(struct publisher *publisher, struct group *group,
 static void put_nodes(struct publisher *publisher, struct catalog_edit *edit)
 {
     size_t len;
-    CLEANUP(freep) struct node_zone *nodes = NULL;
+    CLEANUP(freep) struct pair *nodes = NULL;
 
     if (!publisher->nodes_changed)
         return;

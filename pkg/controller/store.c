@@ -495,9 +495,9 @@ void store_drop_doubted(struct group *group)
 
 /* ---- nodes ---- */
 
-struct node_zone *store_nodes(const struct store *store, size_t *ret_len)
+struct pair *store_nodes(const struct store *store, size_t *ret_len)
 {
-    struct node_zone *nodes = NULL;
+    struct pair *nodes = NULL;
     size_t len = 0, cap = 0;
 
     list_for_each (link, &store->scopes) {
@@ -511,7 +511,7 @@ struct node_zone *store_nodes(const struct store *store, size_t *ret_len)
             if (!object->value.node || object->value.node->zone.len == 0)
                 continue;
             nodes = xgrow(nodes, &cap, len, sizeof(*nodes));
-            nodes[len++] = (struct node_zone){object->value.node->name, object->value.node->zone};
+            nodes[len++] = (struct pair){object->value.node->name, object->value.node->zone};
         }
     }
     *ret_len = len;

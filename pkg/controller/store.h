@@ -101,6 +101,6 @@ void store_drop_group(struct store *store, struct group *group);
 /* Believes the lists that the group's objects are doubted for. */
 void store_drop_doubted(struct group *group);
 /* What all Node objects say, for catalog_set_nodes(); the caller frees the array. */
-struct node_zone *store_nodes(const struct store *store, size_t *ret_len) must_check;
+struct pair *store_nodes(const struct store *store, size_t *ret_len) must_check;
 
 #endif

@@ -15,7 +15,7 @@ struct catalog {
     atomic_uint refs;
     uint64_t generation;
     size_t len;
-    struct nodes *nodes;
+    struct pairs *nodes, *hosts;
     struct leaf *leaves[CATALOG_LEAVES];
 };
 
@@ -28,7 +28,7 @@ struct draft {
 
 struct catalog_edit {
     const struct catalog *base;
-    struct nodes *nodes;
+    struct pairs *nodes, *hosts;
     struct draft drafts[CATALOG_LEAVES];
 };
 
@@ -122,7 +122,8 @@ void catalog_unref(const struct catalog *catalog)
         return;
     for (size_t i = 0; i < CATALOG_LEAVES; i++)
         leaf_unref(mine->leaves[i]);
-    nodes_unref(mine->nodes);
+    pairs_unref(mine->nodes);
+    pairs_unref(mine->hosts);
     free(mine);
 }
 
@@ -162,7 +163,24 @@ void catalog_each(const struct catalog *catalog,
 
 struct str catalog_node_zone(const struct catalog *catalog, struct str node)
 {
-    return nodes_zone(catalog->nodes, node);
+    return pairs_find(catalog->nodes, node);
+}
+
+struct str catalog_host(const struct catalog *catalog, struct str host)
+{
+    return pairs_find(catalog->hosts, host);
+}
+
+bool catalog_same_hosts(const struct catalog *a, const struct catalog *b)
+{
+    return (a ? a->hosts : NULL) == (b ? b->hosts : NULL);
+}
+
+void catalog_diff_hosts(const struct catalog *a, const struct catalog *b,
+                        void (*visit)(void *ctx, struct str host), void *ctx)
+{
+    if (!catalog_same_hosts(a, b))
+        pairs_diff(a ? a->hosts : NULL, b ? b->hosts : NULL, visit, ctx);
 }
 
 bool catalog_same_nodes(const struct catalog *a, const struct catalog *b)
@@ -177,7 +195,8 @@ struct catalog_edit *catalog_edit_new(const struct catalog *base)
     struct catalog_edit *edit = xcalloc(1, sizeof(*edit));
 
     edit->base = catalog_ref(base);
-    edit->nodes = nodes_ref(base->nodes);
+    edit->nodes = pairs_ref(base->nodes);
+    edit->hosts = pairs_ref(base->hosts);
     return edit;
 }
 
@@ -233,16 +252,26 @@ void catalog_remove(struct catalog_edit *edit, struct str namespace_name, struct
 }
 
 /* A table that says the same stays the same one. */
-void catalog_set_nodes(struct catalog_edit *edit, const struct node_zone *nodes, size_t len)
+static void set_pairs(struct pairs **table, struct pairs *base, const struct pair *items, size_t len)
 {
-    struct nodes *next = nodes_new(nodes, len);
+    struct pairs *next = pairs_new(items, len);
 
-    if (nodes_equal(next, edit->base->nodes)) {
-        nodes_unref(next);
-        next = nodes_ref(edit->base->nodes);
+    if (pairs_equal(next, base)) {
+        pairs_unref(next);
+        next = pairs_ref(base);
     }
-    nodes_unref(edit->nodes);
-    edit->nodes = next;
+    pairs_unref(*table);
+    *table = next;
+}
+
+void catalog_set_nodes(struct catalog_edit *edit, const struct pair *nodes, size_t len)
+{
+    set_pairs(&edit->nodes, edit->base->nodes, nodes, len);
+}
+
+void catalog_set_hosts(struct catalog_edit *edit, const struct pair *hosts, size_t len)
+{
+    set_pairs(&edit->hosts, edit->base->hosts, hosts, len);
 }
 
 static bool draft_changes(const struct draft *draft, const struct leaf *leaf)
@@ -285,7 +314,8 @@ static const struct catalog *next_version(struct catalog_edit *edit)
 
     atomic_init(&next->refs, 1);
     next->generation = base->generation + 1;
-    next->nodes = nodes_ref(edit->nodes);
+    next->nodes = pairs_ref(edit->nodes);
+    next->hosts = pairs_ref(edit->hosts);
     for (size_t i = 0; i < CATALOG_LEAVES; i++) {
         if (draft_changes(&edit->drafts[i], base->leaves[i]))
             next->leaves[i] = leaf_from(&edit->drafts[i]);
@@ -299,14 +329,15 @@ static const struct catalog *next_version(struct catalog_edit *edit)
 const struct catalog *catalog_edit_finish(struct catalog_edit *edit)
 {
     const struct catalog *result = NULL;
-    bool changed = edit->nodes != edit->base->nodes;
+    bool changed = edit->nodes != edit->base->nodes || edit->hosts != edit->base->hosts;
 
     for (size_t i = 0; i < CATALOG_LEAVES && !changed; i++)
         changed = draft_changes(&edit->drafts[i], edit->base->leaves[i]);
     result = changed ? next_version(edit) : catalog_ref(edit->base);
     for (size_t i = 0; i < CATALOG_LEAVES; i++)
         draft_done(&edit->drafts[i]);
-    nodes_unref(edit->nodes);
+    pairs_unref(edit->nodes);
+    pairs_unref(edit->hosts);
     catalog_unref(edit->base);
     free(edit);
     return result;

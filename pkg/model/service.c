@@ -22,6 +22,7 @@ void service_unref(const struct service *service)
         return;
     for (size_t i = 0; i < service->slices_len; i++)
         slice_unref(service->slices[i]);
+    policy_unref(service->policy);
     arena_done(&box->arena);
     free(box);
 }
@@ -57,6 +58,13 @@ static void take_slices(struct service *service, struct arena *arena,
 }
 
 /* ---- ports ---- */
+
+const struct policy *service_policy_at(const struct service *service,
+                                       const struct service_port *port)
+{
+    return policy_is_port(&service->policy->port, port->name, port->number) ? service->policy
+                                                                            : policy_default();
+}
 
 struct port_list {
     struct service_port *ports;
@@ -187,6 +195,7 @@ static void make_backends(const struct service *service, struct service_port *po
 
     port->prefers = spec->prefers ? spec->prefers : FAMILY_IPV4;
     port->local = spec->local;
+    port->policy = service_policy_at(service, port);
     merge_rows(rows, len, before ? service_heir(before->ports, before->ports_len, port) : NULL,
                arena, port);
     port->by_place = view_depends(port);
@@ -208,6 +217,7 @@ const struct service *service_new(const struct service_spec *spec,
         .name = arena_text(&box->arena, spec->name),
         .uid = arena_text(&box->arena, spec->uid),
         .type = spec->type,
+        .policy = policy_ref(spec->policy ? spec->policy : policy_default()),
         .received_us = spec->received_us,
     };
     if (spec->type == SERVICE_EXTERNAL_NAME)
@@ -258,7 +268,7 @@ bool service_equal(const struct service *a, const struct service *b)
         return true;
     if (a->type != b->type || a->ports_len != b->ports_len ||
         !str_eq(a->namespace_name, b->namespace_name) || !str_eq(a->name, b->name) ||
-        !str_eq(a->external_name, b->external_name))
+        !str_eq(a->external_name, b->external_name) || !policy_equal(a->policy, b->policy))
         return false;
     for (size_t i = 0; i < a->ports_len; i++) {
         if (!port_equal(&a->ports[i], &b->ports[i]))

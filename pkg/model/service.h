@@ -14,6 +14,7 @@
 #ifndef MODEL_SERVICE_H
 #define MODEL_SERVICE_H
 
+#include "model/policy.h"
 #include "model/slice.h"
 
 /* Backends of one zone, next to each other in a list. Fixed for an endpoint's life: clients rebuild connections when it changes. */
@@ -56,6 +57,8 @@ struct service_port {
     enum address_family prefers; /* of a pod with both; never 0 */
     bool carried; /* the list is an earlier version's; where it says nothing new, service_equal() does not see it */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
+    /* In force at this port, the Service's or policy_default(); never NULL. */
+    const struct policy *policy;
     bool was_default; /* only carried: a name without a port meant this one, and does while the Service's own choice lists nothing */
 };
 
@@ -71,6 +74,7 @@ struct service {
     size_t ports_len;
     const struct service_port *ports; /* sorted by number, then name; TCP only */
     size_t slices_len;
+    const struct policy *policy; /* its LookasideService's, a reference; policy_default() where there is none */
     const struct slice **slices; /* in force, and those that carried lists refer to; sorted by name */
     /* Monotonic time at which the oldest object that this version brings was received; for the convergence histogram. */
     uint64_t received_us;
@@ -89,6 +93,7 @@ struct service_spec {
     struct str external_name;
     enum address_family prefers; /* ipFamilies[0]; 0: not said, that is IPv4 */
     bool local;                  /* internalTrafficPolicy: Local */
+    const struct policy *policy; /* of its LookasideService; NULL: there is none */
     size_t ports_len;
     const struct service_spec_port *ports;
     uint64_t received_us;
@@ -122,15 +127,6 @@ const struct service *service_carry(const struct service *before, const struct s
 
 /* The same for every client: ports, lists and conditions; not received_us. */
 bool service_equal(const struct service *a, const struct service *b);
-
-/* How a client named a port. */
-enum port_kind { PORT_NONE, PORT_NUMBER, PORT_NAME };
-
-struct port_ref {
-    enum port_kind kind;
-    uint16_t number;
-    struct str name;
-};
 
 /* While a list is carried: where none of the Service's own ports is meant, or one that lists nothing, what the name meant before counts.
  * The port that a name means: by number (in a headless Service the pods' own number too: that is what dns:///greeter:8001 meant), by

@@ -20,6 +20,9 @@ static inline struct service_box *service_box_of(const struct service *service)
     return container_of(service, struct service_box, service);
 }
 
+/* What is in force at a port with its name and number set. */
+const struct policy *service_policy_at(const struct service *service, const struct service_port *port);
+
 /* For qsort. */
 int service_cmp_slice_name(const void *a, const void *b); /* of const struct slice * */
 int service_cmp_port(const void *a, const void *b);       /* of struct service_port: by number, then name */

@@ -177,14 +177,17 @@ const struct service *service_carry(const struct service *before, const struct s
         .name = arena_text(&box->arena, after->name),
         .uid = arena_text(&box->arena, after->uid),
         .type = after->type,
+        .policy = policy_ref(after->policy),
         .received_us = after->received_us,
     };
     if (service->type == SERVICE_EXTERNAL_NAME)
         service->external_name = arena_text(&box->arena, after->external_name);
     service->ports_len = carry_ports(before, after, keep, ports);
     service->ports = ports;
-    for (size_t i = 0; i < service->ports_len; i++)
+    for (size_t i = 0; i < service->ports_len; i++) {
         own_port(&ports[i], &box->arena);
+        ports[i].policy = service_policy_at(service, &ports[i]);
+    }
     own_slices(service, after, &box->arena);
     return service;
 }

@@ -131,7 +131,7 @@ static const struct catalog *make_catalog(unsigned number, bool last)
     struct service_spec_port port = {.name = STR("grpc"), .number = 8001};
     struct service_spec spec = {
         .namespace_name = STR("shop"), .name = STR("greeter"), .ports_len = 1, .ports = &port, .received_us = 1};
-    const struct node_zone node = {STR_INIT("n1"), last || number % 3 ? STR("b") : STR("a")};
+    const struct pair node = {STR_INIT("n1"), last || number % 3 ? STR("b") : STR("a")};
     const struct catalog *empty = catalog_new_empty(), *catalog;
     struct catalog_edit *edit = catalog_edit_new(empty);
     const struct slice *slice = make_slice(number, last);

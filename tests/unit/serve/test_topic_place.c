@@ -221,7 +221,7 @@ Test(topic_place, too_many_views_share_the_list_for_unknown_places_and_are_count
 
 static void set_nodes(const char *zone)
 {
-    const struct node_zone nodes[] = {{STR_INIT("n1"), str_of(zone)}};
+    const struct pair nodes[] = {{STR_INIT("n1"), str_of(zone)}};
     struct catalog_edit *edit = catalog_edit_new(catalog);
     const struct catalog *next;
 

@@ -1,4 +1,5 @@
-/* Which zone a node is in, by itself and in catalogs. */
+/* Pairs of texts, by themselves and as what catalogs know of nodes and hosts. */
+#include "base/buf.h"
 #include "fixture.h"
 
 #define NODE(node_name, zone_name)                                                                 \
@@ -6,20 +7,20 @@
         STR_INIT(node_name), STR_INIT(zone_name)                                                   \
     }
 #define LIST(...)                                                                                  \
-    (const struct node_zone[])                                                                     \
+    (const struct pair[])                                                                     \
     {                                                                                              \
         __VA_ARGS__                                                                                \
     }
-#define COUNT(...) (sizeof((const struct node_zone[]){__VA_ARGS__}) / sizeof(struct node_zone))
-#define NODES(...) nodes_new(LIST(__VA_ARGS__), COUNT(__VA_ARGS__))
-#define ZONE_IS(nodes, node, zone) cr_assert(str_eq(nodes_zone(nodes, STR(node)), STR(zone)))
+#define COUNT(...) (sizeof((const struct pair[]){__VA_ARGS__}) / sizeof(struct pair))
+#define NODES(...) pairs_new(LIST(__VA_ARGS__), COUNT(__VA_ARGS__))
+#define ZONE_IS(nodes, node, zone) cr_assert(str_eq(pairs_find(nodes, STR(node)), STR(zone)))
 
 Test(nodes, tells_the_zone_of_every_node_whatever_their_order)
 {
     char node[] = "n3", zone[] = "a";
-    struct node_zone items[] = {
+    struct pair items[] = {
         NODE("n2", "b"), {str_of(node), str_of(zone)}, NODE("n1", "a"), NODE("n10", "c")};
-    struct nodes *nodes = nodes_new(items, ARRAY_LEN(items));
+    struct pairs *nodes = pairs_new(items, ARRAY_LEN(items));
 
     memset(node, 'x', 2);
     memset(zone, 'x', 1);
@@ -29,47 +30,47 @@ Test(nodes, tells_the_zone_of_every_node_whatever_their_order)
     ZONE_IS(nodes, "n10", "c");
     ZONE_IS(nodes, "n4", "");
     ZONE_IS(nodes, "", "");
-    cr_assert_eq(nodes_ref(nodes), nodes);
-    nodes_unref(nodes);
+    cr_assert_eq(pairs_ref(nodes), nodes);
+    pairs_unref(nodes);
     ZONE_IS(nodes, "n2", "b");
-    nodes_unref(nodes);
+    pairs_unref(nodes);
 }
 
 Test(nodes, that_say_nothing_are_none)
 {
-    cr_assert_null(nodes_new(NULL, 0));
+    cr_assert_null(pairs_new(NULL, 0));
     cr_assert_null(NODES(NODE("n1", ""), NODE("", "a")));
     ZONE_IS(NULL, "n1", "");
-    cr_assert_null(nodes_ref(NULL));
-    nodes_unref(NULL);
+    cr_assert_null(pairs_ref(NULL));
+    pairs_unref(NULL);
 }
 
 Test(nodes, are_equal_by_what_they_say)
 {
-    struct nodes *base = NODES(NODE("n1", "a"), NODE("n2", "b"));
-    struct nodes *same[] = {NODES(NODE("n2", "b"), NODE("n1", "a")),
+    struct pairs *base = NODES(NODE("n1", "a"), NODE("n2", "b"));
+    struct pairs *same[] = {NODES(NODE("n2", "b"), NODE("n1", "a")),
                             NODES(NODE("n2", "b"), NODE("n3", ""), NODE("n1", "a")),
                             NODES(NODE("n1", "c"), NODE("n2", "b"), NODE("n1", "a"))};
-    struct nodes *others[] = {NODES(NODE("n1", "a")), NODES(NODE("n1", "a"), NODE("n2", "c")),
+    struct pairs *others[] = {NODES(NODE("n1", "a")), NODES(NODE("n1", "a"), NODE("n2", "c")),
                               NODES(NODE("n1", "a"), NODE("n3", "b")), NULL};
 
-    cr_assert(nodes_equal(NULL, NULL));
+    cr_assert(pairs_equal(NULL, NULL));
     for (size_t i = 0; i < ARRAY_LEN(same); i++) {
-        cr_assert(nodes_equal(base, same[i]), "case %zu", i);
-        nodes_unref(same[i]);
+        cr_assert(pairs_equal(base, same[i]), "case %zu", i);
+        pairs_unref(same[i]);
     }
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        cr_assert_not(nodes_equal(base, others[i]), "case %zu", i);
-        cr_assert_not(nodes_equal(others[i], base), "case %zu", i);
-        nodes_unref(others[i]);
+        cr_assert_not(pairs_equal(base, others[i]), "case %zu", i);
+        cr_assert_not(pairs_equal(others[i], base), "case %zu", i);
+        pairs_unref(others[i]);
     }
-    nodes_unref(base);
+    pairs_unref(base);
 }
 
 /* ---- in catalogs ---- */
 
 /* Consumes `base`. */
-static const struct catalog *with_nodes(const struct catalog *base, const struct node_zone *items,
+static const struct catalog *with_nodes(const struct catalog *base, const struct pair *items,
                                         size_t len)
 {
     struct catalog_edit *edit = catalog_edit_new(base);
@@ -151,6 +152,55 @@ Test(catalog_nodes, may_be_set_twice_in_an_edit)
     catalog_set_nodes(edit, NULL, 0);
     next = catalog_edit_finish(edit);
     cr_assert_eq(next, base);
+    catalog_unref(base);
+    catalog_unref(next);
+}
+
+/* ---- hosts ---- */
+
+static void append_key(void *ctx, struct str key)
+{
+    struct buf *out = ctx;
+
+    buf_printf(out, "%" STR_FMT " ", STR_ARG(key));
+}
+
+Test(pairs, tell_the_keys_whose_values_differ)
+{
+    struct pairs *a = NODES(NODE("a", "1"), NODE("b", "1"), NODE("d", "1"));
+    struct pairs *b = NODES(NODE("b", "2"), NODE("c", "1"), NODE("d", "1"));
+    struct buf seen = BUFFER_INIT(64);
+
+    pairs_diff(a, b, append_key, &seen);
+    cr_assert_str_eq(buf_cstr(&seen), "a b c ");
+    buf_reset(&seen);
+    pairs_diff(NULL, b, append_key, &seen);
+    cr_assert_str_eq(buf_cstr(&seen), "b c d ");
+    buf_reset(&seen);
+    pairs_diff(a, a, append_key, &seen);
+    pairs_diff(NULL, NULL, append_key, &seen);
+    cr_assert_str_eq(buf_cstr(&seen), "");
+    buf_done(&seen);
+    pairs_unref(a);
+    pairs_unref(b);
+}
+
+Test(pairs, catalogs_tell_the_hosts_whose_owner_differs)
+{
+    const struct catalog *base = catalog_new_empty();
+    struct catalog_edit *edit = catalog_edit_new(base);
+    struct pair host = {STR_INIT("a.example.com"), STR_INIT("shop/a")};
+    const struct catalog *next;
+    struct buf seen = BUFFER_INIT(64);
+
+    catalog_set_hosts(edit, &host, 1);
+    next = catalog_edit_finish(edit);
+    cr_assert(str_eq(catalog_host(next, STR("a.example.com")), STR("shop/a")));
+    cr_assert(str_eq(catalog_host(base, STR("a.example.com")), STR("")));
+    cr_assert_not(catalog_same_hosts(base, next));
+    catalog_diff_hosts(base, next, append_key, &seen);
+    cr_assert_str_eq(buf_cstr(&seen), "a.example.com ");
+    buf_done(&seen);
     catalog_unref(base);
     catalog_unref(next);
 }

@@ -1,0 +1,48 @@
+/*
+ * What is to be said of a LookasideService: the conditions and counts of its status, for the API server, `lookasidectl get lks`, explain.
+ *
+ *   condition      True      False
+ *   Accepted       Accepted  Invalid (a field; the message names it and says what to write instead), HostNotAllowed, HostConflict
+ *   ResolvedRefs   ResolvedRefs  ServiceNotFound, PortNotFound, BackendNotFound, BackendPortNotFound
+ *   Published      Published     NotPublished (no such Service, or --publish leaves it out), ClientRejected, NeverAccepted
+ *
+ * A resource that becomes invalid keeps its last accepted policy in force: then the message of Accepted says which generation that is. A
+ * condition that is True may have a message too: what some kinds of clients cannot do, and what they do instead.
+ *
+ * Threads: the control loop. Computed when asked; borrowed text lives until the next change of the store.
+ */
+#ifndef CONTROLLER_RESOURCE_H
+#define CONTROLLER_RESOURCE_H
+
+#include "controller/controller.h"
+#include "controller/hold.h"
+#include "model/policy.h"
+
+#define CONDITION_MESSAGE_MAX 512
+
+enum condition_kind { CONDITION_ACCEPTED, CONDITION_RESOLVED_REFS, CONDITION_PUBLISHED, CONDITIONS };
+
+struct condition {
+    bool status;
+    const char *reason; /* CamelCase; static text */
+    char message[CONDITION_MESSAGE_MAX];
+};
+
+struct resource_status {
+    struct str namespace_name, name, uid;
+    uint64_t generation;         /* the newest that was seen */
+    const struct policy *policy; /* in force; NULL: none was ever accepted */
+    struct condition conditions[CONDITIONS];
+    size_t ready, draining, total; /* endpoints of the Service, at the policy's port or at that with most */
+    enum hold hold;
+};
+
+const char *condition_name(enum condition_kind kind); /* "Accepted" */
+/* False: there is no such resource. */
+bool controller_resource_status(const struct controller *controller, struct str namespace_name, struct str name,
+                                struct resource_status *ret_status);
+/* In order of namespace and name. */
+void controller_each_resource(const struct controller *controller, void (*visit)(void *ctx, const struct resource_status *status),
+                              void *ctx);
+
+#endif

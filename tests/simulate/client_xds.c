@@ -240,7 +240,7 @@ static void take_assignment(struct client *client, struct held *resource, struct
     client_who(client, resource->name, who);
     if (!xds_read_assignment(value, resource->name, &answer, who))
         return;
-    if (!xds_cluster_query(resource->name, &resource->query)) {
+    if (!query_from_cluster(resource->name, &resource->query)) {
         sim_fail("%s: a list for a name that is no Cluster's", who);
         return;
     }
@@ -271,7 +271,7 @@ static void take_cluster(struct client *client, struct held *resource, struct st
     client_who(client, resource->name, who);
     if (!xds_read_cluster(value, resource->name, resource->leads_to, &resource->port, who))
         return;
-    if (xds_cluster_query(resource->name, &query))
+    if (query_from_cluster(resource->name, &query))
         judge_host(&query, resource->leads_to, resource->port, delivery, who);
     else
         sim_fail("%s: a name that is no Cluster's", who);
@@ -448,8 +448,11 @@ static void check_wildcard(const struct client *client, struct xds *xds)
     size_t want = 0, have = 0;
 
     for (unsigned service = 0; service < SERVICES; service++) {
-        size_t len = oracle_ports(service, numbers);
+        const struct api_object *slices[SLICES];
+        size_t len;
 
+        cluster_slices(service, slices);
+        len = oracle_ports(cluster_get(service), slices, numbers);
         want += len;
         for (size_t i = 0; i < len; i++)
             expect_cluster(client, xds, service, numbers[i]);

@@ -126,6 +126,8 @@ const char *zone_name(int zone); /* "" for -1 */
 /* NULL: there is none. */
 const struct api_object *cluster_get(unsigned slot);
 const struct api_object *cluster_at(unsigned slot, size_t step);
+/* A Service's slices as they are now; NULL where there is none. */
+void cluster_slices(unsigned service, const struct api_object *slices[SLICES]);
 /* A copy of `object` becomes the newest version of its slot. */
 const struct api_object *cluster_put(const struct api_object *object);
 void cluster_delete(unsigned slot);

@@ -107,6 +107,17 @@ static inline enum resource slot_resource(unsigned slot)
     return slot < SERVICES ? RESOURCE_SERVICES : RESOURCE_SLICES;
 }
 
+/* The slots of a resource: from the first up to the end. */
+static inline unsigned resource_first(enum resource resource)
+{
+    return resource == RESOURCE_SERVICES ? 0 : SERVICES;
+}
+
+static inline unsigned resource_end(enum resource resource)
+{
+    return resource == RESOURCE_SERVICES ? SERVICES : SLOTS;
+}
+
 static inline unsigned slice_slot(unsigned service, unsigned index)
 {
     return SERVICES + service * SLICES + index;

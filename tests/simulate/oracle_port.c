@@ -51,9 +51,9 @@ const struct api_port *oracle_port(const struct api_service *service, const stru
     for (size_t i = 0; i < service->ports_len; i++) {
         const struct api_port *port = &service->ports[i];
 
-        if (port->protocol == API_TCP && (query->port == BY_NUMBER
-                                              ? port->number == query->number
-                                              : strcmp(port->name, query->name) == 0))
+        if (port->protocol == API_TCP &&
+            (query->port == BY_NUMBER ? port->number == query->number
+                                      : strcmp(port->name, query->name) == 0))
             return port;
     }
     return NULL;

@@ -299,8 +299,7 @@ void judge_final(const struct account *account, const struct query *query, const
 
     if (!query->native && is_external(query->service, now.service))
         return;
-    for (unsigned i = 0; i < SLICES; i++)
-        slices[i] = cluster_get(slice_slot(query->service, i));
+    cluster_slices(query->service, slices);
     oracle_list(cluster_get(query->service), slices, query, &want);
     if (!account->answered)
         sim_fail("%s: never answered", who);
@@ -321,7 +320,7 @@ void judge_cluster(const struct query *query, const char *cluster_name,
                    const struct delivery *delivery, const char *who)
 {
     struct moments moments = {0};
-    char name[2 * TEXT] = "";
+    char name[CLUSTER_TEXT] = "";
 
     service_window(query, delivery, &moments);
     for (size_t i = 0; i < moments.len; i++) {

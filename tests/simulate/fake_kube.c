@@ -28,6 +28,7 @@ struct kube_client {
 static struct {
     struct kube_client *client;
     uint64_t down_until_us, latency_us;
+    bool down_orderly;
     uint64_t began_us[RESOURCES]; /* the list that is being read in pages */
 } network;
 
@@ -70,7 +71,9 @@ static void answer(struct kube_request *request)
 {
     request->answered = true;
     request->heard_us = sim.now_us;
-    if (sim.now_us < network.down_until_us)
+    if (sim.now_us < network.down_until_us && network.down_orderly)
+        api_request_end(&request->api, 503, CODE_UNAVAILABLE, "no healthy upstream");
+    else if (sim.now_us < network.down_until_us)
         api_request_end(&request->api, 0, CODE_UNAVAILABLE, "connection refused");
     else
         api_answer(&request->api);
@@ -317,10 +320,21 @@ void api_silence(enum resource resource)
     each_request(resource, fall_silent);
 }
 
-void api_down(uint64_t us)
+/* What is under way is dropped: a server that stops tells nothing more. */
+static void stop_orderly(struct kube_request *request)
+{
+    bool watch = request->api.watch && request->api.open && !request->api.ending;
+
+    cut_anywhere(request);
+    if (watch)
+        api_request_end(&request->api, 200, CODE_OK, "");
+}
+
+void api_down(uint64_t us, bool orderly)
 {
     network.down_until_us = max_u64(network.down_until_us, sim.now_us + us);
-    each_request(RESOURCES, cut_anywhere);
+    network.down_orderly = orderly;
+    each_request(RESOURCES, orderly ? stop_orderly : cut_anywhere);
 }
 
 void api_slow(uint64_t latency_us)

@@ -16,7 +16,8 @@ void api_start(const struct api_options *options);
 void api_cut(enum resource resource, bool orderly);
 /* Its connections fall silent, and nobody closes them. */
 void api_silence(enum resource resource);
-void api_down(uint64_t us);
+/* The servers are away for so long: connections break and are refused; or, in order, watches are ended and a load balancer answers 503. */
+void api_down(uint64_t us, bool orderly);
 void api_slow(uint64_t latency_us);
 /* All faults end; connections that are silent stay so, and servers that are down come back in their time. */
 void api_heal(void);

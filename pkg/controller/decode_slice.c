@@ -12,7 +12,7 @@ enum code decode_expect_object(const struct json *json, const char *path, struct
                 json_type_name(json_type(json)));
 }
 
-/* The Service that owns the slice, or none. */
+/* The Service that owns the slice, or none. Other APIs have a kind of that name, too (Knative). */
 static enum code decode_owner(const struct json *metadata, struct str *ret_uid, struct err *err)
 {
     const struct json *array = NULL;
@@ -23,14 +23,15 @@ static enum code decode_owner(const struct json *metadata, struct str *ret_uid, 
     if (json_read_array(metadata, "metadata", "ownerReferences", &array, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
     for (const struct json *item = json_first(array); item; item = json_next(item), index++) {
-        struct str kind, uid;
+        struct str api, kind, uid;
 
         snprintf(path, sizeof(path), "metadata.ownerReferences[%zu]", index);
         if (decode_expect_object(item, path, err) != CODE_OK ||
+            json_read_str(item, path, "apiVersion", STR(""), &api, err) != CODE_OK ||
             json_read_str(item, path, "kind", STR(""), &kind, err) != CODE_OK ||
             json_read_str(item, path, "uid", STR(""), &uid, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
-        if (str_eq(kind, STR("Service")) && ret_uid->len == 0)
+        if (str_eq(api, STR("v1")) && str_eq(kind, STR("Service")) && ret_uid->len == 0)
             *ret_uid = uid;
     }
     return CODE_OK;

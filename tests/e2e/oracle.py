@@ -44,7 +44,7 @@ def own(service, slices):
 
     def left_behind(item):
         owners = [o["uid"] for o in item["metadata"].get("ownerReferences") or []
-                  if o["kind"] == "Service"]
+                  if (o["apiVersion"], o["kind"]) == ("v1", "Service")]
         return bool(owners) and uid not in owners
 
     return [s for s in slices if s["addressType"] != "FQDN" and not left_behind(s)

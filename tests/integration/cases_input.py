@@ -110,7 +110,8 @@ ODD_SLICES = {
     _set("metadata", "managedFields", [{"fieldsV1": json.loads('{"f":' * 40 + "{}" + "}" * 40)}]): 2,
     _set("metadata", "labels", None): 0,
     _set("metadata", "labels", {}): 0,
-    _set("metadata", "ownerReferences", [{"kind": "Service", "uid": "another"}]): 0,
+    _set("metadata", "ownerReferences", [{"apiVersion": "v1", "kind": "Service", "uid": "another"}]): 0,
+    _set("metadata", "ownerReferences", [{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "uid": "another"}]): 2,
     _set("ports", None): 2,                            # of a headless Service: the port as given
     _set("ports", []): 2,
 }

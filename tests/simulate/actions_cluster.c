@@ -185,6 +185,7 @@ static void set_owner(struct api_slice *slice, unsigned service, uint32_t choice
     const struct api_object *object = cluster_get(service);
 
     memset(slice->owner_uid, 0, sizeof(slice->owner_uid));
+    slice->knative = choice / 8 % 4 == 1;
     if (choice % 8 == 1)
         snprintf(slice->owner_uid, sizeof(slice->owner_uid), "uid-before");
     else if (object && choice % 8 != 0)

@@ -118,14 +118,19 @@ static void write_slice(struct buf *out, const struct api_object *object)
 
 static void write_slice_meta(struct buf *out, const struct api_object *object)
 {
+    const struct api_slice *slice = &object->slice;
     char service[TEXT];
 
     slot_name(slot_service(object->slot), service);
-    ADD(",\"labels\":{\"kubernetes.io/service-name\":\"%s\"}", service);
-    if (*object->slice.owner_uid)
-        ADD(",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":\"%s\","
-            "\"uid\":\"%s\"}]",
-            service, object->slice.owner_uid);
+    ADD(",\"labels\":{\"kubernetes.io/service-name\":\"%s\"},\"ownerReferences\":[", service);
+    if (slice->knative)
+        ADD("{\"apiVersion\":\"serving.knative.dev/v1\",\"kind\":\"Service\",\"name\":\"%s\","
+            "\"uid\":\"uid-knative\"}%s",
+            service, *slice->owner_uid ? "," : "");
+    if (*slice->owner_uid)
+        ADD("{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":\"%s\",\"uid\":\"%s\"}", service,
+            slice->owner_uid);
+    ADD("]");
 }
 
 void object_write(struct buf *out, const struct api_object *object, uint64_t version)

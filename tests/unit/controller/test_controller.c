@@ -136,7 +136,8 @@ Test(controller, ignores_leftovers_of_an_earlier_service)
 {
 #define OWNED(name, uid, address)                                                                  \
     "{'metadata':{'namespace':'shop','name':'" name "','labels':{'kubernetes.io/service-name':"    \
-    "'greeter'},'ownerReferences':[{'kind':'Service','uid':'" uid "'}]},'addressType':'IPv4',"     \
+    "'greeter'},'ownerReferences':[{'apiVersion':'v1','kind':'Service','uid':'" uid "'}]},"        \
+    "'addressType':'IPv4',"                                                                        \
     "'ports':[{'port':1}],'endpoints':[" READY(address) "]}"
     upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter','uid':'new'},"
                            "'spec':{'ports':[{'port':80}]}}");

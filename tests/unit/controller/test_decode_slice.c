@@ -28,7 +28,8 @@ Test(decode_slice, reads_everything_that_counts)
     const struct slice *slice =
         good("{'metadata':{'namespace':'shop','name':'greeter-abc','resourceVersion':'12345',"
              "'labels':{'kubernetes.io/service-name':'greeter'},"
-             "'ownerReferences':[{'kind':'Other','uid':'x'},{'kind':'Service','uid':'u1'}]},"
+             "'ownerReferences':[{'kind':'Other','uid':'x'},{'apiVersion':'v1','kind':'Service',"
+             "'uid':'u1'}]},"
              "'addressType':'IPv6','ports':[{'name':'grpc','port':9001,'protocol':'TCP','"
              "appProtocol':'grpc'},"
              "{'name':'any'}],'endpoints':[{'addresses':['FD00::1','fd00::2'],"
@@ -142,6 +143,9 @@ Test(decode_slice, refuses_by_name_field_and_cause)
         {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':['x']},'addressType':'IPv4'"
          "}",
          "shop/s: metadata.ownerReferences[0]: expected an object, found a string"},
+        {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':[{'apiVersion':1}]},"
+         "'addressType':'IPv4'}",
+         "shop/s: metadata.ownerReferences[0].apiVersion: expected a string, found a number"},
         {HEAD "'endpoints':{}}", "shop/s: endpoints: expected an array, found an object"},
         {HEAD "'endpoints':['10.0.0.1']}",
          "shop/s: endpoints[0]: expected an object, found a string"},
@@ -258,14 +262,39 @@ Test(decode_slice, goes_by_ready_whatever_else_is_said)
     slice_unref(slice);
 }
 
+/* Knative's Service is another kind of object with another UID. */
+Test(decode_slice, has_no_owner_that_is_a_service_of_another_api)
+{
+    static const char *const owners[][2] = {
+        {"{'apiVersion':'serving.knative.dev/v1','kind':'Service','uid':'k1'}", ""},
+        {"{'kind':'Service','uid':'k1'}", ""},
+        {"{'apiVersion':'serving.knative.dev/v1','kind':'Service','uid':'k1'},"
+         "{'apiVersion':'v1','kind':'Service','uid':'u1'}",
+         "u1"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
+        char text[512];
+        const struct slice *slice;
+
+        snprintf(text, sizeof(text),
+                 "{'metadata':{'namespace':'shop','name':'s','ownerReferences':[%s]},"
+                 "'addressType':'IPv4'}",
+                 owners[i][0]);
+        slice = good(text);
+        cr_assert(str_eq(slice->owner_uid, str_of(owners[i][1])), "%s", owners[i][0]);
+        slice_unref(slice);
+    }
+}
+
 /* The mirroring controller's slices are owned by the Endpoints, hand-made ones by nobody. */
 Test(decode_slice, has_no_owner_that_is_no_service)
 {
     const struct slice *slice =
         good("{'metadata':{'namespace':'shop','name':'s','labels':{'kubernetes.io/service-name':"
              "'db','endpointslice.kubernetes.io/managed-by':"
-             "'endpointslicemirroring-controller.k8s.io'},'ownerReferences':[{'kind':'Endpoints',"
-             "'uid':'e1'}]},'addressType':'IPv4','ports':[{'port':80}],'endpoints':[{'addresses':"
+             "'endpointslicemirroring-controller.k8s.io'},'ownerReferences':[{'apiVersion':"
+             "'v1','kind':'Endpoints','uid':'e1'}]},'addressType':'IPv4','ports':[{'port':80}],'endpoints':[{'addresses':"
              "['10.0.0.1']}]}");
 
     cr_assert_eq(slice->owner_uid.len, 0);

@@ -340,7 +340,7 @@ Test(explain, tells_leftovers)
                            "'spec':{'ports':[{'port':8001}]}}");
     upsert(world.slices,
            "{'metadata':{'namespace':'shop','name':'a','labels':{'kubernetes.io/service-name':"
-           "'greeter'},'ownerReferences':[{'kind':'Service','uid':'old'}]},'addressType':'IPv4',"
+           "'greeter'},'ownerReferences':[{'apiVersion':'v1','kind':'Service','uid':'old'}]},'addressType':'IPv4',"
            "'ports':[{'port':1}],'endpoints':[" READY("10.0.0.1") "]}");
     ask("greeter");
     cr_assert_str_eq(fate("10.0.0.1"), "out leftover");

@@ -186,7 +186,7 @@ static void make_backends(const struct service *service, struct service_port *po
     CLEANUP(freep) struct row *rows = collect_rows(service, port, spec->ports_len > 0, &len);
 
     port->prefers = spec->prefers ? spec->prefers : FAMILY_IPV4;
-    port->local = spec->local;
+    port->local = spec->local && spec->type != SERVICE_HEADLESS;
     merge_rows(rows, len, before ? service_heir(before->ports, before->ports_len, port) : NULL,
                arena, port);
     port->by_place = view_depends(port);

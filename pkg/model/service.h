@@ -52,7 +52,7 @@ struct service_port {
     const struct listed *all;
     bool by_place; /* lists differ by the client's place */
     const struct view_names *names; /* of view_of(); NULL unless by_place */
-    bool local;    /* internalTrafficPolicy: Local */
+    bool local;    /* internalTrafficPolicy: Local, of a Service that is not headless */
     enum address_family prefers; /* of a pod with both; never 0 */
     bool carried; /* the list is an earlier version's; where it says nothing new, service_equal() does not see it */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */

@@ -119,7 +119,8 @@ def only(endpoints, keep):
 
 def choose(endpoints, spec, place):
     """What kube-proxy on the client's node would use, of one address family."""
-    if spec.get("internalTrafficPolicy") == "Local" and place.node:
+    is_local = spec.get("internalTrafficPolicy") == "Local" and spec.get("clusterIP") != "None"
+    if is_local and place.node:
         near = only(endpoints, lambda e: e.get("nodeName") == place.node)
         return only(near, is_ready) or only(near, is_draining)
     ready = only(endpoints, is_ready)

@@ -245,6 +245,8 @@ static inline void rules_check_service(const struct service *service)
         must_hold(i == 0 || service->ports[i - 1].number <= service->ports[i].number);
         must_hold(service->type != SERVICE_EXTERNAL_NAME || service->ports[i].carried ||
                   service->ports[i].total == 0);
+        must_hold(service->type != SERVICE_HEADLESS || service->ports[i].carried ||
+                  !service->ports[i].local);
         rules_check_port(&service->ports[i]);
     }
     for (size_t i = 1; i < service->slices_len; i++)

@@ -155,7 +155,7 @@ def places(work):
                          "give node node-1.\n", flags=["--node", "node-1"])
         side, line = _row(text, "10.0.0.2:8001")
         assert side == "out" and "node hints give the client's node other endpoints" in line, text
-        case.folder.service("greeter", internalTrafficPolicy="Local")
+        case.folder.service("greeter", internalTrafficPolicy="Local", headless=False)
         text = case.says("For a client on node node-2, 1 of 2 endpoints is listed, those on node "
                          "node-2.\n", flags=["--node", "node-2"])
         side, line = _row(text, "10.0.0.1:8001")

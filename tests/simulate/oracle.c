@@ -194,7 +194,7 @@ static void keep_near(struct candidates *all, const struct api_service *service,
 {
     if (query->pod >= 0)
         return; /* one pod is meant from everywhere */
-    if (service->local) {
+    if (service->local && !service->headless) { /* it is about the ClusterIP */
         keep_local(all, query->node);
         return;
     }

@@ -79,20 +79,22 @@ static uint64_t first_change(unsigned service, uint64_t from_us, bool gone)
 }
 
 /* Since when it lists nothing, up to `us`, and whether a change of the Service did that. 0: it never listed
- * anything. */
+ * anything. What it listed for no time at all, nobody was told of. */
 static uint64_t empty_since(const struct query *whole, uint64_t us, bool *ret_by_service)
 {
     struct pair now = judge_pair_at(us);
-    uint64_t since = us;
+    uint64_t since = us, begin;
 
     *ret_by_service = false;
-    while (judge_is_empty(whole, now)) {
-        since = max_u64(known_us(RESOURCE_SERVICES, now.service),
+    for (;;) {
+        begin = max_u64(known_us(RESOURCE_SERVICES, now.service),
                         known_us(RESOURCE_SLICES, now.slices));
+        if (begin < since && !judge_is_empty(whole, now))
+            return since;
+        since = begin;
         if (!judge_step_back(&now, ret_by_service))
             return 0;
     }
-    return since;
 }
 
 /* Whether by then the port's list may have been empty: while it listed nothing, some state of the Service

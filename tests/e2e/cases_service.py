@@ -71,6 +71,32 @@ def named_target_port(world):
         return f"{client.ok} calls, 0 failed; {watch.told()}"
 
 
+@scenario("a headless Service whose pods have different numbers, dialled by one of them")
+def pods_own_port(world):
+    with world.service("own-port") as service, world.load(service) as client, \
+            world.watch(service) as watch:
+        service.create(ports=[{"name": "grpc", "port": 80, "targetPort": "rpc"}], clusterIP="None")
+        old = [service.add_pod(node_of(zone), [{"name": "rpc", "containerPort": PORT}])
+               for zone in ZONES]
+        watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == len(old))
+        client.expect_backends(set(old))
+        watch.never_empty()
+        client.mark()
+        for zone in ZONES:
+            service.add_pod(node_of(zone), [{"name": "rpc", "containerPort": OTHER_PORT}])
+        wait_until(lambda: len(service.expected(80)) == 2 * len(old), 30, "all pods are ready")
+        watch.settle(when=lambda lists: ports_of(lists) == {PORT} and
+                     len(lists[NOWHERE]) == len(old))
+        client.expect_backends(set(old))
+        client.expect_no_failure("pods with another number")
+        watch.never_empty(False)
+        service.remove_pods(old)
+        watch.settle(within=15, when=lambda lists: not lists[NOWHERE])
+        client.expect_unavailable()
+        world.lookaside.verify()
+        return f"{client.ok} calls; {watch.told()}"
+
+
 @scenario("kubectl replace --force, and a Service that is deleted for good")
 def replace(world):
     with world.service("replace") as service, world.load(service) as client, \
@@ -136,6 +162,8 @@ KINDS = {
     "a headless Service without ports": ({"ports": (), "clusterIP": "None"}, PORT),
     "a headless Service, dialled by the pods' own port": (
         {"ports": [{"name": "grpc", "port": 80, "targetPort": PORT}], "clusterIP": "None"}, PORT),
+    "a headless Service whose pods lack the named target port, dialled by the pods' own port": (
+        {"ports": [{"name": "grpc", "port": 80, "targetPort": "rpc"}], "clusterIP": "None"}, PORT),
     "UDP and TCP of the same number": (
         {"ports": [{"name": "quic", "port": 443, "protocol": "UDP", "targetPort": OTHER_PORT},
                    {"name": "grpc", "port": 443, "targetPort": PORT}]}, 443),

@@ -177,6 +177,8 @@ static void set_ports(struct api_slice *slice, unsigned service, uint32_t choice
            slice->ports_len * sizeof(*slice->ports));
     for (size_t i = 0; i < slice->ports_len; i++)
         slice->ports[i].number = TARGET + (unsigned)i + (choice % 4 == 0);
+    if (object && object->service.headless && choice / 4 % 8 == 0)
+        slice->ports_len = 0; /* the pods lack the named ports */
 }
 
 /* The present Service's; nobody's; an earlier Service's. */

@@ -263,6 +263,17 @@ static bool lacks_suddenly(const struct account *account, const struct query *wh
     return false;
 }
 
+/* A number that nobody named, and was taken as it is given, is another port once pods have it. */
+static bool is_named_anew(const struct query *whole, struct pair from, struct pair pair)
+{
+    bool named = judge_names(whole, pair), anew = false, by_service;
+
+    while (named && !anew && (pair.service > from.service || pair.slices > from.slices) &&
+           judge_step_back(&pair, &by_service))
+        anew = !judge_names(whole, pair);
+    return anew;
+}
+
 static bool may_have_vanished(const struct account *account, const struct query *query,
                               const struct answer *answer, uint64_t us, struct pair pair,
                               const struct hold_history *holds)
@@ -276,6 +287,8 @@ static bool may_have_vanished(const struct account *account, const struct query 
         uint64_t vanished = vanished_us(&whole, account->floors[i], pair, &empty);
         uint64_t bound = empty ? SETTLE_EMPTY_US : SETTLE_US;
 
+        if (is_named_anew(&whole, account->floors[i], pair))
+            return true;
         if (vanished == SIM_NEVER || was_released(holds, vanished) ||
             us + EARLY_US >= min_u64(vanished, held_from_us(holds, us)) + bound)
             return true;

@@ -14,6 +14,7 @@ uint64_t judge_expected(const struct query *query, struct pair pair, bool native
 bool judge_is_empty(const struct query *query, struct pair pair);
 void judge_oracle(const struct query *query, struct pair pair, struct answer *ret_answer);
 bool judge_knows(const struct query *query, struct pair pair, const struct entry *entry);
+bool judge_names(const struct query *query, struct pair pair);
 /* Both at that time. */
 struct pair judge_pair_at(uint64_t us);
 /* The one before in time: *ret_service tells which of the two went back. False: there is none. */

@@ -41,9 +41,12 @@ struct answer {
 /* NULL for `service`: there is none. `slices` have SLICES entries, NULL where there is none. */
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer);
-/* Whether the slices have that backend at the port, in any condition. */
+/* Whether the slices have that backend at the port, in any condition, and be it one that gives way to another. */
 bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
                   const struct query *query, const struct entry *entry);
+/* Whether a port of the Service has that number, or of a slice with endpoints: else it is taken as it is given. */
+bool oracle_names(const struct api_object *service, const struct api_object *const *slices,
+                  unsigned number);
 /* The number of the port that is meant; 0: not known. */
 unsigned oracle_number(const struct api_object *service, const struct query *query);
 /* The Cluster that a Listener of this name leads to. */

@@ -24,7 +24,7 @@ static const struct service *local_of_endpoints(const char *endpoints)
                         SLICE_TEXT("s", "=80", endpoints));
 }
 
-/* internalTrafficPolicy is about what comes to the ClusterIP, and trafficDistribution about endpoints. */
+/* internalTrafficPolicy is about what comes to a ClusterIP, trafficDistribution about endpoints. */
 Test(view, of_a_headless_service_knows_hints_and_no_policy)
 {
     const struct service *service =

@@ -358,7 +358,8 @@ static void write_slice(const struct explanation *explanation, const struct obje
     if (refused)
         json_put_str(writer, "refused", str_of(refused));
     json_put_bool(writer, "doubted", object->doubted_us != 0);
-    json_put_bool(writer, "malformed", object->bad_message != 0);
+    json_put_bool(writer, "malformed", object->bad_message != 0 && !object->flawed);
+    json_put_bool(writer, "flawed", object->flawed);
     write_slice_ports(slice, writer);
     json_open_array(writer, "endpoints");
     write_endpoints(explanation, object, slice, writer);

@@ -144,6 +144,22 @@ def without_selector(world):
         return watch.told()
 
 
+@scenario("endpoints that nobody can call, as the API server takes them")
+def uncallable(world):
+    with world.by_hand(4) as names, world.service("uncallable") as service, \
+            world.load(service) as client, world.watch(service) as watch:
+        service.create(selector=False)
+        service.put_slice("all", {"239.0.0.1": "nobody", **dict(list(names.items())[:2])})
+        watch.settle(when=lambda lists: len(lists[NOWHERE]) == 2)
+        watch.never_empty()
+        service.put_slice("all", {**dict(list(names.items())[2:]), "239.0.0.2": "nobody"})
+        watch.settle(when=lambda lists: {b.address for b in lists[NOWHERE]} == set(list(names)[2:]))
+        client.expect_backends(set(list(names.values())[2:]))
+        assert [s["flawed"] for s in world.lookaside.explain(watch.target)["slices"]] == [True]
+        world.lookaside.verify()
+        return watch.told()
+
+
 @scenario("a Service without selector: Endpoints, which the API mirrors")
 def mirrored(world):
     with world.by_hand(6) as names, world.service("mirrored") as service, \

@@ -5,6 +5,7 @@ them: a Service and the EndpointSlices of its namespace go in, as the API server
 of Backends comes out. The rules are kube-proxy's, see README.md, "Which pods are in a list".
 """
 
+import ipaddress
 from collections import namedtuple
 
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -91,13 +92,23 @@ def numbers(item, means):
     return [p["port"] for p in item.get("ports") or [] if is_tcp(p) and p.get("port") and means(p)]
 
 
+def can_be_called(endpoint):
+    """What the API server takes besides is in nobody's list."""
+    try:
+        address = ipaddress.ip_address(endpoint["addresses"][0])
+    except ValueError:
+        return False
+    return not (address.is_multicast or address.is_unspecified
+                or getattr(address, "ipv4_mapped", None))
+
+
 def merged(slices, wanted):
     """{(address, port): endpoint}; of duplicates the one in the newest slice counts, and a port that
     its slice names more than one that was given."""
     found, given = {}, {}
     for item in sorted(slices, key=lambda s: (int(s["metadata"]["resourceVersion"]),
                                               s["metadata"]["name"])):
-        for endpoint in item.get("endpoints") or []:
+        for endpoint in filter(can_be_called, item.get("endpoints") or []):
             for number in wanted(item):
                 (found if item.get("ports") else given)[endpoint["addresses"][0], number] = endpoint
     named = {address for address, _ in found}

@@ -204,6 +204,7 @@ static void slice_put(const struct action *action)
     slice->family = index == SLICES - 1 ? 6 : 4;
     set_ports(slice, service, action->b >> 8);
     set_owner(slice, service, action->b >> 16);
+    slice->junk = action->b >> 24 & action->b >> 28;
     for (unsigned pod = 0; pod < ENDPOINTS_MAX; pod++) {
         if (pods & 1u << pod)
             set_endpoint(&slice->endpoints[slice->endpoints_len++], service, slice->family, pod,

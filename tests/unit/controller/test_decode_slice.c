@@ -149,17 +149,12 @@ Test(decode_slice, refuses_by_name_field_and_cause)
         {HEAD "'endpoints':{}}", "shop/s: endpoints: expected an array, found an object"},
         {HEAD "'endpoints':['10.0.0.1']}",
          "shop/s: endpoints[0]: expected an object, found a string"},
-        {HEAD "'endpoints':[{}]}", "shop/s: endpoints[0].addresses: missing"},
-        {HEAD "'endpoints':[{'addresses':[]}]}", "shop/s: endpoints[0].addresses: empty"},
         {HEAD "'endpoints':[{'addresses':'10.0.0.1'}]}",
          "shop/s: endpoints[0].addresses: expected an array, found a string"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':[7]}]}",
          "shop/s: endpoints[1].addresses[0]: expected a string, found a number"},
-        {HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':['10.0.0.2']},"
-              "{'addresses':['10.0.0.3']},{'addresses':['10.0.0.400']}]}",
-         "shop/s: endpoints[3].addresses[0]: '10.0.0.400' is no IPv4 address"},
-        {HEAD "'endpoints':[{'addresses':['::1']}]}",
-         "shop/s: endpoints[0].addresses[0]: '::1' is no IPv4 address"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.400'],'zone':3}]}",
+         "shop/s: endpoints[0].zone: expected a string, found a number"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':true}]}",
          "shop/s: endpoints[0].conditions: expected an object, found a boolean"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':'yes'}}]}",
@@ -238,6 +233,55 @@ Test(decode_slice, ignores_a_list_of_hints_that_the_api_does_not_allow_by_name)
         cr_assert_eq(slice->endpoints[1].node_hints_len, 1);
         slice_unref(slice);
     }
+}
+
+/* Whoever has the others need not wait until somebody mends that one: kube-proxy skips them one by one. */
+Test(decode_slice, leaves_out_by_name_an_endpoint_that_nobody_can_call)
+{
+    static const char *const cases[][2] = {
+        {"{'addresses':['10.0.0.400']}", "addresses[0]: '10.0.0.400' is no IPv4 address"},
+        {"{'addresses':['010.0.0.9']}", "addresses[0]: '010.0.0.9' is no IPv4 address"},
+        {"{'addresses':['::ffff:10.0.0.9']}",
+         "addresses[0]: '::ffff:10.0.0.9' is no IPv4 address"},
+        {"{'addresses':['239.0.0.9']}", "addresses[0]: '239.0.0.9' is a multicast address"},
+        {"{'addresses':['0.0.0.0']}", "addresses[0]: '0.0.0.0' is the unspecified address"},
+        {"{'addresses':['']}", "addresses[0]: '' is no IPv4 address"},
+        {"{'addresses':[]}", "addresses: empty"},
+        {"{'conditions':{'ready':true}}", "addresses: missing"},
+        {"{'addresses':['x','10.0.0.9']}", "addresses[0]: 'x' is no IPv4 address"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512], wanted[256];
+        const struct slice *slice = NULL;
+        struct err err = {0};
+
+        snprintf(text, sizeof(text),
+                 HEAD "'endpoints':[{'addresses':['10.0.0.1']},%s,{'addresses':['10.0.0.3']}]}",
+                 cases[i][0]);
+        snprintf(wanted, sizeof(wanted), "shop/s: endpoints[1].%s, the endpoint is left out",
+                 cases[i][1]);
+        cr_assert_eq(decode(text, &slice, &err), CODE_OK, "%s", cases[i][0]);
+        cr_assert_str_eq(err.msg, wanted);
+        cr_assert_eq(slice->endpoints_len, 2);
+        cr_assert(str_eq(slice->endpoints[1].address, STR("10.0.0.3")));
+        slice_unref(slice);
+    }
+}
+
+Test(decode_slice, counts_what_it_leaves_out_and_names_the_first)
+{
+    const struct slice *slice = NULL;
+    struct err err = {0};
+
+    cr_assert_eq(decode(HEAD "'endpoints':[{'addresses':['a']},{'addresses':['10.0.0.1'],'hints':"
+                             "{'forZones':[{}]}},{'addresses':['c']}]}",
+                        &slice, &err),
+                 CODE_OK);
+    cr_assert_str_eq(err.msg, "shop/s: endpoints[0].addresses[0]: 'a' is no IPv4 address, the "
+                              "endpoint is left out (and 2 more faults)");
+    cr_assert_eq(slice->endpoints_len, 1);
+    slice_unref(slice);
 }
 
 Test(decode_slice, takes_as_many_hints_as_the_api_allows)

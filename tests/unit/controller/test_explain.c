@@ -293,6 +293,31 @@ Test(explain, shows_an_endpoint_once_whatever_its_slice_calls_the_port)
     cr_assert_eq(json_len(json_get(json_first(json_get(answer, "slices")), "endpoints")), 1);
 }
 
+Test(explain, tells_a_slice_that_is_malformed_from_one_of_which_something_is_left_out)
+{
+    static const struct {
+        const char *endpoints;
+        bool malformed, flawed;
+    } cases[] = {
+        {READY("10.0.0.1"), false, false},
+        {READY("10.0.0.1") "," READY("nonsense"), false, true},
+        {READY("10.0.0.1") ",7", true, false},
+        {READY("10.0.0.1"), false, false},
+    };
+
+    upsert(world.services, SERVICE_WITH("'ports':[{'port':8001}]"));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct json *slice;
+
+        put_slice("a", (int)i, cases[i].endpoints);
+        ask("greeter");
+        slice = json_first(json_get(answer, "slices"));
+        cr_assert_eq(json_bool(json_get(slice, "malformed")), cases[i].malformed, "%zu", i);
+        cr_assert_eq(json_bool(json_get(slice, "flawed")), cases[i].flawed, "%zu", i);
+        cr_assert_str_eq(fate("10.0.0.1"), "in ready");
+    }
+}
+
 Test(explain, knows_no_service)
 {
     upsert(world.slices, SLICE_JSON("x", "nobody", 1, READY("10.0.0.1")));

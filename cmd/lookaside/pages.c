@@ -61,7 +61,7 @@ static void write_objects(const struct app *app, struct buf *out)
                      counter_get(&stats->objects_endpoints));
     metric_write_u64(out, "lookaside_objects", "kind=\"Node\"", counter_get(&stats->objects_nodes));
     metric_write_head(out, "lookaside_bad_objects_total", "counter",
-                      "Objects skipped because they were malformed.");
+                      "Versions of objects that were malformed: skipped, or something of them.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));
     metric_write_head(out, "lookaside_services", "gauge", "Services published.");
     metric_write_u64(out, "lookaside_services", NULL, counter_get(&stats->services));

@@ -189,16 +189,34 @@ void topic_unsubscribe(struct subscriber *subscriber)
 
 /* ---- publication ---- */
 
+/* The first port from there on that wildcards are told of; ports_len: none. Those of one number are
+ * one Cluster, and lie next to each other. Pods' own numbers come and go with them. */
+static size_t next_cluster(const struct service *service, size_t from)
+{
+    for (; from < service->ports_len; from++) {
+        const struct service_port *port = &service->ports[from];
+
+        if (port->number != 0 && port->origin != PORT_PODS &&
+            (from == 0 || port[-1].number != port->number))
+            break;
+    }
+    return from;
+}
+
 /* Endpoints aside. */
 static bool same_clusters(const struct service *a, const struct service *b)
 {
-    if (!a || !b || a->ports_len != b->ports_len || a->type != b->type ||
-        !str_eq(a->external_name, b->external_name))
+    size_t i, k;
+
+    if (!a || !b || a->type != b->type || !str_eq(a->external_name, b->external_name))
         return false;
-    for (size_t i = 0; i < a->ports_len; i++)
-        if (a->ports[i].number != b->ports[i].number)
-            return false;
-    return true;
+    i = next_cluster(a, 0);
+    k = next_cluster(b, 0);
+    while (i < a->ports_len && k < b->ports_len && a->ports[i].number == b->ports[k].number) {
+        i = next_cluster(a, i + 1);
+        k = next_cluster(b, k + 1);
+    }
+    return i == a->ports_len && k == b->ports_len;
 }
 
 static void on_difference(void *ctx, const struct service *before, const struct service *after)
@@ -269,15 +287,13 @@ static void visit_service(void *ctx, const struct service *service)
 {
     struct cluster_visit *clusters = ctx;
 
-    for (size_t i = 0; i < service->ports_len; i++) {
+    for (size_t i = next_cluster(service, 0); i < service->ports_len;
+         i = next_cluster(service, i + 1)) {
         struct name name = {.namespace_name = service->namespace_name, .service = service->name};
         uint16_t number = service->ports[i].number;
         CLEANUP(blob_unrefp) struct blob *cluster = NULL;
         char text[NAME_TEXT_MAX + 8];
 
-        /* Of slices' ports several may have one number: in order of numbers, next to each other. */
-        if (number == 0 || (i > 0 && service->ports[i - 1].number == number))
-            continue;
         name_format_cluster(&name, number, text);
         cluster = meaning_encode_cluster(service, str_of(text), number);
         clusters->visit(clusters->ctx, str_of(text), cluster);

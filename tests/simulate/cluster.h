@@ -49,6 +49,8 @@ struct api_endpoint {
 
 struct api_slice {
     char owner_uid[16]; /* empty: no owner */
+    unsigned junk;      /* bits: in front of these endpoints is one that nobody can call; on the wire only */
+    bool knative;       /* also owned by a Service of another API: said on the wire, and means nothing */
     int family;         /* 4, 6 */
     size_t ports_len, endpoints_len;
     struct api_port ports[PORTS_MAX];

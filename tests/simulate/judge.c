@@ -231,14 +231,14 @@ static void explain_failure(struct search search, const char *who)
 
 /* ---- zones: at a port, an endpoint keeps the one that it had when it was seen first ---- */
 
-/* It was always there, since that state. */
+/* It was always there, since that state; and its port, if its number was not just taken as given. */
 static bool lived_on(const struct query *query, const struct entry *entry, struct states since)
 {
     struct states at = judge_pair_at(SIM_NEVER);
-    bool service;
+    bool service, named = judge_names(query, since);
 
     while (at.service > since.service || at.slices > since.slices) {
-        if (!judge_knows(query, at, entry))
+        if (!judge_knows(query, at, entry) || (named && !judge_names(query, at)))
             return false;
         if (!judge_step_back(&at, &service))
             break;

@@ -79,20 +79,22 @@ static uint64_t first_change(unsigned service, uint64_t from_us, bool gone)
 }
 
 /* Since when it lists nothing, up to `us`, and whether a change of the Service did that. 0: it never listed
- * anything. */
+ * anything. What it listed for no time at all, nobody was told of. */
 static uint64_t empty_since(const struct query *whole, uint64_t us, bool *ret_by_service)
 {
     struct states now = judge_pair_at(us);
-    uint64_t since = us;
+    uint64_t since = us, begin;
 
     *ret_by_service = false;
-    while (judge_is_empty(whole, now)) {
-        since = max_u64(known_us(RESOURCE_SERVICES, now.service),
+    for (;;) {
+        begin = max_u64(known_us(RESOURCE_SERVICES, now.service),
                         known_us(RESOURCE_SLICES, now.slices));
+        if (begin < since && !judge_is_empty(whole, now))
+            return since;
+        since = begin;
         if (!judge_step_back(&now, ret_by_service))
             return 0;
     }
-    return since;
 }
 
 /* Whether by then the port's list may have been empty: while it listed nothing, some state of the Service
@@ -261,6 +263,17 @@ static bool lacks_suddenly(const struct account *account, const struct query *wh
     return false;
 }
 
+/* A number that nobody named, and was taken as it is given, is another port once pods have it. */
+static bool is_named_anew(const struct query *whole, struct states from, struct states pair)
+{
+    bool named = judge_names(whole, pair), anew = false, by_service;
+
+    while (named && !anew && (pair.service > from.service || pair.slices > from.slices) &&
+           judge_step_back(&pair, &by_service))
+        anew = !judge_names(whole, pair);
+    return anew;
+}
+
 static bool may_have_vanished(const struct account *account, const struct query *query,
                               const struct answer *answer, uint64_t us, struct states pair,
                               const struct hold_history *holds)
@@ -274,6 +287,8 @@ static bool may_have_vanished(const struct account *account, const struct query 
         uint64_t vanished = vanished_us(&whole, account->floors[i], pair, &empty);
         uint64_t bound = empty ? SETTLE_EMPTY_US : SETTLE_US;
 
+        if (is_named_anew(&whole, account->floors[i], pair))
+            return true;
         if (vanished == SIM_NEVER || was_released(holds, vanished) ||
             us + EARLY_US >= min_u64(vanished, held_from_us(holds, us)) + bound)
             return true;

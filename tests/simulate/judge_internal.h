@@ -14,6 +14,7 @@ uint64_t judge_expected(const struct query *query, struct states pair, bool nati
 bool judge_is_empty(const struct query *query, struct states pair);
 void judge_oracle(const struct query *query, struct states pair, struct answer *ret_answer);
 bool judge_knows(const struct query *query, struct states pair, const struct entry *entry);
+bool judge_names(const struct query *query, struct states pair);
 /* Both at that time. */
 struct states judge_pair_at(uint64_t us);
 /* The one before in time: *ret_service tells which of the two went back. False: there is none. */

@@ -65,6 +65,14 @@ bool judge_knows(const struct query *query, struct states pair, const struct ent
     return oracle_knows(service, slices, query, entry);
 }
 
+bool judge_names(const struct query *query, struct states pair)
+{
+    const struct api_object *slices[SLICES];
+    const struct api_object *service = objects_of(query->service, pair, slices);
+
+    return oracle_names(service, slices, query->number);
+}
+
 uint64_t judge_expected(const struct query *query, struct states pair, bool native)
 {
     const struct api_object *slices[SLICES];

@@ -7,10 +7,12 @@ struct candidate {
     const struct api_endpoint *endpoint;
     int family;
     unsigned port;
-    bool out; /* not for this client */
+    bool given; /* by the client or the Service: the slice leaves it open */
+    bool out;   /* not for this client */
 };
 
 struct candidates {
+    bool raw; /* with duplicates */
     size_t len;
     struct candidate items[ANSWER_MAX];
 };
@@ -26,58 +28,53 @@ bool oracle_counts(const struct api_object *slice, const struct api_object *serv
 }
 
 /* "Of duplicates, the one in the slice with the higher resourceVersion counts" (a restored etcd gives versions
- * twice: then the one with the greater name); in one slice, the first. */
+ * twice: then the one with the greater name); in one slice, the first. What leaves its port open gives way to the
+ * same address with a port of its own. */
 static void add(struct candidates *all, const struct candidate *candidate)
 {
-    for (size_t i = 0; i < all->len; i++) {
+    for (size_t i = 0; i < all->len && !all->raw; i++) {
         struct candidate *other = &all->items[i];
 
         if (strcmp(other->endpoint->address, candidate->endpoint->address) != 0 ||
-            other->port != candidate->port)
+            (other->port != candidate->port && !other->given && !candidate->given))
             continue;
-        if (candidate->slice != other->slice && candidate->slice->version >= other->slice->version)
+        if (other->given != candidate->given
+                ? other->given
+                : candidate->slice != other->slice &&
+                      candidate->slice->version >= other->slice->version)
             *other = *candidate;
         return;
     }
     all->items[all->len++] = *candidate;
 }
 
-static void add_slice(struct candidates *all, const struct api_object *slice, unsigned port)
+static void add_slice(struct candidates *all, const struct api_object *slice, unsigned port,
+                      bool given)
 {
     for (size_t i = 0; i < slice->slice.endpoints_len; i++)
         add(all, &(struct candidate){slice, &slice->slice.endpoints[i], slice->slice.family, port,
-                                     false});
+                                     given, false});
 }
 
-/* The Service's port by name, as kube-proxy finds it; the number is the pods'. */
+/* The Service's port by name, as kube-proxy finds it; the number is the pods'. `port` NULL: in a headless Service
+ * the pods' own port of that number. There, too, a slice without ports takes the number as it is. */
 static void merge(struct candidates *all, const struct api_object *const *slices,
-                  const struct api_object *service, const struct api_port *port)
+                  const struct api_object *service, const struct api_port *port, unsigned number)
 {
     for (size_t i = 0; i < SLICES; i++) {
         const struct api_object *slice = slices[i];
 
         if (!slice || !oracle_counts(slice, service))
             continue;
+        if (slice->slice.ports_len == 0 && service->service.headless)
+            add_slice(all, slice, number, true);
         for (size_t k = 0; k < slice->slice.ports_len; k++) {
             const struct api_port *target = &slice->slice.ports[k];
 
-            if (target->protocol == API_TCP && strcmp(target->name, port->name) == 0)
-                add_slice(all, slice, target->number);
-        }
-    }
-}
-
-/* A headless Service without ports: its slices' numbers, else the number as asked. */
-static void merge_portless(struct candidates *all, const struct api_object *const *slices,
-                           const struct api_object *service, unsigned number)
-{
-    for (unsigned any = 0; any < 2 && all->len == 0; any++) {
-        for (size_t i = 0; i < SLICES; i++) {
-            const struct api_object *slice = slices[i];
-
-            if (slice && oracle_counts(slice, service) && !any == (slice->slice.ports_len > 0) &&
-                (any || slice->slice.ports[0].number == number))
-                add_slice(all, slice, number);
+            if (target->protocol == API_TCP &&
+                (port ? strcmp(target->name, port->name) == 0
+                      : service->service.headless && target->number == number))
+                add_slice(all, slice, target->number, false);
         }
     }
 }
@@ -87,10 +84,8 @@ static void collect(struct candidates *all, const struct api_object *service,
 {
     const struct api_port *port = oracle_port(&service->service, query);
 
-    if (port)
-        merge(all, slices, service, port);
-    else if (oracle_is_portless(&service->service) && query->port == BY_NUMBER)
-        merge_portless(all, slices, service, query->number);
+    if (port || query->port == BY_NUMBER)
+        merge(all, slices, service, port, port ? port->number : query->number);
 }
 
 /* ---- "ready nil → true, serving nil → true, terminating nil → false" ---- */
@@ -167,7 +162,7 @@ static void keep_near(struct candidates *all, const struct api_service *service,
 {
     if (query->pod >= 0)
         return; /* one pod is meant from everywhere */
-    if (service->local) {
+    if (service->local && !service->headless) { /* it is about the ClusterIP */
         keep_local(all, query->node);
         return;
     }
@@ -253,7 +248,7 @@ void oracle_list(const struct api_object *service, const struct api_object *cons
 bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
                   const struct query *query, const struct entry *entry)
 {
-    struct candidates all = {0};
+    struct candidates all = {.raw = true};
 
     if (service)
         collect(&all, service, slices, query);

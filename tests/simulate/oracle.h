@@ -30,13 +30,17 @@ enum { ORACLE_PORTS_MAX = 8 };
 size_t oracle_ports(const struct api_object *service, const struct api_object *const *slices,
                     unsigned out[ORACLE_PORTS_MAX]);
 
+/* Whether a port of the Service has that number, or of a slice with endpoints: else it is taken as it is given. */
+bool oracle_names(const struct api_object *service, const struct api_object *const *slices,
+                  unsigned number);
+
 /* ---- oracle.c ---- */
 
 /* The slice is no leftover of an earlier Service. */
 bool oracle_counts(const struct api_object *slice, const struct api_object *service);
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer);
-/* Whether the slices have that backend at the port, in any condition. */
+/* Whether the slices have that backend at the port, in any condition, and be it one that gives way to another. */
 bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
                   const struct query *query, const struct entry *entry);
 

@@ -116,3 +116,23 @@ size_t oracle_ports(const struct api_object *service, const struct api_object *c
     }
     return len;
 }
+
+bool oracle_names(const struct api_object *service, const struct api_object *const *slices,
+                  unsigned number)
+{
+    const struct query query = {.port = BY_NUMBER, .number = number};
+
+    if (!service || oracle_port(&service->service, &query))
+        return service != NULL;
+    for (size_t i = 0; i < SLICES; i++) {
+        const struct api_object *slice = slices[i];
+
+        if (!slice || !oracle_counts(slice, service) || slice->slice.endpoints_len == 0)
+            continue;
+        for (size_t k = 0; k < slice->slice.ports_len; k++) {
+            if (slice->slice.ports[k].protocol == API_TCP && slice->slice.ports[k].number == number)
+                return true;
+        }
+    }
+    return false;
+}

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 
+#include "encode/xds.h"
 #include "fixture.h"
 #include "serve/topic.h"
 
@@ -222,6 +223,57 @@ Test(topic, every_port_of_every_service_is_a_cluster_for_wildcards)
     publish(table, catalog);
     topic_each_cluster(table, count_cluster, &clusters);
     cr_assert_eq(clusters, 1);
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
+/* One of a Service whose only pod listens on that number. */
+static const struct service *headless_service(uint16_t number)
+{
+    static const struct service_spec_port port = {.name = STR_INIT("grpc"), .number = 8001};
+    const struct service_spec spec = {
+        .namespace_name = STR("shop"),
+        .name = STR("greeter"),
+        .type = SERVICE_HEADLESS,
+        .ports_len = 1,
+        .ports = &port,
+    };
+    const struct slice_spec slice_spec = {
+        .namespace_name = STR("shop"), .name = STR("s"), .family = FAMILY_IPV4};
+    const struct slice_port slice_port = {.name = STR("grpc"), .number = number};
+    const struct endpoint endpoint = {.address = STR("10.0.0.1"), .ready = true};
+    struct slice_builder *builder = slice_builder_new(&slice_spec);
+    const struct slice *slice;
+    const struct service *service;
+
+    cr_assert_eq(slice_add_port(builder, &slice_port, NULL), CODE_OK);
+    cr_assert_eq(slice_add_endpoint(builder, &endpoint, NULL), CODE_OK);
+    slice = slice_finish(builder, encode_backend);
+    service = service_new(&spec, &slice, 1, NULL);
+    slice_unref(slice);
+    return service;
+}
+
+Test(topic, pods_own_numbers_are_no_clusters_for_wildcards)
+{
+    static const uint16_t numbers[] = {8001, 9001, 9002};
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *catalog = catalog_new_empty();
+    uint64_t version = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        struct catalog_edit *edit = catalog_edit_new(catalog);
+        int clusters = 0;
+
+        catalog_put(edit, headless_service(numbers[i]));
+        catalog_unref(catalog);
+        catalog = catalog_edit_finish(edit);
+        publish(table, catalog);
+        topic_each_cluster(table, count_cluster, &clusters);
+        cr_assert_eq(clusters, 1);
+        cr_assert(i == 0 || topic_table_clusters_version(table) == version, "%zu", i);
+        version = topic_table_clusters_version(table);
+    }
     catalog_unref(catalog);
     topic_table_free(table);
 }

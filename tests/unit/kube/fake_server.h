@@ -23,7 +23,7 @@ struct fake_server {
     struct fake_conn *conns[FAKE_CONNS_MAX]; /* in order of accepting; NULL once closed */
     size_t accepted;
     size_t requests;
-    /* head: the whole request, NUL-terminated; path: what it asks for. */
+    /* head: the whole request with its body, NUL-terminated; path: what it asks for. */
     void (*on_request)(void *ctx, struct fake_conn *conn, const char *path, const char *head);
     void *ctx;
 };

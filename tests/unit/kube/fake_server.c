@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-
 #define HEAD_MAX 65536
 
 static void conn_drop(struct fake_conn *conn)
@@ -156,21 +154,4 @@ void fake_close(struct fake_conn *conn, bool reset)
     if (reset)
         setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     conn_drop(conn);
-}
-
-void turn_until(struct loop *loop, const size_t *count, size_t at_least)
-{
-    uint64_t deadline = clock_monotonic_us() + 10000000;
-
-    while (*count < at_least && clock_monotonic_us() < deadline)
-        loop_turn(loop, 100);
-    cr_assert_geq(*count, at_least, "gave up waiting: %zu of %zu", *count, at_least);
-}
-
-void turn_for_ms(struct loop *loop, uint64_t ms)
-{
-    uint64_t end = clock_monotonic_us() + ms * 1000;
-
-    for (uint64_t now = clock_monotonic_us(); now < end; now = clock_monotonic_us())
-        loop_turn(loop, (end - now) / 1000 + 1);
 }

@@ -51,8 +51,4 @@ void fake_end(struct fake_conn *conn);
 /* With `reset`, by RST. */
 void fake_close(struct fake_conn *conn, bool reset);
 
-/* Turns the loop until *count reaches `at_least`; fails the test after 10 s. */
-void turn_until(struct loop *loop, const size_t *count, size_t at_least);
-void turn_for_ms(struct loop *loop, uint64_t ms);
-
 #endif

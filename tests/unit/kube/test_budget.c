@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "fake_server.h"
 #include "kube/budget.h"
+#include "turn.h"
 
 #define WRITERS 8
 

@@ -2,6 +2,7 @@
 
 #include "fake_server.h"
 #include "kube/call.h"
+#include "turn.h"
 
 /* One client, one server; the path says what the server does. */
 static struct world {

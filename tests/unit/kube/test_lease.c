@@ -5,6 +5,7 @@
 #include "fake_server.h"
 #include "kube/lease.h"
 #include "kube/lease_record.h"
+#include "turn.h"
 
 #define DURATION_MS 1000
 #define RENEW_MS 500

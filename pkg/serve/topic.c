@@ -152,6 +152,12 @@ static struct topic_entry *topic_get(struct topic_table *table, enum topic_kind 
     return entry;
 }
 
+/* The kinds that carry backends. */
+static bool is_list(enum topic_kind kind)
+{
+    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
+}
+
 bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text,
                      const struct topic_client *client, struct subscriber *subscriber,
                      struct err *err)
@@ -164,7 +170,8 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     subscriber->topic = &entry->topic;
     subscriber->blind = subscriber->capped = false;
     subscriber->place = NULL;
-    if (kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE)
+    entry->topic.interest->listeners += is_list(kind);
+    if (is_list(kind))
         subscriber->place = topic_place_get(table, &client->place);
     if (!list_empty(&entry->topic.subscribers) && !entry->by_place)
         content_join_all(entry, subscriber);
@@ -179,6 +186,7 @@ void topic_unsubscribe(struct subscriber *subscriber)
     struct topic_entry *entry = topic_entry_of(subscriber->topic);
 
     list_remove(&subscriber->link);
+    entry->topic.interest->listeners -= is_list(entry->topic.kind);
     content_leave(subscriber);
     topic_place_put(entry->topic.table, subscriber->place);
     subscriber->place = NULL;

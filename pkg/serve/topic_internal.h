@@ -37,6 +37,7 @@ struct interest {
     UT_hash_handle hh;
     struct list topics;
     struct list dirty;
+    size_t listeners; /* subscriptions to lists */
     bool changed; /* the Service has: else what is known of nodes */
     char key[];
 };

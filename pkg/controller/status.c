@@ -32,7 +32,8 @@ struct entry {
     /* What the last write said, and what it came to: they differ where the API server prunes. */
     struct status_digest sent, answered;
     bool has_answer;
-    uint64_t version;    /* that write's */
+    uint64_t version;      /* of the object as it was seen, 0: it was not */
+    uint64_t sent_version; /* that the last write was based on */
     uint64_t written_us; /* when it was answered; 0: never */
     uint64_t look_us;    /* not before */
     char key[];          /* namespace/name */
@@ -78,10 +79,13 @@ static void fill(const struct entry *entry, const struct resource_status *status
         input->uncounted = str_of(options->uncounted(options->ctx));
 }
 
-static void write_object(const struct status_input *input, struct buf *out)
+/* On the version that is known and no other: not on what another leader wrote meanwhile, nor on an
+ * object of the same name that was made anew. */
+static void write_object(const struct status_input *input, uint64_t version, struct buf *out)
 {
     const struct resource_status *status = input->resource;
     struct json_writer writer = json_writer(out);
+    char text[21];
 
     json_open_object(&writer, NULL);
     json_put_str(&writer, "apiVersion", STR(RESOURCE_API));
@@ -90,6 +94,7 @@ static void write_object(const struct status_input *input, struct buf *out)
     json_put_str(&writer, "namespace", status->namespace_name);
     json_put_str(&writer, "name", status->name);
     json_put_str(&writer, "uid", status->uid);
+    json_put_str(&writer, "resourceVersion", str_make(text, str_format_u64(version, text)));
     json_close_object(&writer);
     json_open_object(&writer, "status");
     status_write(input, &writer);
@@ -105,7 +110,7 @@ static struct status_digest compose(const struct entry *entry, const struct reso
     struct status_input input;
 
     fill(entry, status, &input);
-    write_object(&input, out);
+    write_object(&input, entry->version, out);
     if (json_parse(buf_str(out), &object, NULL) != CODE_OK)
         assert(!"what we write can be read");
     return status_digest_read(json_get(object, "status"));
@@ -182,8 +187,10 @@ static void identify(struct entry *entry, struct str uid)
         return;
     entry->uid = hash;
     entry->has_told = entry->has_answer = false;
-    if (entry->seen_uid != hash)
+    if (entry->seen_uid != hash) {
         entry->seen = (struct status_digest){0};
+        entry->version = 0;
+    }
 }
 
 /* False: the resource is gone, and the entry with it. */
@@ -201,6 +208,12 @@ static bool read_status(struct entry *entry, struct resource_status *ret_status)
     return true;
 }
 
+/* What is known of the API server's object is of the one that is to be written. */
+static bool is_seen(const struct entry *entry)
+{
+    return entry->version != 0 && entry->seen_uid == entry->uid;
+}
+
 static void look(struct entry *entry, uint64_t now_us)
 {
     struct status_writer *writer = entry->writer;
@@ -209,8 +222,8 @@ static void look(struct entry *entry, uint64_t now_us)
     struct resource_status status;
     struct status_digest wanted;
 
-    if (!read_status(entry, &status))
-        return;
+    if (!read_status(entry, &status) || !is_seen(entry))
+        return; /* it is looked at when it is seen */
     wanted = compose(entry, &status, &body);
     buf_done(&body);
     entry->look_us = now_us + writer->options.pause_ms * 1000;
@@ -307,7 +320,7 @@ static void settle(struct entry *entry, enum status_result result,
                    const struct kube_response *response, struct str body)
 {
     struct status_writer *writer = entry->writer;
-    uint64_t now_us = loop_update_now(writer->loop);
+    uint64_t now_us = loop_update_now(writer->loop), again_us;
 
     switch (result) {
     case STATUS_WRITTEN:
@@ -316,8 +329,11 @@ static void settle(struct entry *entry, enum status_result result,
         break;
     case STATUS_GONE:
     case STATUS_CONFLICT:
-        /* Forgotten when the store says so; if it does not, the kind itself may be away. */
-        mark_for(entry, now_us + STATUS_FORBIDDEN_MS * 1000);
+        /* The watch tells what became of it, or has told already; if not, the kind itself may be
+         * away. */
+        again_us = entry->version == entry->sent_version ? STATUS_FORBIDDEN_MS * 1000
+                                                         : writer->options.pause_ms * 1000;
+        mark_for(entry, now_us + again_us);
         break;
     case STATUS_FORBIDDEN:
         complain(entry, response);
@@ -355,10 +371,11 @@ static void on_turn(void *ctx)
     struct resource_status status;
     char path[PATH_MAX_BYTES];
 
-    if (!read_status(entry, &status)) {
+    if (!read_status(entry, &status) || !is_seen(entry)) {
         (void)budget_done(budget, NULL);
         return;
     }
+    entry->sent_version = entry->version;
     entry->sent = compose(entry, &status, &body);
     entry->has_answer = false;
     snprintf(path, sizeof(path),

@@ -5,7 +5,8 @@
  * write), and only a difference is written, by server-side apply with field manager `lookaside`. Generation, conditions and holds at once, and then at most
  * every STATUS_PAUSE_MS for one resource; counters (endpoints, clients) at most every STATUS_COUNTERS_MS. All in the pace of the budget, which also says
  * whether there may be a write at all (the Lease).
- * An object that is deleted, or made anew under the pen (the write names its UID), gets nothing of its predecessor's. What the API server refuses for good is
+ * A write names the resourceVersion that it is based on: so it fails where another leader wrote meanwhile, and for an object that was made anew, and is composed afresh
+ * from what the watch tells. (The UID alone would not do: the API server does not look at it when a status is applied.) What the API server refuses for good is
  * not tried again before it changes, or STATUS_REFUSED_MS later.
  * A condition that changes its status, or is False for another reason, is an Event; so is a generation that is accepted, and a hold that begins.
  *
@@ -43,7 +44,7 @@ struct status_options {
 enum status_result {
     STATUS_WRITTEN,
     STATUS_GONE,      /* 404: deleted meanwhile */
-    STATUS_CONFLICT,  /* 409: made anew meanwhile */
+    STATUS_CONFLICT,  /* 409: changed meanwhile */
     STATUS_INVALID,   /* 400, 422: not by the schema that the API server has */
     STATUS_FORBIDDEN, /* 403 */
     STATUS_FAILED,    /* 429, 5xx, no answer: tried again */
@@ -65,7 +66,7 @@ void status_set_active(struct status_writer *writer, bool active);
 void status_touch(struct status_writer *writer, struct str namespace_name, struct str name);
 /* Counters of any may have changed. */
 void status_touch_all(struct status_writer *writer);
-/* The object as the API server has it. */
+/* The object as the API server has it; nothing is written before that. */
 void status_observe(struct status_writer *writer, const struct json *object);
 /* Those that wait for a turn, or for an answer. */
 uint64_t status_pending(const struct status_writer *writer);

@@ -198,9 +198,14 @@ static void on_written(void *ctx, const struct kube_response *response, struct s
         if (!lease->released)
             prolong(lease);
     }
-    if (lease->released && conflict && lease->on_released)
+    if (lease->released && conflict && lease->on_released) {
         attempt(lease);
-    else if (lease->released)
+        return;
+    }
+    if (lease->released && response->code != CODE_OK)
+        log_warn(LOG_KUBE, "lease could not be given up; others wait until it runs out",
+                 KV_STR("lease", lease->options.name), KV_STR("error", response->message));
+    if (lease->released)
         released(lease);
     else if (response->code == CODE_OK || conflict)
         wait_for_next(lease, 0);
@@ -241,16 +246,11 @@ static void write_ours(struct lease *lease)
 
 static void write_nobody(struct lease *lease)
 {
-    struct lease_record before = record_of(lease);
+    struct lease_record record = {.holder = STR(""), .transitions = record_of(lease).transitions};
     char now[LEASE_TIME_MAX];
-    struct lease_record record = {
-        .holder = STR(""),
-        .transitions = before.transitions,
-        .acquired = str_of(now),
-        .renewed = str_of(now),
-    };
 
     lease_time_format(clock_wall_us(), now);
+    record.acquired = record.renewed = str_of(now);
     write_record(lease, &record);
 }
 

@@ -1,7 +1,7 @@
 """What the fake API server lets be written: Leases, Events and statuses, with the rules of the real one.
 
 A Lease is created once and updated from its newest version only. An Event is created once and only its series
-may be patched. A status is applied to an object that is there, and whose UID is the one that the writer means.
+may be patched. A status is applied to an object that is there, in the version that the writer means.
 """
 import copy
 import json
@@ -17,6 +17,7 @@ PATHS = {
     "lookasideservices": re.compile(
         r"/apis/lookaside.dev/v1alpha1/namespaces/([^/]+)/lookasideservices/([^/]+)/status$"),
 }
+MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 CONDITION = {"type", "status", "reason", "message", "lastTransitionTime"}
 
 
@@ -89,10 +90,17 @@ class Written:
         obj = self._find(write)
         return (200, obj) if obj else refused(404, "no such Lease")
 
+    @staticmethod
+    def _readable(write):
+        return all(MICRO_TIME.fullmatch(write.body["spec"].get(key, ""))
+                   for key in ("acquireTime", "renewTime"))
+
     def _create_leases(self, write):
-        return self._create(write)
+        return self._create(write) if self._readable(write) else refused(400, "parsing time")
 
     def _update_leases(self, write):
+        if not self._readable(write):
+            return refused(400, "parsing time")
         before = self._find(write)
         if not before:
             return refused(404, "no such Lease")
@@ -105,6 +113,8 @@ class Written:
     def _create_events(self, write):
         need = ("eventTime", "reportingController", "reportingInstance", "action", "reason", "type")
         missing = [field for field in need if not write.body.get(field)]
+        if not MICRO_TIME.fullmatch(write.body.get("eventTime", "")):
+            return refused(400, "parsing time")
         if missing or write.body.get("regarding", {}).get("namespace") != write.namespace:
             return refused(422, f"Event is invalid: {missing}")
         return self._create(write)
@@ -127,9 +137,9 @@ class Written:
             return refused(415, "only server-side apply, with a field manager")
         if not before:
             return refused(404, f'lookasideservices "{write.name}" not found')
-        uid = write.body["metadata"].get("uid")
-        if uid and uid != before["metadata"].get("uid"):
-            return refused(409, f"uid mismatch: {uid}")
+        version = write.body["metadata"].get("resourceVersion")
+        if version and version != before["metadata"]["resourceVersion"]:
+            return refused(409, "the object has been modified")
         bad = [condition for condition in write.body["status"]["conditions"]
                if not CONDITION <= set(condition)]
         if bad:

@@ -149,6 +149,23 @@ static void store(struct resource *resource, struct str body)
     buf_done(&text);
 }
 
+static struct str version_of(struct str text, char out[32])
+{
+    CLEANUP(json_freep) struct json *object = NULL;
+
+    cr_assert_eq(json_parse(text, &object, NULL), CODE_OK);
+    snprintf(out, 32, "%" STR_FMT,
+             STR_ARG(json_text(json_get(json_get(object, "metadata"), "resourceVersion"))));
+    return str_of(out);
+}
+
+static bool is_current(const struct resource *resource, const char *body)
+{
+    char ours[32], theirs[32];
+
+    return str_eq(version_of(str_of(resource->stored), ours), version_of(str_of(body), theirs));
+}
+
 static void patch_status(struct fake_conn *conn, const char *path, const char *head,
                          const char *body)
 {
@@ -168,6 +185,10 @@ static void patch_status(struct fake_conn *conn, const char *path, const char *h
         return;
     if (sw.answer > 0) {
         fake_answer(conn, sw.answer, sw.extra ? sw.extra : "", "{\"message\":\"as scripted\"}");
+        return;
+    }
+    if (!is_current(resource, body)) {
+        fake_answer(conn, 409, "", "{\"message\":\"it has been modified\"}");
         return;
     }
     store(resource, str_of(body));

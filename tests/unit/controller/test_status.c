@@ -237,6 +237,44 @@ Test(status, of_an_object_that_went_before_its_turn_costs_nothing)
     cr_assert_eq(counter_get(&status_stats(sw.writer)->resources), 0);
 }
 
+Test(status, is_not_written_over_what_another_leader_wrote_meanwhile)
+{
+    struct resource *greeter = add("greeter");
+    char *at;
+
+    wait_for(&sw.patches, 1);
+    pass_ms(20);
+    at = strstr(greeter->stored, "\"resourceVersion\":\"");
+    at[strlen("\"resourceVersion\":\"")] = '8'; /* and our watch is late */
+    greeter->status.generation = 2;
+    touch(greeter);
+    wait_for(&sw.patches, 2);
+    expect_silence(3 * PAUSE_MS);
+    cr_assert_eq(result(STATUS_CONFLICT), 1);
+    cr_assert_not_null(strstr(greeter->stored, "\"observedGeneration\":1"));
+    observe(greeter);
+    wait_for(&sw.patches, 3);
+    pass_ms(20);
+    cr_assert_eq(result(STATUS_WRITTEN), 2);
+}
+
+Test(status, of_an_object_that_changed_while_it_was_written_is_written_anew)
+{
+    struct resource *greeter = add("greeter");
+    char *at;
+
+    sw.answer = -1;
+    wait_for(&sw.patches, 1);
+    at = strstr(greeter->stored, "\"resourceVersion\":\"");
+    at[strlen("\"resourceVersion\":\"")] = '8';
+    observe(greeter); /* before the answer to the write */
+    sw.answer = 0;
+    fake_answer(sw.conn, 409, "", "{}");
+    wait_for(&sw.patches, 2);
+    pass_ms(20);
+    cr_assert_eq(result(STATUS_WRITTEN), 1);
+}
+
 Test(status, of_an_object_made_anew_owes_nothing_to_the_old_one)
 {
     struct resource *greeter = add("greeter");
@@ -245,6 +283,9 @@ Test(status, of_an_object_made_anew_owes_nothing_to_the_old_one)
     pass_ms(20);
     snprintf(greeter->uid, sizeof(greeter->uid), "another");
     touch(greeter); /* before anything is known of its status */
+    expect_silence(3 * PAUSE_MS);
+    *greeter->stored = '\0';
+    observe(greeter);
     wait_for(&sw.patches, 2);
     cr_assert_written("\"uid\":\"another\"");
 }

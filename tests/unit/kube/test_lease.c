@@ -29,7 +29,6 @@ static struct world {
     char *object; /* NULL: there is none */
     unsigned version;
     size_t writes, conflicts;
-    char last_put[4096];
     enum { WELL, SILENT, FORBIDDEN, BUSY } mood;
     const char *deaf; /* who gets no answer although his writes count */
 } w;
@@ -67,6 +66,18 @@ static bool is_newest(struct str body)
                   str_of(version));
 }
 
+/* As the API server reads a MicroTime. */
+static void check_time(struct str body, const char *key)
+{
+    CLEANUP(json_freep) struct json *object = NULL;
+    struct str time;
+    uint64_t wall_us;
+
+    cr_assert_eq(json_parse(body, &object, NULL), CODE_OK);
+    time = json_text(json_get(json_get(object, "spec"), key));
+    cr_assert(time.len == 27 && clock_parse_wall(time, &wall_us), "%s in %s", key, body.ptr);
+}
+
 static void answer_write(struct fake_conn *conn, struct str body, bool create)
 {
     if (create ? w.object != NULL : !w.object || !is_newest(body)) {
@@ -94,7 +105,8 @@ static void serve(void *ctx unused_arg, struct fake_conn *conn, const char *path
     else if (strncmp(head, "GET ", 4) == 0)
         fake_answer(conn, w.object ? 200 : 404, "", w.object ? w.object : "{}");
     else {
-        snprintf(w.last_put, sizeof(w.last_put), "%s", body.ptr);
+        check_time(body, "acquireTime");
+        check_time(body, "renewTime");
         answer_write(conn, body, strncmp(head, "POST ", 5) == 0);
     }
 }

@@ -279,8 +279,7 @@ static void write_events(const struct report *report, struct buf *out)
     static const char events[] = "lookaside_events_total";
     const struct events_stats *stats = events_stats(report->events);
 
-    metric_write_head(out, events, "counter",
-                      "Events sent to the API server, by what came of it.");
+    metric_write_head(out, events, "counter", "Events sent to the API server, by what came of it.");
     write_result(out, events, "written", &stats->written);
     write_result(out, events, "refused", &stats->refused);
     write_result(out, events, "failed", &stats->failed);

@@ -27,7 +27,8 @@ void counts_free(struct counts *counts)
 
     if (!counts)
         return;
-    HASH_ITER (hh, counts->items, item, next) {
+    HASH_ITER(hh, counts->items, item, next)
+    {
         HASH_DEL(counts->items, item);
         free(item);
     }
@@ -69,8 +70,8 @@ void counts_write(const struct counts *counts, struct json_writer *writer, const
     struct item *item, *next;
 
     json_open_object(writer, key);
-    HASH_ITER (hh, counts->items, item, next)
-        json_put_u64(writer, item->name, item->value);
+    HASH_ITER(hh, counts->items, item, next)
+    json_put_u64(writer, item->name, item->value);
     json_close_object(writer);
 }
 

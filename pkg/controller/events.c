@@ -31,10 +31,10 @@ struct record {
     bool warning;
     char object[224]; /* the Event's own name; empty: not created */
     uint64_t first_wall_us, last_wall_us;
-    uint64_t count;         /* said */
-    uint64_t counted;       /* of these, as the server knows */
-    uint64_t sent;          /* as in the write under way */
-    uint64_t next_us;       /* not written before */
+    uint64_t count;   /* said */
+    uint64_t counted; /* of these, as the server knows */
+    uint64_t sent;    /* as in the write under way */
+    uint64_t next_us; /* not written before */
     char key[];
 };
 
@@ -212,15 +212,14 @@ static void on_turn(void *ctx)
     snprintf(path, sizeof(path), API "%s/events%s%s", record->namespace_name, create ? "" : "/",
              create ? "" : record->object);
     record->call = kube_call_start(
-        events->options.client,
-        &(struct kube_call_options){
-            .method = create ? "POST" : "PATCH",
-            .path = path,
-            .body = buf_str(&body),
-            .content_type = create ? NULL : "application/merge-patch+json",
-            .on_done = on_answer,
-            .ctx = record,
-        });
+        events->options.client, &(struct kube_call_options){
+                                    .method = create ? "POST" : "PATCH",
+                                    .path = path,
+                                    .body = buf_str(&body),
+                                    .content_type = create ? NULL : "application/merge-patch+json",
+                                    .on_done = on_answer,
+                                    .ctx = record,
+                                });
     buf_done(&body);
 }
 
@@ -230,8 +229,7 @@ static void key_of(const struct event *event, struct buf *out)
 {
     buf_printf(out, "%" STR_FMT "/%" STR_FMT "/%" STR_FMT "/%s/%016llx",
                STR_ARG(event->namespace_name), STR_ARG(event->name), STR_ARG(event->uid),
-               event->reason,
-               (unsigned long long)hash_content(event->note.ptr, event->note.len));
+               event->reason, (unsigned long long)hash_content(event->note.ptr, event->note.len));
 }
 
 /* False: all of them wait to be written. */

@@ -34,9 +34,9 @@ struct entry {
     bool has_answer;
     uint64_t version;      /* of the object as it was seen, 0: it was not */
     uint64_t sent_version; /* that the last write was based on */
-    uint64_t written_us; /* when it was answered; 0: never */
-    uint64_t look_us;    /* not before */
-    char key[];          /* namespace/name */
+    uint64_t written_us;   /* when it was answered; 0: never */
+    uint64_t look_us;      /* not before */
+    char key[];            /* namespace/name */
 };
 
 struct status_writer {
@@ -382,15 +382,15 @@ static void on_turn(void *ctx)
              "/apis/" RESOURCE_API "/namespaces/%" STR_FMT "/" RESOURCE_PLURAL "/%" STR_FMT
              "/status?fieldManager=lookaside&force=true",
              STR_ARG(status.namespace_name), STR_ARG(status.name));
-    entry->call = kube_call_start(writer->options.client,
-                                  &(struct kube_call_options){
-                                      .method = "PATCH",
-                                      .path = path,
-                                      .body = buf_str(&body),
-                                      .content_type = "application/apply-patch+yaml",
-                                      .on_done = on_answer,
-                                      .ctx = entry,
-                                  });
+    entry->call =
+        kube_call_start(writer->options.client, &(struct kube_call_options){
+                                                    .method = "PATCH",
+                                                    .path = path,
+                                                    .body = buf_str(&body),
+                                                    .content_type = "application/apply-patch+yaml",
+                                                    .on_done = on_answer,
+                                                    .ctx = entry,
+                                                });
     buf_done(&body);
 }
 
@@ -439,8 +439,8 @@ void status_touch_all(struct status_writer *writer)
 {
     struct entry *entry, *next;
 
-    HASH_ITER (hh, writer->entries, entry, next)
-        mark(entry);
+    HASH_ITER(hh, writer->entries, entry, next)
+    mark(entry);
 }
 
 void status_observe(struct status_writer *writer, const struct json *object)
@@ -493,7 +493,8 @@ void status_set_active(struct status_writer *writer, bool active)
     struct entry *entry, *next;
 
     writer->active = active;
-    HASH_ITER (hh, writer->entries, entry, next) {
+    HASH_ITER(hh, writer->entries, entry, next)
+    {
         if (active)
             mark(entry);
         else
@@ -509,8 +510,8 @@ void status_free(struct status_writer *writer)
 
     if (!writer)
         return;
-    HASH_ITER (hh, writer->entries, entry, next)
-        entry_free(entry);
+    HASH_ITER(hh, writer->entries, entry, next)
+    entry_free(entry);
     timer_free(writer->timer);
     free(writer);
 }
@@ -531,8 +532,8 @@ uint64_t status_pending(const struct status_writer *writer)
     struct entry *entry, *next;
     uint64_t pending = 0;
 
-    HASH_ITER (hh, writer->entries, entry, next)
-        pending += entry->call || budget_waits(&entry->turn);
+    HASH_ITER(hh, writer->entries, entry, next)
+    pending += entry->call || budget_waits(&entry->turn);
     return pending;
 }
 

@@ -144,8 +144,7 @@ static void read_condition(const struct json *item, struct status_digest *digest
     condition = &digest->conditions[kind];
     condition->known = true;
     condition->status = str_eq(status, STR("True"));
-    condition->said =
-        hash_mix(hash_text(json_text(json_get(item, "reason"))), hash_text(message));
+    condition->said = hash_mix(hash_text(json_text(json_get(item, "reason"))), hash_text(message));
     if (!clock_parse_wall(json_text(json_get(item, "lastTransitionTime")), &condition->since_us))
         condition->known = false; /* it is written anew, with a time */
     if (kind == CONDITION_PUBLISHED)

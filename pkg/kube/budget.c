@@ -117,9 +117,9 @@ bool budget_done(struct budget *budget, const struct kube_response *response)
     assert(budget->under_way > 0);
     budget->under_way--;
     if (again)
-        budget->next_us = max_u64(
-            budget->next_us,
-            now_us + backoff_next_ms(&budget->backoff, response->retry_after_ms) * 1000);
+        budget->next_us =
+            max_u64(budget->next_us,
+                    now_us + backoff_next_ms(&budget->backoff, response->retry_after_ms) * 1000);
     else if (response)
         backoff_reset(&budget->backoff);
     arm(budget);

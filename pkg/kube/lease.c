@@ -17,11 +17,11 @@ struct lease {
     struct timer *next; /* attempt; when released: the end of patience */
     struct timer *end;  /* of our term */
     struct kube_call *call;
-    struct json *object;   /* as last read or written; NULL: there is none, or we do not know */
-    bool certain;          /* nobody is known to have changed it since */
-    uint64_t fingerprint;  /* of what it says */
-    uint64_t observed_us;  /* since when it has said so */
-    uint64_t sent_us;      /* when the write in flight began */
+    struct json *object;  /* as last read or written; NULL: there is none, or we do not know */
+    bool certain;         /* nobody is known to have changed it since */
+    uint64_t fingerprint; /* of what it says */
+    uint64_t observed_us; /* since when it has said so */
+    uint64_t sent_us;     /* when the write in flight began */
     bool holding;
     uint64_t until_us;             /* the end of our term */
     char acquired[LEASE_TIME_MAX]; /* of our term, or of the last attempt to begin one */
@@ -97,9 +97,8 @@ static void lose_unwanted(struct lease *lease, const char *reason)
     struct lease_record record = record_of(lease);
 
     counter_add(&lease->stats.lost, 1);
-    log_warn(LOG_KUBE, "lease lost; trying to get it back",
-             KV_STR("lease", lease->options.name), KV_STR("reason", reason),
-             KV_TEXT("holder", record.holder));
+    log_warn(LOG_KUBE, "lease lost; trying to get it back", KV_STR("lease", lease->options.name),
+             KV_STR("reason", reason), KV_TEXT("holder", record.holder));
     lose(lease);
 }
 

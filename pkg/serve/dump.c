@@ -56,8 +56,8 @@ static void dump_worker(struct worker *worker, void *ctx, struct buf *out)
 
     part.filter.all = *dump->service == '\0';
     if (!part.filter.all)
-        part.filter.interest = topic_interest(worker->topics, str_of(dump->namespace_name),
-                                              str_of(dump->service));
+        part.filter.interest =
+            topic_interest(worker->topics, str_of(dump->namespace_name), str_of(dump->service));
     grpc_server_each_call(worker->server, visit_call, &part);
 }
 

@@ -28,7 +28,8 @@ Test(events, are_of_the_api_and_regard_the_resource)
     cr_assert_str_eq(sw.event_path, "/apis/events.k8s.io/v1/namespaces/shop/events");
     cr_assert_has("\"apiVersion\":\"events.k8s.io/v1\",\"kind\":\"Event\"");
     cr_assert_has("\"name\":\"greeter.");
-    cr_assert_has("\"reportingController\":\"lookaside.dev/lookaside\",\"reportingInstance\":\"me\"");
+    cr_assert_has(
+        "\"reportingController\":\"lookaside.dev/lookaside\",\"reportingInstance\":\"me\"");
     cr_assert_has("\"action\":\"Publish\",\"type\":\"Warning\",\"reason\":\"Invalid\","
                   "\"note\":\"spec.port: no such port\"");
     cr_assert_has("\"regarding\":{\"apiVersion\":\"lookaside.dev/v1alpha1\","

@@ -16,8 +16,8 @@ static struct world {
     struct kube_client *client;
     struct replicas *collector;
     char url[64];
-    char path[512];            /* of the last list */
-    int list_status;           /* 0: 200 */
+    char path[512];                       /* of the last list */
+    int list_status;                      /* 0: 200 */
     const char *answers[REPLICA_SERVERS]; /* NULL: none */
     const char *conditions[REPLICA_SERVERS];
     const char *port_name;
@@ -44,8 +44,7 @@ static void serve_api(void *ctx unused_arg, struct fake_conn *conn, const char *
     buf_done(&list);
 }
 
-static void serve_replica(void *ctx, struct fake_conn *conn, const char *path,
-                          const char *head)
+static void serve_replica(void *ctx, struct fake_conn *conn, const char *path, const char *head)
 {
     const struct fake_server *server = ctx;
     const char *answer = w.answers[server - w.replicas];

@@ -34,8 +34,9 @@ Test(status, is_applied_on_the_status_of_that_very_object)
 {
     add("greeter");
     wait_for(&sw.patches, 1);
-    cr_assert_str_eq(sw.path, "/apis/lookaside.dev/v1alpha1/namespaces/shop/lookasideservices/greeter/"
-                              "status?fieldManager=lookaside&force=true");
+    cr_assert_str_eq(sw.path,
+                     "/apis/lookaside.dev/v1alpha1/namespaces/shop/lookasideservices/greeter/"
+                     "status?fieldManager=lookaside&force=true");
     cr_assert_not_null(strstr(sw.head, "\r\nContent-Type: application/apply-patch+yaml\r\n"));
     cr_assert_written("\"uid\":\"uid-of-greeter\"");
     cr_assert_written("\"observedGeneration\":1,\"conditions\":[{\"type\":\"Accepted\","
@@ -119,7 +120,8 @@ Test(status, counters_go_along_with_conditions)
 
     wait_for(&sw.patches, 1);
     greeter->status.ready = 0;
-    set_condition(greeter, CONDITION_RESOLVED_REFS, false, "ServiceNotFound", "no Service 'greeter'");
+    set_condition(greeter, CONDITION_RESOLVED_REFS, false, "ServiceNotFound",
+                  "no Service 'greeter'");
     touch(greeter);
     wait_for(&sw.patches, 2);
     cr_assert_written("\"ready\":0");
@@ -132,7 +134,8 @@ Test(status, that_flaps_is_written_no_faster_than_its_pause)
     uint64_t begin_us = clock_monotonic_us();
 
     for (size_t i = 0; clock_monotonic_us() - begin_us < 600000; i++) {
-        set_condition(greeter, CONDITION_PUBLISHED, i % 2, i % 2 ? "Published" : "NotPublished", "");
+        set_condition(greeter, CONDITION_PUBLISHED, i % 2, i % 2 ? "Published" : "NotPublished",
+                      "");
         touch(greeter);
         pass_ms(3);
     }

@@ -4,10 +4,10 @@
 
 Test(status_text, rounds_clients_to_steps)
 {
-    static const uint64_t cases[][2] = {{0, 0},     {1, 1},     {2, 2},     {3, 2},       {4, 5},
-                                        {7, 5},     {8, 10},    {12, 10},   {15, 20},     {34, 20},
-                                        {35, 50},   {74, 50},   {75, 100},  {999, 1000},  {1000, 1000},
-                                        {1499, 1000}, {1500, 2000}, {7600, 10000}};
+    static const uint64_t cases[][2] = {
+        {0, 0},    {1, 1},      {2, 2},       {3, 2},       {4, 5},       {7, 5},
+        {8, 10},   {12, 10},    {15, 20},     {34, 20},     {35, 50},     {74, 50},
+        {75, 100}, {999, 1000}, {1000, 1000}, {1499, 1000}, {1500, 2000}, {7600, 10000}};
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         cr_assert_eq(status_round(cases[i][0]), cases[i][1], "%llu becomes %llu",
@@ -32,12 +32,18 @@ static struct status_digest digest_of(const char *text)
 
 Test(status_text, tells_what_is_urgent_from_counters)
 {
-    struct status_digest base = digest_of(STATUS("1", CONDITION("Accepted", "True", "m"), "1", "1"));
-    struct status_digest same = digest_of(STATUS("1", CONDITION("Accepted", "True", "m"), "1", "1"));
-    struct status_digest more = digest_of(STATUS("1", CONDITION("Accepted", "True", "m"), "1", "2"));
-    struct status_digest newer = digest_of(STATUS("2", CONDITION("Accepted", "True", "m"), "1", "1"));
-    struct status_digest bad = digest_of(STATUS("1", CONDITION("Accepted", "False", "m"), "1", "1"));
-    struct status_digest other = digest_of(STATUS("1", CONDITION("Accepted", "True", "n"), "1", "1"));
+    struct status_digest base =
+        digest_of(STATUS("1", CONDITION("Accepted", "True", "m"), "1", "1"));
+    struct status_digest same =
+        digest_of(STATUS("1", CONDITION("Accepted", "True", "m"), "1", "1"));
+    struct status_digest more =
+        digest_of(STATUS("1", CONDITION("Accepted", "True", "m"), "1", "2"));
+    struct status_digest newer =
+        digest_of(STATUS("2", CONDITION("Accepted", "True", "m"), "1", "1"));
+    struct status_digest bad =
+        digest_of(STATUS("1", CONDITION("Accepted", "False", "m"), "1", "1"));
+    struct status_digest other =
+        digest_of(STATUS("1", CONDITION("Accepted", "True", "n"), "1", "1"));
 
     cr_assert(base.urgent == same.urgent && base.slow == same.slow);
     cr_assert(base.urgent == more.urgent && base.slow != more.slow);
@@ -48,12 +54,13 @@ Test(status_text, tells_what_is_urgent_from_counters)
 
 Test(status_text, does_not_mind_the_order_of_conditions_nor_those_of_others)
 {
-    struct status_digest a = digest_of(
-        STATUS("1", CONDITION("Accepted", "True", "") "," CONDITION("Published", "False", "x"), "1",
-               "1"));
-    struct status_digest b = digest_of(
-        STATUS("1", CONDITION("Published", "False", "x") "," CONDITION("Accepted", "True", "") ","
-               CONDITION("Mine", "True", ""), "1", "1"));
+    struct status_digest a = digest_of(STATUS(
+        "1", CONDITION("Accepted", "True", "") "," CONDITION("Published", "False", "x"), "1", "1"));
+    struct status_digest b =
+        digest_of(STATUS("1",
+                         CONDITION("Published", "False", "x") "," CONDITION(
+                             "Accepted", "True", "") "," CONDITION("Mine", "True", ""),
+                         "1", "1"));
 
     cr_assert(a.urgent == b.urgent && a.slow == b.slow);
 }
@@ -61,10 +68,11 @@ Test(status_text, does_not_mind_the_order_of_conditions_nor_those_of_others)
 Test(status_text, counts_the_names_of_silent_replicas_as_a_counter)
 {
     struct status_digest a = digest_of(STATUS("1", CONDITION("Published", "True", "m"), "1", "1"));
-    struct status_digest b = digest_of(
-        STATUS("1", CONDITION("Published", "True",
-                              "m; clients are counted without replicas that do not answer: x"),
-               "1", "1"));
+    struct status_digest b =
+        digest_of(STATUS("1",
+                         CONDITION("Published", "True",
+                                   "m; clients are counted without replicas that do not answer: x"),
+                         "1", "1"));
 
     cr_assert_eq(a.urgent, b.urgent);
     cr_assert_neq(a.slow, b.slow);
@@ -73,7 +81,11 @@ Test(status_text, counts_the_names_of_silent_replicas_as_a_counter)
 Test(status_text, reads_nothing_out_of_what_is_no_status)
 {
     static const char *const cases[] = {
-        "null", "7", "{}", "{\"conditions\":7}", "{\"conditions\":[7,{\"type\":7}]}",
+        "null",
+        "7",
+        "{}",
+        "{\"conditions\":7}",
+        "{\"conditions\":[7,{\"type\":7}]}",
         "{\"observedGeneration\":-1,\"holds\":{},\"endpoints\":[]}"};
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)

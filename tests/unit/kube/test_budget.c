@@ -141,9 +141,12 @@ Test(budget, tells_what_is_worth_another_try)
     static const struct {
         enum code code;
         bool again;
-    } cases[] = {{CODE_OK, false},          {CODE_ABORTED, false},
-                 {CODE_NOT_FOUND, false},   {CODE_FAILED_PRECONDITION, false},
-                 {CODE_UNAVAILABLE, true},  {CODE_DEADLINE_EXCEEDED, true},
+    } cases[] = {{CODE_OK, false},
+                 {CODE_ABORTED, false},
+                 {CODE_NOT_FOUND, false},
+                 {CODE_FAILED_PRECONDITION, false},
+                 {CODE_UNAVAILABLE, true},
+                 {CODE_DEADLINE_EXCEEDED, true},
                  {CODE_PERMISSION_DENIED, false}};
 
     w.keep = true;

@@ -49,7 +49,8 @@ static void start(const char *method, const char *path, struct str body, uint64_
     struct kube_call_options options = {.method = method,
                                         .path = path,
                                         .body = body,
-                                        .content_type = method ? "application/apply-patch+yaml" : NULL,
+                                        .content_type =
+                                            method ? "application/apply-patch+yaml" : NULL,
                                         .max_body = 64,
                                         .timeout_ms = timeout_ms,
                                         .on_done = on_done};

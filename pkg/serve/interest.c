@@ -112,3 +112,13 @@ void interest_mark_by_place(struct topic_table *table)
             interest_mark(table, interest);
     }
 }
+
+void topic_each_listened(const struct topic_table *table,
+                         void (*visit)(void *ctx, struct str service, size_t listeners), void *ctx)
+{
+    struct interest *interest, *next;
+
+    HASH_ITER (hh, table->interests, interest, next)
+        if (interest->listeners > 0)
+            visit(ctx, str_of(interest->key), interest->listeners);
+}

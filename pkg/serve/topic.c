@@ -151,6 +151,12 @@ static struct topic_entry *topic_get(struct topic_table *table, enum topic_kind 
     return entry;
 }
 
+/* The kinds that carry backends. */
+static bool is_list(enum topic_kind kind)
+{
+    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
+}
+
 /* ---- what a topic says now ---- */
 
 /* The Service, or what is known of nodes, has changed since the last refresh. */
@@ -203,7 +209,8 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     subscriber->topic = &entry->topic;
     subscriber->blind = subscriber->capped = false;
     subscriber->place = NULL;
-    if (kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE)
+    entry->topic.interest->listeners += is_list(kind);
+    if (is_list(kind))
         subscriber->place = topic_place_get(table, &client->place);
     if ((is_behind(entry) || !content_join_all(entry, subscriber)) && catch_up(entry, &meaning))
         content_join(entry, &meaning, subscriber);
@@ -215,6 +222,7 @@ void topic_unsubscribe(struct subscriber *subscriber)
     struct topic_entry *entry = topic_entry_of(subscriber->topic);
 
     list_remove(&subscriber->link);
+    entry->topic.interest->listeners -= is_list(entry->topic.kind);
     content_leave(subscriber);
     topic_place_put(entry->topic.table, subscriber->place);
     subscriber->place = NULL;

@@ -114,6 +114,8 @@ const struct topic_content *topic_content(struct subscriber *subscriber);
 
 /* The topics of that Service have this `interest`; NULL: nobody subscribes to it. */
 struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);
+/* Every Service ("namespace/name") whose lists somebody subscribes to, and how many do. */
+void topic_each_listened(const struct topic_table *table, void (*visit)(void *ctx, struct str service, size_t listeners), void *ctx);
 /* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
 struct place topic_table_place(const struct topic_table *table, const struct place *place);
 

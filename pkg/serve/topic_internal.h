@@ -43,6 +43,7 @@ struct interest {
     struct topic_queue lists;  /* and Clusters: before the routes that lead to them */
     struct topic_queue routes; /* Listeners */
     struct list dirty;
+    size_t listeners; /* subscriptions to lists */
     uint64_t marked; /* the round of the last mark */
     bool changed;    /* the Service has: else what is known of nodes */
     char key[];

@@ -306,3 +306,31 @@ Test(topic, ports_of_one_number_are_one_cluster_for_wildcards)
     catalog_unref(catalog);
     topic_table_free(table);
 }
+
+static void note_listeners(void *ctx, struct str service, size_t listeners)
+{
+    buf_printf(ctx, "%" STR_FMT "=%zu ", STR_ARG(service), listeners);
+}
+
+Test(topic, counts_who_listens_to_the_lists_of_a_service)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture list, again, native, cluster;
+    struct buf text = BUFFER_INIT(256);
+
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &again);
+    join(table, TOPIC_NATIVE, "greeter", &native);
+    join(table, TOPIC_CLUSTER, "shop/other:8001", &cluster);
+    topic_each_listened(table, note_listeners, &text);
+    cr_assert_str_eq(buf_cstr(&text), "shop/greeter=3 ");
+    topic_unsubscribe(&list.subscriber);
+    topic_unsubscribe(&native.subscriber);
+    buf_reset(&text);
+    topic_each_listened(table, note_listeners, &text);
+    cr_assert_str_eq(buf_cstr(&text), "shop/greeter=1 ");
+    topic_unsubscribe(&again.subscriber);
+    topic_unsubscribe(&cluster.subscriber);
+    topic_table_free(table);
+    buf_done(&text);
+}

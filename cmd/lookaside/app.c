@@ -13,13 +13,29 @@
 
 /* ---- shutdown: unready → delay → drain → stop; a second signal stops at once ---- */
 
+static void stop_if_done(struct app *app)
+{
+    if (!app->drained || !app->report_stopped)
+        return;
+    log_info(LOG_MAIN, "stopped");
+    app->phase = APP_STOPPED;
+    loop_stop(app->loop);
+}
+
 static void on_drained(void *ctx)
 {
     struct app *app = ctx;
 
-    log_info(LOG_MAIN, "stopped");
-    app->phase = APP_STOPPED;
-    loop_stop(app->loop);
+    app->drained = true;
+    stop_if_done(app);
+}
+
+static void on_report_stopped(void *ctx)
+{
+    struct app *app = ctx;
+
+    app->report_stopped = true;
+    stop_if_done(app);
 }
 
 static void on_delay_over(void *ctx)
@@ -53,6 +69,10 @@ static void on_signal(void *ctx, int signum)
     app->phase = APP_DELAYING;
     app->stopping_us = now_us;
     serve_set_draining(app->serve);
+    if (app->report)
+        report_stop(app->report, on_report_stopped, app);
+    else
+        app->report_stopped = true;
     timer_start(app->timer, app->options->shutdown_delay_ms);
 }
 
@@ -106,6 +126,8 @@ static void on_first_publication(void *ctx)
     }
     app->phase = APP_SERVING;
     log_serving(app);
+    if (app->report)
+        report_start(app->report);
 }
 
 /* ---- construction ---- */
@@ -117,6 +139,22 @@ static void on_publish(void *ctx, const struct catalog *catalog)
     serve_publish(app->serve, catalog);
     if (app->phase == APP_SYNCING)
         deferred_schedule(app->loop, &app->begin);
+}
+
+static void on_resource_changed(void *ctx, struct str namespace_name, struct str name)
+{
+    const struct app *app = ctx;
+
+    if (app->report)
+        report_changed(app->report, namespace_name, name);
+}
+
+static void on_resource_seen(void *ctx, const struct json *object)
+{
+    const struct app *app = ctx;
+
+    if (app->report)
+        report_seen(app->report, object);
 }
 
 static uint64_t on_fanout_us(void *ctx)
@@ -194,6 +232,14 @@ static enum code start_source(struct app *app, struct err *err)
     code = kube_client_new(app->loop, app->kube_config, &app->kube_client, err);
     if (code != CODE_OK)
         return code;
+    app->report = report_new(&(struct report_options){
+        .options = app->options,
+        .loop = app->loop,
+        .client = app->kube_client,
+        .namespace_name = app->kube_config->namespace_name,
+        .controller = app->controller,
+        .serve = app->serve,
+    });
     kube.client = app->kube_client;
     return source_kube_new(app->loop, app->controller, &kube, &app->source, err);
 }
@@ -230,6 +276,8 @@ enum code app_start(struct app *app, const struct options *options, struct err *
         .publish = on_publish,
         .ctx = app,
         .fanout_us = on_fanout_us,
+        .resource_changed = on_resource_changed,
+        .resource_seen = on_resource_seen,
         .deletion_grace_ms = options->deletion_grace_ms,
     };
     enum code code;
@@ -264,6 +312,7 @@ void app_stop(struct app *app)
     deferred_cancel(&app->begin);
     admin_free(app->admin);
     source_free(app->source);
+    report_free(app->report);
     kube_client_free(app->kube_client);
     serve_free(app->serve);
     controller_free(app->controller);

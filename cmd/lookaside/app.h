@@ -12,6 +12,7 @@
 #include "controller/source.h"
 #include "kube/client.h"
 #include "options.h"
+#include "report.h"
 
 enum app_phase { APP_SYNCING, APP_SERVING, APP_DELAYING, APP_DRAINING, APP_STOPPED };
 
@@ -25,11 +26,13 @@ struct app {
     struct controller *controller;
     struct source *source;
     struct admin *admin;
+    struct report *report; /* NULL: with a directory */
     struct signal_watch *sigterm, *sigint, *sighup;
     struct deferred begin; /* of serving */
     struct timer *timer;   /* shutdown's steps */
     uint64_t started_us;
     uint64_t stopping_us; /* the first signal's time; 0 before it */
+    bool drained, report_stopped;
     int exit_code;
 };
 

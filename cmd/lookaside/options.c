@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/yaml.h"
 #include "model/name.h"
+#include "options_internal.h"
 
 #define CONFIG_FILE_MAX (1024 * 1024)
 #define DURATION_MAX_MS (3600u * 1000)
@@ -20,12 +21,6 @@ struct setting {
 };
 
 /* ---- one setter per setting ---- */
-
-static void replace(char **slot, struct str value)
-{
-    free(*slot);
-    *slot = str_dup(value);
-}
 
 static void text_list_add(struct text_list *list, struct str value)
 {
@@ -53,20 +48,20 @@ static void text_list_done(struct text_list *list)
 static enum code set_kubeconfig(struct options *options, struct str value,
                                 struct err *err unused_arg)
 {
-    replace(&options->kubeconfig, value);
+    option_replace(&options->kubeconfig, value);
     return CODE_OK;
 }
 
 static enum code set_context(struct options *options, struct str value, struct err *err unused_arg)
 {
-    replace(&options->context, value);
+    option_replace(&options->context, value);
     return CODE_OK;
 }
 
 static enum code set_directory(struct options *options, struct str value,
                                struct err *err unused_arg)
 {
-    replace(&options->directory, value);
+    option_replace(&options->directory, value);
     return CODE_OK;
 }
 
@@ -91,7 +86,7 @@ static enum code set_admin(struct options *options, struct str value, struct err
     enum code code = check_address(value, err);
 
     if (code == CODE_OK)
-        replace(&options->admin, value);
+        option_replace(&options->admin, value);
     return code;
 }
 
@@ -144,10 +139,7 @@ static enum code set_source(struct options *options, struct str value, struct er
 
 static enum code set_nodes(struct options *options, struct str value, struct err *err)
 {
-    options->nodes = str_eq(value, STR("true"));
-    if (!options->nodes && !str_eq(value, STR("false")))
-        return fail(err, CODE_INVALID_ARGUMENT, "expected true or false");
-    return CODE_OK;
+    return option_read_switch(value, &options->nodes, err);
 }
 
 static enum code set_cluster_domain(struct options *options, struct str value, struct err *err)
@@ -163,7 +155,7 @@ static enum code set_cluster_domain(struct options *options, struct str value, s
             return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a DNS domain",
                         STR_ARG(value));
     } while (rest.ptr);
-    replace(&options->cluster_domain, domain);
+    option_replace(&options->cluster_domain, domain);
     return CODE_OK;
 }
 
@@ -172,7 +164,7 @@ static enum code set_default_namespace(struct options *options, struct str value
     enum code code = check_namespace(value, err);
 
     if (code == CODE_OK)
-        replace(&options->default_namespace, value);
+        option_replace(&options->default_namespace, value);
     return code;
 }
 
@@ -258,6 +250,21 @@ static const struct setting settings[] = {
      set_shutdown_delay, false},
     {"shutdown-timeout", "shutdownTimeout", "DURATION",
      "then: end the streams within this time (default 10s)", set_shutdown_timeout, false},
+    {"leader-election", "leaderElection", NULL,
+     "of several replicas one writes: who holds the Lease (default false)",
+     option_set_leader_election, false},
+    {"lease", "lease", "NAMESPACE/NAME",
+     "that Lease (default: lookaside, in the namespace of the pod or kubeconfig)", option_set_lease,
+     false},
+    {"identity", "identity", "NAME", "this replica's name in it (default: the host's)",
+     option_set_identity, false},
+    {"status", "status", NULL,
+     "write the status of LookasideServices, and Events (default: with --leader-election)",
+     option_set_status, false},
+    {"replicas-service", "replicasService", "NAMESPACE/NAME",
+     "the Service whose endpoints are the replicas' admin ports, to count clients over all of "
+     "them (default: only this one's)",
+     option_set_replicas_service, false},
 };
 
 /* ---- the config file ---- */
@@ -444,7 +451,7 @@ static enum code parse_flag(int argc, char **argv, int *index, struct options *o
     if (code != CODE_OK)
         return code;
     if (!setting) {
-        replace(config, value);
+        option_replace(config, value);
         return CODE_OK;
     }
     set[setting - settings] = true;
@@ -480,7 +487,7 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
-    return CODE_OK;
+    return option_check_writing(options, err);
 }
 
 enum code options_parse(int argc, char **argv, struct options *options,
@@ -508,6 +515,8 @@ enum code options_parse(int argc, char **argv, struct options *options,
     }
     if (code == CODE_OK && config)
         code = read_config(config, options, set, err);
+    if (!options->status_given)
+        options->status = options->leader_election;
     if (code == CODE_OK)
         code = check_together(options, err);
     set_defaults(options);
@@ -524,5 +533,8 @@ void options_done(struct options *options)
     text_list_done(&options->namespaces);
     free(options->cluster_domain);
     free(options->default_namespace);
+    free(options->lease);
+    free(options->identity);
+    free(options->replicas_service);
     *options = (struct options){0};
 }

@@ -12,6 +12,7 @@
 #include "serve/serve.h"
 
 #define OPTIONS_NAMESPACES_MAX 256
+#define OPTIONS_IDENTITY_MAX 253
 
 struct text_list {
     char **items; /* NULL-terminated once it has items */
@@ -37,6 +38,12 @@ struct options {
     enum log_level log_level;
     uint64_t shutdown_delay_ms;
     uint64_t shutdown_timeout_ms;
+    bool leader_election;
+    char *lease;            /* NAMESPACE/NAME, as replicas_service; NULL: the default */
+    char *identity;         /* NULL: the host's name */
+    bool status;            /* default: as leader_election */
+    bool status_given;
+    char *replicas_service; /* NULL: only this replica's clients are counted */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };

@@ -61,7 +61,7 @@ static void write_objects(const struct app *app, struct buf *out)
                      counter_get(&stats->objects_endpoints));
     metric_write_u64(out, "lookaside_objects", "kind=\"Node\"", counter_get(&stats->objects_nodes));
     metric_write_head(out, "lookaside_bad_objects_total", "counter",
-                      "Objects skipped because they were malformed.");
+                      "Versions of objects that were malformed: skipped, or something of them.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));
     metric_write_head(out, "lookaside_services", "gauge", "Services published.");
     metric_write_u64(out, "lookaside_services", NULL, counter_get(&stats->services));
@@ -97,15 +97,34 @@ static void show_metrics(void *ctx, struct admin_request *request)
     source_write_metrics(app->source, &out);
     serve_write_metrics(app->serve, &out);
     write_admin(app, &out);
+    if (app->report)
+        report_write_metrics(app->report, &out);
     admin_reply(request, buf_failed(&out) ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8",
                 buf_str(&out));
     buf_done(&out);
+}
+
+/* ---- counts ---- */
+
+static void on_counts(void *ctx, struct buf *json)
+{
+    admin_reply(ctx, buf_failed(json) ? 507 : 200, "application/json", buf_str(json));
+}
+
+/* Not for operators alone: the replica that writes the statuses asks the others. */
+static void show_counts(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+
+    serve_count_streams(app->serve, on_counts, request);
 }
 
 const struct admin_route app_pages[] = {
     {"GET", "/healthz", "200 while the process lives", false, show_healthz},
     {"GET", "/readyz", "200 while clients are served, else 503 and the reason", false, show_readyz},
     {"GET", "/metrics", "Prometheus text", false, show_metrics},
+    {"GET", "/counts", "how many subscriptions there are to lists of each Service, JSON", false,
+     show_counts},
     {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services},
     {"GET", "/debug/streams",
      "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",

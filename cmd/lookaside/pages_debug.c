@@ -81,7 +81,8 @@ static void put_service(struct json_writer *writer, const struct app *app,
     put_hold(writer, app, service);
     json_open_array(writer, "ports");
     for (size_t i = 0; i < service->ports_len; i++)
-        put_port(writer, &service->ports[i]);
+        if (service->ports[i].origin != PORT_PODS)
+            put_port(writer, &service->ports[i]);
     json_close_array(writer);
     json_close_object(writer);
 }

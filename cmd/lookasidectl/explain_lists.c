@@ -48,9 +48,10 @@ static void print_slice(const struct json *slice)
     struct str refused = member(slice, "refused");
     bool doubted = json_bool(json_get(slice, "doubted"));
     bool malformed = json_bool(json_get(slice, "malformed"));
+    bool flawed = json_bool(json_get(slice, "flawed"));
     struct buf text = BUFFER_INIT(LINE_MAX_BYTES);
 
-    if (!refused.len && !doubted && !malformed && json_len(json_get(slice, "endpoints")) > 0)
+    if (!refused.len && !doubted && !malformed && !flawed && json_len(json_get(slice, "endpoints")) > 0)
         return;
     buf_printf(&text, "  %" STR_FMT " ", STR_ARG(member(slice, "source")));
     text_show(&text, member(slice, "name"));
@@ -62,6 +63,9 @@ static void print_slice(const struct json *slice)
     else if (malformed)
         buf_add_str(&text, STR(" is malformed in its newest version: an earlier one counts, and "
                                "the log says why"));
+    else if (flawed)
+        buf_add_str(&text, STR(" says something that no client could use: it is left out, and the "
+                               "log says what"));
     else
         buf_add_str(&text, STR(" has no endpoints"));
     text_show(&text, refused);

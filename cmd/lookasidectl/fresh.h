@@ -34,7 +34,7 @@ void fresh_free(struct fresh *fresh);
 const struct catalog *fresh_catalog(const struct fresh *fresh);
 /* True once all was read; else `ret_reason` gets what is missing. */
 bool fresh_synced(const struct fresh *fresh, struct buf *ret_reason);
-/* Objects that were left out because they are malformed. */
+/* Objects that were left out because they are malformed, or of which something was. */
 uint64_t fresh_bad_objects(const struct fresh *fresh);
 
 #endif

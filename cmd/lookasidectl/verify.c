@@ -89,8 +89,8 @@ static int report(const struct verify *verify)
     uint64_t bad = fresh_bad_objects(verify->fresh);
 
     if (bad)
-        fprintf(stderr, "lookasidectl verify: %llu malformed object%s left out\n",
-                (unsigned long long)bad, bad == 1 ? " was" : "s were");
+        fprintf(stderr, "lookasidectl verify: %llu malformed object%s left out, or something of %s\n",
+                (unsigned long long)bad, bad == 1 ? " was" : "s were", bad == 1 ? "it" : "them");
     return comparison_report(verify->comparison) ? 0 : 1;
 }
 

@@ -40,6 +40,18 @@ static inline void list_append(struct list *list, struct list *node)
     list->prev = node;
 }
 
+/* Appends all that is in `from`, which is empty then. */
+static inline void list_splice(struct list *list, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = list->prev;
+    from->prev->next = list;
+    list->prev->next = from->next;
+    list->prev = from->prev;
+    list_init(from);
+}
+
 static inline struct list *list_pop(struct list *list)
 {
     struct list *node = list->next;

@@ -31,6 +31,8 @@ struct controller_options {
     const char *const *host_suffixes;
     /* The status (controller/resource.h) of that LookasideService may have changed. May be NULL. */
     void (*resource_changed)(void *ctx, struct str namespace_name, struct str name);
+    /* A LookasideService as its source delivers it, with its status; borrowed. May be NULL. */
+    void (*resource_seen)(void *ctx, const struct json *object);
     /* How long the last fan-out took, asked when coalescing; may be NULL. */
     uint64_t (*fanout_us)(void *ctx);
 };

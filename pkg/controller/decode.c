@@ -54,6 +54,23 @@ enum code decode_meta(const struct json *object, struct object_meta *ret_meta, s
     return CODE_OK;
 }
 
+struct err *decode_note(struct decode_notes *notes)
+{
+    return notes->len++ == 0 ? &notes->first : NULL;
+}
+
+void decode_tell(const struct decode_notes *notes, const struct object_meta *meta, struct err *err)
+{
+    char more[48] = "";
+
+    if (notes->len > 1)
+        snprintf(more, sizeof(more), " (and %zu more fault%s)", notes->len - 1,
+                 notes->len == 2 ? "" : "s");
+    if (notes->len > 0)
+        fail(err, notes->first.code, "%" STR_FMT "/%" STR_FMT ": %s%s",
+             STR_ARG(meta->namespace_name), STR_ARG(meta->name), notes->first.msg, more);
+}
+
 enum code decode_protocol(const struct json *port, const char *path, enum protocol *ret_protocol,
                           struct err *err)
 {

@@ -33,8 +33,12 @@ enum code decode_service(const struct json *object, const struct object_meta *me
 void service_object_free(struct service_object *service);
 bool service_object_equal(const struct service_object *a, const struct service_object *b);
 
-/* *ret_slice is NULL for a slice whose addresses are names (FQDN): they are no backends. CODE_OK with a message in *err: the slice is taken
- * but for a field that was ignored; to be logged. */
+/* *ret_slice is NULL for a slice whose addresses are names (FQDN): they are no backends.
+ *
+ * CODE_OK with a message in *err, to be logged: it is taken, but for something that no client could use: hints, or an endpoint whose address
+ * nobody can call. An API server lets some of those through (a multicast address, 010.0.0.1, what an older version took), kube-proxy skips
+ * them one by one, and to keep the slice as it was for their sake would be to list pods that are gone and to lack new ones. A value of a wrong
+ * type no API server can hold: then nothing else of the object is believed either, and it is refused whole. */
 enum code decode_slice(const struct json *object, const struct object_meta *meta, const struct slice **ret_slice,
                        struct err *err) must_check;
 
@@ -45,7 +49,7 @@ enum code decode_slice(const struct json *object, const struct object_meta *meta
 
 /* Every family of every subset is a slice of the Service that the object is named for; the first is called "<name>", the others "<name>/1",
  * "<name>/2", ...; more than SLICE_ENDPOINTS_MAX addresses are several. Without addresses there are none. The array is the caller's to free
- * with its references. */
+ * with its references. CODE_OK with a message in *err: as of decode_slice(). */
 enum code decode_endpoints(const struct json *object, const struct object_meta *meta, const struct slice ***ret_slices, size_t *ret_len,
                            struct err *err) must_check;
 /* The API server cut the addresses off. */
@@ -62,6 +66,17 @@ enum code decode_node(const struct json *object, const struct object_meta *meta,
 bool node_object_equal(const struct node_object *a, const struct node_object *b);
 
 /* ---- what they share; `path` as in base/json.h ---- */
+
+/* What is left out of an object that is taken otherwise. {0}-initialised. */
+struct decode_notes {
+    struct err first;
+    size_t len;
+};
+
+/* Where the next note goes: NULL, for all but the first. */
+struct err *decode_note(struct decode_notes *notes);
+/* Puts into *err what the notes say of the object, if they say something. */
+void decode_tell(const struct decode_notes *notes, const struct object_meta *meta, struct err *err);
 
 enum code decode_expect_object(const struct json *json, const char *path, struct err *err) must_check;
 /* A port's protocol, TCP where it does not say. */

@@ -13,6 +13,7 @@ struct reading {
     size_t len, cap;
     size_t begun;    /* slices, finished or not */
     size_t backends; /* addresses × ports so far */
+    struct decode_notes notes;
     /* Of the subset that is being read. */
     struct slice_port ports[SLICE_PORTS_MAX];
     size_t ports_len;
@@ -24,6 +25,10 @@ static void finish_slice(struct reading *reading, size_t family)
 {
     if (!reading->builders[family])
         return;
+    if (reading->lens[family] == 0) { /* nothing that could be called */
+        slice_builder_free(TAKE(reading->builders[family]));
+        return;
+    }
     reading->slices = xgrow(reading->slices, &reading->cap, reading->len, sizeof(*reading->slices));
     reading->slices[reading->len++] = slice_finish(TAKE(reading->builders[family]), encode_backend);
     reading->lens[family] = 0;
@@ -72,6 +77,7 @@ static enum code add_endpoint(struct reading *reading, const struct endpoint *en
 {
     bool ipv6 = str_find(endpoint->address, ':') < endpoint->address.len;
     size_t index = ipv6 ? 1 : 0;
+    struct err fault = {0};
     enum code code = CODE_OK;
 
     reading->backends += reading->ports_len ? reading->ports_len : 1;
@@ -82,11 +88,13 @@ static enum code add_endpoint(struct reading *reading, const struct endpoint *en
         finish_slice(reading, index);
     if (!reading->builders[index])
         code = begin_slice(reading, ipv6 ? FAMILY_IPV6 : FAMILY_IPV4, index, err);
-    if (code == CODE_OK)
-        code = slice_add_endpoint(reading->builders[index], endpoint, err);
     if (code != CODE_OK)
-        return fail_in(err, "%s.ip", path);
-    reading->lens[index]++;
+        return code;
+    if (slice_add_endpoint(reading->builders[index], endpoint, &fault) == CODE_OK)
+        reading->lens[index]++;
+    else
+        fail(decode_note(&reading->notes), fault.code, "%s.ip: %s, the address is left out", path,
+             fault.msg);
     return CODE_OK;
 }
 
@@ -99,8 +107,6 @@ static enum code decode_address(const struct json *json, const char *path,
         json_read_str(json, path, "nodeName", STR(""), &endpoint->node, err) != CODE_OK ||
         decode_target(json, path, endpoint, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
-    if (endpoint->address.len == 0)
-        return fail(err, CODE_INVALID_ARGUMENT, "%s.ip: missing", path);
     return CODE_OK;
 }
 
@@ -120,7 +126,10 @@ static enum code decode_addresses(struct reading *reading, const struct json *su
 
         snprintf(inner, sizeof(inner), "%s.%s[%zu]", path, key, index++);
         code = decode_address(item, inner, &endpoint, err);
-        if (code == CODE_OK)
+        if (code == CODE_OK && endpoint.address.len == 0)
+            fail(decode_note(&reading->notes), CODE_INVALID_ARGUMENT,
+                 "%s.ip: missing, the address is left out", inner);
+        else if (code == CODE_OK)
             code = add_endpoint(reading, &endpoint, inner, err);
         if (code != CODE_OK)
             return code;
@@ -203,6 +212,7 @@ enum code decode_endpoints(const struct json *object, const struct object_meta *
         return fail(err, code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
                     STR_ARG(meta->name), inner.msg);
     }
+    decode_tell(&reading->notes, meta, err);
     *ret_slices = reading->slices;
     *ret_len = reading->len;
     return CODE_OK;

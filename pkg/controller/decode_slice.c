@@ -12,7 +12,7 @@ enum code decode_expect_object(const struct json *json, const char *path, struct
                 json_type_name(json_type(json)));
 }
 
-/* The Service that owns the slice, or none. */
+/* The Service that owns the slice, or none. Other APIs have a kind of that name, too (Knative). */
 static enum code decode_owner(const struct json *metadata, struct str *ret_uid, struct err *err)
 {
     const struct json *array = NULL;
@@ -23,14 +23,15 @@ static enum code decode_owner(const struct json *metadata, struct str *ret_uid, 
     if (json_read_array(metadata, "metadata", "ownerReferences", &array, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
     for (const struct json *item = json_first(array); item; item = json_next(item), index++) {
-        struct str kind, uid;
+        struct str api, kind, uid;
 
         snprintf(path, sizeof(path), "metadata.ownerReferences[%zu]", index);
         if (decode_expect_object(item, path, err) != CODE_OK ||
+            json_read_str(item, path, "apiVersion", STR(""), &api, err) != CODE_OK ||
             json_read_str(item, path, "kind", STR(""), &kind, err) != CODE_OK ||
             json_read_str(item, path, "uid", STR(""), &uid, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
-        if (str_eq(kind, STR("Service")) && ret_uid->len == 0)
+        if (str_eq(api, STR("v1")) && str_eq(kind, STR("Service")) && ret_uid->len == 0)
             *ret_uid = uid;
     }
     return CODE_OK;
@@ -80,7 +81,7 @@ enum code decode_backend_port(const struct json *json, const char *path,
 }
 
 static enum code decode_port(struct slice_builder *builder, const struct json *json,
-                             const char *path, unused_arg struct err *note, struct err *err)
+                             const char *path, unused_arg struct decode_notes *notes, struct err *err)
 {
     struct slice_port port;
 
@@ -126,9 +127,11 @@ enum code decode_target(const struct json *json, const char *path, struct endpoi
     return CODE_OK;
 }
 
-/* The first address is the endpoint's; what more there is means nothing to anybody (API reference). */
+/* The first address is the endpoint's; what more there is means nothing to anybody (API reference).
+ * {NULL, 0}: there is none. */
 static enum code decode_address(const struct json *json, const char *path,
-                                struct endpoint *endpoint, struct err *err)
+                                struct endpoint *endpoint, struct decode_notes *notes,
+                                struct err *err)
 {
     const struct json *addresses = NULL;
     const struct json *first;
@@ -136,9 +139,11 @@ static enum code decode_address(const struct json *json, const char *path,
     if (json_read_array(json, path, "addresses", &addresses, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
     first = json_first(addresses);
-    if (!first)
-        return fail(err, CODE_INVALID_ARGUMENT, "%s.addresses: %s", path,
-                    addresses ? "empty" : "missing");
+    if (!first) {
+        fail(decode_note(notes), CODE_INVALID_ARGUMENT,
+             "%s.addresses: %s, the endpoint is left out", path, addresses ? "empty" : "missing");
+        return CODE_OK;
+    }
     if (json_type(first) != JSON_STRING)
         return fail(err, CODE_INVALID_ARGUMENT, "%s.addresses[0]: expected a string, found %s",
                     path, json_type_name(json_type(first)));
@@ -152,10 +157,10 @@ struct hints {
     size_t len;
 };
 
-/* A list that no API server would accept is ignored whole, by name in *note: then the endpoint has no hints of this kind, and every client
+/* A list that no API server would accept is ignored whole, by name in *notes: then the endpoint has no hints of this kind, and every client
  * gets all. `key` is "forZones" or "forNodes". */
 static enum code decode_hint_list(const struct json *json, const char *path, const char *key,
-                                  struct hints *hints, struct err *note, struct err *err)
+                                  struct hints *hints, struct decode_notes *notes, struct err *err)
 {
     const struct json *array = NULL;
     char inner[PATH_SIZE + 32];
@@ -176,10 +181,11 @@ static enum code decode_hint_list(const struct json *json, const char *path, con
             continue;
         }
         if (name.len == 0)
-            fail(note, CODE_INVALID_ARGUMENT, "%s.name: missing, the hints are ignored", inner);
+            fail(decode_note(notes), CODE_INVALID_ARGUMENT,
+                 "%s.name: missing, the hints are ignored", inner);
         else
-            fail(note, CODE_RESOURCE_EXHAUSTED, "%s.%s: more than %d, the hints are ignored", path,
-                 key, ENDPOINT_HINTS_MAX);
+            fail(decode_note(notes), CODE_RESOURCE_EXHAUSTED,
+                 "%s.%s: more than %d, the hints are ignored", path, key, ENDPOINT_HINTS_MAX);
         hints->len = 0;
         return CODE_OK;
     }
@@ -187,7 +193,7 @@ static enum code decode_hint_list(const struct json *json, const char *path, con
 }
 
 static enum code decode_hints(const struct json *json, const char *path, struct hints *zones,
-                              struct hints *nodes, struct err *note, struct err *err)
+                              struct hints *nodes, struct decode_notes *notes, struct err *err)
 {
     const struct json *hints = NULL;
     char inner[PATH_SIZE + 8];
@@ -195,44 +201,53 @@ static enum code decode_hints(const struct json *json, const char *path, struct 
     if (json_read_object(json, path, "hints", &hints, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
     snprintf(inner, sizeof(inner), "%s.hints", path);
-    if (decode_hint_list(hints, inner, "forZones", zones, note, err) != CODE_OK ||
-        decode_hint_list(hints, inner, "forNodes", nodes, note, err) != CODE_OK)
+    if (decode_hint_list(hints, inner, "forZones", zones, notes, err) != CODE_OK ||
+        decode_hint_list(hints, inner, "forNodes", nodes, notes, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
     return CODE_OK;
 }
 
+static enum code add_endpoint(struct slice_builder *builder, const struct endpoint *endpoint,
+                              const char *path, struct decode_notes *notes, struct err *err)
+{
+    struct err fault = {0};
+    enum code code = slice_add_endpoint(builder, endpoint, &fault);
+
+    if (code != CODE_INVALID_ARGUMENT)
+        return code == CODE_OK ? CODE_OK : fail(err, code, "endpoints: %s", fault.msg);
+    fail(decode_note(notes), code, "%s.addresses[0]: %s, the endpoint is left out", path,
+         fault.msg);
+    return CODE_OK;
+}
+
 static enum code decode_endpoint(struct slice_builder *builder, const struct json *json,
-                                 const char *path, struct err *note, struct err *err)
+                                 const char *path, struct decode_notes *notes, struct err *err)
 {
     struct endpoint endpoint = {0};
     struct hints zones, nodes;
-    enum code code;
 
     if (decode_expect_object(json, path, err) != CODE_OK ||
-        decode_address(json, path, &endpoint, err) != CODE_OK ||
+        decode_address(json, path, &endpoint, notes, err) != CODE_OK ||
         decode_conditions(json, path, &endpoint, err) != CODE_OK ||
         decode_target(json, path, &endpoint, err) != CODE_OK ||
         json_read_str(json, path, "hostname", STR(""), &endpoint.hostname, err) != CODE_OK ||
         json_read_str(json, path, "nodeName", STR(""), &endpoint.node, err) != CODE_OK ||
         json_read_str(json, path, "zone", STR(""), &endpoint.zone, err) != CODE_OK ||
-        decode_hints(json, path, &zones, &nodes, note, err) != CODE_OK)
+        decode_hints(json, path, &zones, &nodes, notes, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
     endpoint.zone_hints = zones.names;
     endpoint.zone_hints_len = zones.len;
     endpoint.node_hints = nodes.names;
     endpoint.node_hints_len = nodes.len;
-    code = slice_add_endpoint(builder, &endpoint, err);
-    if (code == CODE_INVALID_ARGUMENT)
-        return fail_in(err, "%s.addresses[0]", path);
-    return code == CODE_OK ? CODE_OK : fail_in(err, "endpoints");
+    return endpoint.address.ptr ? add_endpoint(builder, &endpoint, path, notes, err) : CODE_OK;
 }
 
 /* `key` is "ports" or "endpoints". */
 static enum code
 decode_items(struct slice_builder *builder, const struct json *object, const char *key,
              enum code (*decode)(struct slice_builder *builder, const struct json *json,
-                                 const char *path, struct err *note, struct err *err),
-             struct err *note, struct err *err)
+                                 const char *path, struct decode_notes *notes, struct err *err),
+             struct decode_notes *notes, struct err *err)
 {
     const struct json *array = NULL;
     char path[PATH_SIZE];
@@ -244,7 +259,7 @@ decode_items(struct slice_builder *builder, const struct json *object, const cha
         enum code code;
 
         snprintf(path, sizeof(path), "%s[%zu]", key, index++);
-        code = decode(builder, item, path, note, err);
+        code = decode(builder, item, path, notes, err);
         if (code != CODE_OK)
             return code;
     }
@@ -254,13 +269,14 @@ decode_items(struct slice_builder *builder, const struct json *object, const cha
 DEFINE_CLEANUP(struct slice_builder, slice_builder_free)
 
 static enum code decode_body(const struct json *object, const struct slice_spec *spec,
-                             const struct slice **ret_slice, struct err *note, struct err *err)
+                             const struct slice **ret_slice, struct decode_notes *notes,
+                             struct err *err)
 {
     CLEANUP(slice_builder_freep) struct slice_builder *builder = slice_builder_new(spec);
-    enum code code = decode_items(builder, object, "ports", decode_port, note, err);
+    enum code code = decode_items(builder, object, "ports", decode_port, notes, err);
 
     if (code == CODE_OK)
-        code = decode_items(builder, object, "endpoints", decode_endpoint, note, err);
+        code = decode_items(builder, object, "endpoints", decode_endpoint, notes, err);
     if (code == CODE_OK)
         *ret_slice = slice_finish(TAKE(builder), encode_backend);
     return code;
@@ -275,18 +291,17 @@ enum code decode_slice(const struct json *object, const struct object_meta *meta
         .resource_version = meta->resource_version,
     };
     const struct slice *slice = NULL;
-    struct err inner = {0}, note = {0};
+    struct decode_notes notes = {0};
+    struct err inner = {0};
     bool fqdn = false;
     enum code code = decode_head(object, &spec, &fqdn, &inner);
 
     if (code == CODE_OK && !fqdn)
-        code = decode_body(object, &spec, &slice, &note, &inner);
+        code = decode_body(object, &spec, &slice, &notes, &inner);
     if (code != CODE_OK)
         return fail(err, inner.code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
                     STR_ARG(meta->name), inner.msg);
-    if (note.code != CODE_OK)
-        fail(err, note.code, "%" STR_FMT "/%" STR_FMT ": %s", STR_ARG(meta->namespace_name),
-             STR_ARG(meta->name), note.msg);
+    decode_tell(&notes, meta, err);
     *ret_slice = slice;
     return CODE_OK;
 }

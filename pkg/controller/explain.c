@@ -69,14 +69,11 @@ static void gather(struct explanation *explanation, const struct explain_query *
 {
     const struct catalog *catalog = publisher_catalog(explanation->publisher);
     const struct name *name = &explanation->name;
-    const struct object *object;
 
     explanation->place = query->place;
     if (query->place.zone.len == 0 && query->place.node.len > 0)
         explanation->place.zone = catalog_node_zone(catalog, query->place.node);
     explanation->group = store_group(explanation->store, name->namespace_name, name->service);
-    object = explanation->group ? store_service(explanation->group) : NULL;
-    explanation->own_ports = !object || object->value.service->spec.ports_len > 0;
     look(explanation, &explanation->now,
          catalog_find(catalog, name->namespace_name, name->service));
     if (explanation->group)
@@ -172,7 +169,7 @@ static void write_ports(const struct service *service, struct json_writer *write
 {
     json_open_array(writer, "ports");
     for (size_t i = 0; service && i < service->ports_len; i++) {
-        if (service->ports[i].gone)
+        if (service->ports[i].gone || service->ports[i].origin == PORT_PODS)
             continue;
         json_open_object(writer, NULL);
         json_put_u64(writer, "number", service->ports[i].number);
@@ -281,9 +278,13 @@ static void write_endpoint(const struct endpoint *endpoint, uint16_t port,
     json_close_object(writer);
 }
 
-/* The row's port as the name means it; 0 stands for the number that was asked. */
+/* The row's port as the name means it: one that the slice leaves open is the Service's or as asked. */
 static uint16_t shown_port(const struct explanation *explanation, uint16_t port)
 {
+    const struct service_port *meant = explanation->now.port;
+
+    if (port == 0 && meant)
+        port = meant->number;
     return port != 0 ? port : explanation->name.port.number;
 }
 
@@ -294,7 +295,7 @@ static bool counts(const struct explanation *explanation, const struct slice *sl
         explanation->truth.port ? &explanation->truth : &explanation->now;
 
     return side->port && side->service->type != SERVICE_EXTERNAL_NAME &&
-           service_port_takes(side->port, side->service->type, explanation->own_ports, slice, row);
+           service_port_takes(side->port, side->service->type, slice, row);
 }
 
 /* At a port that counts. */
@@ -357,7 +358,8 @@ static void write_slice(const struct explanation *explanation, const struct obje
     if (refused)
         json_put_str(writer, "refused", str_of(refused));
     json_put_bool(writer, "doubted", object->doubted_us != 0);
-    json_put_bool(writer, "malformed", object->bad_message != 0);
+    json_put_bool(writer, "malformed", object->bad_message != 0 && !object->flawed);
+    json_put_bool(writer, "flawed", object->flawed);
     write_slice_ports(slice, writer);
     json_open_array(writer, "endpoints");
     write_endpoints(explanation, object, slice, writer);

@@ -35,8 +35,7 @@ struct explanation {
     struct place place;
     struct arena arena;
     struct explain_side now, truth;
-    bool own_ports; /* the Service names ports */
-    bool held;      /* the port's list, or all of the Service, is kept by a hold */
+    bool held; /* the port's list, or all of the Service, is kept by a hold */
 };
 
 /* NULL: not in the list. */

@@ -39,7 +39,7 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_LEAVING] = "it leaves the list within a second: changes are collected",
         [EXPLAIN_LEFTOVER] =
             "its slice is a leftover of an earlier Service of this name (another UID)",
-        [EXPLAIN_NO_SUCH_PORT] = "its slice has no TCP port of that name",
+        [EXPLAIN_NO_SUCH_PORT] = "its slice has no such TCP port",
         [EXPLAIN_DUPLICATE] = "the same address and port counts elsewhere, in the newest slice",
         [EXPLAIN_NOT_READY] = "it is not ready: its readiness probe fails, or has not passed yet",
         [EXPLAIN_TERMINATING] = "it shuts down, and other endpoints are ready",

@@ -35,11 +35,12 @@ void explain_write_form(const struct explanation *explanation, struct json_write
 
 static const char *rule_without_port(const struct service *service, const struct service_port *port)
 {
-    size_t own = 0;
+    bool only = true;
 
     for (size_t i = 0; i < service->ports_len; i++)
-        own += !service->ports[i].gone;
-    if (own == 1)
+        only = only && (service->ports[i].gone || service->ports[i].origin == PORT_PODS ||
+                        service->ports[i].number == port->number);
+    if (only)
         return "the name says no port, and the Service has only this TCP port";
     if (str_eq(port->name, STR("grpc")))
         return "the name says no port: of several, the one named grpc";
@@ -59,13 +60,18 @@ const char *explain_rule(const struct explanation *explanation)
         return "the Service's port of that name";
     if (ref->kind == PORT_NONE)
         return rule_without_port(now->service, now->port);
-    if (now->port->number == ref->number)
-        return explanation->own_ports
-                   ? "the Service's port of that number"
-                   : "the Service has no ports: the pods' own port of that number";
     if (now->port->number == 0)
-        return "neither the Service nor its slices have ports: the number is taken as it is";
-    return "no port of the Service has that number, but the pods' own port has (headless Service)";
+        return "no port has that number: it is taken as it is, where slices name no ports";
+    switch (now->port->origin) {
+    case PORT_OWN:
+        break;
+    case PORT_SLICES:
+        return "the Service has no ports: the pods' own port of that number";
+    case PORT_PODS:
+        return "no port of the Service has that number, but the pods' own port has (headless "
+               "Service)";
+    }
+    return "the Service's port of that number";
 }
 
 /* ---- the answer ---- */

@@ -125,7 +125,7 @@ static bool has_left(const struct backend *backend, const struct service_port *p
 static bool has_vanished(const struct service_port *port, const struct service_port *now,
                          const struct lost *lost)
 {
-    if (!now || !str_eq(now->name, port->name))
+    if (!now || now->origin != port->origin || !str_eq(now->name, port->name))
         lost = NULL;
     for (size_t i = 0; i < port->list.len && (!lost || lost->len > 0); i++) {
         const struct listed *listed = &port->list.items[i];

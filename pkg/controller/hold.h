@@ -7,7 +7,8 @@
  *   deletion        the Service object is gone (`kubectl replace --force` deletes and creates): the deletion grace; all of it stays
  *   relist          not a port's but an object's: controller/doubt.h
  *
- * Everything else goes out at once, of the same Service too. Bounds count from the first hold of a kind at a port: a Service that is
+ * Everything else goes out at once, of the same Service too. In a headless Service a number that pods name for the first time is another port
+ * than what was taken as given before: what it lists counts at once. Bounds count from the first hold of a kind at a port: a Service that is
  * deleted, created and changed without end keeps a list for deletion grace + 2 s. What an ExternalName means counts as a list.
  * Pure.
  */

@@ -300,9 +300,11 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
         note_bad(scope, object, &meta, &err,
                  value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
+        object->flawed = false;
         return;
     }
-    if (err.code != CODE_OK)
+    object->flawed = err.code != CODE_OK;
+    if (object->flawed)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
         object->bad_message = 0;

@@ -62,6 +62,7 @@ struct object {
     struct list link;
     /* The last version that could not be decoded; 0: the last one could. */
     uint64_t bad_message, bad_version;
+    bool flawed; /* the last one could, but for something that was left out */
 };
 
 struct store {

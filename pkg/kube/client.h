@@ -23,12 +23,15 @@ struct kube_response {
 
 struct kube_request_options {
     const char *path;         /* "/api/v1/services?limit=500" */
+    const char *method;       /* "POST", "PUT", "PATCH"; NULL: GET. Static text */
+    struct str body;          /* what is sent; copied */
+    const char *content_type; /* of the body; NULL: "application/json". Static text */
     bool watch;               /* a connection of its own; no limit to the body */
     uint64_t idle_timeout_ms; /* no byte for so long after the head: DEADLINE_EXCEEDED; 0: none */
     uint64_t max_body;        /* decoded bytes of a body that is not a watch; 0: the default of 64 MiB */
     /* The head of a 2xx answer has come; may be NULL. */
     void (*on_open)(void *ctx);
-    /* Decoded bytes as they come, of a 2xx answer only. Return false to end the request with DATA_LOSS. */
+    /* Decoded bytes as they come, of a 2xx answer only. Return false to end the request with DATA_LOSS. May be NULL. */
     bool (*on_data)(void *ctx, const char *ptr, size_t len);
     /* Once, unless freed before. The request may be freed inside. */
     void (*on_done)(void *ctx, const struct kube_response *response);
@@ -43,7 +46,8 @@ void kube_client_free(struct kube_client *client);
 DEFINE_CLEANUP(struct kube_client, kube_client_free)
 struct loop *kube_client_loop(const struct kube_client *client);
 
-/* GET. Callbacks come later from the loop. May be called inside any callback. CODE_UNAUTHENTICATED: the token file cannot be read. */
+/* Callbacks come later from the loop. A request whose connection breaks before the first byte of an answer may go out again, on another connection: what it
+ * writes has to bear that (resourceVersion, apply, a name of its own). May be called inside any callback. CODE_UNAUTHENTICATED: the token file cannot be read. */
 enum code kube_request_start(struct kube_client *client, const struct kube_request_options *options,
                              struct kube_request **ret_request, struct err *err) must_check;
 /* From now on; counted from the last byte. May be called inside on_open and on_data. */

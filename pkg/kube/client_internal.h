@@ -38,7 +38,7 @@ struct kube_client {
 struct kube_request {
     struct list link;
     struct kube_client *client;
-    struct kube_request_options options; /* path is ours */
+    struct kube_request_options options; /* path and body are ours */
     CURL *easy;
     struct curl_slist *headers;
     struct curl_slist *connect_to;

@@ -36,6 +36,7 @@ struct kube_config {
     char *proxy_url; /* http, https or socks5 */
     struct kube_exec *exec; /* then there is no token and no certificate */
     bool insecure_skip_verify;
+    bool direct; /* the proxies that the environment names are not for this server */
 };
 
 /* `context` NULL: current-context. Relative file names are relative to the kubeconfig's folder. */

@@ -12,7 +12,7 @@
 #define UNWATCHED_MAX_US 5000000
 #define BACKOFF_BASE_MS 800
 #define BACKOFF_MAX_MS 30000
-#define BACKOFF_AWAY_MAX_MS 10000 /* a server that is away: clients wait for the end of it */
+#define BACKOFF_AWAY_MAX_MS 5000 /* a server that is away: clients wait for the end of it */
 #define EARLY_FAILURES_MAX 3      /* of an optional resource: then it keeps nobody waiting */
 
 void reflector_set_text(char **slot, struct str text)
@@ -74,7 +74,15 @@ static bool is_away(const struct kube_response *response)
 }
 
 /* A server that comes back may refuse us until it has read its own rules: that belongs to its
- * absence, and clients wait for the end of it. */
+ * absence, and clients wait for the end of it. So delays begin anew with the first answer, once. */
+static void note_return(struct reflector *refl, const struct kube_response *response)
+{
+    if (!refl->away || refl->back || is_away(response))
+        return;
+    refl->back = true;
+    backoff_reset(&refl->backoff);
+}
+
 static uint64_t backoff_max_ms(struct reflector *refl, const struct kube_response *response)
 {
     refl->away = refl->away || is_away(response);
@@ -117,6 +125,7 @@ void reflector_retry(struct reflector *refl, const char *doing,
     }
     if (response->status == 0)
         refl->stream_refused_until_us = 0; /* whoever answers next may be another server */
+    note_return(refl, response);
     refl->backoff.max_ms = backoff_max_ms(refl, response);
     delay_ms = backoff_next_ms(&refl->backoff, response->retry_after_ms);
     /* It lives, and waiting was its wish. */
@@ -156,7 +165,7 @@ void reflector_retry_gone(struct reflector *refl, const char *doing, const char 
 void reflector_recovered(struct reflector *refl)
 {
     refl->last_error[0] = '\0';
-    refl->away = false;
+    refl->away = refl->back = false;
     if (!refl->failing)
         return;
     refl->failing = false;

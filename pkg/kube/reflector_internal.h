@@ -55,6 +55,7 @@ struct reflector {
     bool must_list; /* resuming is impossible or unsafe; a request in progress is a list */
     bool failing;   /* an episode of failures was announced */
     bool away;      /* and the server was not there, or answered 5xx, in it */
+    bool back;      /* and answers again */
 
     /* the list in progress */
     struct buf page;

@@ -101,7 +101,7 @@ static size_t on_body(char *ptr, size_t size unused_arg, size_t len, void *ctx)
         request->too_large = true;
         return 0;
     }
-    if (!request->options.on_data(request->options.ctx, ptr, len))
+    if (request->options.on_data && !request->options.on_data(request->options.ctx, ptr, len))
         request->refused_by_owner = true;
     return request->freed || request->refused_by_owner ? 0 : len;
 }
@@ -325,12 +325,14 @@ static void trust_configure(CURL *easy, const struct kube_config *config)
 }
 
 /* As Go's clients do: the proxy of the kubeconfig, else of the environment, none to ourselves. */
-static void proxy_configure(CURL *easy, const struct endpoint_url *url)
+static void proxy_configure(CURL *easy, const struct kube_client *client)
 {
+    const struct endpoint_url *url = &client->url;
+
     if (url->proxy) {
         curl_easy_setopt(easy, CURLOPT_PROXY, url->proxy);
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
-    } else if (url->loopback) {
+    } else if (url->loopback || client->config->direct) {
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
     }
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -370,6 +372,18 @@ static void header_add(struct kube_request *request, const char *header)
     request->headers = more;
 }
 
+/* libcurl borrows the body, and sends it again where it sends the head again. */
+static void body_configure(struct kube_request *request)
+{
+    const struct kube_request_options *options = &request->options;
+
+    if (!options->method)
+        return;
+    curl_easy_setopt(request->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.len);
+    curl_easy_setopt(request->easy, CURLOPT_POSTFIELDS, options->body.ptr);
+    curl_easy_setopt(request->easy, CURLOPT_CUSTOMREQUEST, options->method);
+}
+
 static void address_configure(struct kube_request *request)
 {
     struct kube_client *client = request->client;
@@ -394,6 +408,7 @@ struct kube_request *request_new(struct kube_client *client,
     request->client = client;
     request->options = *options;
     request->options.path = xstrdup(options->path);
+    request->options.body = (struct str){str_dup(options->body), options->body.len};
     if (request->options.max_body == 0)
         request->options.max_body = BODY_MAX;
     request->silence = timer_new(client->loop, on_silence, request);
@@ -402,8 +417,9 @@ struct kube_request *request_new(struct kube_client *client,
         abort(); /* out of memory */
     transfer_configure(request);
     trust_configure(request->easy, client->config);
-    proxy_configure(request->easy, &client->url);
+    proxy_configure(request->easy, client);
     address_configure(request);
+    body_configure(request);
     return request;
 }
 
@@ -417,12 +433,25 @@ static void headers_wipe(struct kube_request *request)
     curl_slist_free_all(TAKE(request->headers));
 }
 
+static void content_type_add(struct kube_request *request)
+{
+    const char *type = request->options.content_type;
+    CLEANUP(freep) char *header = NULL;
+
+    if (asprintf(&header, "Content-Type: %s", type ? type : "application/json") < 0)
+        abort();
+    header_add(request, header);
+    header_add(request, "Expect:"); /* no round trip to ask whether the body is welcome */
+}
+
 static void headers_configure(struct kube_request *request, const char *authorization)
 {
     headers_wipe(request);
     if (request->client->url.host)
         header_add(request, request->client->url.host);
     header_add(request, "Accept: application/json");
+    if (request->options.method)
+        content_type_add(request);
     if (authorization)
         header_add(request, authorization);
     curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
@@ -464,5 +493,6 @@ void request_destroy(struct kube_request *request)
     timer_free(request->silence);
     buf_done(&request->error_body);
     free((char *)(uintptr_t)request->options.path);
+    free((char *)(uintptr_t)request->options.body.ptr);
     free(request);
 }

@@ -1,6 +1,6 @@
 #include "model/endpoint.h"
 
-int backend_cmp_address(const struct backend *a, const struct backend *b)
+int backend_cmp_at(const struct backend *a, const struct backend *b, uint16_t number)
 {
     const struct endpoint *left = a->endpoint;
     const struct endpoint *right = b->endpoint;
@@ -8,7 +8,17 @@ int backend_cmp_address(const struct backend *a, const struct backend *b)
 
     if (order == 0)
         order = memcmp(left->bytes, right->bytes, sizeof(left->bytes));
-    return order != 0 ? order : (a->port > b->port) - (a->port < b->port);
+    return order != 0 ? order : backend_port_at(a, number) - backend_port_at(b, number);
+}
+
+int backend_cmp_address(const struct backend *a, const struct backend *b)
+{
+    return backend_cmp_at(a, b, 0);
+}
+
+uint16_t backend_port_at(const struct backend *backend, uint16_t number)
+{
+    return backend->port != 0 ? backend->port : number;
 }
 
 bool backend_is_ready(const struct backend *backend)

@@ -35,13 +35,16 @@ struct slice;
 struct backend {
     const struct endpoint *endpoint;
     const struct slice *slice;
-    uint16_t port;   /* target port; 0 in a slice without ports: the number that the client asked */
+    uint16_t port;   /* target port; 0 where the slice leaves it open: the number that the client asked */
     struct str wire; /* made once by the slice's maker: this backend as one encoded lb_endpoints field of a
                       * LocalityLbEndpoints; empty where port is 0 */
 };
 
 /* By address family, address bytes, port. */
 int backend_cmp_address(const struct backend *a, const struct backend *b);
+/* At a port of that number, which stands for one that is left open. */
+uint16_t backend_port_at(const struct backend *backend, uint16_t number);
+int backend_cmp_at(const struct backend *a, const struct backend *b, uint16_t number);
 /* In the list while the service has ready ones / as the kube-proxy fallback when it has none. */
 bool backend_is_ready(const struct backend *backend);
 bool backend_is_draining(const struct backend *backend); /* serving and terminating, not ready */

@@ -8,6 +8,7 @@
 struct choice {
     const struct listed *all;
     size_t all_len;
+    uint16_t number;               /* of the port: what backends have that leave theirs open */
     size_t len;                    /* those that are listed */
     uint32_t *zones;               /* an index of struct zones, or NOT_LISTED */
     const struct backend **others; /* NULL where nothing is joined */
@@ -36,18 +37,21 @@ struct pods {
     size_t mask;
 };
 
-static bool same_pod(const struct backend *a, const struct backend *b)
+static bool same_pod(const struct backend *a, const struct backend *b, uint16_t number)
 {
-    return a->port == b->port && str_eq(a->endpoint->uid, b->endpoint->uid);
+    return backend_port_at(a, number) == backend_port_at(b, number) &&
+           str_eq(a->endpoint->uid, b->endpoint->uid);
 }
 
 /* Where the pod's backend is, or would be. */
 static uint32_t *pod_slot(const struct pods *pods, const struct backend *backend)
 {
-    size_t slot = hash_mix(hash_key(backend->endpoint->uid), backend->port) & pods->mask;
+    const struct choice *choice = pods->choice;
+    uint16_t port = backend_port_at(backend, choice->number);
+    size_t slot = hash_mix(hash_key(backend->endpoint->uid), port) & pods->mask;
 
     while (pods->slots[slot] &&
-           !same_pod(pods->choice->all[pods->slots[slot] - 1].backend, backend))
+           !same_pod(choice->all[pods->slots[slot] - 1].backend, backend, choice->number))
         slot = (slot + 1) & pods->mask;
     return &pods->slots[slot];
 }
@@ -213,7 +217,8 @@ void list_make(const struct service_port *port, list_keep_fn *keep, const void *
                struct arena *arena, struct backend_list *ret_list)
 {
     CLEANUP(freep) uint32_t *memory = xmalloc((port->all_len + 1) * sizeof(*memory));
-    struct choice choice = {.all = port->all, .all_len = port->all_len, .zones = memory};
+    struct choice choice = {
+        .all = port->all, .all_len = port->all_len, .number = port->number, .zones = memory};
     struct zones zones = {0};
 
     choose(&choice, keep, ctx, backend_is_ready);

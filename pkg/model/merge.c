@@ -117,9 +117,10 @@ static bool same_text(struct str a, struct str b)
     return (a.ptr == b.ptr && a.len == b.len) || str_eq(a, b);
 }
 
-/* Both are sorted by address and port. Text that lies elsewhere than in the backend's own slice is copied. */
-static void keep_zones(struct listed *items, size_t len, const struct service_port *before,
-                       struct arena *arena)
+/* Both are sorted by address and port, at that number too: what leaves its port open is the only one
+ * of its address. Text that lies elsewhere than in the backend's own slice is copied. */
+static void keep_zones(struct listed *items, size_t len, uint16_t number,
+                       const struct service_port *before, struct arena *arena)
 {
     struct str kept = STR("");
     size_t at = 0;
@@ -131,7 +132,7 @@ static void keep_zones(struct listed *items, size_t len, const struct service_po
         for (; at < before->all_len && order < 0; at += order < 0)
             order = before->all[at].backend == backend
                         ? 0
-                        : backend_cmp_address(before->all[at].backend, backend);
+                        : backend_cmp_at(before->all[at].backend, backend, number);
         if (order != 0 || same_text(before->all[at].zone, items[i].zone) ||
             !lives_on(before->all[at].backend, backend))
             continue;
@@ -182,5 +183,5 @@ void merge_rows(const struct row *rows, size_t rows_len, const struct service_po
     len = remove_duplicates(items, len);
     all = fill_all(items, len, arena, port);
     if (before)
-        keep_zones(all, len, before, arena);
+        keep_zones(all, len, port->number, before, arena);
 }

@@ -71,50 +71,71 @@ struct port_list {
     size_t len, cap;
 };
 
-static void port_list_add(struct port_list *list, struct str name, uint16_t number,
-                          struct str app_protocol)
+static void port_list_add(struct port_list *list, const struct service_port *port)
 {
     list->ports = xgrow(list->ports, &list->cap, list->len, sizeof(*list->ports));
-    list->ports[list->len++] = (struct service_port){
-        .name = name, .number = number, .protocol = PROTOCOL_TCP, .app_protocol = app_protocol};
+    list->ports[list->len] = *port;
+    list->ports[list->len++].protocol = PROTOCOL_TCP;
 }
 
-static bool port_list_has(const struct port_list *list, struct str name, uint16_t number)
+static bool port_list_has(const struct port_list *list, const struct service_port *port)
 {
     for (size_t i = 0; i < list->len; i++) {
-        if (list->ports[i].number == number && str_eq(list->ports[i].name, name))
+        const struct service_port *other = &list->ports[i];
+
+        if (other->number == port->number &&
+            (port->origin == PORT_PODS || (str_eq(other->name, port->name) &&
+                                           str_eq(other->app_protocol, port->app_protocol))))
             return true;
     }
     return false;
 }
 
-/* A headless Service may have no ports: then its slices' ports are its ports. */
-static void ports_of_slices(struct port_list *list, const struct service *service)
+/* A port of a slice, NULL: of one that has none, as a port of the Service. */
+static void port_list_add_slices(struct port_list *list, enum port_origin origin,
+                                 const struct slice_port *slice_port)
+{
+    struct service_port port = {.origin = origin};
+
+    if (slice_port) {
+        port.number = slice_port->number;
+        port.name = origin == PORT_SLICES ? slice_port->name : STR("");
+        port.app_protocol = origin == PORT_SLICES ? slice_port->app_protocol : STR("");
+    }
+    if (!port_list_has(list, &port))
+        port_list_add(list, &port);
+}
+
+/* A slice without endpoints says nothing of pods: the EndpointSlice controller keeps one, without
+ * ports, for a Service that has none. */
+static void ports_of_slices(struct port_list *list, enum port_origin origin,
+                            const struct service *service)
 {
     for (size_t i = 0; i < service->slices_len && list->len < SERVICE_PORTS_MAX; i++) {
         const struct slice *slice = service->slices[i];
 
-        if (slice->ports_len == 0 && !port_list_has(list, STR(""), 0))
-            port_list_add(list, STR(""), 0, STR(""));
+        if (origin == PORT_PODS && slice->endpoints_len == 0)
+            continue;
+        if (slice->ports_len == 0)
+            port_list_add_slices(list, origin, NULL);
         for (size_t k = 0; k < slice->ports_len; k++) {
-            const struct slice_port *port = &slice->ports[k];
-
-            if (port->protocol == PROTOCOL_TCP && !port_list_has(list, port->name, port->number))
-                port_list_add(list, port->name, port->number, port->app_protocol);
+            if (slice->ports[k].protocol == PROTOCOL_TCP)
+                port_list_add_slices(list, origin, &slice->ports[k]);
         }
     }
-    if (list->len == 0)
-        port_list_add(list, STR(""), 0, STR(""));
+    if (list->len == 0 && origin == PORT_SLICES)
+        port_list_add_slices(list, origin, NULL);
 }
 
 int service_cmp_port(const void *a, const void *b)
 {
     const struct service_port *left = a;
     const struct service_port *right = b;
+    int order = (left->number > right->number) - (left->number < right->number);
 
-    if (left->number != right->number)
-        return left->number < right->number ? -1 : 1;
-    return str_cmp(left->name, right->name);
+    if (order == 0)
+        order = str_cmp(left->name, right->name);
+    return order != 0 ? order : str_cmp(left->app_protocol, right->app_protocol);
 }
 
 static struct service_port *make_ports(struct service *service, const struct service_spec *spec,
@@ -123,15 +144,17 @@ static struct service_port *make_ports(struct service *service, const struct ser
     struct port_list list = {0};
     struct service_port *ports;
 
-    if (spec->type == SERVICE_HEADLESS && spec->ports_len == 0)
-        ports_of_slices(&list, service);
     for (size_t i = 0; i < spec->ports_len; i++) {
         const struct service_spec_port *port = &spec->ports[i];
 
         if (port->protocol == PROTOCOL_TCP)
-            port_list_add(&list, arena_text(arena, port->name), port->number,
-                          arena_text(arena, port->app_protocol));
+            port_list_add(&list, &(struct service_port){
+                                     .name = arena_text(arena, port->name),
+                                     .number = port->number,
+                                     .app_protocol = arena_text(arena, port->app_protocol)});
     }
+    if (spec->type == SERVICE_HEADLESS)
+        ports_of_slices(&list, spec->ports_len > 0 ? PORT_PODS : PORT_SLICES, service);
     if (list.len > 1)
         qsort(list.ports, list.len, sizeof(*list.ports), service_cmp_port);
     ports = arena_alloc(arena, list.len * sizeof(*ports));
@@ -145,21 +168,36 @@ static struct service_port *make_ports(struct service *service, const struct ser
 
 /* ---- backends ---- */
 
-bool service_port_takes(const struct service_port *port, enum service_type type, bool own_ports,
+/* A slice may have a number under several names: its backends are the same. */
+static bool is_first_of_number(const struct slice *slice, size_t row)
+{
+    for (size_t i = 0; i < row; i++) {
+        if (slice->ports[i].protocol == PROTOCOL_TCP &&
+            slice->ports[i].number == slice->ports[row].number)
+            return false;
+    }
+    return true;
+}
+
+bool service_port_takes(const struct service_port *port, enum service_type type,
                         const struct slice *slice, size_t row)
 {
     const struct slice_port *slice_port;
 
     if (slice->ports_len == 0)
-        return type == SERVICE_HEADLESS && (own_ports || port->number == 0);
+        return type == SERVICE_HEADLESS;
     slice_port = &slice->ports[row];
-    return slice_port->protocol == PROTOCOL_TCP && str_eq(slice_port->name, port->name) &&
-           (own_ports || slice_port->number == port->number);
+    if (slice_port->protocol != PROTOCOL_TCP)
+        return false;
+    if (port->origin == PORT_OWN)
+        return str_eq(slice_port->name, port->name);
+    return (slice_port->number == port->number || slice_port->number == 0) &&
+           is_first_of_number(slice, row);
 }
 
 /* The rows of all slices at this port; also finds the port's target. The caller frees the result. */
 static struct row *collect_rows(const struct service *service, struct service_port *port,
-                                bool own_ports, size_t *ret_len)
+                                size_t *ret_len)
 {
     /* A slice names a port once: at most one row for each slice, but for hand-made ones. */
     struct row *rows = NULL;
@@ -172,10 +210,10 @@ static struct row *collect_rows(const struct service *service, struct service_po
         for (size_t k = 0; k < slice_rows(slice); k++) {
             uint16_t target = slice->ports_len > 0 ? slice->ports[k].number : 0;
 
-            if (!service_port_takes(port, service->type, own_ports, slice, k))
+            if (!service_port_takes(port, service->type, slice, k))
                 continue;
-            differs = differs || (len > 0 && target != port->target);
-            port->target = target;
+            differs = differs || (port->target && target && target != port->target);
+            port->target = target ? target : port->target;
             rows = xgrow(rows, &cap, len, sizeof(*rows));
             rows[len++] = (struct row){slice_backends(slice, k), slice->endpoints_len};
         }
@@ -186,18 +224,30 @@ static struct row *collect_rows(const struct service *service, struct service_po
     return rows;
 }
 
+/* Where nobody named the number before, it was taken as it is given. */
+static const struct service_port *earlier_port(const struct service *before,
+                                               const struct service_port *port)
+{
+    static const struct service_port as_given;
+    const struct service_port *earlier;
+
+    if (!before)
+        return NULL;
+    earlier = service_heir(before->ports, before->ports_len, port);
+    return earlier ? earlier : service_heir(before->ports, before->ports_len, &as_given);
+}
+
 static void make_backends(const struct service *service, struct service_port *port,
                           const struct service_spec *spec, const struct service *before,
                           struct arena *arena)
 {
     size_t len;
-    CLEANUP(freep) struct row *rows = collect_rows(service, port, spec->ports_len > 0, &len);
+    CLEANUP(freep) struct row *rows = collect_rows(service, port, &len);
 
     port->prefers = spec->prefers ? spec->prefers : FAMILY_IPV4;
-    port->local = spec->local;
+    port->local = spec->local && spec->type != SERVICE_HEADLESS;
     port->policy = service_policy_at(service, port);
-    merge_rows(rows, len, before ? service_heir(before->ports, before->ports_len, port) : NULL,
-               arena, port);
+    merge_rows(rows, len, earlier_port(before, port), arena, port);
     port->by_place = view_depends(port);
     port->names = port->by_place ? view_names_new(port, arena) : NULL;
     list_make(port, NULL, NULL, arena, &port->list);
@@ -251,7 +301,8 @@ static bool items_equal(const struct listed *a, const struct listed *b, size_t l
 /* Localities follow from the order and the zones of the items. What is not listed counts only where other places may get other lists. */
 static bool port_equal(const struct service_port *a, const struct service_port *b)
 {
-    if (a->number != b->number || a->protocol != b->protocol || a->target != b->target ||
+    if (a->number != b->number || a->origin != b->origin || a->protocol != b->protocol ||
+        a->target != b->target ||
         !str_eq(a->name, b->name) || !str_eq(a->app_protocol, b->app_protocol) ||
         a->ready != b->ready || a->draining != b->draining || a->total != b->total ||
         a->gone != b->gone || a->was_default != b->was_default || a->by_place != b->by_place ||

@@ -9,6 +9,10 @@
  * the one that the Service names first (ipFamilies) is listed and carries the other, joined by targetRef.uid and target port. What a
  * client at a certain place gets of them: model/view.h. A zone stays with an endpoint for its life, whatever its slices say later.
  *
+ * Headless: DNS gave all addresses, and the client added a number. So the pods' own numbers are ports, too (enum port_origin), and a slice
+ * that leaves ports open takes the number as it is given; at the same address, one with a port of its own comes first. Ports of one number
+ * list the same.
+ *
  * Threads: after service_new() any thread; ref and unref from any thread.
  */
 #ifndef MODEL_SERVICE_H
@@ -40,12 +44,20 @@ struct backend_list {
 
 struct view_names;
 
+/* Whose a port is, and by that which ports of slices are meant. */
+enum port_origin {
+    PORT_OWN,    /* the Service's: by name, whatever number slices give it */
+    PORT_SLICES, /* of a headless Service without ports, whose ports are its slices': by number, whatever name slices give it */
+    PORT_PODS,   /* of a headless Service with ports, none of which has this number, but its slices do: by number; only a number finds it */
+};
+
 struct service_port {
     struct str name; /* empty: unnamed */
-    uint16_t number; /* what clients ask; in a headless Service without ports: the slice's, 0 if it has none either */
+    uint16_t number; /* what clients ask. 0, never PORT_OWN: any that nobody names, at slices and ports of slices that leave it open */
+    enum port_origin origin;
     enum protocol protocol;
     struct str app_protocol;
-    uint16_t target; /* the slices' number for it, where all have the same; else 0 */
+    uint16_t target; /* the slices' number for it, where all that give one have the same; else 0 */
     struct backend_list list; /* what a client of unknown place gets */
     size_t ready, draining, total; /* backends by condition, before choosing */
     /* De-duplicated backends in any condition, sorted by backend_cmp_address; `other` is not filled: joining comes after choosing. */
@@ -53,7 +65,7 @@ struct service_port {
     const struct listed *all;
     bool by_place; /* lists differ by the client's place */
     const struct view_names *names; /* of view_of(); NULL unless by_place */
-    bool local;    /* internalTrafficPolicy: Local */
+    bool local;    /* internalTrafficPolicy: Local, of a Service that is not headless */
     enum address_family prefers; /* of a pod with both; never 0 */
     bool carried; /* the list is an earlier version's; where it says nothing new, service_equal() does not see it */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
@@ -72,7 +84,7 @@ struct service {
     enum service_type type;
     struct str external_name; /* of an ExternalName, lower case, without trailing dot; else empty */
     size_t ports_len;
-    const struct service_port *ports; /* sorted by number, then name; TCP only */
+    const struct service_port *ports; /* sorted by number, then name, then appProtocol; TCP only */
     size_t slices_len;
     const struct policy *policy; /* its LookasideService's, a reference; policy_default() where there is none */
     const struct slice **slices; /* in force, and those that carried lists refer to; sorted by name */
@@ -110,12 +122,11 @@ const char *service_refuses_slice(const struct service *service, const struct sl
 const struct service *service_ref(const struct service *service);
 void service_unref(const struct service *service); /* NULL is fine */
 
-/* Whether that row of a slice holds the port's backends: by name, and by number too where the Service has no ports of its own and took this
- * one from its slices. A slice without ports is for any port, of a headless Service. */
-bool service_port_takes(const struct service_port *port, enum service_type type, bool own_ports, const struct slice *slice, size_t row);
+/* Whether that row of a slice holds the port's backends: see enum port_origin. A slice without ports is for any port, of a headless Service. */
+bool service_port_takes(const struct service_port *port, enum service_type type, const struct slice *slice, size_t row);
 /* The backend with that address among port->all; NULL: it is not there. */
 const struct listed *service_port_find(const struct service_port *port, const struct backend *backend);
-/* Which of `ports` is that port in another version of the Service: by number, and by name where several have the number. NULL: none. */
+/* Which of `ports` is that port in another version of the Service: the first that has its number. NULL: none. */
 const struct service_port *service_heir(const struct service_port *ports, size_t len, const struct service_port *port);
 /* The length of the longest list at that port number; 0 for a service that is NULL. */
 size_t service_listed(const struct service *service, uint16_t number);
@@ -129,9 +140,9 @@ const struct service *service_carry(const struct service *before, const struct s
 bool service_equal(const struct service *a, const struct service *b);
 
 /* While a list is carried: where none of the Service's own ports is meant, or one that lists nothing, what the name meant before counts.
- * The port that a name means: by number (in a headless Service the pods' own number too: that is what dns:///greeter:8001 meant), by
- * name, or the only TCP port, else the one named "grpc", else the only one with appProtocol "grpc" or "kubernetes.io/h2c". NULL and a
- * reason (static text, for explain) when there is none. */
+ * The port that a name means: by number (of a headless Service else the pods' own number, else as it is given: that is what
+ * dns:///greeter:8001 meant), by name, or the only TCP port, else the one named "grpc", else the only one with appProtocol "grpc" or
+ * "kubernetes.io/h2c". NULL and a reason (static text, for explain) when there is none. */
 const struct service_port *service_find_port(const struct service *service, const struct port_ref *ref, const char **ret_reason);
 
 /* Where a client of an ExternalName is to go, which is service->external_name at *ret_port: any number that it asked for, whatever ports the

@@ -20,23 +20,43 @@ bool service_empties(const struct service_port *port, const struct service *afte
 const struct service_port *service_heir(const struct service_port *ports, size_t len,
                                         const struct service_port *port)
 {
-    const struct service_port *heir = NULL;
-
     for (size_t i = 0; i < len; i++) {
-        if (ports[i].number == port->number && (!heir || str_eq(ports[i].name, port->name)))
-            heir = &ports[i];
+        if (ports[i].number == port->number)
+            return &ports[i];
     }
-    return heir;
+    return NULL;
 }
 
-static void carry_list(struct service_port *heir, const struct service_port *port)
+/* In place of the lists of its number: ports of one number list the same. */
+static void carry_list(struct service_port *ports, size_t len, const struct service_port *kept)
 {
-    struct service_port carried = *port;
+    for (size_t i = 0; i < len; i++) {
+        struct service_port carried = *kept;
 
-    carried.name = heir->name;
-    carried.number = heir->number;
-    carried.app_protocol = heir->app_protocol;
-    *heir = carried;
+        if (ports[i].number != kept->number)
+            continue;
+        carried.name = ports[i].name;
+        carried.origin = ports[i].origin;
+        carried.app_protocol = ports[i].app_protocol;
+        ports[i] = carried;
+    }
+}
+
+/* A number that no port had meant what is taken as it is given: a new port of it keeps that until it
+ * lists something. */
+static void carry_given(const struct service *before, const struct service *after,
+                        const struct service_port *as_given, struct service_port *ports)
+{
+    struct service_port kept = *as_given;
+
+    kept.gone = kept.was_default = false;
+    for (size_t i = 0; i < after->ports_len; i++) {
+        const struct service_port *port = &after->ports[i];
+
+        kept.number = port->number;
+        if (port->list.len == 0 && !service_heir(before->ports, before->ports_len, port))
+            carry_list(ports, after->ports_len, &kept);
+    }
 }
 
 /* What a name without a port means. */
@@ -57,21 +77,21 @@ static size_t carry_ports(const struct service *before, const struct service *af
     if (len > 0)
         memcpy(ports, after->ports, len * sizeof(*ports));
     for (size_t i = 0; i < before->ports_len; i++) {
-        const struct service_port *port = &before->ports[i];
-        const struct service_port *heir = service_heir(ports, after->ports_len, port);
-        struct service_port *kept;
+        struct service_port kept = before->ports[i];
 
         if (!keep[i])
             continue;
-        kept = &ports[heir ? (size_t)(heir - ports) : len++];
-        if (heir)
-            carry_list(kept, port);
+        kept.carried = true;
+        kept.gone = !service_heir(after->ports, after->ports_len, &kept);
+        kept.was_default =
+            chosen && chosen->number == kept.number &&
+            (!next || (next->number != kept.number && next->list.len == 0));
+        if (kept.gone)
+            ports[len++] = kept;
         else
-            *kept = *port;
-        kept->carried = true;
-        kept->gone = !heir;
-        kept->was_default =
-            port == chosen && (!heir || !next || heir - ports != next - after->ports);
+            carry_list(ports, after->ports_len, &kept);
+        if (kept.number == 0)
+            carry_given(before, after, &kept, ports);
     }
     if (len > 1)
         qsort(ports, len, sizeof(*ports), service_cmp_port);

@@ -1,6 +1,6 @@
 #include "model/service.h"
 
-/* The one port that `matches`; NULL when there is none or more than one, which *ret_many tells.
+/* The one port number that `matches`; NULL when there is none or more than one, which *ret_many tells.
  * `gone`: among the ports that are gone, else among the Service's own. */
 static const struct service_port *only(const struct service *service,
                                        bool (*matches)(const struct service_port *port,
@@ -11,12 +11,14 @@ static const struct service_port *only(const struct service *service,
 
     *ret_many = false;
     for (size_t i = 0; i < service->ports_len; i++) {
-        if (service->ports[i].gone != gone || !matches(&service->ports[i], name))
+        const struct service_port *port = &service->ports[i];
+
+        if (port->gone != gone || port->origin == PORT_PODS || !matches(port, name))
             continue;
-        *ret_many = found != NULL;
+        *ret_many = found && found->number != port->number;
         if (*ret_many)
             return NULL;
-        found = &service->ports[i];
+        found = port;
     }
     return found;
 }
@@ -37,24 +39,23 @@ static bool speaks_grpc(const struct service_port *port, unused_arg struct str n
            str_eq(port->app_protocol, STR("kubernetes.io/h2c"));
 }
 
+/* A number is taken as it is given where no port has it, not even one that is gone. */
 static const struct service_port *find_number(const struct service *service, uint16_t number,
                                               bool gone)
 {
-    const struct service_port *any = NULL;
+    const struct service_port *as_given = NULL;
+    bool named = false;
 
     for (size_t i = 0; i < service->ports_len; i++) {
-        if (service->ports[i].gone != gone)
-            continue;
-        if (service->ports[i].number == number)
-            return &service->ports[i];
-        if (service->ports[i].number == 0)
-            any = &service->ports[i];
+        const struct service_port *port = &service->ports[i];
+
+        if (port->number == number && port->gone == gone)
+            return port;
+        named = named || port->number == number;
+        if (port->number == 0 && port->gone == gone)
+            as_given = port;
     }
-    for (size_t i = 0; i < service->ports_len && service->type == SERVICE_HEADLESS; i++) {
-        if (service->ports[i].gone == gone && service->ports[i].target == number)
-            return &service->ports[i];
-    }
-    return any;
+    return named ? NULL : as_given;
 }
 
 static const struct service_port *find_default(const struct service *service,
@@ -69,6 +70,10 @@ static const struct service_port *find_default(const struct service *service,
     }
     if (port)
         return port;
+    if (!many) {
+        *ret_reason = "the Service has no TCP port";
+        return NULL;
+    }
     port = only(service, has_name, STR("grpc"), false, &many);
     if (!port && !many)
         port = only(service, speaks_grpc, STR(""), false, &many);
@@ -95,7 +100,11 @@ static const struct service_port *find(const struct service *service, const stru
         break;
     }
     if (!port)
-        *ret_reason = many ? "several ports have this name" : "the Service has no such TCP port";
+        *ret_reason =
+            many ? "slices give this name to several ports: the name must give a number"
+            : service->type == SERVICE_HEADLESS && ref->kind == PORT_NUMBER
+                ? "neither the Service nor one of its pods has such a TCP port"
+                : "the Service has no such TCP port";
     return port;
 }
 
@@ -171,7 +180,7 @@ const struct listed *service_port_find(const struct service_port *port,
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = backend_cmp_address(port->all[middle].backend, backend);
+        int order = backend_cmp_at(port->all[middle].backend, backend, port->number);
 
         if (order == 0)
             return &port->all[middle];

@@ -27,7 +27,7 @@ struct slice {
     struct str namespace_name;
     struct str name;
     struct str service;   /* label kubernetes.io/service-name; empty: belongs to none */
-    struct str owner_uid; /* of the ownerReference of kind Service; empty: none */
+    struct str owner_uid; /* of the ownerReference of kind v1 Service; empty: none */
     uint64_t resource_version; /* 0 where the source has none (directory) */
     enum address_family family;
     size_t ports_len; /* 0: a slice without ports */

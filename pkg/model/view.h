@@ -3,8 +3,9 @@
  *
  * Per address family, over the ready endpoints: if every one has node hints and one of them names the client's node → those that do; else
  * if every one has zone hints and one of them names its zone → those that do; else all. With internalTrafficPolicy Local only endpoints of
- * the client's node count (ready, else serving and terminating, else none); a client of unknown node gets all. A name that means one pod
- * means it from everywhere: that is the view of an unknown place.
+ * the client's node count (ready, else serving and terminating, else none); a client of unknown node gets all; of a headless Service that
+ * policy says nothing, being about what nodes do with traffic that comes to a ClusterIP. A name that means one pod means it from everywhere:
+ * that is the view of an unknown place.
  *
  * Pure. A view is what a place comes down to: places with equal views get equal lists, so that lists are made and encoded once for each
  * view.

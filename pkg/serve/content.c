@@ -1,6 +1,5 @@
 /* What a topic says to whom: one content for each view that a subscriber has, encoded once. */
-#include <assert.h>
-
+#include "base/clock.h"
 #include "serve/topic_internal.h"
 
 static struct content *content_of(const struct topic_content *content)
@@ -12,6 +11,8 @@ static struct topic_table *table_of(const struct topic_entry *entry)
 {
     return entry->topic.table;
 }
+
+static const struct view view_all;
 
 static bool is_all(const struct view *view)
 {
@@ -115,8 +116,12 @@ static void content_free(struct content *content)
 struct asking {
     struct topic_entry *entry;
     const struct meaning *meaning;
-    uint64_t received_us;
+    uint64_t round;  /* of the table: for what it says to places */
+    unsigned effort; /* since the clock was looked at */
 };
+
+/* The clock is looked at after so many subscribers, and after what was encoded. */
+#define EFFORT_MAX 64
 
 /* Where unknown names are absent there is nothing until the Service appears; then there is. */
 static bool is_absent(const struct asking *asking)
@@ -133,7 +138,7 @@ static bool is_current(const struct content *content)
 }
 
 /* What the topic says to that view, now. Encodes once a round. */
-static struct content *make(const struct asking *asking, const struct view *view)
+static struct content *make(struct asking *asking, const struct view *view)
 {
     struct topic_entry *entry = asking->entry;
     struct content *content = find(entry, view);
@@ -146,6 +151,7 @@ static struct content *make(const struct asking *asking, const struct view *view
     if (!is_absent(asking)) {
         blob = meaning_encode(asking->meaning, view, &version, &problem);
         entry->answered = true;
+        asking->effort = EFFORT_MAX;
     }
     if (content && content->content.version == version) {
         blob_unref(blob);
@@ -159,15 +165,14 @@ static struct content *make(const struct asking *asking, const struct view *view
         content->content.version = version;
         content->content.problem = problem;
     }
-    content->content.received_us = asking->received_us;
+    content->content.received_us = entry->received_us;
     return content;
 }
 
-static struct content *make_for(const struct asking *asking, const struct topic_place *place,
+static struct content *make_for(struct asking *asking, const struct topic_place *place,
                                 bool *ret_capped)
 {
-    static const struct view all;
-    struct view view = all;
+    struct view view = view_all;
 
     *ret_capped = false;
     if (meaning_by_place(asking->meaning))
@@ -175,7 +180,7 @@ static struct content *make_for(const struct asking *asking, const struct topic_
     if (!is_all(&view) && asking->entry->views >= TOPIC_VIEWS_MAX &&
         !is_current(find(asking->entry, &view))) {
         *ret_capped = true;
-        view = all;
+        view = view_all;
     }
     return make(asking, &view);
 }
@@ -203,26 +208,47 @@ static void take(struct subscriber *subscriber, struct content *content)
     subscriber->content = &content->content;
 }
 
+/* It has what is its own. */
+static void settle(struct subscriber *subscriber, struct topic_entry *entry)
+{
+    list_append(&entry->topic.subscribers, &subscriber->link);
+    subscriber->round = entry->round;
+}
+
 static void leave(struct content *content)
 {
     if (--content->content.subscribers == 0)
         content_free(content);
 }
 
+bool content_is_current(const struct subscriber *subscriber)
+{
+    const struct content *content = content_of(subscriber->content);
+
+    /* A content that is right still may be another view's by now. */
+    return content->entry->by_place ? subscriber->round == content->entry->round
+                                    : is_current(content);
+}
+
 void content_join(struct topic_entry *entry, const struct meaning *meaning,
                   struct subscriber *subscriber)
 {
-    struct asking asking = {entry, meaning, 0};
+    struct asking asking = {.entry = entry, .meaning = meaning};
     bool capped;
 
-    entry->by_place |= meaning_by_place(meaning);
+    entry->by_place = meaning_by_place(meaning);
     take(subscriber, make_for(&asking, subscriber->place, &capped));
+    settle(subscriber, entry);
     note(subscriber, &asking, capped);
 }
 
-void content_join_all(struct topic_entry *entry, struct subscriber *subscriber)
+bool content_join_all(struct topic_entry *entry, struct subscriber *subscriber)
 {
+    if (entry->by_place || !is_current(entry->all))
+        return false;
     take(subscriber, entry->all);
+    settle(subscriber, entry);
+    return true;
 }
 
 void content_leave(struct subscriber *subscriber)
@@ -237,6 +263,8 @@ static void give(struct subscriber *subscriber, struct content *content)
     struct content *before = content_of(subscriber->content);
     bool differs = before->content.version != content->content.version;
 
+    list_remove(&subscriber->link);
+    settle(subscriber, content->entry);
     if (content == before)
         return;
     take(subscriber, content);
@@ -245,44 +273,68 @@ static void give(struct subscriber *subscriber, struct content *content)
         subscriber->changed(subscriber);
 }
 
-static void give_by_place(const struct asking *asking, struct subscriber *subscriber)
+static void give_by_place(struct asking *asking, struct subscriber *subscriber)
 {
     struct topic_place *place = subscriber->place;
 
-    if (place->round != asking->entry->round) {
+    if (place->round != asking->round) {
         place->content = make_for(asking, place, &place->capped);
-        place->round = asking->entry->round;
+        place->round = asking->round;
     }
     give(subscriber, place->content);
     note(subscriber, asking, place->capped);
 }
 
-/* Everybody gets the same. */
-static void give_all(const struct asking *asking)
-{
-    static const struct view all;
-    struct topic_entry *entry = asking->entry;
-    struct content *before = entry->all;
-    struct content *content = make(asking, &all);
+/* ---- refreshing ---- */
 
-    if (content == before && !entry->by_place)
-        return; /* and has it */
-    list_for_each_safe (node, &entry->topic.subscribers)
-        give(container_of(node, struct subscriber, link), content);
-}
-
-void content_refresh(struct topic_entry *entry, const struct meaning *meaning, uint64_t received_us)
+void content_begin(struct topic_entry *entry, const struct meaning *meaning, uint64_t received_us)
 {
-    struct asking asking = {entry, meaning, received_us};
-    bool by_place = meaning_by_place(meaning);
+    struct asking asking = {.entry = entry, .meaning = meaning};
+    const struct content *before = entry->all;
+    bool was_by_place = entry->by_place;
 
     entry->round = ++table_of(entry)->rounds;
     entry->views = 0;
-    if (by_place) {
-        list_for_each_safe (node, &entry->topic.subscribers)
-            give_by_place(&asking, container_of(node, struct subscriber, link));
-    } else {
-        give_all(&asking);
+    entry->received_us = received_us;
+    entry->by_place = meaning_by_place(meaning);
+    if (!was_by_place && !entry->by_place && make(&asking, &view_all) == before)
+        return; /* and whoever is not stale has it */
+    list_splice(&entry->topic.stale, &entry->topic.subscribers);
+}
+
+static bool time_is_up(struct asking *asking, uint64_t deadline_us)
+{
+    if (++asking->effort < EFFORT_MAX)
+        return false;
+    asking->effort = 0;
+    return clock_monotonic_us() >= deadline_us;
+}
+
+static void look_at(struct asking *asking, struct subscriber *subscriber)
+{
+    if (asking->entry->by_place)
+        give_by_place(asking, subscriber);
+    else
+        give(subscriber, make(asking, &view_all));
+}
+
+bool content_give(struct topic_entry *entry, const struct meaning *meaning, uint64_t deadline_us)
+{
+    struct asking asking = {entry, meaning, ++table_of(entry)->rounds, 0};
+    struct list *stale = &entry->topic.stale;
+
+    while (!list_empty(stale)) {
+        look_at(&asking, container_of(stale->next, struct subscriber, link));
+        if (time_is_up(&asking, deadline_us))
+            break;
     }
-    entry->by_place = by_place;
+    return list_empty(stale);
+}
+
+void content_give_to(struct topic_entry *entry, const struct meaning *meaning,
+                     struct subscriber *subscriber)
+{
+    struct asking asking = {entry, meaning, ++table_of(entry)->rounds, 0};
+
+    look_at(&asking, subscriber);
 }

@@ -15,7 +15,7 @@ struct serve {
     struct worker *workers[SERVE_THREADS_MAX];
     struct listener *listeners[SERVE_LISTENERS_MAX];
     size_t listeners_len;
-    struct list dumps; /* that wait for workers */
+    struct list questions; /* that wait for workers (ask.c) */
     /* draining */
     unsigned undrained;
     void (*on_drained)(void *ctx);

@@ -75,8 +75,9 @@ static void host_unsubscribe(void *ctx, struct native_target *target)
 static void host_resolve(void *ctx unused_arg, const struct native_target *target,
                          struct native_list *ret_list)
 {
-    const struct native_tie *tie = target->host;
-    const struct topic_content *content = tie->subscriber.content;
+    struct native_tie *tie = target->host;
+    const struct topic_content *content =
+        tie->subscriber.topic ? topic_content(&tie->subscriber) : NULL;
 
     *ret_list = content ? (struct native_list){content->version, content->blob, content->problem}
                         : (struct native_list){1, NULL, tie->problem};

@@ -1,6 +1,6 @@
 #include "serve/serve.h"
 
-#include "base/json.h"
+#include "serve/ask.h"
 #include "serve/internal.h"
 #include "serve/services.h"
 
@@ -126,133 +126,6 @@ void serve_drain(struct serve *serve, uint64_t spread_ms, uint64_t deadline_ms,
         worker_call(serve->workers[i], drain_worker, serve);
 }
 
-/* ---- dumps ---- */
-
-struct dump {
-    struct list link;
-    struct serve *serve;
-    unsigned missing;
-    bool failed; /* some part did not fit */
-    struct buf parts[SERVE_THREADS_MAX];
-    void (*on_done)(void *ctx, struct buf *json);
-    void *ctx;
-    char *namespace_name, *service; /* owned; the filter */
-};
-
-struct dump_part {
-    struct dump *dump;
-    struct dump_filter filter;
-    struct buf text;
-    struct json_writer writer;
-    unsigned index;
-};
-
-static void dump_free(struct dump *dump)
-{
-    list_remove(&dump->link);
-    for (unsigned i = 0; i < ARRAY_LEN(dump->parts); i++)
-        buf_done(&dump->parts[i]);
-    free(dump->namespace_name);
-    free(dump->service);
-    free(dump);
-}
-
-static void visit_call(void *ctx, struct rpc *rpc)
-{
-    struct dump_part *part = ctx;
-
-    service_dump(rpc, &part->filter, &part->writer);
-}
-
-static void dump_start(struct dump *dump);
-
-/* One at a time: each may be large. */
-static void dump_start_next(struct serve *serve)
-{
-    if (!list_empty(&serve->dumps))
-        dump_start(container_of(serve->dumps.next, struct dump, link));
-}
-
-static void dump_finish(struct dump *dump)
-{
-    struct serve *serve = dump->serve;
-    struct buf json = BUFFER_INIT(SERVE_DUMP_MAX);
-    bool first = true;
-
-    json.failed = dump->failed;
-    buf_add_str(&json, STR("{\"streams\":["));
-    for (unsigned i = 0; i < dump->serve->options.threads; i++) {
-        if (dump->parts[i].len && !first)
-            buf_add_char(&json, ',');
-        first = first && dump->parts[i].len == 0;
-        buf_add_str(&json, buf_str(&dump->parts[i]));
-    }
-    buf_add_str(&json, STR("]}\n"));
-    dump->on_done(dump->ctx, &json);
-    buf_done(&json);
-    dump_free(dump);
-    dump_start_next(serve);
-}
-
-/* On the control loop: one worker has written its part. */
-static void on_part(void *ctx)
-{
-    struct dump_part *part = ctx;
-    struct dump *dump = part->dump;
-
-    dump->parts[part->index] = part->text;
-    dump->failed = dump->failed || buf_failed(&part->text);
-    free(part);
-    if (--dump->missing == 0)
-        dump_finish(dump);
-}
-
-static void dump_worker(struct worker *worker, void *ctx)
-{
-    struct dump *dump = ctx;
-    struct dump_part *part = xcalloc(1, sizeof(*part));
-
-    part->dump = dump;
-    part->index = worker->options.index;
-    part->filter.all = *dump->service == '\0';
-    if (!part->filter.all)
-        part->filter.interest = topic_interest(worker->topics, str_of(dump->namespace_name),
-                                               str_of(dump->service));
-    buf_init(&part->text, SERVE_DUMP_MAX / dump->serve->options.threads);
-    part->writer = json_writer(&part->text);
-    grpc_server_each_call(worker->server, visit_call, part);
-    if (!loop_post(dump->serve->options.loop, on_part, part)) {
-        buf_done(&part->text); /* the control loop ends */
-        free(part);
-    }
-}
-
-static void dump_start(struct dump *dump)
-{
-    struct serve *serve = dump->serve;
-
-    dump->missing = serve->options.threads;
-    for (unsigned i = 0; i < serve->options.threads; i++)
-        worker_call(serve->workers[i], dump_worker, dump);
-}
-
-void serve_dump_streams(struct serve *serve, const struct stream_filter *filter,
-                        void (*on_done)(void *ctx, struct buf *json), void *ctx)
-{
-    struct dump *dump = xcalloc(1, sizeof(*dump));
-    bool idle = list_empty(&serve->dumps);
-
-    dump->serve = serve;
-    dump->on_done = on_done;
-    dump->ctx = ctx;
-    dump->namespace_name = str_dup(filter->namespace_name);
-    dump->service = str_dup(filter->service);
-    list_init(&dump->link);
-    list_append(&serve->dumps, &dump->link);
-    if (idle)
-        dump_start(dump);
-}
-
 /* ---- life ---- */
 
 void serve_free(struct serve *serve)
@@ -262,8 +135,7 @@ void serve_free(struct serve *serve)
     close_listeners(serve);
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_free(serve->workers[i]);
-    list_for_each_safe (node, &serve->dumps)
-        dump_free(container_of(node, struct dump, link));
+    serve_forget_questions(serve);
     free(serve);
 }
 
@@ -272,7 +144,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
     struct serve *serve = xcalloc(1, sizeof(*serve));
 
     serve->options = *options;
-    list_init(&serve->dumps);
+    list_init(&serve->questions);
     for (unsigned i = 0; i < options->threads; i++) {
         struct worker_options worker = {
             .index = i,

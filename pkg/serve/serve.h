@@ -58,6 +58,10 @@ void serve_set_draining(struct serve *serve);
 /* Asks every worker for its streams: {"streams":[...]}; on_done gets the text, borrowed, with buf_failed() when it is larger than SERVE_DUMP_MAX.
  * Dumps that are asked for at the same time are made one after the other. */
 void serve_dump_streams(struct serve *serve, const struct stream_filter *filter, void (*on_done)(void *ctx, struct buf *json), void *ctx);
+/* Asks every worker how many subscriptions there are to lists of each Service, which costs it well below a microsecond for
+ * each: {"services":{"shop/greeter":3,...}}. */
+#define SERVE_COUNTS_MAX (4 * 1024 * 1024)
+void serve_count_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
 /* Prometheus text, summed over the workers. */
 void serve_write_metrics(const struct serve *serve, struct buf *out);
 

@@ -109,9 +109,8 @@ static struct topic_entry *topic_new(struct topic_table *table, enum topic_kind 
     topic->key = str_make(entry->key, key.len);
     topic->text = str_make(entry->key + key.len - text_len, text_len);
     list_init(&topic->subscribers);
-    list_init(&topic->interest_link);
-    topic->interest = interest_get(table, name);
-    list_append(&topic->interest->topics, &topic->interest_link);
+    list_init(&topic->stale);
+    interest_add(interest_get(table, name), topic);
     entry->round = ++table->rounds;
     HASH_ADD_KEYPTR(hh, table->entries, entry->key, key.len, entry);
     count_topics(table);
@@ -152,6 +151,52 @@ static struct topic_entry *topic_get(struct topic_table *table, enum topic_kind 
     return entry;
 }
 
+/* The kinds that carry backends. */
+static bool is_list(enum topic_kind kind)
+{
+    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
+}
+
+/* ---- what a topic says now ---- */
+
+/* The Service, or what is known of nodes, has changed since the last refresh. */
+static bool is_behind(const struct topic_entry *entry)
+{
+    return entry->round < entry->topic.interest->marked;
+}
+
+/* A deletion was held back on purpose: what counts is the time since it was decided. */
+static uint64_t change_received_us(const struct topic *topic, const struct meaning *meaning)
+{
+    if (!topic->interest->changed)
+        return 0;
+    return meaning->service ? meaning->service->received_us : topic->table->published_us;
+}
+
+/* Finds the meaning, and begins the refresh that is due. */
+static bool catch_up(struct topic_entry *entry, struct meaning *ret_meaning)
+{
+    if (!find_meaning(&entry->topic, ret_meaning))
+        return false;
+    if (is_behind(entry))
+        content_begin(entry, ret_meaning, change_received_us(&entry->topic, ret_meaning));
+    return true;
+}
+
+const struct topic_content *topic_content(struct subscriber *subscriber)
+{
+    struct topic_entry *entry = topic_entry_of(subscriber->topic);
+    bool route = entry->topic.kind == TOPIC_LISTENER; /* waits for what it leads to */
+    struct meaning meaning;
+
+    if (!route && (is_behind(entry) || !content_is_current(subscriber)) &&
+        catch_up(entry, &meaning))
+        content_give_to(entry, &meaning, subscriber);
+    return subscriber->content;
+}
+
+/* ---- subscribing ---- */
+
 bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text,
                      const struct topic_client *client, struct subscriber *subscriber,
                      struct err *err)
@@ -164,13 +209,11 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     subscriber->topic = &entry->topic;
     subscriber->blind = subscriber->capped = false;
     subscriber->place = NULL;
-    if (kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE)
+    entry->topic.interest->listeners += is_list(kind);
+    if (is_list(kind))
         subscriber->place = topic_place_get(table, &client->place);
-    if (!list_empty(&entry->topic.subscribers) && !entry->by_place)
-        content_join_all(entry, subscriber);
-    else if (find_meaning(&entry->topic, &meaning))
+    if ((is_behind(entry) || !content_join_all(entry, subscriber)) && catch_up(entry, &meaning))
         content_join(entry, &meaning, subscriber);
-    list_append(&entry->topic.subscribers, &subscriber->link);
     return true;
 }
 
@@ -179,26 +222,45 @@ void topic_unsubscribe(struct subscriber *subscriber)
     struct topic_entry *entry = topic_entry_of(subscriber->topic);
 
     list_remove(&subscriber->link);
+    entry->topic.interest->listeners -= is_list(entry->topic.kind);
     content_leave(subscriber);
     topic_place_put(entry->topic.table, subscriber->place);
     subscriber->place = NULL;
     subscriber->topic = NULL;
-    if (list_empty(&entry->topic.subscribers))
+    if (list_empty(&entry->topic.subscribers) && list_empty(&entry->topic.stale))
         topic_free(entry);
 }
 
 /* ---- publication ---- */
 
+/* The first port from there on that wildcards are told of; ports_len: none. Those of one number are
+ * one Cluster, and lie next to each other. Pods' own numbers come and go with them. */
+static size_t next_cluster(const struct service *service, size_t from)
+{
+    for (; from < service->ports_len; from++) {
+        const struct service_port *port = &service->ports[from];
+
+        if (port->number != 0 && port->origin != PORT_PODS &&
+            (from == 0 || port[-1].number != port->number))
+            break;
+    }
+    return from;
+}
+
 /* Endpoints aside. */
 static bool same_clusters(const struct service *a, const struct service *b)
 {
-    if (!a || !b || a->ports_len != b->ports_len || a->type != b->type ||
-        !str_eq(a->external_name, b->external_name))
+    size_t i, k;
+
+    if (!a || !b || a->type != b->type || !str_eq(a->external_name, b->external_name))
         return false;
-    for (size_t i = 0; i < a->ports_len; i++)
-        if (a->ports[i].number != b->ports[i].number)
-            return false;
-    return true;
+    i = next_cluster(a, 0);
+    k = next_cluster(b, 0);
+    while (i < a->ports_len && k < b->ports_len && a->ports[i].number == b->ports[k].number) {
+        i = next_cluster(a, i + 1);
+        k = next_cluster(b, k + 1);
+    }
+    return i == a->ports_len && k == b->ports_len;
 }
 
 static void on_difference(void *ctx, const struct service *before, const struct service *after)
@@ -227,33 +289,42 @@ void topic_table_publish(struct topic_table *table, const struct catalog *catalo
     catalog_unref(before);
 }
 
-static void topic_refresh(struct topic *topic, bool changed)
+/* One, or as much of it as time allows. */
+static void topic_work(struct topic *topic, uint64_t deadline_us)
 {
-    uint64_t received_us = 0;
+    struct topic_entry *entry = topic_entry_of(topic);
     struct meaning meaning;
 
-    if (!find_meaning(topic, &meaning))
-        return;
-    /* A deletion was held back on purpose: what counts is the time since it was decided. */
-    if (changed)
-        received_us =
-            meaning.service ? meaning.service->received_us : topic->table->published_us;
-    content_refresh(topic_entry_of(topic), &meaning, received_us);
+    if (!catch_up(entry, &meaning) || content_give(entry, &meaning, deadline_us))
+        interest_settle(topic);
+}
+
+/* False: time is up. */
+static bool interest_work(struct interest *interest, uint64_t deadline_us)
+{
+    struct topic *topic;
+
+    while ((topic = interest_next(interest))) {
+        topic_work(topic, deadline_us);
+        if (clock_monotonic_us() >= deadline_us)
+            return false;
+    }
+    return true;
 }
 
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us)
 {
+    bool in_time = true;
     struct list *node;
 
-    while ((node = list_pop(&table->dirty))) {
+    while (in_time && (node = list_pop(&table->dirty))) {
         struct interest *interest = container_of(node, struct interest, dirty);
-        bool changed = interest->changed;
 
-        interest->changed = false;
-        list_for_each_safe (link, &interest->topics)
-            topic_refresh(container_of(link, struct topic, interest_link), changed);
-        if (clock_monotonic_us() >= deadline_us)
-            break;
+        in_time = interest_work(interest, deadline_us);
+        if (interest_next(interest))
+            list_append(&table->dirty, node); /* what takes long lets the others by */
+        else
+            interest->changed = false;
     }
     return !list_empty(&table->dirty);
 }
@@ -269,15 +340,13 @@ static void visit_service(void *ctx, const struct service *service)
 {
     struct cluster_visit *clusters = ctx;
 
-    for (size_t i = 0; i < service->ports_len; i++) {
+    for (size_t i = next_cluster(service, 0); i < service->ports_len;
+         i = next_cluster(service, i + 1)) {
         struct name name = {.namespace_name = service->namespace_name, .service = service->name};
         uint16_t number = service->ports[i].number;
         CLEANUP(blob_unrefp) struct blob *cluster = NULL;
         char text[NAME_TEXT_MAX + 8];
 
-        /* Of slices' ports several may have one number: in order of numbers, next to each other. */
-        if (number == 0 || (i > 0 && service->ports[i - 1].number == number))
-            continue;
         name_format_cluster(&name, number, text);
         cluster = meaning_encode_cluster(service, str_of(text), number);
         clusters->visit(clusters->ctx, str_of(text), cluster);

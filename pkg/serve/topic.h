@@ -3,6 +3,7 @@
  * list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
  * Topics are found by their own key when a stream subscribes, and by Service when the catalog changes, so a change costs O(those who listen).
+ * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
  * distinct view (model/view.h) that a subscriber has; all others have one.
  *
@@ -46,7 +47,8 @@ struct topic {
     /* the table's own */
     struct interest *interest;
     struct list interest_link;
-    struct list subscribers;
+    struct list subscribers; /* that have what is theirs as of the topic's last refresh */
+    struct list stale;       /* the others: what they have may be from before */
     struct str key;
     struct topic_table *table;
 };
@@ -55,11 +57,13 @@ struct topic {
 struct subscriber {
     struct list link;
     struct topic *topic;
-    const struct topic_content *content; /* never NULL while subscribed */
+    /* As of when it was looked at last: topic_content() is what it is now. Never NULL while subscribed. */
+    const struct topic_content *content;
     /* `content` says something else. */
     void (*changed)(struct subscriber *subscriber);
     /* the table's own */
     struct topic_place *place; /* NULL where it cannot matter */
+    uint64_t round;            /* of its topic, when it was looked at */
     bool blind, capped;        /* counted already */
 };
 
@@ -91,7 +95,8 @@ uint64_t topic_table_clusters_version(const struct topic_table *table);
 /* The newest catalog (borrowed until the next call), taken at `now_us`; marks the topics of changed Services. Refreshing is
  * topic_table_work(). */
 void topic_table_publish(struct topic_table *table, const struct catalog *catalog, uint64_t now_us);
-/* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left. */
+/* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left.
+ * Of a Service, Listeners come last: what a route names is there before the route. */
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 
 /* Who subscribes: borrowed during the call. */
@@ -104,9 +109,13 @@ struct topic_client {
 bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text, const struct topic_client *client,
                      struct subscriber *subscriber, struct err *err) must_check;
 void topic_unsubscribe(struct subscriber *subscriber);
+/* What the newest catalog says to the subscriber, who is told first if that is something else. Borrowed until the topic is asked again. */
+const struct topic_content *topic_content(struct subscriber *subscriber);
 
 /* The topics of that Service have this `interest`; NULL: nobody subscribes to it. */
 struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);
+/* Every Service ("namespace/name") whose lists somebody subscribes to, and how many do. */
+void topic_each_listened(const struct topic_table *table, void (*visit)(void *ctx, struct str service, size_t listeners), void *ctx);
 /* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
 struct place topic_table_place(const struct topic_table *table, const struct place *place);
 

@@ -25,19 +25,27 @@ struct topic_table {
     struct topic_place *places;
     struct list bare_places; /* those whose zone is their node's */
     struct list dirty;       /* interests to refresh */
-    uint64_t rounds;         /* one for every refresh of a topic */
+    uint64_t rounds;         /* counts marks, refreshes and what is given of them: which was later */
     uint64_t clusters_version;
     uint64_t published_us;
 };
 
 /* ---- by Service ---- */
 
+struct topic_queue {
+    struct list topics; /* refreshed since the interest was marked */
+    struct list stale;  /* not yet, or not for all subscribers */
+};
+
 /* All topics of one Service, known or not. Key: "namespace/service". */
 struct interest {
     UT_hash_handle hh;
-    struct list topics;
+    struct topic_queue lists;  /* and Clusters: before the routes that lead to them */
+    struct topic_queue routes; /* Listeners */
     struct list dirty;
-    bool changed; /* the Service has: else what is known of nodes */
+    size_t listeners; /* subscriptions to lists */
+    uint64_t marked; /* the round of the last mark */
+    bool changed;    /* the Service has: else what is known of nodes */
     char key[];
 };
 
@@ -45,7 +53,14 @@ struct interest *interest_find(const struct topic_table *table, struct str names
 /* Makes it if need be; goes with its last topic. */
 struct interest *interest_get(struct topic_table *table, const struct name *name);
 void interest_put(struct topic_table *table, struct interest *interest);
+/* One that is not stale. */
+void interest_add(struct interest *interest, struct topic *topic);
+/* All its topics are stale. */
 void interest_mark(struct topic_table *table, struct interest *interest);
+/* The first that is stale; NULL: none is. */
+struct topic *interest_next(const struct interest *interest);
+/* It is stale no longer. */
+void interest_settle(struct topic *topic);
 /* Those with topics that depend on the client's place. */
 void interest_mark_by_place(struct topic_table *table);
 
@@ -54,12 +69,13 @@ void interest_mark_by_place(struct topic_table *table);
 struct topic_entry {
     UT_hash_handle hh;
     struct topic topic;
-    struct content *all; /* of VIEW_ALL; NULL: nobody has it */
-    size_t views;        /* contents besides, of this round */
-    uint64_t round;      /* of the last refresh */
-    bool by_place;       /* since then, or as of then; if not, everybody has `all` */
-    bool answered;       /* there was a resource: it is never withdrawn */
-    char key[];          /* kind, the client's namespace if the text does not name one, 0, text */
+    struct content *all;  /* of VIEW_ALL; NULL: nobody has it */
+    size_t views;         /* contents besides, of this round */
+    uint64_t round;       /* of the last refresh */
+    uint64_t received_us; /* of what changed then; 0: no Service did */
+    bool by_place;        /* as of then; if not, whoever is not stale has `all` */
+    bool answered;        /* there was a resource: it is never withdrawn */
+    char key[];           /* kind, the client's namespace if the text does not name one, 0, text */
 };
 
 static inline struct topic_entry *topic_entry_of(const struct topic *topic)
@@ -81,12 +97,19 @@ struct content {
 
 /* Gives the subscriber, who has none, the content for its place. `meaning` is the topic's, now. */
 void content_join(struct topic_entry *entry, const struct meaning *meaning, struct subscriber *subscriber);
-/* For topics that are not by place, and have subscribers. */
-void content_join_all(struct topic_entry *entry, struct subscriber *subscriber);
+/* The same where everybody gets the same and it is there; else false. */
+bool content_join_all(struct topic_entry *entry, struct subscriber *subscriber);
 void content_leave(struct subscriber *subscriber);
-/* Makes anew what the topic says, gives everybody what is theirs, and tells those for whom it is something else. `received_us` is that
- * of what changed. */
-void content_refresh(struct topic_entry *entry, const struct meaning *meaning, uint64_t received_us);
+/* It has been given what is its own in the topic's last refresh. */
+bool content_is_current(const struct subscriber *subscriber);
+/* Begins a refresh: all subscribers are stale, unless everybody gets what they have. To be followed by one of content_join() and
+ * content_give*(): a content that nobody has taken belongs to nobody. */
+void content_begin(struct topic_entry *entry, const struct meaning *meaning, uint64_t received_us);
+/* Gives stale subscribers what is theirs, and tells those for whom it is something else, until `deadline_us` passes, but always one.
+ * False: some are left. */
+bool content_give(struct topic_entry *entry, const struct meaning *meaning, uint64_t deadline_us);
+/* The same for one of them. */
+void content_give_to(struct topic_entry *entry, const struct meaning *meaning, struct subscriber *subscriber);
 
 /* ---- places ---- */
 
@@ -96,7 +119,7 @@ struct topic_place {
     size_t subscribers;
     struct place place; /* as it counts: `zone` may be the node's */
     char *zone;         /* owned: the node's; or NULL */
-    /* Of the refresh `round`: what this place gets. */
+    /* What this place gets, within the content_give() of that round: between two, it may be gone with its last subscriber. */
     uint64_t round;
     struct content *content;
     bool capped;

@@ -105,11 +105,12 @@ static bool host_resolve(void *ctx unused_arg, const struct xds_subscription *su
                          struct xds_resource *ret_resource)
 {
     struct xds_tie *tie = subscription->host;
+    const struct topic_content *content = tie ? topic_content(&tie->subscriber) : NULL;
 
-    if (!tie || !tie->subscriber.content->blob)
+    if (!content || !content->blob)
         return false;
-    ret_resource->version = tie->subscriber.content->version;
-    ret_resource->blob = tie->subscriber.content->blob;
+    ret_resource->version = content->version;
+    ret_resource->blob = content->blob;
     return true;
 }
 

@@ -71,6 +71,32 @@ def named_target_port(world):
         return f"{client.ok} calls, 0 failed; {watch.told()}"
 
 
+@scenario("a headless Service whose pods have different numbers, dialled by one of them")
+def pods_own_port(world):
+    with world.service("own-port") as service, world.load(service) as client, \
+            world.watch(service) as watch:
+        service.create(ports=[{"name": "grpc", "port": 80, "targetPort": "rpc"}], clusterIP="None")
+        old = [service.add_pod(node_of(zone), [{"name": "rpc", "containerPort": PORT}])
+               for zone in ZONES]
+        watch.settle(within=10, when=lambda lists: len(lists[NOWHERE]) == len(old))
+        client.expect_backends(set(old))
+        watch.never_empty()
+        client.mark()
+        for zone in ZONES:
+            service.add_pod(node_of(zone), [{"name": "rpc", "containerPort": OTHER_PORT}])
+        wait_until(lambda: len(service.expected(80)) == 2 * len(old), 30, "all pods are ready")
+        watch.settle(when=lambda lists: ports_of(lists) == {PORT} and
+                     len(lists[NOWHERE]) == len(old))
+        client.expect_backends(set(old))
+        client.expect_no_failure("pods with another number")
+        watch.never_empty(False)
+        service.remove_pods(old)
+        watch.settle(within=15, when=lambda lists: not lists[NOWHERE])
+        client.expect_unavailable()
+        world.lookaside.verify()
+        return f"{client.ok} calls; {watch.told()}"
+
+
 @scenario("kubectl replace --force, and a Service that is deleted for good")
 def replace(world):
     with world.service("replace") as service, world.load(service) as client, \
@@ -118,6 +144,22 @@ def without_selector(world):
         return watch.told()
 
 
+@scenario("endpoints that nobody can call, as the API server takes them")
+def uncallable(world):
+    with world.by_hand(4) as names, world.service("uncallable") as service, \
+            world.load(service) as client, world.watch(service) as watch:
+        service.create(selector=False)
+        service.put_slice("all", {"239.0.0.1": "nobody", **dict(list(names.items())[:2])})
+        watch.settle(when=lambda lists: len(lists[NOWHERE]) == 2)
+        watch.never_empty()
+        service.put_slice("all", {**dict(list(names.items())[2:]), "239.0.0.2": "nobody"})
+        watch.settle(when=lambda lists: {b.address for b in lists[NOWHERE]} == set(list(names)[2:]))
+        client.expect_backends(set(list(names.values())[2:]))
+        assert [s["flawed"] for s in world.lookaside.explain(watch.target)["slices"]] == [True]
+        world.lookaside.verify()
+        return watch.told()
+
+
 @scenario("a Service without selector: Endpoints, which the API mirrors")
 def mirrored(world):
     with world.by_hand(6) as names, world.service("mirrored") as service, \
@@ -136,6 +178,8 @@ KINDS = {
     "a headless Service without ports": ({"ports": (), "clusterIP": "None"}, PORT),
     "a headless Service, dialled by the pods' own port": (
         {"ports": [{"name": "grpc", "port": 80, "targetPort": PORT}], "clusterIP": "None"}, PORT),
+    "a headless Service whose pods lack the named target port, dialled by the pods' own port": (
+        {"ports": [{"name": "grpc", "port": 80, "targetPort": "rpc"}], "clusterIP": "None"}, PORT),
     "UDP and TCP of the same number": (
         {"ports": [{"name": "quic", "port": 443, "protocol": "UDP", "targetPort": OTHER_PORT},
                    {"name": "grpc", "port": 443, "targetPort": PORT}]}, 443),

@@ -5,6 +5,7 @@ them: a Service and the EndpointSlices of its namespace go in, as the API server
 of Backends comes out. The rules are kube-proxy's, see README.md, "Which pods are in a list".
 """
 
+import ipaddress
 from collections import namedtuple
 
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -44,7 +45,7 @@ def own(service, slices):
 
     def left_behind(item):
         owners = [o["uid"] for o in item["metadata"].get("ownerReferences") or []
-                  if o["kind"] == "Service"]
+                  if (o["apiVersion"], o["kind"]) == ("v1", "Service")]
         return bool(owners) and uid not in owners
 
     return [s for s in slices if s["addressType"] != "FQDN" and not left_behind(s)
@@ -56,23 +57,25 @@ def is_tcp(port):
 
 
 def wanted_port(service, asked):
-    """A function of a slice: the numbers at which its endpoints are wanted."""
+    """A function of a slice: the numbers at which its endpoints are wanted; of one that has no ports,
+    which counts in a headless Service only, the number as it is given."""
     spec = service["spec"]
-    ports = [p for p in spec.get("ports") or [] if is_tcp(p)]
     headless = spec.get("clusterIP") == "None"
-    found = find_port(ports, asked)
-    if found is not None:
-        return lambda item: numbers(item, lambda p: (p.get("name") or "") == found)
-    if headless and isinstance(asked, int):
-        if not spec.get("ports"):
-            return lambda item: numbers(item, lambda p: p["port"] == asked) if item.get("ports") \
-                else [asked]
-        return lambda item: numbers(item, lambda p: p["port"] == asked)
-    return lambda item: []
+    found = find_port([p for p in spec.get("ports") or [] if is_tcp(p)], asked)
+    if found is None and not (headless and isinstance(asked, int)):
+        return lambda item: []
+
+    def wanted(item):
+        if not item.get("ports"):
+            return [found["port"] if found else asked] if headless else []
+        if found:
+            return numbers(item, lambda p: (p.get("name") or "") == (found.get("name") or ""))
+        return numbers(item, lambda p: p["port"] == asked)
+    return wanted
 
 
 def find_port(ports, asked):
-    """The name ("" of an unnamed one) of the Service port that is meant, or None."""
+    """The Service port that is meant, or None."""
     if isinstance(asked, int):
         meant = [p for p in ports if p["port"] == asked]
     elif asked:
@@ -82,22 +85,34 @@ def find_port(ports, asked):
         if len(meant) != 1:
             meant = [p for p in ports if p.get("name") == "grpc"] or \
                     [p for p in ports if p.get("appProtocol") in SPEAKS_GRPC]
-    return (meant[0].get("name") or "") if len(meant) == 1 else None
+    return meant[0] if len(meant) == 1 else None
 
 
 def numbers(item, means):
     return [p["port"] for p in item.get("ports") or [] if is_tcp(p) and p.get("port") and means(p)]
 
 
+def can_be_called(endpoint):
+    """What the API server takes besides is in nobody's list."""
+    try:
+        address = ipaddress.ip_address(endpoint["addresses"][0])
+    except ValueError:
+        return False
+    return not (address.is_multicast or address.is_unspecified
+                or getattr(address, "ipv4_mapped", None))
+
+
 def merged(slices, wanted):
-    """{(address, port): endpoint}; of duplicates the one in the newest slice counts."""
-    found = {}
+    """{(address, port): endpoint}; of duplicates the one in the newest slice counts, and a port that
+    its slice names more than one that was given."""
+    found, given = {}, {}
     for item in sorted(slices, key=lambda s: (int(s["metadata"]["resourceVersion"]),
                                               s["metadata"]["name"])):
-        for endpoint in item.get("endpoints") or []:
+        for endpoint in filter(can_be_called, item.get("endpoints") or []):
             for number in wanted(item):
-                found[endpoint["addresses"][0], number] = endpoint
-    return found
+                (found if item.get("ports") else given)[endpoint["addresses"][0], number] = endpoint
+    named = {address for address, _ in found}
+    return {**{key: e for key, e in given.items() if key[0] not in named}, **found}
 
 
 def condition(endpoint, name, default):
@@ -119,7 +134,8 @@ def only(endpoints, keep):
 
 def choose(endpoints, spec, place):
     """What kube-proxy on the client's node would use, of one address family."""
-    if spec.get("internalTrafficPolicy") == "Local" and place.node:
+    is_local = spec.get("internalTrafficPolicy") == "Local" and spec.get("clusterIP") != "None"
+    if is_local and place.node:
         near = only(endpoints, lambda e: e.get("nodeName") == place.node)
         return only(near, is_ready) or only(near, is_draining)
     ready = only(endpoints, is_ready)

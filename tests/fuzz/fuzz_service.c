@@ -18,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const texts[] = {"", "a", "b", "c"};
 static const char *const nodes[] = {"", "n1", "n2", "n3"};
+/* That clients ask for: the Service's, the slices', nobody's. */
+static const uint16_t numbers[] = {80, 81, 9000, 9001, 9002, 7000};
 
 struct input {
     const uint8_t *at, *end;
@@ -114,6 +116,8 @@ static const struct service *make_service(struct input *input, const struct serv
     for (size_t i = 0; i < len; i++)
         slices[i] = make_slice(input);
     service = service_new(&spec, slices, len, before);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        rules_check_number(service, &spec, slices, len, numbers[i]);
     for (size_t i = 0; i < len; i++)
         slice_unref(slices[i]);
     return service;
@@ -121,18 +125,35 @@ static const struct service *make_service(struct input *input, const struct serv
 
 /* ---- what must hold between versions ---- */
 
-/* The port that lists of this number and name came from. */
+static const struct service_port *port_of(const struct service *service, uint16_t number)
+{
+    for (size_t i = 0; i < service->ports_len; i++)
+        if (service->ports[i].number == number)
+            return &service->ports[i];
+    return NULL;
+}
+
+/* The port that lists of this number came from: its own, or that of numbers which nobody names. */
 static const struct service_port *earlier_port(const struct service *before,
                                                const struct service_port *port)
 {
-    const struct service_port *found = NULL;
+    const struct service_port *found = port_of(before, port->number);
 
-    for (size_t i = 0; i < before->ports_len; i++) {
-        if (before->ports[i].number == port->number &&
-            (!found || str_eq(before->ports[i].name, port->name)))
-            found = &before->ports[i];
+    return found ? found : port_of(before, 0);
+}
+
+/* The same address and port as clients of `number` have it; NULL: it was not there. */
+static const struct listed *earlier_item(const struct service_port *earlier,
+                                         const struct backend *backend, uint16_t number)
+{
+    for (size_t i = 0; earlier && i < earlier->all_len; i++) {
+        const struct backend *other = earlier->all[i].backend;
+
+        if (rules_same_host(other->endpoint, backend->endpoint) &&
+            (other->port ? other->port : number) == (backend->port ? backend->port : number))
+            return &earlier->all[i];
     }
-    return found;
+    return NULL;
 }
 
 static void check_zones(const struct service *before, const struct service *after)
@@ -143,7 +164,7 @@ static void check_zones(const struct service *before, const struct service *afte
 
         for (size_t k = 0; k < port->all_len; k++) {
             const struct backend *backend = port->all[k].backend;
-            const struct listed *known = earlier ? service_port_find(earlier, backend) : NULL;
+            const struct listed *known = earlier_item(earlier, backend, port->number);
             bool lives_on = known && str_eq(known->backend->endpoint->uid, backend->endpoint->uid);
 
             must_hold(str_eq(port->all[k].zone, lives_on ? known->zone : backend->endpoint->zone));

@@ -110,6 +110,12 @@ static inline void rules_check_backend(const struct service_port *port,
     listing->backends[listing->len++] = backend;
 }
 
+/* A slice that leaves it open takes the one that is asked for. */
+static inline uint16_t rules_port_in(const struct service_port *port, const struct backend *backend)
+{
+    return backend->port ? backend->port : port->number;
+}
+
 static inline void rules_check_item(const struct service_port *port, const struct listed *item,
                                     struct rules_listing *listing)
 {
@@ -122,7 +128,7 @@ static inline void rules_check_item(const struct service_port *port, const struc
     must_hold(item->other->endpoint->family != port->prefers);
     must_hold(item->backend->endpoint->uid.len > 0);
     must_hold(str_eq(item->backend->endpoint->uid, item->other->endpoint->uid));
-    must_hold(item->backend->port == item->other->port);
+    must_hold(rules_port_in(port, item->backend) == rules_port_in(port, item->other));
 }
 
 /* No address and port twice, also when somebody asks for those that have no port of their own. */
@@ -138,14 +144,16 @@ static inline void rules_check_unique(struct rules_listing *listing)
     }
 }
 
-static inline bool rules_same_pod(const struct backend *a, const struct backend *b)
+static inline bool rules_same_pod(const struct service_port *port, const struct backend *a,
+                                  const struct backend *b)
 {
     return a->endpoint->uid.len > 0 && str_eq(a->endpoint->uid, b->endpoint->uid) &&
-           a->port == b->port;
+           rules_port_in(port, a) == rules_port_in(port, b);
 }
 
 /* Of a pod that is listed in both families, a pair is joined. */
-static inline void rules_check_joined(const struct backend_list *list)
+static inline void rules_check_joined(const struct service_port *port,
+                                      const struct backend_list *list)
 {
     for (size_t i = 0; i < list->len; i++) {
         const struct backend *one = list->items[i].backend;
@@ -154,9 +162,9 @@ static inline void rules_check_joined(const struct backend_list *list)
         for (size_t k = 0; k < list->len; k++) {
             const struct backend *two = list->items[k].backend;
 
-            both = both ||
-                   (rules_same_pod(one, two) && one->endpoint->family != two->endpoint->family);
-            joined = joined || (rules_same_pod(one, two) && list->items[k].other);
+            both = both || (rules_same_pod(port, one, two) &&
+                            one->endpoint->family != two->endpoint->family);
+            joined = joined || (rules_same_pod(port, one, two) && list->items[k].other);
         }
         must_hold(!both || joined);
     }
@@ -204,10 +212,103 @@ static inline void rules_check_view(const struct service_port *port, const struc
         must_hold(listing.len == rules_who(port, place, in));
         for (size_t i = 0; i < listing.len; i++)
             must_hold(in[service_port_find(port, listing.backends[i]) - port->all]);
-        rules_check_joined(&list);
+        rules_check_joined(port, &list);
     }
     free(listing.backends);
     arena_done(&arena);
+}
+
+/* ---- which backends a number means: naive ---- */
+
+#define RULES_MEMBERS_MAX 256
+
+struct rules_members {
+    struct rules_member {
+        const struct endpoint *endpoint;
+        uint16_t port;
+        bool given; /* the port is the client's: the slice leaves it open */
+    } items[RULES_MEMBERS_MAX];
+    size_t len;
+};
+
+static inline bool rules_same_host(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->family == b->family && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+/* Each once; what leaves its port open gives way to the same address with a port of its own. */
+static inline void rules_add(struct rules_members *members, struct rules_member member)
+{
+    for (size_t i = 0; i < members->len; i++) {
+        struct rules_member *other = &members->items[i];
+
+        if (!rules_same_host(other->endpoint, member.endpoint))
+            continue;
+        if (other->given && !member.given)
+            *other = member;
+        if (other->given || member.given || other->port == member.port)
+            return;
+    }
+    must_hold(members->len < RULES_MEMBERS_MAX);
+    members->items[members->len++] = member;
+}
+
+/* `own` is the Service's port of that number; NULL: it has none. */
+static inline void rules_add_slice(struct rules_members *members, const struct service_spec *spec,
+                                   const struct service_spec_port *own, const struct slice *slice,
+                                   uint16_t number)
+{
+    bool headless = spec->type == SERVICE_HEADLESS;
+
+    for (size_t i = 0; i < slice->endpoints_len; i++) {
+        const struct endpoint *endpoint = &slice->endpoints[i];
+
+        if (headless && slice->ports_len == 0)
+            rules_add(members, (struct rules_member){endpoint, number, true});
+        for (size_t k = 0; k < slice->ports_len; k++) {
+            const struct slice_port *port = &slice->ports[k];
+            uint16_t at = port->number ? port->number : number;
+
+            if (port->protocol == PROTOCOL_TCP &&
+                (own ? str_eq(port->name, own->name) : headless && at == number))
+                rules_add(members, (struct rules_member){endpoint, at, port->number == 0});
+        }
+    }
+}
+
+static inline bool rules_has_member(const struct rules_members *members,
+                                    const struct backend *backend, uint16_t number)
+{
+    for (size_t i = 0; i < members->len; i++)
+        if (rules_same_host(members->items[i].endpoint, backend->endpoint) &&
+            members->items[i].port == (backend->port ? backend->port : number))
+            return true;
+    return false;
+}
+
+/* Of a Service as it was made of these, with nothing carried. */
+static inline void rules_check_number(const struct service *service,
+                                      const struct service_spec *spec,
+                                      const struct slice *const *slices, size_t len,
+                                      uint16_t number)
+{
+    const struct port_ref ref = {.kind = PORT_NUMBER, .number = number};
+    const struct service_spec_port *own = NULL;
+    const struct service_port *port;
+    struct rules_members members = {.len = 0};
+    const char *unused;
+
+    for (size_t i = 0; i < spec->ports_len; i++)
+        if (spec->ports[i].protocol == PROTOCOL_TCP && spec->ports[i].number == number)
+            own = &spec->ports[i];
+    for (size_t i = 0; i < len && spec->type != SERVICE_EXTERNAL_NAME; i++)
+        if (slices[i]->owner_uid.len == 0 || spec->uid.len == 0 ||
+            str_eq(slices[i]->owner_uid, spec->uid))
+            rules_add_slice(&members, spec, own, slices[i], number);
+    port = service_find_port(service, &ref, &unused);
+    must_hold((port ? port->all_len : 0) == members.len);
+    for (size_t i = 0; i < members.len; i++)
+        must_hold(rules_has_member(&members, port->all[i].backend, number));
 }
 
 /* ---- Services ---- */
@@ -245,6 +346,8 @@ static inline void rules_check_service(const struct service *service)
         must_hold(i == 0 || service->ports[i - 1].number <= service->ports[i].number);
         must_hold(service->type != SERVICE_EXTERNAL_NAME || service->ports[i].carried ||
                   service->ports[i].total == 0);
+        must_hold(service->type != SERVICE_HEADLESS || service->ports[i].carried ||
+                  !service->ports[i].local);
         rules_check_port(&service->ports[i]);
     }
     for (size_t i = 1; i < service->slices_len; i++)

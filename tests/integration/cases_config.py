@@ -57,6 +57,17 @@ def flags_that_are_wrong(work):
         (["--source=endpoints", "--directory", "b"], "--source endpoints and --directory exclude"),
         (["--cluster-domain", "."], "--cluster-domain"),
         (["--cluster-domain", "cluster.local.."], "--cluster-domain"),
+        (["--leader-election=maybe"], "--leader-election: expected true or false"),
+        (["--lease", "lookaside"], "--lease: expected NAMESPACE/NAME"),
+        (["--lease", "a/b/c", "--leader-election"], "--lease: expected NAMESPACE/NAME"),
+        (["--lease", "a/b"], "--lease needs --leader-election"),
+        (["--identity="], "--identity: expected 1 to 253 characters"),
+        (["--replicas-service", "A/b", "--status"], "--replicas-service: expected NAMESPACE/NAME"),
+        (["--replicas-service", "a/b"], "--replicas-service needs"),
+        (["--replicas-service", "a/b", "--leader-election", "--status=false"],
+         "--replicas-service needs"),
+        (["--leader-election", "--directory", "b"], "--leader-election and --directory exclude"),
+        (["--status", "--directory", "b"], "--status and --directory exclude"),
         (["stray"], "unexpected argument 'stray'"),
     ]
     for flags, text in cases:

@@ -102,8 +102,9 @@ def names_that_mean_nothing(work):
         case.says("1 of 1 endpoint is listed")
         case.says("There is no Service absent in namespace shop: the list is empty",
                   "Service  there is no Service object", target="absent.shop:8001")
-        text = case.says("The list is empty: the Service has no such TCP port.\n",
-                         "with TCP ports 8001 grpc\n", "Port     8002: the Service has no such",
+        text = case.says("The list is empty: neither the Service nor one of its pods has such a "
+                         "TCP port.\n", "with TCP ports 8001 grpc\n",
+                         "Port     8002: neither the Service nor",
                          target="greeter.shop:8002")
         assert _row(text, "10.0.0.1")[0] == "out", text
         case.says("the Service has no such TCP port", "Port     http:", target="greeter.shop:http")
@@ -130,7 +131,7 @@ def slices_that_do_not_count(work):
         assert rows == ["in", "out"], text
         assert "the same address and port counts elsewhere" in text, text
         side, line = _row(text, "10.0.0.3")
-        assert side == "out" and "its slice has no TCP port of that name" in line, line
+        assert side == "out" and "its slice has no such TCP port" in line, line
 
 
 def places(work):
@@ -155,7 +156,7 @@ def places(work):
                          "give node node-1.\n", flags=["--node", "node-1"])
         side, line = _row(text, "10.0.0.2:8001")
         assert side == "out" and "node hints give the client's node other endpoints" in line, text
-        case.folder.service("greeter", internalTrafficPolicy="Local")
+        case.folder.service("greeter", internalTrafficPolicy="Local", headless=False)
         text = case.says("For a client on node node-2, 1 of 2 endpoints is listed, those on node "
                          "node-2.\n", flags=["--node", "node-2"])
         side, line = _row(text, "10.0.0.1:8001")
@@ -220,7 +221,7 @@ def list_that_waits_for_its_slices(work):
         assert "1 of 1 endpoint is listed; a hold keeps this list for now" in text, text
         text = case.says("the list is empty: no slice has endpoints at this port")
         side, line = _row(text, "10.0.0.1")
-        assert side == "out" and "its slice has no TCP port of that name" in line, text
+        assert side == "out" and "its slice has no such TCP port" in line, text
 
 
 def list_that_is_doubted(work):

@@ -45,17 +45,8 @@ BAD_SLICES = {
     _set("endpoints", {}): "endpoints: expected an array",
     _set("endpoints", [None]): "endpoints[0]: expected an object, found null",
     _set("endpoints", 1, 7): "endpoints[1]: expected an object, found a number",
-    _set("endpoints", 1, "addresses", []): "endpoints[1].addresses: empty",
-    _set("endpoints", 1, "addresses", del_): "endpoints[1].addresses: missing",
     _set("endpoints", 1, "addresses", "10.0.0.1"): "endpoints[1].addresses: expected an array",
     _set("endpoints", 1, "addresses", [10]): "endpoints[1].addresses[0]: expected a string",
-    _set("endpoints", 1, "addresses", ["localhost"]): "endpoints[1].addresses[0]",
-    _set("endpoints", 1, "addresses", ["10.0.0.300"]): "endpoints[1].addresses[0]: '10.0.0.300'",
-    _set("endpoints", 1, "addresses", ["10.0.0.1/24"]): "endpoints[1].addresses[0]",
-    _set("endpoints", 1, "addresses", ["::1"]): "endpoints[1].addresses[0]",
-    _set("endpoints", 1, "addresses", [""]): "endpoints[1].addresses[0]",
-    _set("endpoints", 1, "addresses", ["10.0.0.1\0"]): "endpoints[1].addresses[0]",
-    _set("endpoints", 1, "addresses", ["10.0.0.1" * 1000]): "endpoints[1].addresses[0]",
     _set("endpoints", 1, "conditions", "ready"): "endpoints[1].conditions",
     _set("endpoints", 1, "conditions", {"ready": "yes"}): "endpoints[1].conditions.ready",
     _set("endpoints", 1, "conditions", {"terminating": 1}): "endpoints[1].conditions.terminating",
@@ -92,6 +83,21 @@ BAD_SERVICES = {
     _set("spec", "type", 7): "spec.type",
     _set("spec", "clusterIP", []): "spec.clusterIP",
 }
+# What is changed of the second endpoint, so that nobody can call it → what the log must say of it.
+UNCALLABLE = {
+    _set("endpoints", 1, "addresses", []): "addresses: empty",
+    _set("endpoints", 1, "addresses", del_): "addresses: missing",
+    _set("endpoints", 1, "addresses", ["localhost"]): "addresses[0]: 'localhost'",
+    _set("endpoints", 1, "addresses", ["10.0.0.300"]): "addresses[0]: '10.0.0.300'",
+    _set("endpoints", 1, "addresses", ["010.0.0.1"]): "addresses[0]: '010.0.0.1'",
+    _set("endpoints", 1, "addresses", ["239.0.0.1"]): "addresses[0]: '239.0.0.1'",
+    _set("endpoints", 1, "addresses", ["10.0.0.1/24"]): "addresses[0]",
+    _set("endpoints", 1, "addresses", ["::1"]): "addresses[0]",
+    _set("endpoints", 1, "addresses", ["::ffff:10.0.0.1"]): "addresses[0]",
+    _set("endpoints", 1, "addresses", [""]): "addresses[0]",
+    _set("endpoints", 1, "addresses", ["10.0.0.1\0"]): "addresses[0]",
+    _set("endpoints", 1, "addresses", ["10.0.0.1" * 1000]): "addresses[0]",
+}
 # What is changed → what it means: how many of the slice's two endpoints are left.
 ODD_SLICES = {
     _set("endpoints", None): 0,
@@ -110,7 +116,8 @@ ODD_SLICES = {
     _set("metadata", "managedFields", [{"fieldsV1": json.loads('{"f":' * 40 + "{}" + "}" * 40)}]): 2,
     _set("metadata", "labels", None): 0,
     _set("metadata", "labels", {}): 0,
-    _set("metadata", "ownerReferences", [{"kind": "Service", "uid": "another"}]): 0,
+    _set("metadata", "ownerReferences", [{"apiVersion": "v1", "kind": "Service", "uid": "another"}]): 0,
+    _set("metadata", "ownerReferences", [{"apiVersion": "serving.knative.dev/v1", "kind": "Service", "uid": "another"}]): 2,
     _set("ports", None): 2,                            # of a headless Service: the port as given
     _set("ports", []): 2,
 }
@@ -181,6 +188,23 @@ def bad_objects_of_the_first_list_are_left_out(work):
         fleet.put("b", 3)
         fleet.settle()
         _check_said(fleet, bad)
+
+
+def endpoints_that_nobody_can_call_are_left_out(work):
+    with Fleet(work, len(UNCALLABLE)) as fleet:
+        cases = _cases(fleet, UNCALLABLE, "EndpointSlice")
+        fleet.start()
+        fleet.api.put(*[case.good for case in cases])
+        fleet.settle()
+
+        def put():
+            for case in cases:
+                rest = copy.deepcopy(case.good)
+                del rest["endpoints"][1]
+                fleet.api.put_absurd(case.bad, rest)
+        _as_events_and_in_lists(fleet, put)
+        _check_said(fleet, [(case, f"endpoints[1].{text}")
+                            for case, text in zip(cases, UNCALLABLE.values())])
 
 
 def odd_objects_mean_what_they_can(work):
@@ -278,5 +302,5 @@ def _in_one_list(world, changes):
 
 
 CASES = [bad_objects_keep_their_last_version, bad_objects_of_the_first_list_are_left_out,
-         odd_objects_mean_what_they_can, bytes_that_are_no_object, a_key_twice_counts_once,
-         a_hundred_slices_of_a_thousand]
+         endpoints_that_nobody_can_call_are_left_out, odd_objects_mean_what_they_can,
+         bytes_that_are_no_object, a_key_twice_counts_once, a_hundred_slices_of_a_thousand]

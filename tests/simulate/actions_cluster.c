@@ -177,6 +177,8 @@ static void set_ports(struct api_slice *slice, unsigned service, uint32_t choice
            slice->ports_len * sizeof(*slice->ports));
     for (size_t i = 0; i < slice->ports_len; i++)
         slice->ports[i].number = TARGET + (unsigned)i + (choice % 4 == 0);
+    if (object && object->service.headless && choice / 4 % 8 == 0)
+        slice->ports_len = 0; /* the pods lack the named ports */
 }
 
 /* The present Service's; nobody's; an earlier Service's. */
@@ -185,6 +187,7 @@ static void set_owner(struct api_slice *slice, unsigned service, uint32_t choice
     const struct api_object *object = cluster_get(service);
 
     memset(slice->owner_uid, 0, sizeof(slice->owner_uid));
+    slice->knative = choice / 8 % 4 == 1;
     if (choice % 8 == 1)
         snprintf(slice->owner_uid, sizeof(slice->owner_uid), "uid-before");
     else if (object && choice % 8 != 0)
@@ -201,6 +204,7 @@ static void slice_put(const struct action *action)
     slice->family = index == SLICES - 1 ? 6 : 4;
     set_ports(slice, service, action->b >> 8);
     set_owner(slice, service, action->b >> 16);
+    slice->junk = action->b >> 24 & action->b >> 28;
     for (unsigned pod = 0; pod < ENDPOINTS_MAX; pod++) {
         if (pods & 1u << pod)
             set_endpoint(&slice->endpoints[slice->endpoints_len++], service, slice->family, pod,

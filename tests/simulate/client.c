@@ -17,6 +17,8 @@ const struct target targets[TARGETS] = {
     {"greeter:8001", {2, BY_NUMBER, 8001, "", -1, -1, -1, false}, "web"},
     {"greeter.web:grpc", {2, BY_NAME, 0, "grpc", -1, -1, -1, false}, NULL},
     {"greeter.web.svc.cluster.local", {2, BY_DEFAULT, 0, "", -1, -1, -1, false}, NULL},
+    {"greeter.web:9090", {2, BY_NUMBER, 9090, "", -1, -1, -1, false}, NULL},
+    {"pod-1.greeter.web:9091", {2, BY_NUMBER, 9091, "", 1, -1, -1, false}, NULL},
     {"late.web:8001", {3, BY_NUMBER, 8001, "", -1, -1, -1, false}, NULL},
     {"late.web:9090", {3, BY_NUMBER, 9090, "", -1, -1, -1, false}, NULL},
 };

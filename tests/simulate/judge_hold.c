@@ -79,20 +79,22 @@ static uint64_t first_change(unsigned service, uint64_t from_us, bool gone)
 }
 
 /* Since when it lists nothing, up to `us`, and whether a change of the Service did that. 0: it never listed
- * anything. */
+ * anything. What it listed for no time at all, nobody was told of. */
 static uint64_t empty_since(const struct query *whole, uint64_t us, bool *ret_by_service)
 {
-    struct pair now = judge_pair_at(us);
-    uint64_t since = us;
+    struct states now = judge_pair_at(us);
+    uint64_t since = us, begin;
 
     *ret_by_service = false;
-    while (judge_is_empty(whole, now)) {
-        since = max_u64(known_us(RESOURCE_SERVICES, now.service),
+    for (;;) {
+        begin = max_u64(known_us(RESOURCE_SERVICES, now.service),
                         known_us(RESOURCE_SLICES, now.slices));
+        if (begin < since && !judge_is_empty(whole, now))
+            return since;
+        since = begin;
         if (!judge_step_back(&now, ret_by_service))
             return 0;
     }
-    return since;
 }
 
 /* Whether by then the port's list may have been empty: while it listed nothing, some state of the Service
@@ -124,7 +126,7 @@ static bool may_have_emptied(const struct query *whole, uint64_t us,
 }
 
 static bool may_be_empty(const struct account *account, const struct query *query, uint64_t us,
-                         struct pair pair, const struct hold_history *holds)
+                         struct states pair, const struct hold_history *holds)
 {
     const struct api_object *service = known_object(query->service, pair.service);
     struct query whole = whole_of(query);
@@ -144,8 +146,8 @@ static bool may_be_empty(const struct account *account, const struct query *quer
 enum { STATES_MAX = 512 };
 
 /* The states on the way to `pair`, newest first. False: the Service itself changed on it. */
-static bool way_back(unsigned service, struct pair from, struct pair pair,
-                     struct pair states[STATES_MAX], size_t *ret_len)
+static bool way_back(unsigned service, struct states from, struct states pair,
+                     struct states states[STATES_MAX], size_t *ret_len)
 {
     size_t len = 0;
     bool changed = false, by_service;
@@ -176,7 +178,7 @@ static bool lists(const struct answer *answer, const struct entry *entry)
     return false;
 }
 
-static bool one_is_unknown(const struct query *whole, struct pair state,
+static bool one_is_unknown(const struct query *whole, struct states state,
                            const struct answer *entries)
 {
     for (size_t i = 0; i < entries->len; i++) {
@@ -187,7 +189,7 @@ static bool one_is_unknown(const struct query *whole, struct pair state,
 }
 
 /* Leaves those that are still listed, or not known any more. */
-static void drop_unlisted(const struct query *whole, struct pair state, struct answer *living)
+static void drop_unlisted(const struct query *whole, struct states state, struct answer *living)
 {
     struct answer now;
     size_t kept = 0;
@@ -201,7 +203,7 @@ static void drop_unlisted(const struct query *whole, struct pair state, struct a
 }
 
 /* What the port lists: what does not terminate, and all of it with the other addresses of the same pods. */
-static void listed_at(const struct query *whole, struct pair state, struct answer *living,
+static void listed_at(const struct query *whole, struct states state, struct answer *living,
                       struct answer *all)
 {
     struct answer listed;
@@ -225,10 +227,10 @@ static void listed_at(const struct query *whole, struct pair state, struct answe
  * when anything vanished for the first time that was listed in the beginning; coalescing may have hidden
  * what happened to it before. SIM_NEVER: nothing has, or the Service itself changed. *ret_empty: since then
  * nothing at all is listed. */
-static uint64_t vanished_us(const struct query *whole, struct pair from, struct pair pair,
+static uint64_t vanished_us(const struct query *whole, struct states from, struct states pair,
                             bool *ret_empty)
 {
-    struct pair states[STATES_MAX];
+    struct states states[STATES_MAX];
     struct answer living, all;
     uint64_t first = SIM_NEVER;
     size_t len;
@@ -250,7 +252,7 @@ static uint64_t vanished_us(const struct query *whole, struct pair from, struct 
 
 /* Whether something that the account's last list had is not known any more. */
 static bool lacks_suddenly(const struct account *account, const struct query *whole,
-                           const struct answer *answer, struct pair pair)
+                           const struct answer *answer, struct states pair)
 {
     for (size_t i = 0; i < account->last.len; i++) {
         const struct entry *entry = &account->last.items[i];
@@ -261,8 +263,19 @@ static bool lacks_suddenly(const struct account *account, const struct query *wh
     return false;
 }
 
+/* A number that nobody named, and was taken as it is given, is another port once pods have it. */
+static bool is_named_anew(const struct query *whole, struct states from, struct states pair)
+{
+    bool named = judge_names(whole, pair), anew = false, by_service;
+
+    while (named && !anew && (pair.service > from.service || pair.slices > from.slices) &&
+           judge_step_back(&pair, &by_service))
+        anew = !judge_names(whole, pair);
+    return anew;
+}
+
 static bool may_have_vanished(const struct account *account, const struct query *query,
-                              const struct answer *answer, uint64_t us, struct pair pair,
+                              const struct answer *answer, uint64_t us, struct states pair,
                               const struct hold_history *holds)
 {
     struct query whole = whole_of(query);
@@ -274,6 +287,8 @@ static bool may_have_vanished(const struct account *account, const struct query 
         uint64_t vanished = vanished_us(&whole, account->floors[i], pair, &empty);
         uint64_t bound = empty ? SETTLE_EMPTY_US : SETTLE_US;
 
+        if (is_named_anew(&whole, account->floors[i], pair))
+            return true;
         if (vanished == SIM_NEVER || was_released(holds, vanished) ||
             us + EARLY_US >= min_u64(vanished, held_from_us(holds, us)) + bound)
             return true;
@@ -282,7 +297,7 @@ static bool may_have_vanished(const struct account *account, const struct query 
 }
 
 bool judge_may_replace(const struct account *account, const struct query *query,
-                       const struct answer *answer, uint64_t us, struct pair pair,
+                       const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds)
 {
     if (account->last.len == 0)

@@ -98,6 +98,16 @@ static void write_endpoint(struct buf *out, const struct api_endpoint *endpoint)
     ADD("}");
 }
 
+/* As an API server may have them from an older version, or lets them through. */
+static void write_junk(struct buf *out, size_t index)
+{
+    static const char *const addresses[] = {"[\"239.0.0.1\"]", "[\"010.0.0.1\"]", "[]",
+                                            "[\"::ffff:10.0.0.1\"]"};
+
+    ADD("{\"addresses\":%s,\"conditions\":{\"ready\":true}},",
+        addresses[index % ARRAY_LEN(addresses)]);
+}
+
 static void write_slice(struct buf *out, const struct api_object *object)
 {
     const struct api_slice *slice = &object->slice;
@@ -111,6 +121,8 @@ static void write_slice(struct buf *out, const struct api_object *object)
     ADD(",\"endpoints\":[");
     for (size_t i = 0; i < slice->endpoints_len; i++) {
         ADD("%s", i ? "," : "");
+        if (slice->junk & 1u << i)
+            write_junk(out, i);
         write_endpoint(out, &slice->endpoints[i]);
     }
     ADD("]");
@@ -118,14 +130,19 @@ static void write_slice(struct buf *out, const struct api_object *object)
 
 static void write_slice_meta(struct buf *out, const struct api_object *object)
 {
+    const struct api_slice *slice = &object->slice;
     char service[TEXT];
 
     slot_name(slot_service(object->slot), service);
-    ADD(",\"labels\":{\"kubernetes.io/service-name\":\"%s\"}", service);
-    if (*object->slice.owner_uid)
-        ADD(",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":\"%s\","
-            "\"uid\":\"%s\"}]",
-            service, object->slice.owner_uid);
+    ADD(",\"labels\":{\"kubernetes.io/service-name\":\"%s\"},\"ownerReferences\":[", service);
+    if (slice->knative)
+        ADD("{\"apiVersion\":\"serving.knative.dev/v1\",\"kind\":\"Service\",\"name\":\"%s\","
+            "\"uid\":\"uid-knative\"}%s",
+            service, *slice->owner_uid ? "," : "");
+    if (*slice->owner_uid)
+        ADD("{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"name\":\"%s\",\"uid\":\"%s\"}", service,
+            slice->owner_uid);
+    ADD("]");
 }
 
 void object_write(struct buf *out, const struct api_object *object, uint64_t version)

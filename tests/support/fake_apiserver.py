@@ -1,6 +1,6 @@
 """A fake Kubernetes API server that can misbehave.
 
-It holds Services, EndpointSlices, Endpoints and Nodes and serves paged lists, watches with bookmarks and lists
+It holds Services, EndpointSlices, Endpoints and Nodes (and what may be written, see api_writes) and serves paged lists, watches with bookmarks and lists
 that are streamed in a watch over HTTP/1.1, plain or TLS, chunked and gzipped, as the real one does. Faults are scripted: a Fault takes the next
 requests that it fits; a Cut damages the next event of a watch. It remembers every list of backends
 that it ever held, so that a test can say whether what a client saw was true.
@@ -26,6 +26,7 @@ import time
 import urllib.parse
 from dataclasses import dataclass
 
+from . import api_writes
 from .api_faults import Cut, Fault, status_object
 from .process import wait_until
 
@@ -37,8 +38,8 @@ RESOURCES = {
 }
 REQUIRED = ("services", "endpointslices")              # what the controller reads by default
 _PLURALS = {kind: plural for plural, (_, _, kind) in RESOURCES.items()}
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-            410: "Gone", 422: "Unprocessable Entity", 429: "Too Many Requests", 500: "Internal Server Error",
+_REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+            409: "Conflict", 410: "Gone", 422: "Unprocessable Entity", 429: "Too Many Requests", 500: "Internal Server Error",
             503: "Service Unavailable"}
 HEAD_MAX = 65536
 
@@ -159,6 +160,7 @@ class FakeApiServer:
         self.twice = False                             # and each event twice
         self.delays = {}                               # resource: seconds that its events come late
         self.requests, self.history = [], {}
+        self.written = api_writes.Written(self)
         self.unauthorized = 0                          # requests answered with 401
         self.version, self.floor = 1000, 0
         self.objects = {plural: {} for plural in RESOURCES}
@@ -434,6 +436,12 @@ class FakeApiServer:
         wait_until(lambda: {watch.resource for watch in list(self._watchers)} >= set(REQUIRED),
                    timeout, "both resources are watched")
 
+    def wrote(self, resource=None, verb=None):
+        """What was asked of single objects."""
+        with self._lock:
+            return [write for write in self.written.log
+                    if resource in (None, write.resource) and verb in (None, write.verb)]
+
     # -- HTTP --
 
     async def _serve(self, reader, writer):
@@ -445,22 +453,24 @@ class FakeApiServer:
                 head = await conn.read_head()
                 if head is None:
                     break
-                await self._dispatch(conn, *head)
-        except (ConnectionError, OSError, ssl.SSLError):
+                body = await reader.readexactly(int(head[1].get("content-length", 0)))
+                await self._dispatch(conn, *head, body)
+        except (ConnectionError, OSError, ssl.SSLError, asyncio.IncompleteReadError):
             pass
         finally:
             conn.gone.set()
             self._connections.discard(conn)
             writer.close()
 
-    async def _dispatch(self, conn, line, headers):
-        request = self._parse(conn, line, headers)
+    async def _dispatch(self, conn, line, headers, body):
+        request = self._parse(conn, line, headers, body)
         if request is None:
             await conn.answer(404, status_object(404, "no such path"),
                               Request(0, "", None, "", "", {}, headers, 0))
             return
+        one = isinstance(request, api_writes.Write)
         with self._lock:
-            self.requests.append(request)
+            (self.written.log if one else self.requests).append(request)
             fault = next((fault for fault in self._faults if fault.fits(request)), None)
             if fault:
                 fault.hits += 1
@@ -471,6 +481,8 @@ class FakeApiServer:
             await conn.answer(403, status_object(403, f"{request.resource} is forbidden"), request)
         elif fault:
             await self._until_gone(conn, fault.act(self, conn, request))
+        elif one:
+            await self.write(conn, request)
         elif request.verb == "stream" and not self.streams:
             await conn.answer(422, status_object(
                 422, "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless "
@@ -498,13 +510,21 @@ class FakeApiServer:
         await conn.reader.ended.wait()
         conn.gone.set()
 
+    async def write(self, conn, request):
+        with self._lock:
+            code, obj = self.written.answer(request)
+        await conn.answer(code, obj, request)
+
     @staticmethod
-    def _parse(conn, line, headers):
+    def _parse(conn, line, headers, body):
         method, target, _ = (line.split(" ") + ["", ""])[:3]
         path, _, query = target.partition("?")
         if path.startswith("http://"):                 # as a proxy is asked
             path = "/" + path.removeprefix("http://").partition("/")[2]
         query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        write = api_writes.parse(method, path, query, headers, body, conn)
+        if write:
+            return write
         for plural, (prefix, _, _) in RESOURCES.items():
             if method != "GET" or not path.startswith(prefix + "/"):
                 continue
@@ -528,7 +548,7 @@ class FakeApiServer:
                 self._snapshots[request.resource, request.namespace, version] = [
                     {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
                     for (namespace, _), obj in sorted(self.objects[request.resource].items())
-                    if request.namespace in (None, namespace)]
+                    if request.namespace in (None, namespace) and _selected(obj, request.query)]
             items = self._snapshots.get((request.resource, request.namespace, version))
         if items is None:
             return status_object(410, "The provided continue parameter is too old")
@@ -665,6 +685,12 @@ def _verb(query):
     if "continue" in query:
         return "page"
     return "probe" if query.get("limit") == "1" else "list"
+
+
+def _selected(obj, query):
+    """Only KEY=VALUE, as the controller selects."""
+    key, _, value = query.get("labelSelector", "").partition("=")
+    return not key or obj["metadata"].get("labels", {}).get(key) == value
 
 
 def line_of(kind, obj):

@@ -53,3 +53,22 @@ Test(list, may_lose_the_current_node_while_it_is_walked)
     cr_assert_eq(seen, 3);
     cr_assert(list_empty(&list));
 }
+
+Test(list, takes_over_all_of_another_behind_its_own)
+{
+    struct list other, own;
+    size_t i = 0;
+
+    list_init(&other);
+    list_append(&other, list_pop(&list));
+    list_splice(&other, &list);
+    list_splice(&other, &list);
+    cr_assert(list_empty(&list));
+    list_for_each (node, &other)
+        cr_assert_eq(node, &nodes[i++]);
+    cr_assert_eq(i, 3);
+    list_init(&own);
+    list_splice(&own, &other);
+    cr_assert_eq(own.next, &nodes[0]);
+    cr_assert_eq(own.prev, &nodes[2]);
+}

@@ -136,7 +136,8 @@ Test(controller, ignores_leftovers_of_an_earlier_service)
 {
 #define OWNED(name, uid, address)                                                                  \
     "{'metadata':{'namespace':'shop','name':'" name "','labels':{'kubernetes.io/service-name':"    \
-    "'greeter'},'ownerReferences':[{'kind':'Service','uid':'" uid "'}]},'addressType':'IPv4',"     \
+    "'greeter'},'ownerReferences':[{'apiVersion':'v1','kind':'Service','uid':'" uid "'}]},"        \
+    "'addressType':'IPv4',"                                                                        \
     "'ports':[{'port':1}],'endpoints':[" READY(address) "]}"
     upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter','uid':'new'},"
                            "'spec':{'ports':[{'port':80}]}}");
@@ -206,18 +207,38 @@ Test(controller, keeps_the_last_good_version_of_a_bad_object)
     upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1")));
     turn();
     log_capture();
-    upsert(world.slices, SLICE_JSON("a", "greeter", 2, READY("10.0.0.1") "," READY("10.0.0.999")));
+    upsert(world.slices, SLICE_JSON("a", "greeter", 2, READY("10.0.0.2") ",7"));
     upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{}}");
     upsert(world.slices, SLICE_JSON("b", "greeter", 3, READY("10.0.0.3")));
     turn_until_published("greeter", "8001: 10.0.0.1:9001,10.0.0.3:9001");
     cr_assert_eq(counter_get(&stats->bad_objects), 2);
     log = log_taken();
     cr_assert(strstr(log, "bad object: its last good version stays kind=EndpointSlice "
-                          "source=endpointslices error=\"shop/a: endpoints[1].addresses[0]: "
-                          "'10.0.0.999' is no IPv4 address\""),
+                          "source=endpointslices error=\"shop/a: endpoints[1]: expected an "
+                          "object, found a number\""),
               "%s", log);
     cr_assert(strstr(log, "kind=Service source=services error=\"shop/greeter: spec.ports: missing"),
               "%s", log);
+}
+
+/* A slice as it was would keep pods that are gone, and lack those that are new. */
+Test(controller, goes_on_without_an_endpoint_that_nobody_can_call)
+{
+    const char *log;
+
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1") "," READY("10.0.0.2")));
+    turn();
+    log_capture();
+    upsert(world.slices, SLICE_JSON("a", "greeter", 2, READY("10.0.0.2") "," READY("10.0.0.999")
+                                    "," READY("10.0.0.3")));
+    turn_until_published("greeter", "8001: 10.0.0.2:9001,10.0.0.3:9001");
+    log = log_taken();
+    cr_assert(strstr(log, "bad field of an object: ignored kind=EndpointSlice "
+                          "source=endpointslices error=\"shop/a: endpoints[1].addresses[0]: "
+                          "'10.0.0.999' is no IPv4 address, the endpoint is left out\""),
+              "%s", log);
+    cr_assert_eq(counter_get(&controller_stats(world.controller)->bad_objects), 1);
 }
 
 Test(controller, says_which_field_of_an_object_it_ignores)
@@ -244,7 +265,7 @@ Test(controller, skips_a_bad_object_and_lets_others_live)
 {
     log_capture();
     upsert(world.services, SERVICE_JSON("greeter", 8001));
-    upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("nonsense")));
+    upsert(world.slices, SLICE_JSON("a", "greeter", 1, "'nonsense'"));
     upsert(world.slices, SLICE_JSON("b", "greeter", 1, READY("10.0.0.2")));
     upsert(world.slices, "{'metadata':{}}");
     turn();
@@ -280,7 +301,7 @@ Test(controller, forgets_a_bad_object_that_is_deleted)
     upsert(world.services, SERVICE_JSON("greeter", 8001));
     upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1")));
     turn();
-    upsert(world.slices, SLICE_JSON("a", "greeter", 2, READY("nonsense")));
+    upsert(world.slices, SLICE_JSON("a", "greeter", 2, "'nonsense'"));
     remove_object(world.slices, "a");
     turn_until_published("greeter", "8001:");
     remove_object(world.slices, "never-heard-of");
@@ -368,8 +389,8 @@ Test(controller, keeps_the_last_good_version_of_what_a_list_has_bad)
     turn();
     for (int i = 0; i < 2; i++) {
         list_begin(world.slices);
-        list_object(world.slices, SLICE_JSON("a", "greeter", 2, READY("nonsense")));
-        list_object(world.slices, SLICE_JSON("b", "greeter", 2, READY("rubbish")));
+        list_object(world.slices, SLICE_JSON("a", "greeter", 2, "'nonsense'"));
+        list_object(world.slices, SLICE_JSON("b", "greeter", 2, "'rubbish'"));
         list_end(world.slices);
         turn_for_ms(15);
         cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");

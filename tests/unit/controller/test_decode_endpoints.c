@@ -106,11 +106,6 @@ Test(decode_endpoints, names_what_is_wrong)
         {SUBSET("7"), "subsets[1]: expected an object, found a number"},
         {SUBSET("{'addresses':'x'}"), "subsets[1].addresses: expected an array, found a string"},
         {SUBSET("{'addresses':[null]}"), "subsets[1].addresses[0]: expected an object, found null"},
-        {SUBSET("{'addresses':[{}]}"), "subsets[1].addresses[0].ip: missing"},
-        {SUBSET("{'addresses':[{'ip':'10.0.0.1'},{'ip':'10.0.0.256'}]}"),
-         "subsets[1].addresses[1].ip: '10.0.0.256' is no IPv4 address"},
-        {SUBSET("{'notReadyAddresses':[{'ip':'::'}]}"),
-         "subsets[1].notReadyAddresses[0].ip: '::' is the unspecified address"},
         {SUBSET("{'addresses':[{'ip':'10.0.0.1','targetRef':[]}]}"),
          "subsets[1].addresses[0].targetRef: expected an object, found an array"},
         {SUBSET("{'ports':[{'port':1},{}]}"), "subsets[1].ports[1].port: missing"},
@@ -129,6 +124,34 @@ Test(decode_endpoints, names_what_is_wrong)
         cr_assert(str_starts_with(str_of(err.msg), STR("shop/greeter: ")), "%s", err.msg);
         cr_assert(str_starts_with(str_of(err.msg + 14), str_of(cases[i].error)), "%s", err.msg);
         cr_assert(value_is_empty(value));
+    }
+}
+
+Test(decode_endpoints, leaves_out_by_name_an_address_that_nobody_can_call)
+{
+    static const char *const cases[][2] = {
+        {"{}", "subsets[0].addresses[1].ip: missing, the address is left out"},
+        {"{'ip':'10.0.0.256'}",
+         "subsets[0].addresses[1].ip: '10.0.0.256' is no IPv4 address, the address is left out"},
+        {"{'ip':'::'},{'ip':'::'}", "subsets[0].addresses[1].ip: '::' is the unspecified address, "
+                                    "the address is left out (and 1 more fault)"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512];
+        struct value value;
+        struct err err = {0};
+
+        snprintf(text, sizeof(text),
+                 HEAD ",'subsets':[{'addresses':[{'ip':'10.0.0.1'},%s,{'ip':'10.0.0.3'}],"
+                      "'ports':[{'port':80}]},{'addresses':[%s],'ports':[{'port':81}]}]}",
+                 cases[i][0], i == 0 ? "" : "{'ip':'fd00::1'}");
+        cr_assert_eq(decode(text, &value, &err), CODE_OK, "%s", err.msg);
+        cr_assert(str_starts_with(str_of(err.msg), STR("shop/greeter: ")), "%s", err.msg);
+        cr_assert_str_eq(err.msg + 14, cases[i][1]);
+        cr_assert_eq(value.slices_len, i == 0 ? 1 : 2, "none without addresses");
+        cr_assert_eq(value.slices[0]->endpoints_len, 2);
+        value_done(&value);
     }
 }
 

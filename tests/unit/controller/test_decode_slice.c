@@ -28,7 +28,8 @@ Test(decode_slice, reads_everything_that_counts)
     const struct slice *slice =
         good("{'metadata':{'namespace':'shop','name':'greeter-abc','resourceVersion':'12345',"
              "'labels':{'kubernetes.io/service-name':'greeter'},"
-             "'ownerReferences':[{'kind':'Other','uid':'x'},{'kind':'Service','uid':'u1'}]},"
+             "'ownerReferences':[{'kind':'Other','uid':'x'},{'apiVersion':'v1','kind':'Service',"
+             "'uid':'u1'}]},"
              "'addressType':'IPv6','ports':[{'name':'grpc','port':9001,'protocol':'TCP','"
              "appProtocol':'grpc'},"
              "{'name':'any'}],'endpoints':[{'addresses':['FD00::1','fd00::2'],"
@@ -142,20 +143,18 @@ Test(decode_slice, refuses_by_name_field_and_cause)
         {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':['x']},'addressType':'IPv4'"
          "}",
          "shop/s: metadata.ownerReferences[0]: expected an object, found a string"},
+        {"{'metadata':{'namespace':'shop','name':'s','ownerReferences':[{'apiVersion':1}]},"
+         "'addressType':'IPv4'}",
+         "shop/s: metadata.ownerReferences[0].apiVersion: expected a string, found a number"},
         {HEAD "'endpoints':{}}", "shop/s: endpoints: expected an array, found an object"},
         {HEAD "'endpoints':['10.0.0.1']}",
          "shop/s: endpoints[0]: expected an object, found a string"},
-        {HEAD "'endpoints':[{}]}", "shop/s: endpoints[0].addresses: missing"},
-        {HEAD "'endpoints':[{'addresses':[]}]}", "shop/s: endpoints[0].addresses: empty"},
         {HEAD "'endpoints':[{'addresses':'10.0.0.1'}]}",
          "shop/s: endpoints[0].addresses: expected an array, found a string"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':[7]}]}",
          "shop/s: endpoints[1].addresses[0]: expected a string, found a number"},
-        {HEAD "'endpoints':[{'addresses':['10.0.0.1']},{'addresses':['10.0.0.2']},"
-              "{'addresses':['10.0.0.3']},{'addresses':['10.0.0.400']}]}",
-         "shop/s: endpoints[3].addresses[0]: '10.0.0.400' is no IPv4 address"},
-        {HEAD "'endpoints':[{'addresses':['::1']}]}",
-         "shop/s: endpoints[0].addresses[0]: '::1' is no IPv4 address"},
+        {HEAD "'endpoints':[{'addresses':['10.0.0.400'],'zone':3}]}",
+         "shop/s: endpoints[0].zone: expected a string, found a number"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':true}]}",
          "shop/s: endpoints[0].conditions: expected an object, found a boolean"},
         {HEAD "'endpoints':[{'addresses':['10.0.0.1'],'conditions':{'ready':'yes'}}]}",
@@ -236,6 +235,55 @@ Test(decode_slice, ignores_a_list_of_hints_that_the_api_does_not_allow_by_name)
     }
 }
 
+/* Whoever has the others need not wait until somebody mends that one: kube-proxy skips them one by one. */
+Test(decode_slice, leaves_out_by_name_an_endpoint_that_nobody_can_call)
+{
+    static const char *const cases[][2] = {
+        {"{'addresses':['10.0.0.400']}", "addresses[0]: '10.0.0.400' is no IPv4 address"},
+        {"{'addresses':['010.0.0.9']}", "addresses[0]: '010.0.0.9' is no IPv4 address"},
+        {"{'addresses':['::ffff:10.0.0.9']}",
+         "addresses[0]: '::ffff:10.0.0.9' is no IPv4 address"},
+        {"{'addresses':['239.0.0.9']}", "addresses[0]: '239.0.0.9' is a multicast address"},
+        {"{'addresses':['0.0.0.0']}", "addresses[0]: '0.0.0.0' is the unspecified address"},
+        {"{'addresses':['']}", "addresses[0]: '' is no IPv4 address"},
+        {"{'addresses':[]}", "addresses: empty"},
+        {"{'conditions':{'ready':true}}", "addresses: missing"},
+        {"{'addresses':['x','10.0.0.9']}", "addresses[0]: 'x' is no IPv4 address"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[512], wanted[256];
+        const struct slice *slice = NULL;
+        struct err err = {0};
+
+        snprintf(text, sizeof(text),
+                 HEAD "'endpoints':[{'addresses':['10.0.0.1']},%s,{'addresses':['10.0.0.3']}]}",
+                 cases[i][0]);
+        snprintf(wanted, sizeof(wanted), "shop/s: endpoints[1].%s, the endpoint is left out",
+                 cases[i][1]);
+        cr_assert_eq(decode(text, &slice, &err), CODE_OK, "%s", cases[i][0]);
+        cr_assert_str_eq(err.msg, wanted);
+        cr_assert_eq(slice->endpoints_len, 2);
+        cr_assert(str_eq(slice->endpoints[1].address, STR("10.0.0.3")));
+        slice_unref(slice);
+    }
+}
+
+Test(decode_slice, counts_what_it_leaves_out_and_names_the_first)
+{
+    const struct slice *slice = NULL;
+    struct err err = {0};
+
+    cr_assert_eq(decode(HEAD "'endpoints':[{'addresses':['a']},{'addresses':['10.0.0.1'],'hints':"
+                             "{'forZones':[{}]}},{'addresses':['c']}]}",
+                        &slice, &err),
+                 CODE_OK);
+    cr_assert_str_eq(err.msg, "shop/s: endpoints[0].addresses[0]: 'a' is no IPv4 address, the "
+                              "endpoint is left out (and 2 more faults)");
+    cr_assert_eq(slice->endpoints_len, 1);
+    slice_unref(slice);
+}
+
 Test(decode_slice, takes_as_many_hints_as_the_api_allows)
 {
     const struct slice *slice =
@@ -258,14 +306,39 @@ Test(decode_slice, goes_by_ready_whatever_else_is_said)
     slice_unref(slice);
 }
 
+/* Knative's Service is another kind of object with another UID. */
+Test(decode_slice, has_no_owner_that_is_a_service_of_another_api)
+{
+    static const char *const owners[][2] = {
+        {"{'apiVersion':'serving.knative.dev/v1','kind':'Service','uid':'k1'}", ""},
+        {"{'kind':'Service','uid':'k1'}", ""},
+        {"{'apiVersion':'serving.knative.dev/v1','kind':'Service','uid':'k1'},"
+         "{'apiVersion':'v1','kind':'Service','uid':'u1'}",
+         "u1"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(owners); i++) {
+        char text[512];
+        const struct slice *slice;
+
+        snprintf(text, sizeof(text),
+                 "{'metadata':{'namespace':'shop','name':'s','ownerReferences':[%s]},"
+                 "'addressType':'IPv4'}",
+                 owners[i][0]);
+        slice = good(text);
+        cr_assert(str_eq(slice->owner_uid, str_of(owners[i][1])), "%s", owners[i][0]);
+        slice_unref(slice);
+    }
+}
+
 /* The mirroring controller's slices are owned by the Endpoints, hand-made ones by nobody. */
 Test(decode_slice, has_no_owner_that_is_no_service)
 {
     const struct slice *slice =
         good("{'metadata':{'namespace':'shop','name':'s','labels':{'kubernetes.io/service-name':"
              "'db','endpointslice.kubernetes.io/managed-by':"
-             "'endpointslicemirroring-controller.k8s.io'},'ownerReferences':[{'kind':'Endpoints',"
-             "'uid':'e1'}]},'addressType':'IPv4','ports':[{'port':80}],'endpoints':[{'addresses':"
+             "'endpointslicemirroring-controller.k8s.io'},'ownerReferences':[{'apiVersion':"
+             "'v1','kind':'Endpoints','uid':'e1'}]},'addressType':'IPv4','ports':[{'port':80}],'endpoints':[{'addresses':"
              "['10.0.0.1']}]}");
 
     cr_assert_eq(slice->owner_uid.len, 0);

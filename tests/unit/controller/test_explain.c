@@ -247,6 +247,77 @@ Test(explain, says_by_which_rule_a_port_was_found_or_not)
     }
 }
 
+/* Pods that lack the named port, in a headless Service. */
+Test(explain, shows_the_port_that_a_slice_leaves_open)
+{
+    static const struct {
+        const char *target, *rule;
+        double port;
+    } cases[] = {
+        {"greeter:8001", "the Service's port of that number", 8001},
+        {"greeter:grpc", "the Service's port of that name", 8001},
+        {"greeter:7000",
+         "no port has that number: it is taken as it is, where slices name no ports", 7000},
+    };
+
+    upsert(world.services, SERVICE_WITH("'clusterIP':'None','ports':[{'name':'grpc','port':8001}]"));
+    upsert(world.slices, "{'metadata':{'namespace':'shop','name':'a','labels':"
+                         "{'kubernetes.io/service-name':'greeter'}},'addressType':'IPv4',"
+                         "'ports':[],'endpoints':[" READY("10.0.0.1") "]}");
+    turn();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct json *slice, *endpoint;
+
+        ask(cases[i].target);
+        slice = json_first(json_get(answer, "slices"));
+        endpoint = json_first(json_get(slice, "endpoints"));
+        cr_assert_str_eq(member("rule"), cases[i].rule, "%s", member("rule"));
+        cr_assert(json_number(json_get(endpoint, "port")) == cases[i].port, "%s", cases[i].target);
+        cr_assert_str_eq(fate("10.0.0.1"), "in ready");
+        cr_assert_eq(json_len(json_get(answer, "ports")), 1);
+    }
+}
+
+/* Two named ports of a headless Service lead to it. */
+Test(explain, shows_an_endpoint_once_whatever_its_slice_calls_the_port)
+{
+    upsert(world.services, SERVICE_WITH("'clusterIP':'None','ports':[{'name':'a','port':80},"
+                                        "{'name':'b','port':81}]"));
+    upsert(world.slices, "{'metadata':{'namespace':'shop','name':'a','labels':"
+                         "{'kubernetes.io/service-name':'greeter'}},'addressType':'IPv4',"
+                         "'ports':[{'name':'a','port':9001},{'name':'b','port':9001}],"
+                         "'endpoints':[" READY("10.0.0.1") "]}");
+    turn();
+    ask("greeter:9001");
+    cr_assert_str_eq(fate("10.0.0.1"), "in ready");
+    cr_assert_eq(json_len(json_get(json_first(json_get(answer, "slices")), "endpoints")), 1);
+}
+
+Test(explain, tells_a_slice_that_is_malformed_from_one_of_which_something_is_left_out)
+{
+    static const struct {
+        const char *endpoints;
+        bool malformed, flawed;
+    } cases[] = {
+        {READY("10.0.0.1"), false, false},
+        {READY("10.0.0.1") "," READY("nonsense"), false, true},
+        {READY("10.0.0.1") ",7", true, false},
+        {READY("10.0.0.1"), false, false},
+    };
+
+    upsert(world.services, SERVICE_WITH("'ports':[{'port':8001}]"));
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct json *slice;
+
+        put_slice("a", (int)i, cases[i].endpoints);
+        ask("greeter");
+        slice = json_first(json_get(answer, "slices"));
+        cr_assert_eq(json_bool(json_get(slice, "malformed")), cases[i].malformed, "%zu", i);
+        cr_assert_eq(json_bool(json_get(slice, "flawed")), cases[i].flawed, "%zu", i);
+        cr_assert_str_eq(fate("10.0.0.1"), "in ready");
+    }
+}
+
 Test(explain, knows_no_service)
 {
     upsert(world.slices, SLICE_JSON("x", "nobody", 1, READY("10.0.0.1")));
@@ -340,7 +411,8 @@ Test(explain, tells_leftovers)
                            "'spec':{'ports':[{'port':8001}]}}");
     upsert(world.slices,
            "{'metadata':{'namespace':'shop','name':'a','labels':{'kubernetes.io/service-name':"
-           "'greeter'},'ownerReferences':[{'kind':'Service','uid':'old'}]},'addressType':'IPv4',"
+           "'greeter'},'ownerReferences':[{'apiVersion':'v1','kind':'Service','uid':'old'}]},"
+           "'addressType':'IPv4',"
            "'ports':[{'port':1}],'endpoints':[" READY("10.0.0.1") "]}");
     ask("greeter");
     cr_assert_str_eq(fate("10.0.0.1"), "out leftover");

@@ -134,10 +134,10 @@ Test(source_directory, keeps_bad_objects_last_good_versions)
     log_capture();
     open_greeter();
     file_write("greeter.yaml", SERVICE_YAML("greeter", 8002) "---\n" SLICE_YAML(
-                                   "greeter-a", "greeter", AT("10.0.0.300")));
+                                   "greeter-a", "greeter", AT("10.0.0.2") "  zone: 7\n"));
     turn_until_published("greeter", "8002: 10.0.0.1:9001");
     log = log_taken();
-    cr_assert(strstr(log, "shop/greeter-a: endpoints[0].addresses[0]: '10.0.0.300'"), "%s", log);
+    cr_assert(strstr(log, "shop/greeter-a: endpoints[0].zone: expected a string"), "%s", log);
     cr_assert(strstr(log, "file=greeter.yaml line=6"), "%s", log);
 }
 

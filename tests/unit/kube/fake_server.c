@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-
 #define HEAD_MAX 65536
 
 static void conn_drop(struct fake_conn *conn)
@@ -26,9 +24,18 @@ static void request_dispatch(struct fake_conn *conn)
     char path[4096] = "";
 
     buf_init(&conn->in, HEAD_MAX);
-    cr_assert_eq(sscanf(head, "GET %4095s HTTP/1.1", path), 1, "not a GET: %s", head);
+    cr_assert_eq(sscanf(head, "%*s %4095s HTTP/1.1", path), 1, "no request: %s", head);
     server->requests++;
     server->on_request(server->ctx, conn, path, head);
+}
+
+static bool is_whole(struct buf *in)
+{
+    const char *head = buf_cstr(in), *end = strstr(head, "\r\n\r\n");
+    const char *length = strstr(head, "Content-Length: ");
+    size_t body = length ? strtoul(length + strlen("Content-Length: "), NULL, 10) : 0;
+
+    return end && in->len >= (size_t)(end + 4 - head) + body;
 }
 
 static void on_conn(void *ctx, int events unused_arg)
@@ -44,7 +51,7 @@ static void on_conn(void *ctx, int events unused_arg)
         return;
     }
     cr_assert_eq(buf_append(&conn->in, bytes, (size_t)got), CODE_OK);
-    if (strstr(buf_cstr(&conn->in), "\r\n\r\n"))
+    if (is_whole(&conn->in))
         request_dispatch(conn);
 }
 
@@ -147,21 +154,4 @@ void fake_close(struct fake_conn *conn, bool reset)
     if (reset)
         setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     conn_drop(conn);
-}
-
-void turn_until(struct loop *loop, const size_t *count, size_t at_least)
-{
-    uint64_t deadline = clock_monotonic_us() + 10000000;
-
-    while (*count < at_least && clock_monotonic_us() < deadline)
-        loop_turn(loop, 100);
-    cr_assert_geq(*count, at_least, "gave up waiting: %zu of %zu", *count, at_least);
-}
-
-void turn_for_ms(struct loop *loop, uint64_t ms)
-{
-    uint64_t end = clock_monotonic_us() + ms * 1000;
-
-    for (uint64_t now = clock_monotonic_us(); now < end; now = clock_monotonic_us())
-        loop_turn(loop, (end - now) / 1000 + 1);
 }

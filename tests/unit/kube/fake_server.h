@@ -23,7 +23,7 @@ struct fake_server {
     struct fake_conn *conns[FAKE_CONNS_MAX]; /* in order of accepting; NULL once closed */
     size_t accepted;
     size_t requests;
-    /* head: the whole request, NUL-terminated; path: what it asks for. */
+    /* head: the whole request with its body, NUL-terminated; path: what it asks for. */
     void (*on_request)(void *ctx, struct fake_conn *conn, const char *path, const char *head);
     void *ctx;
 };
@@ -50,9 +50,5 @@ void fake_chunk(struct fake_conn *conn, const char *text);
 void fake_end(struct fake_conn *conn);
 /* With `reset`, by RST. */
 void fake_close(struct fake_conn *conn, bool reset);
-
-/* Turns the loop until *count reaches `at_least`; fails the test after 10 s. */
-void turn_until(struct loop *loop, const size_t *count, size_t at_least);
-void turn_for_ms(struct loop *loop, uint64_t ms);
 
 #endif

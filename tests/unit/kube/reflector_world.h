@@ -11,6 +11,7 @@
 
 #include "fake_server.h"
 #include "kube/reflector.h"
+#include "turn.h"
 
 /* What the server answers next, in order; when the script is over, watches stay open and silent. Streamed lists are refused unless the script
  * has them. */

@@ -2,6 +2,7 @@
 
 #include "fake_server.h"
 #include "kube/client.h"
+#include "turn.h"
 
 /* One client, one server, one loop; the script says what the server does. */
 static struct world {

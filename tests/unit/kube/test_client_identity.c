@@ -5,6 +5,7 @@
 
 #include "fake_server.h"
 #include "kube/client.h"
+#include "turn.h"
 
 #define REQUESTS_MAX 4
 

@@ -153,3 +153,20 @@ Test(reflector_limits, keeps_its_state_when_a_server_that_came_back_refuses_it_a
     cr_assert(reflector_synced(w.refl));
     cr_assert_eq(w.synced, 1);
 }
+
+/* A reused connection that is reset is tried again at once, so that two steps may be one failure. */
+Test(reflector_limits, asks_a_server_that_came_back_again_soon)
+{
+    static const struct step steps[] = {
+        {"limit", 200, NULL, LIST("10", OBJECT("a", "1")), false, false},
+        {"watch=1", -1, NULL, NULL, false, false},
+        {"limit", -1, NULL, NULL, false, false},
+        {"limit", -1, NULL, NULL, false, false},
+        {"limit", -1, NULL, NULL, false, false},
+        {"limit", -1, NULL, NULL, false, false},
+        {"limit", 403, NULL, NULL, false, false},
+        {"limit", 200, NULL, LIST("12", OBJECT("b", "1")), false, false}};
+
+    PLAY(steps);
+    cr_assert_lt(w.step_us[7] - w.step_us[6], 1500000); /* else it would be 1,600 ms at least */
+}

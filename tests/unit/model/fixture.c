@@ -40,7 +40,8 @@ static void add_ports(struct slice_builder *builder, const char *text)
         struct slice_port port = {.protocol = cut_protocol(&word)};
 
         port.name = str_cut(&word, '=');
-        port.number = number_of(word);
+        port.number = number_of(str_cut(&word, '!'));
+        port.app_protocol = word;
         cr_assert_eq(slice_add_port(builder, &port, NULL), CODE_OK);
     }
 }

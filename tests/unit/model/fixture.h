@@ -1,7 +1,7 @@
 /*
  * Slices and services written as short text, and lists read back as text.
  *
- *   ports      "grpc=9001 udp:dns=53 =8080 any"       name=number; "=8080" unnamed; no '=': number nil
+ *   ports      "grpc=9001 udp:dns=53 =8080 any"       name=number[!appProtocol]; "=8080" unnamed; no '=': number nil
  *   endpoints  "10.0.0.1 10.0.0.2@a/d fd00::1@b/n"    address[@zone][%node][#uid][~zone hint,...][^node hint,...][/state];
  *                                                     no state: ready; n: not ready; d: serving and terminating;
  *                                                     t: terminating only

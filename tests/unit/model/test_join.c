@@ -124,6 +124,25 @@ Test(join, of_portless_slices)
     service_unref(service);
 }
 
+/* On the wire both have the number that the client gives. */
+Test(join, of_slices_of_which_one_leaves_the_port_open)
+{
+    const struct service *service = MAKE_SERVICE(
+        SERVICE_TEXT(.ports = "x=80", .type = SERVICE_HEADLESS),
+        SLICE_TEXT("4", "x=9001", "10.0.0.1#a 10.0.0.2#b"),
+        SLICE_TEXT("6", "", "fd00::1#a fd00::3#c", .family = FAMILY_IPV6));
+    const struct service *turned = MAKE_SERVICE(
+        SERVICE_TEXT(.ports = "x=80", .type = SERVICE_HEADLESS, .prefers = FAMILY_IPV6),
+        SLICE_TEXT("4", "x=9001", "10.0.0.1#a"),
+        SLICE_TEXT("6", "", "fd00::1#a", .family = FAMILY_IPV6));
+
+    EXPECT_LIST(service, 9001, "10.0.0.1:9001+[fd00::1]:0,10.0.0.2:9001,[fd00::3]:0");
+    EXPECT_LIST(service, 80, "10.0.0.1:9001,10.0.0.2:9001,[fd00::1]:0,[fd00::3]:0");
+    EXPECT_LIST(turned, 9001, "[fd00::1]:0+10.0.0.1:9001");
+    service_unref(service);
+    service_unref(turned);
+}
+
 /* ---- finding ---- */
 
 Test(service_port_find, finds_every_backend_in_any_condition_and_no_other)

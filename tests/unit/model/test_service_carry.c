@@ -102,6 +102,25 @@ Test(service_carry, keeps_a_list_that_is_not_emptied_either)
     service_unref(service);
 }
 
+/* A headless Service without ports, whose slices call a number otherwise than before. */
+Test(service_carry, keeps_a_list_for_every_port_of_its_number)
+{
+    const struct service *service =
+        carry(MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS),
+                           SLICE_TEXT("s", "rpc=9001", "10.0.0.1"), SLICE_TEXT("t", "web=9001", "")),
+              MAKE_SERVICE(SERVICE_TEXT(.type = SERVICE_HEADLESS), SLICE_TEXT("s", "rpc=9001", ""),
+                           SLICE_TEXT("u", "a=9001", "")));
+
+    cr_assert_eq(service->ports_len, 2);
+    for (size_t i = 0; i < service->ports_len; i++) {
+        cr_assert_eq(service->ports[i].number, 9001);
+        cr_assert_not(service->ports[i].gone);
+        cr_assert_str_eq(list_text(&service->ports[i]), "10.0.0.1:9001");
+    }
+    cr_assert_eq(default_number(service), 9001);
+    service_unref(service);
+}
+
 Test(service_carry, again_is_equal)
 {
     const struct service *before =
@@ -119,6 +138,24 @@ Test(service_carry, again_is_equal)
     service_unref(after);
     service_unref(once);
     cr_assert_str_eq(list_text(port_of(twice, 70)), "10.0.0.1:2@z");
+    service_unref(twice);
+}
+
+/* Where the Service's own choice lists something, a name without a port does not mean what is kept. */
+Test(service_carry, again_is_equal_whatever_the_name_without_a_port_means)
+{
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("s", "a=1", "10.0.0.1"));
+    const struct service *after =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "b=81"), SLICE_TEXT("s", "b=1", "10.0.0.1"));
+    const struct service *once = carry_emptied(before, after);
+    const struct service *twice = carry_emptied(once, after);
+
+    cr_assert_eq(default_number(once), 81);
+    cr_assert(service_equal(once, twice));
+    service_unref(before);
+    service_unref(after);
+    service_unref(once);
     service_unref(twice);
 }
 

@@ -108,3 +108,27 @@ Test(service_zone, of_every_family_is_its_own)
     service_unref(before);
     expect(after, "10.0.0.3:80@a | [fd00::1]:80@b | 10.0.0.2:80,[fd00::2]:80,[fd00::4]:80@z");
 }
+
+/* A number that nobody named, which now some pod has: it is the same list, and the same Cluster. */
+Test(service_zone, stays_when_a_number_is_named_that_was_taken_as_given)
+{
+    static const struct port_ref ref = {.kind = PORT_NUMBER, .number = 9001};
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "x=80", .type = SERVICE_HEADLESS),
+                     SLICE_TEXT("s", "", "10.0.0.1@a"));
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "x=80", .type = SERVICE_HEADLESS, .before = before),
+                     SLICE_TEXT("s", "", "10.0.0.1@b"), SLICE_TEXT("t", "x=9001", "10.0.0.2@b"));
+    const struct service *named =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "x=80", .type = SERVICE_HEADLESS, .before = service),
+                     SLICE_TEXT("s", "x=9001", "10.0.0.1@c 10.0.0.2@c"));
+    const char *reason;
+
+    service_unref(before);
+    cr_assert_str_eq(list_text(service_find_port(service, &ref, &reason)),
+                     "10.0.0.1:0@a | 10.0.0.2:9001@b");
+    cr_assert_str_eq(list_text(service_find_port(named, &ref, &reason)),
+                     "10.0.0.1:9001@a | 10.0.0.2:9001@b");
+    service_unref(service);
+    service_unref(named);
+}

@@ -24,6 +24,24 @@ static const struct service *local_of_endpoints(const char *endpoints)
                         SLICE_TEXT("s", "=80", endpoints));
 }
 
+/* internalTrafficPolicy is about what comes to a ClusterIP, trafficDistribution about endpoints. */
+Test(view, of_a_headless_service_knows_hints_and_no_policy)
+{
+    const struct service *service =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80", .local = true, .type = SERVICE_HEADLESS),
+                     SLICE_TEXT("s", "=80", "10.0.0.1%n1 10.0.0.2%n2"));
+    const struct service *hinted =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "=80", .local = true, .type = SERVICE_HEADLESS),
+                     SLICE_TEXT("s", "=80", "10.0.0.1~a 10.0.0.2~b"));
+
+    EXPECT_VIEW(service, NULL, "n1", "10.0.0.1:80,10.0.0.2:80");
+    EXPECT_VIEW(service, NULL, "n9", "10.0.0.1:80,10.0.0.2:80");
+    cr_assert_not(view_is_blind(port_of(service, 80), &(struct place){STR(""), STR("")}));
+    EXPECT_VIEW(hinted, "a", NULL, "10.0.0.1:80");
+    service_unref(service);
+    service_unref(hinted);
+}
+
 Test(view, without_hints_is_the_same_everywhere)
 {
     const struct service *service = of_endpoints("10.0.0.1@a%n1 10.0.0.2@b%n2");

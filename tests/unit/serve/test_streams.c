@@ -265,6 +265,15 @@ static const char *dump(const char *service)
     return dumped;
 }
 
+static const char *counts(void)
+{
+    free(dumped);
+    dumped = NULL;
+    serve_count_streams(serve, on_dump, NULL);
+    turn_until(is_dumped, NULL);
+    return dumped;
+}
+
 static size_t count(const char *text, const char *what)
 {
     size_t n = 0;
@@ -311,4 +320,22 @@ Test(streams, a_dump_of_a_service_leaves_out_other_names_of_the_same_stream)
     cr_assert_eq(count(dumped, "\"name\""), 1, "%s", dumped);
     cr_assert_eq(count(dumped, "greeter:8001"), 1, "%s", dumped);
     client_close(&client);
+}
+
+Test(streams, are_counted_by_service_while_they_listen)
+{
+    struct client xds, native, other;
+
+    client_open(&native, WATCH);
+    native_ask(&native, "", "greeter:8001");
+    xds_ask(&xds, "a", "", LIST);
+    xds_ask(&other, "a", "", "shop/other:8001");
+    cr_assert_not_null(strstr(counts(), "\"shop/greeter\":2"), "%s", dumped);
+    cr_assert_not_null(strstr(dumped, "\"shop/other\":1"), "%s", dumped);
+    client_close(&xds);
+    client_close(&other);
+    client_close(&native);
+    for (int i = 0; i < 1000 && strcmp(counts(), "{\"services\":{}}\n") != 0; i++)
+        ;
+    cr_assert_str_eq(dumped, "{\"services\":{}}\n");
 }

@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 
+#include "encode/xds.h"
 #include "fixture.h"
 #include "serve/topic.h"
 
@@ -226,6 +227,57 @@ Test(topic, every_port_of_every_service_is_a_cluster_for_wildcards)
     topic_table_free(table);
 }
 
+/* One of a Service whose only pod listens on that number. */
+static const struct service *headless_service(uint16_t number)
+{
+    static const struct service_spec_port port = {.name = STR_INIT("grpc"), .number = 8001};
+    const struct service_spec spec = {
+        .namespace_name = STR("shop"),
+        .name = STR("greeter"),
+        .type = SERVICE_HEADLESS,
+        .ports_len = 1,
+        .ports = &port,
+    };
+    const struct slice_spec slice_spec = {
+        .namespace_name = STR("shop"), .name = STR("s"), .family = FAMILY_IPV4};
+    const struct slice_port slice_port = {.name = STR("grpc"), .number = number};
+    const struct endpoint endpoint = {.address = STR("10.0.0.1"), .ready = true};
+    struct slice_builder *builder = slice_builder_new(&slice_spec);
+    const struct slice *slice;
+    const struct service *service;
+
+    cr_assert_eq(slice_add_port(builder, &slice_port, NULL), CODE_OK);
+    cr_assert_eq(slice_add_endpoint(builder, &endpoint, NULL), CODE_OK);
+    slice = slice_finish(builder, encode_backend);
+    service = service_new(&spec, &slice, 1, NULL);
+    slice_unref(slice);
+    return service;
+}
+
+Test(topic, pods_own_numbers_are_no_clusters_for_wildcards)
+{
+    static const uint16_t numbers[] = {8001, 9001, 9002};
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    const struct catalog *catalog = catalog_new_empty();
+    uint64_t version = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        struct catalog_edit *edit = catalog_edit_new(catalog);
+        int clusters = 0;
+
+        catalog_put(edit, headless_service(numbers[i]));
+        catalog_unref(catalog);
+        catalog = catalog_edit_finish(edit);
+        publish(table, catalog);
+        topic_each_cluster(table, count_cluster, &clusters);
+        cr_assert_eq(clusters, 1);
+        cr_assert(i == 0 || topic_table_clusters_version(table) == version, "%zu", i);
+        version = topic_table_clusters_version(table);
+    }
+    catalog_unref(catalog);
+    topic_table_free(table);
+}
+
 /* As a headless Service can have it whose ports are those of its slices. */
 Test(topic, ports_of_one_number_are_one_cluster_for_wildcards)
 {
@@ -253,4 +305,32 @@ Test(topic, ports_of_one_number_are_one_cluster_for_wildcards)
     catalog_unref(before);
     catalog_unref(catalog);
     topic_table_free(table);
+}
+
+static void note_listeners(void *ctx, struct str service, size_t listeners)
+{
+    buf_printf(ctx, "%" STR_FMT "=%zu ", STR_ARG(service), listeners);
+}
+
+Test(topic, counts_who_listens_to_the_lists_of_a_service)
+{
+    struct topic_table *table = make_table(UNKNOWN_NAMES_EMPTY);
+    struct listener_fixture list, again, native, cluster;
+    struct buf text = BUFFER_INIT(256);
+
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
+    join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &again);
+    join(table, TOPIC_NATIVE, "greeter", &native);
+    join(table, TOPIC_CLUSTER, "shop/other:8001", &cluster);
+    topic_each_listened(table, note_listeners, &text);
+    cr_assert_str_eq(buf_cstr(&text), "shop/greeter=3 ");
+    topic_unsubscribe(&list.subscriber);
+    topic_unsubscribe(&native.subscriber);
+    buf_reset(&text);
+    topic_each_listened(table, note_listeners, &text);
+    cr_assert_str_eq(buf_cstr(&text), "shop/greeter=1 ");
+    topic_unsubscribe(&again.subscriber);
+    topic_unsubscribe(&cluster.subscriber);
+    topic_table_free(table);
+    buf_done(&text);
 }

@@ -1,0 +1,82 @@
+/* The settings of what is written to the API server. */
+#include "model/name.h"
+#include "options_internal.h"
+
+void option_replace(char **slot, struct str value)
+{
+    free(*slot);
+    *slot = str_dup(value);
+}
+
+enum code option_read_switch(struct str value, bool *ret_on, struct err *err)
+{
+    *ret_on = str_eq(value, STR("true"));
+    if (!*ret_on && !str_eq(value, STR("false")))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected true or false");
+    return CODE_OK;
+}
+
+enum code option_set_leader_election(struct options *options, struct str value, struct err *err)
+{
+    return option_read_switch(value, &options->leader_election, err);
+}
+
+enum code option_set_status(struct options *options, struct str value, struct err *err)
+{
+    options->status_given = true;
+    return option_read_switch(value, &options->status, err);
+}
+
+/* The name of most objects: labels with dots between them. */
+static bool is_object_name(struct str name)
+{
+    do {
+        if (!name_is_label(str_cut(&name, '.')))
+            return false;
+    } while (name.ptr);
+    return true;
+}
+
+static enum code set_object(char **slot, struct str value, struct err *err)
+{
+    struct str name = value;
+    struct str namespace_name = str_cut(&name, '/');
+
+    if (!name_is_label(namespace_name) || !is_object_name(name))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected NAMESPACE/NAME");
+    option_replace(slot, value);
+    return CODE_OK;
+}
+
+enum code option_set_lease(struct options *options, struct str value, struct err *err)
+{
+    return set_object(&options->lease, value, err);
+}
+
+enum code option_set_replicas_service(struct options *options, struct str value, struct err *err)
+{
+    return set_object(&options->replicas_service, value, err);
+}
+
+enum code option_set_identity(struct options *options, struct str value, struct err *err)
+{
+    if (value.len == 0 || value.len > OPTIONS_IDENTITY_MAX)
+        return fail(err, CODE_INVALID_ARGUMENT, "expected 1 to %d characters",
+                    OPTIONS_IDENTITY_MAX);
+    option_replace(&options->identity, value);
+    return CODE_OK;
+}
+
+enum code option_check_writing(const struct options *options, struct err *err)
+{
+    if (options->directory && (options->leader_election || options->status))
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--%s and --directory exclude each other: there is no API server to write to",
+                    options->leader_election ? "leader-election" : "status");
+    if (options->lease && !options->leader_election)
+        return fail(err, CODE_INVALID_ARGUMENT, "--lease needs --leader-election");
+    if (options->replicas_service && !options->status)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--replicas-service needs --leader-election or --status");
+    return CODE_OK;
+}

@@ -1,0 +1,55 @@
+/*
+ * How many clients listen to each Service over all replicas: the one that writes the statuses asks the others.
+ *
+ * Every REPLICAS_EVERY_MS it lists the EndpointSlices of the replicas' own Service (by a request, not from the store: neither --namespaces nor --publish need
+ * include Lookaside itself) and asks GET /counts at each endpoint that is ready, or serves while it ends, itself among them: at the port named `admin`, else at
+ * the first. Who has not answered within REPLICAS_TIMEOUT_MS is named, and counts for nothing until the next round. Without such a Service only this process
+ * is asked.
+ *
+ * Threads: the control loop.
+ * Limits:  REPLICAS_MAX are asked; of an answer REPLICAS_ANSWER_MAX bytes count.
+ */
+#ifndef CONTROLLER_REPLICAS_H
+#define CONTROLLER_REPLICAS_H
+
+#include "base/metric.h"
+#include "kube/client.h"
+
+#define REPLICAS_EVERY_MS 30000
+#define REPLICAS_TIMEOUT_MS 2000
+#define REPLICAS_MAX 100
+#define REPLICAS_ANSWER_MAX (4 * 1024 * 1024)
+
+struct replicas;
+
+struct replicas_options {
+    struct loop *loop;
+    struct kube_client *client;
+    const char *namespace_name, *service; /* borrowed; NULL: only this process */
+    /* Counts this process: on_done(done_ctx, ...) once, as GET /counts answers. */
+    void (*count_own)(void *ctx, void (*on_done)(void *done_ctx, struct buf *json), void *done_ctx);
+    /* A round is over. */
+    void (*on_counted)(void *ctx);
+    void *ctx;
+    uint64_t every_ms, timeout_ms; /* 0: as above */
+};
+
+struct replicas_stats {
+    struct counter asked, unanswered; /* gauges: of the last round */
+    struct counter rounds, failures;  /* rounds that found no replicas to ask are failures */
+};
+
+/* Silent until replicas_set_active(). */
+struct replicas *replicas_new(const struct replicas_options *options) must_check;
+/* Not while count_own may still answer. NULL is fine. */
+void replicas_free(struct replicas *replicas);
+/* True: a round begins at once. False: what was counted is forgotten. */
+void replicas_set_active(struct replicas *replicas, bool active);
+
+/* As of the last round. */
+uint64_t replicas_clients(const struct replicas *replicas, struct str namespace_name, struct str name);
+/* Those that did not answer, "a, b"; "": all did. */
+const char *replicas_uncounted(const struct replicas *replicas);
+const struct replicas_stats *replicas_stats(const struct replicas *replicas);
+
+#endif

@@ -44,6 +44,7 @@ static struct group *group_get(struct store *store, struct str namespace_name, s
     group->name = str_make(group->key + namespace_name.len + 1, name.len);
     list_init(&group->services);
     list_init(&group->slices);
+    list_init(&group->policies);
     list_init(&group->pending);
     HASH_ADD_KEYPTR(hh, store->groups, group->key, len, group);
     return group;
@@ -54,6 +55,19 @@ const struct object *store_service(const struct group *group)
     if (list_empty(&group->services))
         return NULL;
     return container_of(group->services.next, struct object, link);
+}
+
+const struct object *store_policy(const struct group *group)
+{
+    if (list_empty(&group->policies))
+        return NULL;
+    return container_of(group->policies.next, struct object, link);
+}
+
+bool store_group_is_empty(const struct group *group)
+{
+    return list_empty(&group->services) && list_empty(&group->slices) &&
+           list_empty(&group->policies);
 }
 
 /* Doubted objects have no bound but a list. */
@@ -70,7 +84,7 @@ bool store_hold(const struct group *group, struct hold_info *ret_info)
 
 void store_drop_group(struct store *store, struct group *group)
 {
-    if (!list_empty(&group->services) || !list_empty(&group->slices))
+    if (!store_group_is_empty(group))
         return;
     list_remove(&group->pending);
     HASH_DELETE(hh, store->groups, group);
@@ -85,6 +99,8 @@ static struct group *group_for(struct store *store, struct value value)
         return group_get(store, value.service->spec.namespace_name, value.service->spec.name);
     if (value.slices_len > 0 && value.slices[0]->service.len > 0)
         return group_get(store, value.slices[0]->namespace_name, value.slices[0]->service);
+    if (value.policy)
+        return group_get(store, value.policy->namespace_name, value.policy->name);
     return NULL;
 }
 
@@ -92,10 +108,9 @@ static void count_object(struct controller_scope *scope, struct value value, boo
 {
     struct controller_stats *stats = scope->store->stats;
     struct counter *gauges[OBJECT_KINDS] = {
-        [OBJECT_SERVICE] = &stats->objects_services,
-        [OBJECT_SLICE] = &stats->objects_slices,
-        [OBJECT_ENDPOINTS] = &stats->objects_endpoints,
-        [OBJECT_NODE] = &stats->objects_nodes,
+        [OBJECT_SERVICE] = &stats->objects_services,    [OBJECT_SLICE] = &stats->objects_slices,
+        [OBJECT_ENDPOINTS] = &stats->objects_endpoints, [OBJECT_NODE] = &stats->objects_nodes,
+        [OBJECT_POLICY] = &stats->objects_policies,
     };
     struct counter *gauge = gauges[scope->kind];
 
@@ -140,14 +155,21 @@ static void object_join(struct object *object, struct group *group)
     if (!group)
         return;
     group->slices_len += object->value.slices_len;
-    list_append(object->value.service ? &group->services : &group->slices, &object->link);
+    list_append(object->value.service  ? &group->services
+                : object->value.policy ? &group->policies
+                                       : &group->slices,
+                &object->link);
 }
 
-/* A Service that is new has not changed; one that comes back in place of a deleted one has. */
+/* A Service that is new has not changed; one that comes back in place of a deleted one has. So has one that loses the LookasideService
+ * that it is published for. */
 static void note_change(struct controller_scope *scope, struct group *left, struct group *joined)
 {
     uint64_t now = loop_now_us(scope->loop);
 
+    if (scope->kind == OBJECT_POLICY && left && !joined &&
+        !publisher_is_open(scope->store->publisher))
+        left->changed_us = now;
     if (scope->kind != OBJECT_SERVICE)
         return;
     if (left)
@@ -188,6 +210,60 @@ static void set_doubt(struct controller_scope *scope, struct object *object, uin
         count_doubt(scope->store->stats, object->group, since_us);
 }
 
+/* ---- LookasideServices ---- */
+
+static void tell_resource(const struct store *store, const struct object *object)
+{
+    struct str name = str_of(object->key);
+    struct str namespace_name = str_cut(&name, '/');
+
+    publisher_resource_changed(store->publisher, namespace_name, name);
+}
+
+struct referrers {
+    const struct store *store;
+    const struct group *group;
+};
+
+static void tell_referrer(void *ctx, const struct object *object)
+{
+    const struct referrers *referrers = ctx;
+    const struct policy *policy = object->value.policy;
+
+    if (!policy || !str_eq(policy->namespace_name, referrers->group->namespace_name))
+        return;
+    for (size_t i = 0; i < policy->backends_len; i++) {
+        if (str_eq(policy->backends[i].service, referrers->group->name))
+            tell_resource(referrers->store, object);
+    }
+}
+
+/* Those that share out calls to that Service: what they refer to may have come or gone. */
+static void tell_referrers(const struct store *store, const struct group *group)
+{
+    struct referrers referrers = {store, group};
+
+    if (group)
+        store_each_resource(store, tell_referrer, &referrers);
+}
+
+/* `err` NULL: its newest version is accepted. */
+static void set_refusal(struct controller_scope *scope, struct object *object,
+                        const struct json *json, const struct err *err)
+{
+    const struct json *metadata = json_get(json, "metadata");
+    struct err ignored;
+
+    if (scope->kind != OBJECT_POLICY || (!err && !object->refusal))
+        return;
+    free(object->refusal);
+    object->refusal = err ? xstrdup(err->msg) : NULL;
+    if (json_read_u64(metadata, "", "generation", UINT64_MAX, 0, &object->refused_generation,
+                      &ignored) != CODE_OK)
+        object->refused_generation = 0;
+    tell_resource(scope->store, object);
+}
+
 /* Puts `value` (owned) in force. */
 static void object_set(struct controller_scope *scope, struct object *object, struct value value,
                        uint64_t received_us)
@@ -196,6 +272,8 @@ static void object_set(struct controller_scope *scope, struct object *object, st
     struct group *left = object_leave(object);
     struct group *joined = group_for(scope->store, value);
 
+    if (scope->kind == OBJECT_POLICY)
+        publisher_touch_hosts(publisher, object->value.policy, value.policy);
     count_object(scope, object->value, false);
     place_index_change(&scope->store->places, object, value);
     value_done(&object->value);
@@ -209,6 +287,8 @@ static void object_set(struct controller_scope *scope, struct object *object, st
         publisher_touch(publisher, left, received_us);
     if (joined && joined != left)
         publisher_touch(publisher, joined, received_us);
+    if (scope->kind == OBJECT_SERVICE)
+        tell_referrers(scope->store, joined ? joined : left);
 }
 
 static void object_free(struct controller_scope *scope, struct object *object)
@@ -217,6 +297,7 @@ static void object_free(struct controller_scope *scope, struct object *object)
     value_done(&object->value);
     value_done(&object->next);
     value_done(&object->doubted);
+    free(object->refusal);
     free(object->key);
     free(object);
 }
@@ -245,8 +326,7 @@ static void log_bad(const struct controller_scope *scope, const struct err *err,
 
 /* A relist names the same bad version again: counted once, and said again only when the cause differs. */
 static void note_bad(struct controller_scope *scope, struct object *object,
-                     const struct object_meta *meta, const struct err *err,
-                     const char *consequence)
+                     const struct object_meta *meta, const struct err *err, const char *consequence)
 {
     uint64_t message = hash_content(err->msg, strlen(err->msg)) | 1;
 
@@ -292,6 +372,8 @@ static void take_object(struct controller_scope *scope, const struct json *json)
 
     if (!read_meta(scope, json, &meta))
         return;
+    if (scope->kind == OBJECT_POLICY)
+        publisher_resource_seen(scope->store->publisher, json);
     object = object_get(scope, &meta);
     object->seen = scope->list;
     object->deleted = 0;
@@ -300,6 +382,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
         note_bad(scope, object, &meta, &err,
                  value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
+        set_refusal(scope, object, json, &err);
         object->flawed = false;
         return;
     }
@@ -308,6 +391,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
         object->bad_message = 0;
+    set_refusal(scope, object, json, NULL);
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
                   KV_STR("endpoints", object->key));
@@ -493,6 +577,7 @@ void store_drop_doubted(struct group *group)
 {
     drop_doubted(&group->services);
     drop_doubted(&group->slices);
+    drop_doubted(&group->policies);
 }
 
 /* ---- nodes ---- */
@@ -518,6 +603,48 @@ struct pair *store_nodes(const struct store *store, size_t *ret_len)
     }
     *ret_len = len;
     return nodes;
+}
+
+/* ---- reading LookasideServices ---- */
+
+const struct object *store_resource(const struct store *store, struct str namespace_name,
+                                    struct str name)
+{
+    const struct group *group = store_group(store, namespace_name, name);
+    size_t len;
+    CLEANUP(freep) char *key = NULL;
+
+    if (group && store_policy(group))
+        return store_policy(group);
+    key = make_key(namespace_name, name, &len);
+    list_for_each (link, &store->scopes) {
+        const struct controller_scope *scope = container_of(link, struct controller_scope, link);
+        const struct object *object = NULL;
+
+        if (scope->kind == OBJECT_POLICY)
+            HASH_FIND(hh, scope->objects, key, len, object);
+        if (object && object->refusal)
+            return object;
+    }
+    return NULL;
+}
+
+/* Of one name in several scopes, the one that counts. */
+void store_each_resource(const struct store *store,
+                         void (*visit)(void *ctx, const struct object *object), void *ctx)
+{
+    list_for_each (link, &store->scopes) {
+        const struct controller_scope *scope = container_of(link, struct controller_scope, link);
+        const struct object *object, *next;
+
+        if (scope->kind != OBJECT_POLICY)
+            continue;
+        HASH_ITER(hh, scope->objects, object, next)
+        {
+            if (object->group ? store_policy(object->group) == object : object->refusal != NULL)
+                visit(ctx, object);
+        }
+    }
 }
 
 /* ---- life ---- */

@@ -60,6 +60,8 @@ static void write_objects(const struct app *app, struct buf *out)
     metric_write_u64(out, "lookaside_objects", "kind=\"Endpoints\"",
                      counter_get(&stats->objects_endpoints));
     metric_write_u64(out, "lookaside_objects", "kind=\"Node\"", counter_get(&stats->objects_nodes));
+    metric_write_u64(out, "lookaside_objects", "kind=\"LookasideService\"",
+                     counter_get(&stats->objects_policies));
     metric_write_head(out, "lookaside_bad_objects_total", "counter",
                       "Versions of objects that were malformed: skipped, or something of them.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));

@@ -33,19 +33,20 @@ static const struct service *find_published(const struct publisher *publisher,
     return catalog_find(publisher->catalog, group->namespace_name, group->name);
 }
 
-bool publisher_is_open(const struct publisher *publisher)
+const struct controller_options *publisher_options(const struct publisher *publisher)
 {
-    return publisher->options.mode == PUBLISH_ALL;
+    return &publisher->options;
 }
 
 bool publisher_publishes(const struct publisher *publisher, const struct group *group)
 {
     const struct object *object = store_service(group);
+    enum publish_mode mode = publisher->options.mode;
 
     if (!object)
         return false;
-    return publisher_is_open(publisher) || store_policy(group) ||
-           (publisher->options.mode == PUBLISH_ANNOTATED && object->value.service->annotated);
+    return mode == PUBLISH_ALL || store_policy(group) ||
+           (mode == PUBLISH_ANNOTATED && object->value.service->annotated);
 }
 
 /* From what is published, kept by a hold or not, endpoints keep their zones. */

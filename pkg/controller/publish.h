@@ -24,8 +24,7 @@ void publisher_touch(struct publisher *publisher, struct group *group, uint64_t 
 void publisher_touch_nodes(struct publisher *publisher);
 /* The hosts that a LookasideService claims may have changed, or since when it does: goes out at the end of the turn. NULL: there is none. */
 void publisher_touch_hosts(struct publisher *publisher, const struct policy *before, const struct policy *after);
-/* Services without a LookasideService and an annotation are published. */
-bool publisher_is_open(const struct publisher *publisher);
+const struct controller_options *publisher_options(const struct publisher *publisher);
 /* There is a Service object, and it is one that is published. */
 bool publisher_publishes(const struct publisher *publisher, const struct group *group);
 /* For controller_options.resource_changed and .resource_seen. */

@@ -1,4 +1,4 @@
-#include "controller/store.h"
+#include "controller/store_internal.h"
 
 #include <assert.h>
 
@@ -6,7 +6,7 @@
 #include "controller/doubt.h"
 #include "controller/publish.h"
 
-static char *make_key(struct str namespace_name, struct str name, size_t *ret_len)
+char *store_key(struct str namespace_name, struct str name, size_t *ret_len)
 {
     size_t len = namespace_name.len + 1 + name.len;
     char *key = xmalloc(len + 1);
@@ -24,7 +24,7 @@ static char *make_key(struct str namespace_name, struct str name, size_t *ret_le
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name)
 {
     size_t len;
-    CLEANUP(freep) char *key = make_key(namespace_name, name, &len);
+    CLEANUP(freep) char *key = store_key(namespace_name, name, &len);
     struct group *group;
 
     HASH_FIND(hh, store->groups, key, len, group);
@@ -39,7 +39,7 @@ static struct group *group_get(struct store *store, struct str namespace_name, s
     if (group)
         return group;
     group = xcalloc(1, sizeof(*group));
-    group->key = make_key(namespace_name, name, &len);
+    group->key = store_key(namespace_name, name, &len);
     group->namespace_name = str_make(group->key, namespace_name.len);
     group->name = str_make(group->key + namespace_name.len + 1, name.len);
     list_init(&group->services);
@@ -55,13 +55,6 @@ const struct object *store_service(const struct group *group)
     if (list_empty(&group->services))
         return NULL;
     return container_of(group->services.next, struct object, link);
-}
-
-const struct object *store_policy(const struct group *group)
-{
-    if (list_empty(&group->policies))
-        return NULL;
-    return container_of(group->policies.next, struct object, link);
 }
 
 bool store_group_is_empty(const struct group *group)
@@ -123,7 +116,7 @@ static void count_object(struct controller_scope *scope, struct value value, boo
 static struct object *object_get(struct controller_scope *scope, const struct object_meta *meta)
 {
     size_t len;
-    CLEANUP(freep) char *key = make_key(meta->namespace_name, meta->name, &len);
+    CLEANUP(freep) char *key = store_key(meta->namespace_name, meta->name, &len);
     struct object *object;
 
     HASH_FIND(hh, scope->objects, key, len, object);
@@ -165,10 +158,10 @@ static void object_join(struct object *object, struct group *group)
  * that it is published for. */
 static void note_change(struct controller_scope *scope, struct group *left, struct group *joined)
 {
+    enum publish_mode mode = publisher_options(scope->store->publisher)->mode;
     uint64_t now = loop_now_us(scope->loop);
 
-    if (scope->kind == OBJECT_POLICY && left && !joined &&
-        !publisher_is_open(scope->store->publisher))
+    if (scope->kind == OBJECT_POLICY && left && !joined && mode != PUBLISH_ALL)
         left->changed_us = now;
     if (scope->kind != OBJECT_SERVICE)
         return;
@@ -210,60 +203,6 @@ static void set_doubt(struct controller_scope *scope, struct object *object, uin
         count_doubt(scope->store->stats, object->group, since_us);
 }
 
-/* ---- LookasideServices ---- */
-
-static void tell_resource(const struct store *store, const struct object *object)
-{
-    struct str name = str_of(object->key);
-    struct str namespace_name = str_cut(&name, '/');
-
-    publisher_resource_changed(store->publisher, namespace_name, name);
-}
-
-struct referrers {
-    const struct store *store;
-    const struct group *group;
-};
-
-static void tell_referrer(void *ctx, const struct object *object)
-{
-    const struct referrers *referrers = ctx;
-    const struct policy *policy = object->value.policy;
-
-    if (!policy || !str_eq(policy->namespace_name, referrers->group->namespace_name))
-        return;
-    for (size_t i = 0; i < policy->backends_len; i++) {
-        if (str_eq(policy->backends[i].service, referrers->group->name))
-            tell_resource(referrers->store, object);
-    }
-}
-
-/* Those that share out calls to that Service: what they refer to may have come or gone. */
-static void tell_referrers(const struct store *store, const struct group *group)
-{
-    struct referrers referrers = {store, group};
-
-    if (group)
-        store_each_resource(store, tell_referrer, &referrers);
-}
-
-/* `err` NULL: its newest version is accepted. */
-static void set_refusal(struct controller_scope *scope, struct object *object,
-                        const struct json *json, const struct err *err)
-{
-    const struct json *metadata = json_get(json, "metadata");
-    struct err ignored;
-
-    if (scope->kind != OBJECT_POLICY || (!err && !object->refusal))
-        return;
-    free(object->refusal);
-    object->refusal = err ? xstrdup(err->msg) : NULL;
-    if (json_read_u64(metadata, "", "generation", UINT64_MAX, 0, &object->refused_generation,
-                      &ignored) != CODE_OK)
-        object->refused_generation = 0;
-    tell_resource(scope->store, object);
-}
-
 /* Puts `value` (owned) in force. */
 static void object_set(struct controller_scope *scope, struct object *object, struct value value,
                        uint64_t received_us)
@@ -287,8 +226,10 @@ static void object_set(struct controller_scope *scope, struct object *object, st
         publisher_touch(publisher, left, received_us);
     if (joined && joined != left)
         publisher_touch(publisher, joined, received_us);
+    if (scope->kind == OBJECT_POLICY)
+        store_tell_resource(scope->store, object);
     if (scope->kind == OBJECT_SERVICE)
-        tell_referrers(scope->store, joined ? joined : left);
+        store_tell_referrers(scope->store, joined ? joined : left);
 }
 
 static void object_free(struct controller_scope *scope, struct object *object)
@@ -297,7 +238,7 @@ static void object_free(struct controller_scope *scope, struct object *object)
     value_done(&object->value);
     value_done(&object->next);
     value_done(&object->doubted);
-    free(object->refusal);
+    store_drop_refusal(object);
     free(object->key);
     free(object);
 }
@@ -382,7 +323,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
         note_bad(scope, object, &meta, &err,
                  value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
-        set_refusal(scope, object, json, &err);
+        store_set_refusal(scope, object, json, &err);
         object->flawed = false;
         return;
     }
@@ -391,7 +332,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
         object->bad_message = 0;
-    set_refusal(scope, object, json, NULL);
+    store_set_refusal(scope, object, json, NULL);
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
                   KV_STR("endpoints", object->key));
@@ -523,7 +464,7 @@ static void on_remove(void *ctx, const struct json *json)
 
     if (!read_meta(scope, json, &meta))
         return;
-    key = make_key(meta.namespace_name, meta.name, &len);
+    key = store_key(meta.namespace_name, meta.name, &len);
     HASH_FIND(hh, scope->objects, key, len, object);
     if (!object)
         return;
@@ -603,48 +544,6 @@ struct pair *store_nodes(const struct store *store, size_t *ret_len)
     }
     *ret_len = len;
     return nodes;
-}
-
-/* ---- reading LookasideServices ---- */
-
-const struct object *store_resource(const struct store *store, struct str namespace_name,
-                                    struct str name)
-{
-    const struct group *group = store_group(store, namespace_name, name);
-    size_t len;
-    CLEANUP(freep) char *key = NULL;
-
-    if (group && store_policy(group))
-        return store_policy(group);
-    key = make_key(namespace_name, name, &len);
-    list_for_each (link, &store->scopes) {
-        const struct controller_scope *scope = container_of(link, struct controller_scope, link);
-        const struct object *object = NULL;
-
-        if (scope->kind == OBJECT_POLICY)
-            HASH_FIND(hh, scope->objects, key, len, object);
-        if (object && object->refusal)
-            return object;
-    }
-    return NULL;
-}
-
-/* Of one name in several scopes, the one that counts. */
-void store_each_resource(const struct store *store,
-                         void (*visit)(void *ctx, const struct object *object), void *ctx)
-{
-    list_for_each (link, &store->scopes) {
-        const struct controller_scope *scope = container_of(link, struct controller_scope, link);
-        const struct object *object, *next;
-
-        if (scope->kind != OBJECT_POLICY)
-            continue;
-        HASH_ITER(hh, scope->objects, object, next)
-        {
-            if (object->group ? store_policy(object->group) == object : object->refusal != NULL)
-                visit(ctx, object);
-        }
-    }
 }
 
 /* ---- life ---- */

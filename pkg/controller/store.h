@@ -48,6 +48,12 @@ struct group {
     uint64_t due_us;
 };
 
+/* A version of an object that is not in force. */
+struct refusal {
+    uint64_t generation;
+    char *uid, *why;
+};
+
 struct object {
     UT_hash_handle hh;
     char *key;
@@ -63,8 +69,7 @@ struct object {
     struct list link;
     /* The last version that could not be decoded; 0: the last one could. */
     uint64_t bad_message, bad_version;
-    char *refusal; /* of a LookasideService: why; NULL unless its last version could not be decoded */
-    uint64_t refused_generation;
+    struct refusal *refusal; /* of a LookasideService: NULL unless its last version could not be decoded */
     bool flawed; /* the last one could, but for something that was left out */
 };
 

@@ -194,7 +194,7 @@ static const struct service *carry(const struct service *before, const struct se
     must_hold(before->ports_len <= PORTS_MAX);
     for (size_t i = 0; i < before->ports_len; i++)
         keep[i] = service_empties(&before->ports[i], after);
-    return service_carry(before, after, keep);
+    return service_carry(before, after, keep, 1);
 }
 
 static void check_carried(const struct service *before, const struct service *after)

@@ -271,7 +271,7 @@ static void fill(struct many *many)
         };
         many->order[i] = (struct listed){&many->backends[i], NULL, STR("")};
     }
-    many->locality = (struct locality){STR("zone-1"), 0, MANY};
+    many->locality = (struct locality){.zone = STR("zone-1"), .len = MANY};
 }
 
 static struct blob *encode_many(struct many *many)

@@ -182,7 +182,7 @@ Test(streams, an_xds_client_is_where_its_locality_says)
 {
     struct client client;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&client, "a", "", LIST);
     expect(&client, true, false);
     client_close(&client);
@@ -192,7 +192,7 @@ Test(streams, a_client_that_says_nothing_is_where_its_address_is)
 {
     struct client xds, native;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&xds, "", "", LIST);
     expect(&xds, false, true);
     client_open(&native, WATCH);
@@ -206,7 +206,7 @@ Test(streams, the_zone_of_an_address_is_that_of_no_other_node)
 {
     struct client client;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&client, "", "n1", LIST);
     expect(&client, true, true);
     client_close(&client);
@@ -230,7 +230,7 @@ Test(streams, a_native_place_counts_as_given_and_may_change)
 {
     struct client client;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     client_open(&client, WATCH);
     native_ask(&client, "a", "greeter:8001");
     expect(&client, true, false);
@@ -278,7 +278,7 @@ Test(streams, a_dump_of_a_service_has_its_listeners_and_what_each_got)
 {
     struct client xds, native, other;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&xds, "a", "", LIST);
     client_open(&native, WATCH);
     native_ask(&native, "", "greeter:8001");

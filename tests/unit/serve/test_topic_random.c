@@ -64,7 +64,7 @@ static void change_watcher(struct watcher *watcher)
         watcher->subscribed = false;
         return;
     }
-    watcher->place = (struct place){str_of(zones[choose(4)]), str_of(nodes[choose(4)])};
+    watcher->place = (struct place){.zone = str_of(zones[choose(4)]), .node = str_of(nodes[choose(4)])};
     listener_join(table, TOPIC_ASSIGNMENT, LIST, watcher->place, &watcher->listener);
     watcher->subscribed = true;
     watcher->changes = 0;

@@ -61,7 +61,7 @@ static void server_down(const struct action *action)
     uint64_t us = action->a % 2 ? action->b % (20 * SIM_S) : action->b % SIM_S;
 
     sim_trace("the API servers are down for %llu ms", (unsigned long long)(us / SIM_MS));
-    api_down(us);
+    api_down(us, false);
 }
 
 static void server_slow(const struct action *action)
@@ -84,13 +84,15 @@ static void compact(const struct action *action unused_arg)
     api_compact();
 }
 
-/* While etcd is restored the API servers are down, if only for a moment: every connection breaks. */
+/* While etcd is restored the API servers are down: if only for a moment, where every connection breaks; for longer than a source
+ * resumes without listing, where they stop in order. */
 static void rewind_etcd(const struct action *action)
 {
     size_t changes = 1 + action->a % 12;
+    bool orderly = action->c % 4 == 0;
 
     api_rewind(changes);
-    api_down(action->b % (8 * SIM_S));
+    api_down(orderly ? 5500 * SIM_MS + action->b % (8 * SIM_S) : action->b % (3 * SIM_S), orderly);
     sim_trace("etcd is restored, %zu changes back: step %zu, version %llu", changes, cluster.step,
               (unsigned long long)cluster.version);
 }

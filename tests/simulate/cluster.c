@@ -81,6 +81,12 @@ const struct api_object *cluster_at(unsigned slot, size_t step)
     return history->versions[i].object;
 }
 
+void cluster_slices(unsigned service, const struct api_object *slices[SLICES])
+{
+    for (unsigned i = 0; i < SLICES; i++)
+        slices[i] = cluster_get(slice_slot(service, i));
+}
+
 /* ---- changes ---- */
 
 static struct api_object *object_new(const struct api_object *from)

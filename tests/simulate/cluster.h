@@ -107,6 +107,17 @@ static inline enum resource slot_resource(unsigned slot)
     return slot < SERVICES ? RESOURCE_SERVICES : RESOURCE_SLICES;
 }
 
+/* The slots of a resource: from the first up to the end. */
+static inline unsigned resource_first(enum resource resource)
+{
+    return resource == RESOURCE_SERVICES ? 0 : SERVICES;
+}
+
+static inline unsigned resource_end(enum resource resource)
+{
+    return resource == RESOURCE_SERVICES ? SERVICES : SLOTS;
+}
+
 static inline unsigned slice_slot(unsigned service, unsigned index)
 {
     return SERVICES + service * SLICES + index;
@@ -126,6 +137,8 @@ const char *zone_name(int zone); /* "" for -1 */
 /* NULL: there is none. */
 const struct api_object *cluster_get(unsigned slot);
 const struct api_object *cluster_at(unsigned slot, size_t step);
+/* A Service's slices as they are now; NULL where there is none. */
+void cluster_slices(unsigned service, const struct api_object *slices[SLICES]);
 /* A copy of `object` becomes the newest version of its slot. */
 const struct api_object *cluster_put(const struct api_object *object);
 void cluster_delete(unsigned slot);

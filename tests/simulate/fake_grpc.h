@@ -21,8 +21,9 @@ struct delivery {
     enum code code; /* of the end */
     struct str bytes;
     uint64_t pulled_us; /* when the server made the message */
-    uint64_t fresh_us;  /* the serving loop had nothing to do then last: it knew all that was published */
-    size_t heard;       /* messages of the client that the server had read by then */
+    uint64_t
+        fresh_us; /* the serving loop had nothing to do then last: it knew all that was published */
+    size_t heard; /* messages of the client that the server had read by then */
 };
 
 /* Connects and starts a call of that method. NULL: nobody listens. */

@@ -74,7 +74,7 @@ static uint64_t due_us(uint64_t at_us)
 struct search {
     const struct query *query;
     const struct answer *answer;
-    struct pair low, high;         /* between these */
+    struct states low, high;         /* between these */
     bool held;                     /* a hold may have kept it */
     const struct account *account; /* above its floors; NULL: no matter */
     uint64_t replaces_us;          /* the account's list then, as holds allow; 0: no matter */
@@ -89,7 +89,7 @@ static bool is_external(unsigned service, size_t index)
 
 /* Since when the Service was an ExternalName, if it was one between these states; SIM_NEVER: it was not. What
  * its assignments listed before stays: clients keep to it until they have resolved the host's name. */
-static uint64_t external_since_us(unsigned service, struct pair low, struct pair high)
+static uint64_t external_since_us(unsigned service, struct states low, struct states high)
 {
     uint64_t since = SIM_NEVER;
 
@@ -119,7 +119,7 @@ static struct search search_of(const struct query *query, const struct answer *a
     return search;
 }
 
-static bool is_above(struct pair pair, const struct account *account)
+static bool is_above(struct states pair, const struct account *account)
 {
     for (size_t i = 0; i < account->floors_len; i++) {
         if (pair.service >= account->floors[i].service && pair.slices >= account->floors[i].slices)
@@ -129,7 +129,7 @@ static bool is_above(struct pair pair, const struct account *account)
 }
 
 /* Keeps the oldest. */
-static void add_floor(struct account *account, struct pair pair)
+static void add_floor(struct account *account, struct states pair)
 {
     for (size_t i = 0; i < account->floors_len; i++) {
         if (account->floors[i].service <= pair.service && account->floors[i].slices <= pair.slices)
@@ -144,7 +144,7 @@ static bool is_native(const struct answer *answer)
     return answer->len > 0 && *answer->items[0].pod;
 }
 
-static bool explains(const struct search *search, struct pair pair)
+static bool explains(const struct search *search, struct states pair)
 {
     const struct hold_history *holds = &state.holds[search->query->service];
     bool native = is_native(search->answer);
@@ -165,7 +165,7 @@ static bool find_of(const struct search *search, const struct moments *services,
 
     judge_slices_moments(&slices, search->query->service, search->low.slices, search->high.slices);
     for (size_t i = 0; i < services->len * slices.len; i++) {
-        struct pair pair = {services->items[i / slices.len], slices.items[i % slices.len]};
+        struct states pair = {services->items[i / slices.len], slices.items[i % slices.len]};
 
         if (!explains(search, pair))
             continue;
@@ -221,7 +221,7 @@ static void explain_failure(struct search search, const char *who)
     search.account = NULL;
     if (!what && find(&search, NULL))
         what = "a list older than the one before";
-    search.low = (struct pair){0, 0};
+    search.low = (struct states){0, 0};
     if (!what && find(&search, NULL))
         what = "a list that was overtaken too long ago";
     if (!what)
@@ -232,9 +232,9 @@ static void explain_failure(struct search search, const char *who)
 /* ---- zones: at a port, an endpoint keeps the one that it had when it was seen first ---- */
 
 /* It was always there, since that state. */
-static bool lived_on(const struct query *query, const struct entry *entry, struct pair since)
+static bool lived_on(const struct query *query, const struct entry *entry, struct states since)
 {
-    struct pair at = judge_pair_at(SIM_NEVER);
+    struct states at = judge_pair_at(SIM_NEVER);
     bool service;
 
     while (at.service > since.service || at.slices > since.slices) {
@@ -294,13 +294,12 @@ void judge_standing(const struct account *account, const struct query *query, ui
 void judge_final(const struct account *account, const struct query *query, const char *who)
 {
     const struct api_object *slices[SLICES];
-    struct pair now = judge_pair_at(SIM_NEVER);
+    struct states now = judge_pair_at(SIM_NEVER);
     struct answer want;
 
     if (!query->native && is_external(query->service, now.service))
         return;
-    for (unsigned i = 0; i < SLICES; i++)
-        slices[i] = cluster_get(slice_slot(query->service, i));
+    cluster_slices(query->service, slices);
     oracle_list(cluster_get(query->service), slices, query, &want);
     if (!account->answered)
         sim_fail("%s: never answered", who);
@@ -321,7 +320,7 @@ void judge_cluster(const struct query *query, const char *cluster_name,
                    const struct delivery *delivery, const char *who)
 {
     struct moments moments = {0};
-    char name[2 * TEXT] = "";
+    char name[CLUSTER_TEXT] = "";
 
     service_window(query, delivery, &moments);
     for (size_t i = 0; i < moments.len; i++) {

@@ -19,7 +19,7 @@
 #include "oracle.h"
 #include "sim.h"
 
-struct pair {
+struct states {
     size_t service, slices; /* states, as known.h counts them */
 };
 
@@ -29,7 +29,7 @@ enum { FLOORS_MAX = 16 };
 struct account {
     bool answered;
     struct answer last;
-    struct pair floors[FLOORS_MAX]; /* none of them older than another: what may explain `last` */
+    struct states floors[FLOORS_MAX]; /* none of them older than another: what may explain `last` */
     size_t floors_len;
 };
 

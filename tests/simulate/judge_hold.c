@@ -82,7 +82,7 @@ static uint64_t first_change(unsigned service, uint64_t from_us, bool gone)
  * anything. */
 static uint64_t empty_since(const struct query *whole, uint64_t us, bool *ret_by_service)
 {
-    struct pair now = judge_pair_at(us);
+    struct states now = judge_pair_at(us);
     uint64_t since = us;
 
     *ret_by_service = false;
@@ -124,7 +124,7 @@ static bool may_have_emptied(const struct query *whole, uint64_t us,
 }
 
 static bool may_be_empty(const struct account *account, const struct query *query, uint64_t us,
-                         struct pair pair, const struct hold_history *holds)
+                         struct states pair, const struct hold_history *holds)
 {
     const struct api_object *service = known_object(query->service, pair.service);
     struct query whole = whole_of(query);
@@ -144,8 +144,8 @@ static bool may_be_empty(const struct account *account, const struct query *quer
 enum { STATES_MAX = 512 };
 
 /* The states on the way to `pair`, newest first. False: the Service itself changed on it. */
-static bool way_back(unsigned service, struct pair from, struct pair pair,
-                     struct pair states[STATES_MAX], size_t *ret_len)
+static bool way_back(unsigned service, struct states from, struct states pair,
+                     struct states states[STATES_MAX], size_t *ret_len)
 {
     size_t len = 0;
     bool changed = false, by_service;
@@ -176,7 +176,7 @@ static bool lists(const struct answer *answer, const struct entry *entry)
     return false;
 }
 
-static bool one_is_unknown(const struct query *whole, struct pair state,
+static bool one_is_unknown(const struct query *whole, struct states state,
                            const struct answer *entries)
 {
     for (size_t i = 0; i < entries->len; i++) {
@@ -187,7 +187,7 @@ static bool one_is_unknown(const struct query *whole, struct pair state,
 }
 
 /* Leaves those that are still listed, or not known any more. */
-static void drop_unlisted(const struct query *whole, struct pair state, struct answer *living)
+static void drop_unlisted(const struct query *whole, struct states state, struct answer *living)
 {
     struct answer now;
     size_t kept = 0;
@@ -201,7 +201,7 @@ static void drop_unlisted(const struct query *whole, struct pair state, struct a
 }
 
 /* What the port lists: what does not terminate, and all of it with the other addresses of the same pods. */
-static void listed_at(const struct query *whole, struct pair state, struct answer *living,
+static void listed_at(const struct query *whole, struct states state, struct answer *living,
                       struct answer *all)
 {
     struct answer listed;
@@ -225,10 +225,10 @@ static void listed_at(const struct query *whole, struct pair state, struct answe
  * when anything vanished for the first time that was listed in the beginning; coalescing may have hidden
  * what happened to it before. SIM_NEVER: nothing has, or the Service itself changed. *ret_empty: since then
  * nothing at all is listed. */
-static uint64_t vanished_us(const struct query *whole, struct pair from, struct pair pair,
+static uint64_t vanished_us(const struct query *whole, struct states from, struct states pair,
                             bool *ret_empty)
 {
-    struct pair states[STATES_MAX];
+    struct states states[STATES_MAX];
     struct answer living, all;
     uint64_t first = SIM_NEVER;
     size_t len;
@@ -250,7 +250,7 @@ static uint64_t vanished_us(const struct query *whole, struct pair from, struct 
 
 /* Whether something that the account's last list had is not known any more. */
 static bool lacks_suddenly(const struct account *account, const struct query *whole,
-                           const struct answer *answer, struct pair pair)
+                           const struct answer *answer, struct states pair)
 {
     for (size_t i = 0; i < account->last.len; i++) {
         const struct entry *entry = &account->last.items[i];
@@ -262,7 +262,7 @@ static bool lacks_suddenly(const struct account *account, const struct query *wh
 }
 
 static bool may_have_vanished(const struct account *account, const struct query *query,
-                              const struct answer *answer, uint64_t us, struct pair pair,
+                              const struct answer *answer, uint64_t us, struct states pair,
                               const struct hold_history *holds)
 {
     struct query whole = whole_of(query);
@@ -282,7 +282,7 @@ static bool may_have_vanished(const struct account *account, const struct query 
 }
 
 bool judge_may_replace(const struct account *account, const struct query *query,
-                       const struct answer *answer, uint64_t us, struct pair pair,
+                       const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds)
 {
     if (account->last.len == 0)

@@ -10,14 +10,14 @@
 void judge_forget_answers(void);
 /* Two lists with equal hashes are equal; `native` ones tell more. */
 uint64_t judge_hash(const struct answer *answer, bool native);
-uint64_t judge_expected(const struct query *query, struct pair pair, bool native);
-bool judge_is_empty(const struct query *query, struct pair pair);
-void judge_oracle(const struct query *query, struct pair pair, struct answer *ret_answer);
-bool judge_knows(const struct query *query, struct pair pair, const struct entry *entry);
+uint64_t judge_expected(const struct query *query, struct states pair, bool native);
+bool judge_is_empty(const struct query *query, struct states pair);
+void judge_oracle(const struct query *query, struct states pair, struct answer *ret_answer);
+bool judge_knows(const struct query *query, struct states pair, const struct entry *entry);
 /* Both at that time. */
-struct pair judge_pair_at(uint64_t us);
+struct states judge_pair_at(uint64_t us);
 /* The one before in time: *ret_service tells which of the two went back. False: there is none. */
-bool judge_step_back(struct pair *pair, bool *ret_service) must_check;
+bool judge_step_back(struct states *pair, bool *ret_service) must_check;
 
 /* Indexes of states, ascending, by which all different states of something are named. */
 struct moments {
@@ -47,12 +47,12 @@ bool judge_was_held(const struct hold_history *holds, uint64_t from_us, uint64_t
 
 /* A list that follows from `pair` may take the place of the account's last at that time. */
 bool judge_may_replace(const struct account *account, const struct query *query,
-                       const struct answer *answer, uint64_t us, struct pair pair,
+                       const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds);
 
 /* ---- judge_text.c ---- */
 
 void judge_complain(const char *what, const struct query *query, const struct answer *answer,
-                    struct pair low, struct pair high, const char *who);
+                    struct states low, struct states high, const char *who);
 
 #endif

@@ -41,7 +41,7 @@ static uint64_t query_hash(const struct query *query)
                               (uint64_t)(query->node + 1));
 }
 
-static const struct api_object *objects_of(unsigned service, struct pair pair,
+static const struct api_object *objects_of(unsigned service, struct states pair,
                                            const struct api_object *slices[SLICES])
 {
     for (unsigned i = 0; i < SLICES; i++)
@@ -49,7 +49,7 @@ static const struct api_object *objects_of(unsigned service, struct pair pair,
     return known_object(service, pair.service);
 }
 
-void judge_oracle(const struct query *query, struct pair pair, struct answer *ret_answer)
+void judge_oracle(const struct query *query, struct states pair, struct answer *ret_answer)
 {
     const struct api_object *slices[SLICES];
     const struct api_object *service = objects_of(query->service, pair, slices);
@@ -57,7 +57,7 @@ void judge_oracle(const struct query *query, struct pair pair, struct answer *re
     oracle_list(service, slices, query, ret_answer);
 }
 
-bool judge_knows(const struct query *query, struct pair pair, const struct entry *entry)
+bool judge_knows(const struct query *query, struct states pair, const struct entry *entry)
 {
     const struct api_object *slices[SLICES];
     const struct api_object *service = objects_of(query->service, pair, slices);
@@ -65,7 +65,7 @@ bool judge_knows(const struct query *query, struct pair pair, const struct entry
     return oracle_knows(service, slices, query, entry);
 }
 
-uint64_t judge_expected(const struct query *query, struct pair pair, bool native)
+uint64_t judge_expected(const struct query *query, struct states pair, bool native)
 {
     const struct api_object *slices[SLICES];
     const struct api_object *service = objects_of(query->service, pair, slices);
@@ -84,7 +84,7 @@ uint64_t judge_expected(const struct query *query, struct pair pair, bool native
     return cache[at].hash[native];
 }
 
-bool judge_is_empty(const struct query *query, struct pair pair)
+bool judge_is_empty(const struct query *query, struct states pair)
 {
     static const struct answer empty;
 
@@ -93,12 +93,12 @@ bool judge_is_empty(const struct query *query, struct pair pair)
 
 /* ---- states ---- */
 
-struct pair judge_pair_at(uint64_t us)
+struct states judge_pair_at(uint64_t us)
 {
-    return (struct pair){known_at(RESOURCE_SERVICES, us), known_at(RESOURCE_SLICES, us)};
+    return (struct states){known_at(RESOURCE_SERVICES, us), known_at(RESOURCE_SLICES, us)};
 }
 
-bool judge_step_back(struct pair *pair, bool *ret_service)
+bool judge_step_back(struct states *pair, bool *ret_service)
 {
     *ret_service = known_us(RESOURCE_SERVICES, pair->service) >
                    known_us(RESOURCE_SLICES, pair->slices);

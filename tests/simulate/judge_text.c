@@ -45,7 +45,7 @@ static void describe_slot(unsigned slot, size_t low, size_t high, struct buf *ou
 }
 
 void judge_complain(const char *what, const struct query *query, const struct answer *answer,
-                    struct pair low, struct pair high, const char *who)
+                    struct states low, struct states high, const char *who)
 {
     struct buf text = BUFFER_INIT(COMPLAINT_MAX);
     struct answer want;

@@ -94,7 +94,6 @@ static void end(void)
     if (!sim_failed())
         product_check_bare();
     product_stop();
-    api_done();
     known_done();
     cluster_done();
 }

@@ -305,33 +305,3 @@ bool xds_read_assignment(struct str value, const char *name, struct answer *ret_
     answer_sort(ret_answer);
     return !fault;
 }
-
-/* ---- names of Clusters ---- */
-
-static bool read_port(const char *port, struct query *query)
-{
-    query->port = !*port ? BY_DEFAULT : *port >= '0' && *port <= '9' ? BY_NUMBER : BY_NAME;
-    query->number = query->port == BY_NUMBER ? (unsigned)strtoul(port, NULL, 10) : 0;
-    query->name = query->port == BY_NAME ? port : "";
-    return true;
-}
-
-bool xds_cluster_query(const char *name, struct query *ret_query)
-{
-    for (unsigned slot = 0; slot < SERVICES; slot++) {
-        char service[TEXT], prefix[XDS_TEXT];
-        const char *rest;
-
-        slot_name(slot, service);
-        snprintf(prefix, sizeof(prefix), "%s/%s", slot_namespace(slot), service);
-        if (strncmp(name, prefix, strlen(prefix)) != 0)
-            continue;
-        rest = name + strlen(prefix);
-        *ret_query = (struct query){.service = slot, .pod = -1, .zone = -1, .node = -1};
-        if (strncmp(rest, "/pod-", 5) == 0)
-            ret_query->pod = (int)strtoul(rest + 5, (char **)(uintptr_t)&rest, 10);
-        if (*rest == ':')
-            return read_port(rest + 1, ret_query);
-    }
-    return false;
-}

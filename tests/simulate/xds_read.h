@@ -7,10 +7,11 @@
 #ifndef SIMULATE_XDS_READ_H
 #define SIMULATE_XDS_READ_H
 
+#include "answer.h"
 #include "fake_grpc.h"
-#include "oracle.h"
+#include "query.h"
 
-enum { XDS_TEXT = 2 * TEXT };
+enum { XDS_TEXT = CLUSTER_TEXT };
 enum xds_kind { XDS_LDS, XDS_CDS, XDS_EDS, XDS_KINDS };
 
 const char *xds_kind_name(enum xds_kind kind);
@@ -50,7 +51,5 @@ bool xds_read_cluster(struct str value, const char *name, char out[XDS_TEXT], un
                       const char *who) must_check;
 bool xds_read_assignment(struct str value, const char *name, struct answer *ret_answer,
                          const char *who) must_check;
-/* "shop/greeter/pod-1:8001" as a query from nowhere. */
-bool xds_cluster_query(const char *name, struct query *ret_query) must_check;
 
 #endif

@@ -267,3 +267,55 @@ Test(topic_place, a_zone_that_a_client_gives_itself_stands_against_its_nodes)
     expect(&who, false, true);
     leave(&who, 1);
 }
+
+/* ---- parts ---- */
+
+static void put_cut(size_t len)
+{
+    static char addresses[40][16];
+    struct fixture_endpoint endpoints[40] = {0};
+    struct policy fields = *policy_default();
+    const struct policy *policy;
+
+    fields.subset_size = 2;
+    policy = policy_new(&fields);
+    for (size_t i = 0; i < len; i++) {
+        snprintf(addresses[i], sizeof(addresses[i]), "10.0.1.%zu", 100 + i);
+        endpoints[i].address = addresses[i];
+    }
+    catalog = catalog_with(catalog, &(struct fixture_service){
+                                        .name = "greeter", .endpoints = endpoints, .len = len, .policy = policy});
+    publish(table, catalog);
+    policy_unref(policy);
+}
+
+Test(topic_place, clients_of_one_group_share_their_part)
+{
+    struct listener_fixture who[4];
+
+    put_cut(40);
+    for (size_t i = 0; i < 4; i++)
+        listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.group = i < 2 ? 5 : 5 + 20 * (unsigned)(i - 2)}, &who[i]);
+    cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
+    cr_assert_eq(who[0].subscriber.content, who[2].subscriber.content);
+    cr_assert_neq(who[0].subscriber.content->version, who[3].subscriber.content->version);
+    cr_assert_eq(counter_get(&stats.views), 2);
+    cr_assert_eq(who[3].subscriber.content->view.group, 25);
+    leave(who, 4);
+}
+
+Test(topic_place, a_list_that_need_not_be_cut_is_one_for_all)
+{
+    struct listener_fixture who[2];
+
+    put_cut(2);
+    for (size_t i = 0; i < 2; i++)
+        listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.group = 1 + 30 * (unsigned)i}, &who[i]);
+    cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
+    put_cut(40);
+    cr_assert_neq(who[0].subscriber.content->version, who[1].subscriber.content->version);
+    cr_assert_eq(who[0].changes, 1);
+    put_cut(2);
+    cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
+    leave(who, 2);
+}

@@ -46,11 +46,25 @@ static const struct service_port *default_port(const struct service *service)
     return service_find_port(service, &(struct port_ref){.kind = PORT_NONE}, &unused);
 }
 
+/* Of the ports that are kept, the one that a name without a port meant last. */
+static const struct service_port *kept_default(const struct service *before, const bool *keep)
+{
+    const struct service_port *chosen = default_port(before);
+
+    if (chosen && keep[chosen - before->ports])
+        return chosen;
+    for (size_t i = 0; i < before->ports_len; i++) {
+        if (before->ports[i].was_default && keep[i])
+            return &before->ports[i];
+    }
+    return NULL;
+}
+
 /* Fills `ports` with those of both, still with their owners' memory; returns how many. */
 static size_t carry_ports(const struct service *before, const struct service *after,
                           const bool *keep, struct service_port *ports)
 {
-    const struct service_port *chosen = default_port(before), *next = default_port(after);
+    const struct service_port *chosen = kept_default(before, keep), *next = default_port(after);
     size_t len = after->ports_len;
 
     if (len > 0)

@@ -176,3 +176,21 @@ Test(service_carry, is_needed_only_when_a_last_backend_would_go)
     service_unref(one);
     service_unref(none);
 }
+
+Test(service_carry, what_was_the_default_stays_so_while_it_is_kept)
+{
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "b=81"), SLICE_TEXT("s", "b=2", "10.0.0.1"));
+    const struct service *after =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"), SLICE_TEXT("s", "a=1", "10.0.0.2"));
+    const struct service *carried = carry_emptied(before, after);
+    const struct service *again = carry_emptied(carried, after);
+
+    cr_assert(port_of(carried, 81)->was_default);
+    cr_assert(port_of(again, 81)->was_default);
+    cr_assert(service_equal(carried, again), "nothing new is published");
+    service_unref(before);
+    service_unref(after);
+    service_unref(carried);
+    service_unref(again);
+}

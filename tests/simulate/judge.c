@@ -2,7 +2,7 @@
 #include "judge_internal.h"
 
 #define DUE_US (1200 * SIM_MS)  /* the longest coalescing, and what the loops take */
-#define HOLD_US (8000 * SIM_MS) /* deletion, then service-change, then settling */
+#define HOLD_US (11000 * SIM_MS) /* deletion, then service-change, then protection, then settling */
 #define VERSIONS_SIZE 16384
 
 static struct {
@@ -263,6 +263,19 @@ static void check_zone(const struct account *before, const struct query *query,
 
 /* ---- judging ---- */
 
+/* Where it is only known that a hold explains the list, nothing is known of places. */
+static void check_near(struct account *account, const struct query *query,
+                       const struct answer *answer, uint64_t us, const char *who)
+{
+    struct answer want;
+
+    if (account->floors_len == 0)
+        return;
+    judge_oracle(query, account->floors[0], &want);
+    if (want.len == answer->len)
+        judge_near(&account->near, query, answer, &want, us, who);
+}
+
 void judge_list(struct account *account, const struct query *query, const struct answer *answer,
                 const struct delivery *delivery, const char *who)
 {
@@ -278,6 +291,8 @@ void judge_list(struct account *account, const struct query *query, const struct
     }
     for (size_t i = 0; i < answer->len && query->port == BY_NUMBER; i++)
         check_zone(account, query, &answer->items[i], who);
+    next.near = account->near;
+    check_near(&next, query, answer, delivery->pulled_us, who);
     *account = next;
 }
 
@@ -305,6 +320,8 @@ void judge_final(const struct account *account, const struct query *query, const
         sim_fail("%s: never answered", who);
     else if (!answer_equal(&want, &account->last))
         judge_complain("a wrong list at the end", query, &account->last, now, now, who);
+    else
+        judge_near_final(query, &account->last, &want, who);
 }
 
 /* The states of the Service that what was made then may follow from. */

@@ -50,6 +50,7 @@ static struct query whole_of(const struct query *query)
     struct query whole = *query;
 
     whole.zone = whole.node = whole.pod = -1;
+    whole.group = 0;
     return whole;
 }
 

@@ -50,6 +50,13 @@ bool judge_may_replace(const struct account *account, const struct query *query,
                        const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds);
 
+/* ---- judge_near.c: priorities ---- */
+
+/* Of a list with the backends of `want`. */
+void judge_near(struct near_account *near, const struct query *query, const struct answer *got, const struct answer *want, uint64_t us,
+                const char *who);
+void judge_near_final(const struct query *query, const struct answer *got, const struct answer *want, const char *who);
+
 /* ---- judge_text.c ---- */
 
 void judge_complain(const char *what, const struct query *query, const struct answer *answer,

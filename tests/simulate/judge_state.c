@@ -35,6 +35,7 @@ static uint64_t query_hash(const struct query *query)
     uint64_t hash = query->service * 8u + (unsigned)query->port;
 
     hash = hash_mix(hash, query->number * 2 + query->native);
+    hash = hash_mix(hash, query->group);
     if (query->port == BY_NAME)
         hash = hash_mix(hash, hash_content(query->name, strlen(query->name)));
     return hash_mix(hash, (uint64_t)(query->pod + 1) << 16 | (uint64_t)(query->zone + 1) << 8 |

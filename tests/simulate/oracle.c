@@ -1,6 +1,11 @@
 /* Section 3 of the design, rule by rule. */
 #include "oracle.h"
 
+#include <arpa/inet.h>
+
+#include "base/hash.h"
+#include "policies.h"
+
 /* An endpoint of a slice, at one port. */
 struct candidate {
     const struct api_object *slice;
@@ -107,8 +112,16 @@ static bool is_draining(const struct candidate *candidate)
     return !is_ready(candidate) && endpoint->serving != NO && endpoint->terminating == YES;
 }
 
+/* "whenNoneReady: ServingTerminating | Empty | All". */
+static bool is_listed_unready(const struct candidate *candidate, enum none_ready none_ready)
+{
+    if (none_ready == NONE_READY_EMPTY)
+        return false;
+    return none_ready == NONE_READY_ALL || is_draining(candidate);
+}
+
 /* "Ready → in the list. Ready none, but serving and terminating some → those." */
-static void keep_serving(struct candidates *all)
+static void keep_serving(struct candidates *all, enum none_ready none_ready)
 {
     bool ready = false;
 
@@ -117,7 +130,7 @@ static void keep_serving(struct candidates *all)
     for (size_t i = 0; i < all->len; i++) {
         struct candidate *candidate = &all->items[i];
 
-        if (ready ? !is_ready(candidate) : !is_draining(candidate))
+        if (ready ? !is_ready(candidate) : !is_listed_unready(candidate, none_ready))
             candidate->out = true;
     }
 }
@@ -167,6 +180,8 @@ static void keep_near(struct candidates *all, const struct api_service *service,
 {
     if (query->pod >= 0)
         return; /* one pod is meant from everywhere */
+    if (policies_of(query->service)->locality != LOCALITY_SERVICE)
+        return; /* its own fields say nothing */
     if (service->local) {
         keep_local(all, query->node);
         return;
@@ -192,6 +207,17 @@ static const struct candidate *twin_of(const struct candidates *all,
     return NULL;
 }
 
+/* By which lists are cut: a port that a slice does not say is none. */
+static uint64_t order_of(const struct candidate *candidate)
+{
+    bool six = candidate->family == 6;
+    unsigned port = candidate->slice->slice.ports_len > 0 ? candidate->port : 0;
+    unsigned char bytes[16] = {0};
+
+    (void)inet_pton(six ? AF_INET6 : AF_INET, candidate->endpoint->address, bytes);
+    return hash_mix(hash_content(bytes, sizeof(bytes)), (six ? 6u : 4u) << 16 | port);
+}
+
 static void write_entry(struct entry *entry, const struct candidate *candidate,
                         const struct candidate *twin)
 {
@@ -203,6 +229,9 @@ static void write_entry(struct entry *entry, const struct candidate *candidate,
     entry->other_port = twin ? twin->port : 0;
     entry->draining = is_draining(candidate);
     entry->terminating = candidate->endpoint->terminating == YES;
+    entry->ready = is_ready(candidate);
+    entry->node = candidate->endpoint->node;
+    entry->order = order_of(candidate);
 }
 
 /* "Family preference from ipFamilies." */
@@ -217,6 +246,42 @@ static void join(const struct candidates *all, int preferred, int pod, struct an
         if (pod < 0 || candidate->endpoint->pod == (unsigned)pod)
             write_entry(&answer->items[answer->len++], candidate, twin);
     }
+}
+
+/* ---- "a client gets one of at most 64 precomputed, evenly covering groups" ---- */
+
+enum { GROUPS = 64 };
+
+static int cmp_order(const void *a, const void *b)
+{
+    const struct entry *left = a, *right = b;
+
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+/* What internalTrafficPolicy Local leaves, and what one pod has, is not cut. */
+static bool is_cut(const struct api_service *service, const struct query *query,
+                   const struct policy *policy)
+{
+    bool local = service->local && policy->locality == LOCALITY_SERVICE && query->node >= 0;
+
+    return policy->subset_size > 0 && policy->lb != LB_RING_HASH && query->group > 0 && !local &&
+           query->pod < 0;
+}
+
+/* Group g of 64 begins at g·n/64, and has as many as asked for, or a 64th. */
+static void cut(struct answer *answer, size_t size, unsigned group)
+{
+    size_t len = answer->len, share = (len + GROUPS - 1) / GROUPS;
+    size_t most = share > size ? share : size, first = (group - 1) * len / GROUPS;
+    struct answer whole = *answer;
+
+    if (len <= most)
+        return;
+    qsort(whole.items, len, sizeof(*whole.items), cmp_order);
+    answer->len = most;
+    for (size_t i = 0; i < most; i++)
+        answer->items[i] = whole.items[(first + i) % len];
 }
 
 /* ---- the list ---- */
@@ -234,6 +299,7 @@ static void list_host(const struct api_object *service, const struct query *quer
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer)
 {
+    const struct policy *policy = policies_of(query->service);
     struct candidates all = {0};
 
     *ret_answer = (struct answer){0};
@@ -245,8 +311,10 @@ void oracle_list(const struct api_object *service, const struct api_object *cons
     }
     collect(&all, service, slices, query);
     keep_near(&all, &service->service, query);
-    keep_serving(&all);
+    keep_serving(&all, policy->none_ready);
     join(&all, service->service.families[0] == 6 ? 6 : 4, query->pod, ret_answer);
+    if (is_cut(&service->service, query, policy))
+        cut(ret_answer, policy->subset_size, query->group);
     answer_sort(ret_answer);
 }
 

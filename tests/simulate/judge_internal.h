@@ -13,6 +13,7 @@ uint64_t judge_hash(const struct answer *answer, bool native);
 uint64_t judge_expected(const struct query *query, struct states pair, bool native);
 bool judge_is_empty(const struct query *query, struct states pair);
 void judge_oracle(const struct query *query, struct states pair, struct answer *ret_answer);
+bool judge_is_leaving(const struct query *query, struct states pair, const struct entry *entry);
 bool judge_knows(const struct query *query, struct states pair, const struct entry *entry);
 /* Both at that time. */
 struct states judge_pair_at(uint64_t us);

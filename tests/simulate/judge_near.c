@@ -119,11 +119,17 @@ static bool has_places(const struct query *query, const struct answer *want)
            policy_prefers(policies_of(query->service));
 }
 
-static void check_plain(const struct answer *got, const char *who)
+/* A ring stands in one locality, which has no zone. */
+static void check_plain(const struct query *query, const struct answer *got, const char *who)
 {
-    for (size_t i = 0; i < got->len; i++)
-        if (got->items[i].priority != 0 || *got->items[i].sub_zone)
-            sim_fail("%s: %s has a priority or a sub_zone", who, got->items[i].address);
+    bool ring = !query->native && policies_of(query->service)->lb == LB_RING_HASH;
+
+    for (size_t i = 0; i < got->len; i++) {
+        const struct entry *entry = &got->items[i];
+
+        if (entry->priority != 0 || *entry->sub_zone || (ring && *entry->zone))
+            sim_fail("%s: %s has a priority, a sub_zone, or a zone in a ring", who, entry->address);
+    }
 }
 
 void judge_near(struct near_account *near, const struct query *query, const struct answer *got,
@@ -132,7 +138,7 @@ void judge_near(struct near_account *near, const struct query *query, const stru
     struct scene scene;
 
     if (!has_places(query, want)) {
-        check_plain(got, who);
+        check_plain(query, got, who);
         return;
     }
     scene = look(query, got, want);

@@ -66,6 +66,14 @@ bool judge_knows(const struct query *query, struct states pair, const struct ent
     return oracle_knows(service, slices, query, entry);
 }
 
+bool judge_is_leaving(const struct query *query, struct states pair, const struct entry *entry)
+{
+    const struct api_object *slices[SLICES];
+    const struct api_object *service = objects_of(query->service, pair, slices);
+
+    return oracle_is_leaving(service, slices, query, entry);
+}
+
 uint64_t judge_expected(const struct query *query, struct states pair, bool native)
 {
     const struct api_object *slices[SLICES];

@@ -318,17 +318,35 @@ void oracle_list(const struct api_object *service, const struct api_object *cons
     answer_sort(ret_answer);
 }
 
+/* Writes into `all`; NULL: the slices do not have it. */
+static const struct candidate *find(const struct api_object *service,
+                                    const struct api_object *const *slices,
+                                    const struct query *query, const struct entry *entry,
+                                    struct candidates *all)
+{
+    if (service)
+        collect(all, service, slices, query);
+    for (size_t i = 0; i < all->len; i++) {
+        if (all->items[i].port == entry->port &&
+            strcmp(all->items[i].endpoint->address, entry->address) == 0)
+            return &all->items[i];
+    }
+    return NULL;
+}
+
 bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
                   const struct query *query, const struct entry *entry)
 {
     struct candidates all = {0};
 
-    if (service)
-        collect(&all, service, slices, query);
-    for (size_t i = 0; i < all.len; i++) {
-        if (all.items[i].port == entry->port &&
-            strcmp(all.items[i].endpoint->address, entry->address) == 0)
-            return true;
-    }
-    return false;
+    return find(service, slices, query, entry, &all) != NULL;
+}
+
+bool oracle_is_leaving(const struct api_object *service, const struct api_object *const *slices,
+                       const struct query *query, const struct entry *entry)
+{
+    struct candidates all = {0};
+    const struct candidate *found = find(service, slices, query, entry, &all);
+
+    return found && found->endpoint->terminating == YES;
 }

@@ -36,6 +36,9 @@ size_t oracle_ports(const struct api_object *service, const struct api_object *c
 bool oracle_counts(const struct api_object *slice, const struct api_object *service);
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer);
+/* It shuts down: the slices have it so. */
+bool oracle_is_leaving(const struct api_object *service, const struct api_object *const *slices,
+                       const struct query *query, const struct entry *entry);
 /* Whether the slices have that backend at the port, in any condition. */
 bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
                   const struct query *query, const struct entry *entry);

@@ -162,10 +162,10 @@ static bool is_listed(const struct service_port *port, const struct backend *bac
     return none_ready == NONE_READY_ALL || backend_is_draining(backend);
 }
 
-/* It shuts down in good order, and is no longer in the list. */
+/* It shuts down in good order, and is no longer in the list. `now` is NULL where the port is gone. */
 static bool has_retired(const struct listed *listed, const struct service_port *now)
 {
-    const struct listed *known = service_port_find(now, listed->backend);
+    const struct listed *known = now ? service_port_find(now, listed->backend) : NULL;
 
     if (!known)
         return listed->backend->endpoint->terminating;
@@ -181,16 +181,17 @@ static size_t count_retired(const struct service_port *port, const struct servic
     return count;
 }
 
+/* A port may go with its endpoints: that of a Service without ports of its own. */
 static bool apply_protection(const struct service_port *port, const struct service_port *now,
                              struct question *question, struct hold_verdict *verdict)
 {
-    const struct policy *policy = now ? now->policy : NULL;
+    const struct policy *policy = now ? now->policy : port->policy;
     size_t least, left;
 
-    if (!policy || policy->protection_percent == 0 || policy->protection_us == 0)
+    if (policy->protection_percent == 0 || policy->protection_us == 0)
         return false;
     least = port->list.len * policy->protection_percent;
-    left = now->list.len * 100;
+    left = now ? now->list.len * 100 : 0;
     if (left >= least || left + count_retired(port, now) * 100 >= least)
         return false;
     return apply(HOLD_PROTECTION, question, &question->since->protected_us,

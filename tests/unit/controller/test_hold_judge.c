@@ -431,3 +431,43 @@ Test(hold_protection, is_not_renewed_by_more_that_vanishes)
     expect(&scene, "", "9", at(40000), "a");
     scene_done(&scene);
 }
+
+/* A Service without ports has those of its slices. */
+static const struct service *make_portless(const char *endpoints)
+{
+    struct value service =
+        read_value(OBJECT_SERVICE, "{'metadata':{'name':'s'},'spec':{'clusterIP':'None'}}");
+    struct buf text = BUFFER_INIT(4096);
+    const struct service *result;
+    struct value slice;
+
+    buf_printf(&text,
+               "{'metadata':{'name':'s'},'addressType':'IPv4','ports':[{'port':9}],"
+               "'endpoints':[%s]}",
+               endpoints);
+    slice = read_value(OBJECT_SLICE, buf_cstr(&text));
+    service.service->spec.policy = policy;
+    result = service_new(&service.service->spec, slice.slices, *endpoints ? 1 : 0, NULL);
+    value_done(&slice);
+    value_done(&service);
+    buf_done(&text);
+    return result;
+}
+
+Test(hold_protection, keeps_a_port_that_goes_with_its_endpoints)
+{
+    struct hold_verdict verdict;
+    struct hold_state state = {0};
+    const struct hold_input input = {.touched_us = 100 * MS, .now_us = 5000 * MS};
+    const struct service *before, *after;
+
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    before = make_portless("{'addresses':['10.0.0.1']}");
+    after = make_portless("");
+    hold_judge(&state, before, after, &input, &verdict);
+    cr_assert_eq(verdict.hold, HOLD_PROTECTION);
+    hold_verdict_done(&verdict);
+    hold_state_done(&state);
+    service_unref(before);
+    service_unref(after);
+}

@@ -27,8 +27,8 @@ enum { FLOORS_MAX = 16 };
 
 /* Of the client's zone, where that comes first. */
 struct near_account {
-    const struct api_object *service; /* since that version of it */
-    bool was_first;
+    size_t service; /* the newest state of the collection that was looked at */
+    bool was_first; /* since the Service changed last */
     uint64_t short_us; /* when it was seen with too few last; 0: it was not */
 };
 

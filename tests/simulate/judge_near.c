@@ -92,16 +92,24 @@ static bool tells(const struct scene *scene)
     return scene->enough && !scene->node && fits(scene, true) != fits(scene, false);
 }
 
-/* A zone that was first, and fell short, may not be first again before it has had enough for some time. The Service must have stayed as it is:
- * with another one all begins anew. */
+/* With another Service all begins anew. */
+static void begin_anew(struct near_account *near, unsigned service, uint64_t us)
+{
+    size_t now = known_at(RESOURCE_SERVICES, us);
+    bool changed = false;
+
+    for (size_t i = near->service; i < now; i++)
+        changed = changed || known_object(service, i) != known_object(service, i + 1);
+    if (changed)
+        *near = (struct near_account){0};
+    near->service = max_u64(near->service, now);
+}
+
+/* A zone that was first, and fell short, may not be first again before it has had enough for some time. */
 static void check_wait(struct near_account *near, const struct scene *scene, uint64_t us,
                        const char *who)
 {
-    const struct api_object *service =
-        known_object(scene->query->service, known_at(RESOURCE_SERVICES, us));
-
-    if (service != near->service)
-        *near = (struct near_account){.service = service};
+    begin_anew(near, scene->query->service, us);
     if (near->was_first && !scene->enough)
         near->short_us = us;
     if (!tells(scene) || !fits(scene, true))

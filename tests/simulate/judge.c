@@ -1,5 +1,6 @@
 #include "base/hash.h"
 #include "judge_internal.h"
+#include "policies.h"
 
 #define DUE_US (1200 * SIM_MS)  /* the longest coalescing, and what the loops take */
 #define HOLD_US (11000 * SIM_MS) /* deletion, then service-change, then protection, then settling */
@@ -144,12 +145,24 @@ static bool is_native(const struct answer *answer)
     return answer->len > 0 && *answer->items[0].pod;
 }
 
+/* The backends are; so is who is near. */
+static bool places_fit(const struct search *search, struct states pair)
+{
+    struct answer want;
+
+    if (!policy_prefers(policies_of(search->query->service)))
+        return true;
+    judge_oracle(search->query, pair, &want);
+    return judge_near_fits(search->query, search->answer, &want);
+}
+
 static bool explains(const struct search *search, struct states pair)
 {
     const struct hold_history *holds = &state.holds[search->query->service];
     bool native = is_native(search->answer);
 
     return judge_expected(search->query, pair, native) == judge_hash(search->answer, native) &&
+           places_fit(search, pair) &&
            (!search->account || is_above(pair, search->account)) &&
            (!search->replaces_us ||
             judge_may_replace(search->account, search->query, search->answer, search->replaces_us,

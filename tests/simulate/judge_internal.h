@@ -53,7 +53,8 @@ bool judge_may_replace(const struct account *account, const struct query *query,
 
 /* ---- judge_near.c: priorities ---- */
 
-/* Of a list with the backends of `want`. */
+/* Of lists with the same backends. */
+bool judge_near_fits(const struct query *query, const struct answer *got, const struct answer *want);
 void judge_near(struct near_account *near, const struct query *query, const struct answer *got, const struct answer *want, uint64_t us,
                 const char *who);
 void judge_near_final(const struct query *query, const struct answer *got, const struct answer *want, const char *who);

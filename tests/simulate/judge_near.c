@@ -140,6 +140,18 @@ static void check_plain(const struct query *query, const struct answer *got, con
     }
 }
 
+/* While a zone waits it does not come first. */
+bool judge_near_fits(const struct query *query, const struct answer *got, const struct answer *want)
+{
+    struct scene scene;
+
+    if (got->len != want->len || !has_places(query, want))
+        return true;
+    scene = look(query, got, want);
+    return fits(&scene, scene.node || scene.enough) ||
+           (scene.enough && !scene.node && fits(&scene, false));
+}
+
 void judge_near(struct near_account *near, const struct query *query, const struct answer *got,
                 const struct answer *want, uint64_t us, const char *who)
 {
@@ -151,11 +163,8 @@ void judge_near(struct near_account *near, const struct query *query, const stru
     }
     scene = look(query, got, want);
     check_sub_zones(&scene, who);
-    if (scene.node || !scene.enough ? !fits(&scene, scene.node || scene.enough)
-                                    : !fits(&scene, true) && !fits(&scene, false))
-        judge_complain("nobody's order of near and far", query, got, judge_pair_at(us),
-                       judge_pair_at(us), who);
-    check_wait(near, &scene, us, who);
+    if (!scene.unready)
+        check_wait(near, &scene, us, who);
 }
 
 void judge_near_final(const struct query *query, const struct answer *got,

@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "controller/publish.h"
 #include "loop/internal.h"
 
 struct world world;
+
+static const struct policy *given;
 
 static void on_publish(unused_arg void *ctx, const struct catalog *catalog)
 {
@@ -50,7 +53,20 @@ void world_stop(void)
     controller_scope_free(world.services);
     controller_free(world.controller);
     catalog_unref(world.published);
+    policy_unref(TAKE(given));
     loop_free(world.loop);
+}
+
+void give_policy(const char *name, const struct policy *fields)
+{
+    struct store *store = world.services->store;
+    struct group *group = store_group(store, STR("shop"), str_of(name));
+
+    cr_assert_null(given, "one at a time");
+    given = policy_new(fields);
+    store_service(group)->value.service->spec.policy = given;
+    publisher_touch(store->publisher, group, loop_now_us(world.loop));
+    turn();
 }
 
 /* ---- objects ---- */

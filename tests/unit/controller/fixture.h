@@ -56,6 +56,9 @@ void list_abort(struct controller_scope *scope);
 #define READY(address) "{'addresses':['" address "']}"
 #define NOT_READY(address) "{'addresses':['" address "'],'conditions':{'ready':false}}"
 
+/* From now on that is the policy of the Service, which exists: until it is upserted again, or world_stop(). */
+void give_policy(const char *name, const struct policy *fields);
+
 /* Turns the loop once, so that what is due goes out. */
 void turn(void);
 /* Turns until *count is at least `wanted`; fails the test after WAIT_MS. */

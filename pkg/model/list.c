@@ -20,16 +20,24 @@ struct choice {
 static void choose(struct choice *choice, const struct list_rules *rules,
                    bool (*is)(const struct backend *backend))
 {
+    bool (*keep)(const void *ctx, const struct backend *backend) = rules->keep;
+    const void *ctx = rules->ctx;
+
     choice->len = 0;
     for (size_t i = 0; i < choice->all_len; i++) {
-        const struct listed *listed = &choice->all[i];
-        bool in = is(listed->backend) && (!rules->keep || rules->keep(rules->ctx, listed->backend));
+        const struct backend *backend = choice->all[i].backend;
+        bool in = is(backend) && (!keep || keep(ctx, backend));
 
-        if (!in)
-            choice->marks[i] = NOT_LISTED;
-        else
-            choice->marks[i] = rules->rank ? rules->rank(rules->ctx, listed) : 0;
+        choice->marks[i] = in ? 0 : NOT_LISTED;
         choice->len += in;
+    }
+}
+
+static void rank(struct choice *choice, const struct list_rules *rules)
+{
+    for (size_t i = 0; i < choice->all_len; i++) {
+        if (choice->marks[i] != NOT_LISTED)
+            choice->marks[i] = rules->rank(rules->ctx, &choice->all[i]);
     }
 }
 
@@ -321,6 +329,8 @@ void list_make(const struct service_port *port, const struct list_rules *given, 
     if (choice.len == 0)
         return;
     join(&choice, port->prefers);
+    if (rules->rank)
+        rank(&choice, rules);
     if (rules->rank && port->ready > 0)
         set_priorities(&choice);
     if (rules->group != 0)

@@ -55,7 +55,8 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_OTHER_ZONE] = "it is ready, but zone hints give the client's zone other endpoints",
         [EXPLAIN_OTHER_NODE] = "it is ready, but node hints give the client's node other endpoints",
         [EXPLAIN_NOT_LOCAL] = "it is not on the client's node, and internalTrafficPolicy is Local",
-        [EXPLAIN_OTHER_GROUP] = "it could be listed, but the client gets a part, in which it is not",
+        [EXPLAIN_OTHER_GROUP] =
+            "it could be listed, but the client gets a part, in which it is not",
         [EXPLAIN_NONE_SHOWN] = "it shuts down but still serves; whenNoneReady is Empty",
         [EXPLAIN_OTHER_POD] = "the name means one pod by its hostname, and this is another",
         [EXPLAIN_HELD_BACK] = "it would be in the list, but a hold keeps the last list for now",

@@ -61,10 +61,11 @@ static struct place client_place(const struct xds_stream *stream)
 {
     const struct xds_node *node = xds_session_node(stream->session);
 
-    return worker_client_place(stream->rpc,
-                               &(struct place){.zone = node->zone,
-                                               .node = node->node,
-                                               .group = worker_client_group(stream->rpc, node->id)});
+    const struct place said = {.zone = node->zone,
+                               .node = node->node,
+                               .group = worker_client_group(stream->rpc, node->id)};
+
+    return worker_client_place(stream->rpc, &said);
 }
 
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)

@@ -85,8 +85,8 @@ void policies_describe(unsigned service, char *text, size_t size)
     char name[TEXT];
 
     slot_name(service, name);
-    snprintf(text, size, "%s/%s has %s %s %u, whenNoneReady %s, subset %u, protection %u", slot_namespace(service),
-             name, lb_policy_name(policy->lb), locality_mode_name(policy->locality),
+    snprintf(text, size, "%s/%s has %s %s %u, whenNoneReady %s, subset %u, protection %u",
+             slot_namespace(service), name, lb_policy_name(policy->lb), locality_mode_name(policy->locality),
              policy->minimum_per_zone, none_ready_name(policy->none_ready), policy->subset_size,
              policy->protection_percent);
 }

@@ -74,10 +74,10 @@ static bool is_away(const struct kube_response *response)
 }
 
 /* A server that comes back may refuse us until it has read its own rules: that belongs to its
- * absence, and clients wait for the end of it. So delays begin anew with the first answer, once. */
+ * absence, and clients wait for the end of it. So delays begin anew with the first refusal, once. */
 static void note_return(struct reflector *refl, const struct kube_response *response)
 {
-    if (!refl->away || refl->back || is_away(response))
+    if (!refl->away || refl->back || response->status < 400 || is_away(response))
         return;
     refl->back = true;
     backoff_reset(&refl->backoff);

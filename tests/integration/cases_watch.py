@@ -72,7 +72,7 @@ def in_stream_error_keeps_state(work):
     with World(work) as world:
         client = world.client()
         fault = world.api.fault("endpointslices", "watch", faults.error_event(500), times=2)
-        world.api.drop_watches()
+        world.api.end_watches_after(1.2)
         fault.wait(2)
         world.put("a", "10.0.0.7")
         world.settle()
@@ -84,7 +84,7 @@ def server_errors_keep_state(work):
     with World(work) as world:
         client = world.client()
         fault = world.api.fault(None, "watch", faults.status(500), times=4)
-        world.api.drop_watches()
+        world.api.end_watches_after(1.2)
         fault.wait(4)
         world.put("a", "10.0.0.7")
         world.settle()
@@ -99,7 +99,7 @@ def too_many_requests_waits_as_asked(work):
         world.client()
         fault = world.api.fault("endpointslices", "watch", faults.status(429, retry_after=3))
         watches = len(world.api.asked("endpointslices", "watch"))
-        world.api.drop_watches()
+        world.api.end_watches_after(1.2)
         fault.wait()
         world.put("a", "10.0.0.7")
         first, second = world.api.wait_asked(watches + 2, "endpointslices", "watch")[-2:]
@@ -125,7 +125,7 @@ def short_watches_do_not_spin(work):
         world.api.fault(None, "watch", faults.stream(then="end"), times=None)
         before = len(world.api.asked("endpointslices"))
         begin = time.monotonic()
-        world.api.drop_watches()
+        world.api.end_watches_after(1.2)
         world.api.wait_asked(before + 4, "endpointslices")
         assert time.monotonic() - begin > 2, "no backoff"
         world.api.clear_faults()
@@ -138,10 +138,10 @@ def resets_and_disconnects(work):
     with World(work) as world:
         world.client()
         for number, reset in enumerate((False, True, False)):
-            watches = len(world.api.asked("endpointslices", "watch"))
+            lists = len(world.api.lists("endpointslices"))
             world.api.drop_watches(reset)
             world.put("a", f"10.0.0.{number + 3}")
-            world.api.wait_asked(watches + 1, "endpointslices", "watch")
+            world.api.wait_lists(lists + 1, "endpointslices")
             world.settle()
 
 
@@ -244,7 +244,7 @@ def bookmarks_move_the_version(work):
         wait_until(lambda: world.metric("lookaside_source_bookmarks_total", "services") >= 2,
                    10, "bookmarks of services")
         watches = len(world.api.asked("services", "watch"))
-        world.api.drop_watches()
+        world.api.end_watches_after(1.2)
         asked = world.api.wait_asked(watches + 1, "services", "watch")[-1]
         assert int(asked.query["resourceVersion"]) == world.api.version, asked
 

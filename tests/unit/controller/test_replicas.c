@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "controller/replicas.h"
 
-#define EVERY_MS 150
-#define TIMEOUT_MS 60
+#define EVERY_MS 1500
+#define TIMEOUT_MS 1000
 #define REPLICA_SERVERS 3
 
 /* An API server, and replicas at other ports of the same address. */
@@ -160,7 +160,7 @@ Test(replicas, that_do_not_answer_are_named)
     w.answers[2] = "nonsense";
     collect("lookaside-admin");
     wait_for(&w.counted, 1);
-    cr_assert_lt(clock_monotonic_us() - begin_us, 1000000);
+    cr_assert_lt(clock_monotonic_us() - begin_us, 20 * TIMEOUT_MS * 1000);
     cr_assert_eq(clients("greeter"), 2);
     cr_assert_str_eq(replicas_uncounted(w.collector), "pod-0, pod-2");
     cr_assert_eq(counter_get(&replicas_stats(w.collector)->unanswered), 2);
@@ -208,7 +208,8 @@ Test(replicas, are_not_asked_by_who_does_not_write)
     replicas_set_active(w.collector, false);
     requests = w.api.requests;
     cr_assert_eq(clients("greeter"), 0);
-    for (uint64_t end_us = clock_monotonic_us() + 400000; clock_monotonic_us() < end_us;)
+    for (uint64_t end_us = clock_monotonic_us() + 2 * EVERY_MS * 1000;
+         clock_monotonic_us() < end_us;)
         loop_turn(w.loop, 20);
     cr_assert_eq(w.api.requests, requests);
     replicas_set_active(w.collector, true);

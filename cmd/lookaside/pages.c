@@ -128,6 +128,10 @@ const struct admin_route app_pages[] = {
     {"GET", "/counts", "how many subscriptions there are to lists of each Service, JSON", false,
      show_counts},
     {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services},
+    {"GET", "/debug/resources",
+     "every LookasideService: what is in force, what is not in order, and this replica's clients, "
+     "JSON",
+     true, show_resources},
     {"GET", "/debug/streams",
      "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",
      true, show_streams},

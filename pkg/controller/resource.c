@@ -329,6 +329,7 @@ void resource_read(const struct resource_sources *sources, const struct object *
         .uid = object->refusal ? str_of(object->refusal->uid) : policy->uid,
         .generation = object->refusal ? object->refusal->generation : policy->generation,
         .policy = policy,
+        .created_us = object->value.created_us,
     };
     set_accepted(&subject);
     set_resolved(&subject);

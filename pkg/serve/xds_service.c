@@ -67,7 +67,8 @@ static struct place client_place(const struct xds_stream *stream)
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
-    const struct topic_client client = {client_namespace(stream), client_place(stream)};
+    const struct topic_client client = {.default_namespace = client_namespace(stream),
+                                        .place = client_place(stream)};
     struct xds_tie *tie;
     struct err err = {0};
 
@@ -323,7 +324,7 @@ static bool is_of(void *interest, const struct xds_subscription *subscription)
 {
     const struct xds_tie *tie = subscription->host;
 
-    return tie && tie->subscriber.topic->interest == interest;
+    return tie && topic_is_of(tie->subscriber.topic, interest);
 }
 
 static bool listens(struct rpc *rpc, struct interest *interest)

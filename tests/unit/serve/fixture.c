@@ -118,7 +118,7 @@ void listener_on_changed(struct subscriber *subscriber)
 void listener_join(struct topic_table *table, enum topic_kind kind, const char *name, struct place place,
                    struct listener_fixture *listener)
 {
-    const struct topic_client client = {STR("shop"), place};
+    const struct topic_client client = {.default_namespace = STR("shop"), .place = place};
     struct err err = {0};
 
     *listener = (struct listener_fixture){.subscriber.changed = listener_on_changed};

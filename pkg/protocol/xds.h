@@ -74,7 +74,7 @@ struct xds_host {
     void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);
     /* The resource now; false: there is none (a malformed name): unanswered but remembered. The
      * blob is borrowed until the next call to the host. */
-    bool (*resolve)(void *ctx, const struct xds_subscription *subscription,
+    bool (*resolve)(void *ctx, struct xds_subscription *subscription,
                     struct xds_resource *ret_resource);
     /* Every resource of a type, for wildcard subscriptions. */
     void (*each)(void *ctx, enum xds_type type,

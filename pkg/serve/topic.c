@@ -383,6 +383,7 @@ bool topic_is_of(const struct topic *topic, const struct interest *interest)
 /* ---- wildcard ---- */
 
 struct cluster_visit {
+    bool plain;
     void (*visit)(void *ctx, struct str name, struct blob *cluster);
     void *ctx;
 };
@@ -399,15 +400,17 @@ static void visit_service(void *ctx, const struct service *service)
         char text[NAME_TEXT_MAX + 8];
 
         name_format_cluster(&name, number, text);
-        cluster = meaning_encode_cluster(service, str_of(text), number, service->ports[i].policy);
+        cluster =
+            meaning_encode_cluster(service, str_of(text), number,
+                                   clusters->plain ? policy_default() : service->ports[i].policy);
         clusters->visit(clusters->ctx, str_of(text), cluster);
     }
 }
 
-void topic_each_cluster(struct topic_table *table,
+void topic_each_cluster(struct topic_table *table, bool plain,
                         void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx)
 {
-    struct cluster_visit clusters = {visit, ctx};
+    struct cluster_visit clusters = {plain, visit, ctx};
 
     catalog_each(table->catalog, visit_service, &clusters);
 }

@@ -125,7 +125,7 @@ void topic_each_listened(const struct topic_table *table, void (*visit)(void *ct
 /* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
 struct place topic_table_place(const struct topic_table *table, const struct place *place);
 
-/* Every Cluster of the catalog, for wildcard subscriptions. Borrowed during the visit. */
-void topic_each_cluster(struct topic_table *table, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
+/* Every Cluster of the catalog, for wildcard subscriptions; `plain`: without what a client can refuse. Borrowed during the visit. */
+void topic_each_cluster(struct topic_table *table, bool plain, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
 
 #endif

@@ -42,7 +42,7 @@ static void on_unsubscribe(void *ctx, struct xds_subscription *subscription)
     cr_assert_fail("unsubscribed what was not subscribed");
 }
 
-static bool on_resolve(void *ctx, const struct xds_subscription *subscription,
+static bool on_resolve(void *ctx, struct xds_subscription *subscription,
                        struct xds_resource *ret_resource)
 {
     const struct fake_resource *found = find(ctx, subscription->type, subscription->name);

@@ -64,6 +64,7 @@ static const struct service *make_service(const struct fixture_service *from)
                                         : SERVICE_CLUSTER_IP,
         .external_name = str_of(from->external ? from->external : ""),
         .local = from->local,
+        .policy = from->policy,
         .ports_len = !from->no_ports,
         .ports = &port,
         .received_us = 7,

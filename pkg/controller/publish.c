@@ -1,6 +1,7 @@
 #include "controller/publish.h"
 
 #include "base/log.h"
+#include "controller/refusal.h"
 
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
@@ -37,6 +38,7 @@ const struct service *publisher_build(const struct publisher *publisher, const s
 {
     const struct object *object = store_service(group);
     CLEANUP(freep) const struct slice **slices = NULL;
+    const struct service *service;
     struct service_spec spec;
     size_t len = 0;
 
@@ -51,7 +53,10 @@ const struct service *publisher_build(const struct publisher *publisher, const s
     }
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
-    return service_new(&spec, slices, len, find_published(publisher, group));
+    spec.policy = refusals_policy(group->refusals, spec.policy ? spec.policy : policy_default());
+    service = service_new(&spec, slices, len, find_published(publisher, group));
+    policy_unref(spec.policy);
+    return service;
 }
 
 /* Of a Service with several ports: those of the port with most of them. */

@@ -1,6 +1,8 @@
 /*
  * A loop with a controller on it, objects as short JSON (with ' for "), and what was published as text.
  *
+ * Time:    from world_start() to world_stop() it passes in turn_*() only, so that what happens within some milliseconds does on any
+ *          machine. After world_start_bare(), for tests with files and sockets, it passes by itself.
  * Owns: everything that world_start() makes; world_stop() frees it.
  */
 #ifndef TESTS_UNIT_CONTROLLER_FIXTURE_H
@@ -28,9 +30,9 @@ struct world {
 
 extern struct world world;
 
-/* Without scopes of its own, for tests of sources. */
+/* Without scopes of its own, for tests of sources; in real time. */
 void world_start_bare(void);
-/* With one scope for each kind, and synced. */
+/* With one scope for each kind, and synced; in time of its own. */
 void world_start(void);
 void world_stop(void);
 
@@ -56,7 +58,7 @@ void list_abort(struct controller_scope *scope);
 #define READY(address) "{'addresses':['" address "']}"
 #define NOT_READY(address) "{'addresses':['" address "'],'conditions':{'ready':false}}"
 
-/* Turns the loop once, so that what is due goes out. */
+/* Turns the loop once, so that what is due goes out. Takes no time. */
 void turn(void);
 /* Turns until *count is at least `wanted`; fails the test after WAIT_MS. */
 void turn_until(const size_t *count, size_t wanted);

@@ -111,11 +111,7 @@ static void forget(struct record *record)
 {
     HASH_DEL(record->events->records, record);
     list_remove(&record->link);
-    budget_withdraw(&record->turn);
-    if (record->call) {
-        kube_call_free(record->call);
-        (void)budget_done(record->events->options.budget, NULL);
-    }
+    budget_give_up(record->events->options.budget, &record->turn, record->call);
     free(record->namespace_name);
     free(record->name);
     free(record->uid);

@@ -125,11 +125,7 @@ static void entry_free(struct entry *entry)
     HASH_DEL(writer->entries, entry);
     counter_set(&writer->stats.resources, HASH_COUNT(writer->entries));
     list_remove(&entry->to_look);
-    budget_withdraw(&entry->turn);
-    if (entry->call) {
-        kube_call_free(entry->call);
-        (void)budget_done(writer->options.budget, NULL);
-    }
+    budget_give_up(writer->options.budget, &entry->turn, entry->call);
     free(entry);
 }
 
@@ -479,11 +475,7 @@ struct status_writer *status_new(const struct status_options *options)
 static void silence(struct entry *entry)
 {
     list_remove(&entry->to_look);
-    budget_withdraw(&entry->turn);
-    if (entry->call) {
-        kube_call_free(TAKE(entry->call));
-        (void)budget_done(entry->writer->options.budget, NULL);
-    }
+    budget_give_up(entry->writer->options.budget, &entry->turn, TAKE(entry->call));
     entry->has_told = false;
     entry->look_us = 0;
 }

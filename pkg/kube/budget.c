@@ -126,6 +126,15 @@ bool budget_done(struct budget *budget, const struct kube_response *response)
     return again;
 }
 
+void budget_give_up(struct budget *budget, struct budget_turn *turn, struct kube_call *call)
+{
+    budget_withdraw(turn);
+    if (!call)
+        return;
+    kube_call_free(call);
+    (void)budget_done(budget, NULL);
+}
+
 void budget_wake(struct budget *budget)
 {
     arm(budget);

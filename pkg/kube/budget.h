@@ -12,7 +12,7 @@
 #define KUBE_BUDGET_H
 
 #include "base/backoff.h"
-#include "kube/client.h"
+#include "kube/call.h"
 
 #define BUDGET_PER_SECOND 10
 #define BUDGET_UNDER_WAY_MAX 4
@@ -40,6 +40,8 @@ void budget_turn_init(struct budget_turn *turn, void (*go)(void *ctx), void *ctx
 /* Asking again while one waits changes nothing, but that it may become urgent. */
 void budget_ask(struct budget *budget, struct budget_turn *turn, bool urgent);
 void budget_withdraw(struct budget_turn *turn);
+/* Wants it no more: withdraws a turn that waits, and ends one whose write is under way (`call`; NULL: none is). */
+void budget_give_up(struct budget *budget, struct budget_turn *turn, struct kube_call *call);
 bool budget_waits(const struct budget_turn *turn);
 
 /* A turn is over: with an answer; or given up in between or not used at all (NULL). True: the same write is worth trying again, for which all wait as long as

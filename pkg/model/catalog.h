@@ -41,7 +41,6 @@ void catalog_diff_hosts(const struct catalog *a, const struct catalog *b, void (
 
 /* ---- the next version ---- */
 
-
 struct catalog_edit *catalog_edit_new(const struct catalog *base) must_check; /* takes a reference on base */
 /* Takes over the caller's reference; replaces the service of the same name. */
 void catalog_put(struct catalog_edit *edit, const struct service *service);

@@ -180,9 +180,11 @@ def rotated_client_certificate_is_used(work):
         world.put("a", "10.0.0.7")
         world.api.compact()
         asked = len(world.api.asked())
+        watches = len(world.api.asked("endpointslices", "watch"))
         world.api.drop_watches()
         world.settle()
         world.api.resume_events()
+        world.api.wait_asked(watches + 1, "endpointslices", "watch")  # behind the list
         later = world.api.asked()[asked:]
         assert {request.verb for request in later} >= {"list", "watch"}, later
         assert {request.user for request in later} == {"second"}, later

@@ -279,6 +279,8 @@ enum code app_start(struct app *app, const struct options *options, struct err *
         .resource_changed = on_resource_changed,
         .resource_seen = on_resource_seen,
         .deletion_grace_ms = options->deletion_grace_ms,
+        .mode = options->publish,
+        .host_suffixes = (const char *const *)options->host_suffixes.items,
     };
     enum code code;
 

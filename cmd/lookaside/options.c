@@ -22,7 +22,7 @@ struct setting {
 
 /* ---- one setter per setting ---- */
 
-static void text_list_add(struct text_list *list, struct str value)
+void option_add(struct text_list *list, struct str value)
 {
     list->items = xgrow(list->items, &list->cap, list->len + 1, sizeof(*list->items));
     list->items[list->len++] = str_dup(value);
@@ -77,7 +77,7 @@ static enum code add_listen(struct options *options, struct str value, struct er
     enum code code = check_address(value, err);
 
     if (code == CODE_OK)
-        text_list_add(&options->listen, value);
+        option_add(&options->listen, value);
     return code;
 }
 
@@ -114,7 +114,7 @@ static enum code add_namespace(struct options *options, struct str value, struct
         return code;
     if (options->namespaces.len == OPTIONS_NAMESPACES_MAX)
         return fail(err, CODE_INVALID_ARGUMENT, "more than %d namespaces", OPTIONS_NAMESPACES_MAX);
-    text_list_add(&options->namespaces, value);
+    option_add(&options->namespaces, value);
     return CODE_OK;
 }
 
@@ -230,6 +230,13 @@ static const struct setting settings[] = {
      "read Nodes too, for the zone of clients that only tell their node; needs list and watch on "
      "nodes (default false)",
      set_nodes, false},
+    {"publish", "publish", "all|annotated|resources",
+     "which Services: every one, those annotated " PUBLISH_ANNOTATION ": \"true\" or with a "
+     "LookasideService, or only the latter (default all)",
+     option_set_publish, false},
+    {"host-suffixes", "hostSuffixes", "A,B",
+     "domains below which LookasideServices may claim hosts (default: none)",
+     option_add_host_suffixes, true},
     {"cluster-domain", "clusterDomain", "DOMAIN",
      "suffix of full Service names (default cluster.local)", set_cluster_domain, false},
     {"default-namespace", "defaultNamespace", "NAME",
@@ -464,7 +471,7 @@ static enum code parse_flag(int argc, char **argv, int *index, struct options *o
 static void set_defaults(struct options *options)
 {
     if (options->listen.len == 0)
-        text_list_add(&options->listen, STR(":18000"));
+        option_add(&options->listen, STR(":18000"));
     if (!options->admin)
         options->admin = xstrdup(":18080");
     if (!options->cluster_domain)
@@ -487,7 +494,8 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
-    return option_check_writing(options, err);
+    return option_check_writing(options, err) == CODE_OK ? option_check_suffixes(options, err)
+                                                         : err->code;
 }
 
 enum code options_parse(int argc, char **argv, struct options *options,
@@ -531,6 +539,7 @@ void options_done(struct options *options)
     text_list_done(&options->listen);
     free(options->admin);
     text_list_done(&options->namespaces);
+    text_list_done(&options->host_suffixes);
     free(options->cluster_domain);
     free(options->default_namespace);
     free(options->lease);

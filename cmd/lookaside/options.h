@@ -9,10 +9,12 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "controller/controller.h"
 #include "serve/serve.h"
 
 #define OPTIONS_NAMESPACES_MAX 256
 #define OPTIONS_IDENTITY_MAX 253
+#define OPTIONS_SUFFIXES_MAX 64
 
 struct text_list {
     char **items; /* NULL-terminated once it has items */
@@ -30,6 +32,8 @@ struct options {
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */
     bool nodes;
+    enum publish_mode publish;
+    struct text_list host_suffixes;
     char *cluster_domain;    /* default cluster.local */
     char *default_namespace; /* default: the kubeconfig's, else "default" */
     enum unknown_names unknown_names;

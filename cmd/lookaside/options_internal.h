@@ -7,6 +7,7 @@
 #include "options.h"
 
 void option_replace(char **slot, struct str value);
+void option_add(struct text_list *list, struct str value);
 enum code option_read_switch(struct str value, bool *ret_on, struct err *err) must_check;
 
 /* ---- options_writing.c: setters, and what excludes what ---- */
@@ -17,5 +18,11 @@ enum code option_set_identity(struct options *options, struct str value, struct 
 enum code option_set_status(struct options *options, struct str value, struct err *err);
 enum code option_set_replicas_service(struct options *options, struct str value, struct err *err);
 enum code option_check_writing(const struct options *options, struct err *err) must_check;
+
+/* ---- options_resource.c ---- */
+
+enum code option_set_publish(struct options *options, struct str value, struct err *err);
+enum code option_add_host_suffixes(struct options *options, struct str value, struct err *err);
+enum code option_check_suffixes(const struct options *options, struct err *err) must_check;
 
 #endif

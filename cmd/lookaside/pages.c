@@ -60,6 +60,8 @@ static void write_objects(const struct app *app, struct buf *out)
     metric_write_u64(out, "lookaside_objects", "kind=\"Endpoints\"",
                      counter_get(&stats->objects_endpoints));
     metric_write_u64(out, "lookaside_objects", "kind=\"Node\"", counter_get(&stats->objects_nodes));
+    metric_write_u64(out, "lookaside_objects", "kind=\"LookasideService\"",
+                     counter_get(&stats->objects_policies));
     metric_write_head(out, "lookaside_bad_objects_total", "counter",
                       "Versions of objects that were malformed: skipped, or something of them.");
     metric_write_u64(out, "lookaside_bad_objects_total", NULL, counter_get(&stats->bad_objects));
@@ -126,6 +128,10 @@ const struct admin_route app_pages[] = {
     {"GET", "/counts", "how many subscriptions there are to lists of each Service, JSON", false,
      show_counts},
     {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services},
+    {"GET", "/debug/resources",
+     "every LookasideService: what is in force, what is not in order, and this replica's clients, "
+     "JSON",
+     true, show_resources},
     {"GET", "/debug/streams",
      "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",
      true, show_streams},

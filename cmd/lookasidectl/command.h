@@ -17,13 +17,14 @@ struct command {
 
 extern const struct command bootstrap_command;
 extern const struct command explain_command;
+extern const struct command get_command;
 extern const struct command release_command;
 extern const struct command services_command;
 extern const struct command streams_command;
 extern const struct command verify_command;
 extern const struct command watch_command;
 
-/* ---- flags: "--name value" or "--name=value"; "-o" is "--output"; "--" ends them ---- */
+/* ---- flags: "--name value" or "--name=value"; "-o" is "--output", "-n" "--namespace", "-f" "--file"; "--" ends them ---- */
 
 #define FLAG_LIST_MAX 64
 
@@ -82,6 +83,9 @@ int dump_command(const struct command *command, const char *path,
 struct str member(const struct json *json, const char *key);
 /* A member that is a count; 0 where there is none. */
 unsigned long member_count(const struct json *json, const char *key);
+
+/* Of a LookasideService (resource_write() of controller/resource.h): each condition that is false, in a line. */
+void print_conditions(const struct json *resource, const char *indent);
 
 /* ---- text on a terminal ---- */
 

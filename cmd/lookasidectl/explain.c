@@ -64,6 +64,7 @@ static void print_text(const struct answer *answer)
 {
     explain_print_answer(answer->explain);
     explain_print_name(answer->explain);
+    explain_print_policy(answer->explain);
     explain_print_endpoints(answer->explain);
     explain_print_views(answer->explain);
     explain_print_clients(answer->streams);

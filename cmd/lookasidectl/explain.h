@@ -11,6 +11,8 @@
 void explain_print_answer(const struct json *explain);
 /* How the name was read, the place, and the hold that is in force. */
 void explain_print_name(const struct json *explain);
+/* Of its LookasideService, if there is one. */
+void explain_print_policy(const struct json *explain);
 /* Every endpoint of every slice. */
 void explain_print_endpoints(const struct json *explain);
 /* Who gets which list. */

@@ -46,13 +46,15 @@ static const struct flag *find_flag(struct str name, const struct flag *flags, s
     return NULL;
 }
 
-/* The name of a flag without its dashes, "-o" spelled out; empty when `text` is no flag. */
+/* The name of a flag without its dashes, a short one spelled out; empty when `text` is no flag. */
 static struct str flag_name(const char *text)
 {
+    static const char *const names[][2] = {{"-f", "file"}, {"-n", "namespace"}, {"-o", "output"}};
     struct str rest = str_of(text);
 
-    if (strcmp(text, "-o") == 0)
-        return STR("output");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(text, names[i][0]) == 0)
+            return str_of(names[i][1]);
     if (!str_starts_with(rest, STR("--")))
         return STR("");
     rest = str_of(text + 2);

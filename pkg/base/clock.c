@@ -211,3 +211,21 @@ enum code duration_parse(struct str text, uint64_t max_ms, uint64_t *ret_ms, str
     *ret_ms = ns / NS_PER_MS;
     return CODE_OK;
 }
+
+void duration_format(uint64_t ms, char out[DURATION_TEXT_MAX])
+{
+    static const struct {
+        const char *name;
+        uint64_t ms;
+    } units[] = {{"h", 3600 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
+    size_t len = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (ms >= units[i].ms)
+            len += (size_t)snprintf(out + len, DURATION_TEXT_MAX - len, "%llu%s",
+                                    (unsigned long long)(ms / units[i].ms), units[i].name);
+        ms %= units[i].ms;
+    }
+    if (len == 0)
+        memcpy(out, "0s", 3);
+}

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "controller/explain_internal.h"
 #include "controller/publish.h"
+#include "controller/resource_internal.h"
 #include "controller/store.h"
 
 struct controller {
@@ -96,6 +97,26 @@ bool controller_place_of(const struct controller *controller, enum address_famil
                          const unsigned char bytes[16], struct place *ret_place)
 {
     return place_index_find(&controller->store.places, family, bytes, ret_place);
+}
+
+bool controller_resource_status(const struct controller *controller, struct str namespace_name,
+                                struct str name, struct resource_status *ret_status)
+{
+    const struct resource_sources sources = {&controller->store, controller->publisher};
+    const struct object *object = store_resource(&controller->store, namespace_name, name);
+
+    if (object)
+        resource_read(&sources, object, ret_status);
+    return object != NULL;
+}
+
+void controller_each_resource(const struct controller *controller,
+                              void (*visit)(void *ctx, const struct resource_status *status),
+                              void *ctx)
+{
+    const struct resource_sources sources = {&controller->store, controller->publisher};
+
+    resource_each(&sources, visit, ctx);
 }
 
 enum code controller_explain(const struct controller *controller, const struct explain_query *query,

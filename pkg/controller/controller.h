@@ -20,8 +20,13 @@
 
 struct controller;
 
+/* Which Services are published: every one; those annotated PUBLISH_ANNOTATION: "true", and those with a LookasideService; only the latter. */
+enum publish_mode { PUBLISH_ALL, PUBLISH_ANNOTATED, PUBLISH_RESOURCES };
+#define PUBLISH_ANNOTATION "lookaside.dev/publish"
+
 struct controller_options {
     struct loop *loop;
+    enum publish_mode mode;
     /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. */
     void (*publish)(void *ctx, const struct catalog *catalog);
     void *ctx;
@@ -38,7 +43,7 @@ struct controller_options {
 };
 
 struct controller_stats {
-    struct counter objects_services, objects_slices, objects_endpoints, objects_nodes; /* gauges */
+    struct counter objects_services, objects_slices, objects_endpoints, objects_nodes, objects_policies; /* gauges */
     struct counter services, endpoints;              /* gauges: published */
     struct counter bad_objects;
     struct counter rebuilds, publications;
@@ -51,7 +56,7 @@ void controller_free(struct controller *controller);
 
 /* The kinds that the store takes. Every scope (a namespace, a file's directory, the whole cluster) has sinks of its own, so that a list
  * replaces only what that scope named. */
-enum object_kind { OBJECT_SERVICE, OBJECT_SLICE, OBJECT_ENDPOINTS, OBJECT_NODE, OBJECT_KINDS };
+enum object_kind { OBJECT_SERVICE, OBJECT_SLICE, OBJECT_ENDPOINTS, OBJECT_NODE, OBJECT_POLICY, OBJECT_KINDS };
 struct controller_scope;
 struct controller_scope *controller_scope_new(struct controller *controller, enum object_kind kind, const char *label) must_check;
 void controller_scope_free(struct controller_scope *scope);

@@ -1,6 +1,7 @@
 #include "controller/decode.h"
 
 #include "base/hash.h"
+#include "controller/controller.h"
 #include "model/name.h"
 
 #define OBJECT_NAME_MAX 253
@@ -296,6 +297,13 @@ static enum code decode_selector(const struct json *spec, uint64_t *ret_selector
     return CODE_OK;
 }
 
+static bool is_annotated(const struct json *object)
+{
+    const struct json *annotations = json_get(json_get(object, "metadata"), "annotations");
+
+    return str_eq(json_text(json_get(annotations, PUBLISH_ANNOTATION)), STR("true"));
+}
+
 DEFINE_CLEANUP(struct service_object, service_object_free)
 
 enum code decode_service(const struct json *object, const struct object_meta *meta,
@@ -309,6 +317,7 @@ enum code decode_service(const struct json *object, const struct object_meta *me
     service->spec.namespace_name = arena_text(&service->arena, meta->namespace_name);
     service->spec.name = arena_text(&service->arena, meta->name);
     service->spec.uid = arena_text(&service->arena, meta->uid);
+    service->annotated = is_annotated(object);
     if (code == CODE_OK && !spec)
         code = fail(&inner, CODE_INVALID_ARGUMENT, "spec: missing");
     if (code == CODE_OK)
@@ -343,7 +352,7 @@ bool service_object_equal(const struct service_object *a, const struct service_o
     const struct service_spec *left = &a->spec;
     const struct service_spec *right = &b->spec;
 
-    if (a->selector != b->selector || left->type != right->type ||
+    if (a->selector != b->selector || a->annotated != b->annotated || left->type != right->type ||
         left->prefers != right->prefers || left->local != right->local ||
         left->ports_len != right->ports_len || !str_eq(left->external_name, right->external_name) ||
         !str_eq(left->namespace_name, right->namespace_name) || !str_eq(left->name, right->name) ||

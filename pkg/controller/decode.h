@@ -24,6 +24,7 @@ enum code decode_meta(const struct json *object, struct object_meta *ret_meta, s
 /* What a Service object says, owning its text. */
 struct service_object {
     struct service_spec spec; /* received_us is the store's to fill */
+    bool annotated;           /* PUBLISH_ANNOTATION: "true" (controller.h) */
     uint64_t selector;        /* hash of spec.selector, whatever the order of its members; 0: none */
     struct arena arena;
 };

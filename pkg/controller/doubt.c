@@ -156,6 +156,7 @@ bool doubt_arises(const struct controller_scope *scope)
 
     switch (scope->kind) {
     case OBJECT_SERVICE:
+    case OBJECT_POLICY:
         return is_too_much(sum_services(scope));
     case OBJECT_SLICE:
     case OBJECT_ENDPOINTS:

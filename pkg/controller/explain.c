@@ -1,5 +1,7 @@
 #include "controller/explain_internal.h"
 
+#include "controller/resource_internal.h"
+
 /* ---- gathering ---- */
 
 static int cmp_entry(const void *a, const void *b)
@@ -231,6 +233,27 @@ static void write_hold(const struct explanation *explanation, uint64_t now_us,
     json_close_object(writer);
 }
 
+/* Not in force: at another port, or never accepted. */
+static void write_resource(const struct explanation *explanation, struct json_writer *writer)
+{
+    const struct resource_sources sources = {explanation->store, explanation->publisher};
+    const struct name *name = &explanation->name;
+    const struct object *object =
+        store_resource(explanation->store, name->namespace_name, name->service);
+    const struct service_port *port = explanation->now.port;
+    struct resource_status status;
+
+    if (!object)
+        return;
+    resource_read(&sources, object, &status);
+    json_open_object(writer, "resource");
+    resource_write(&status, writer);
+    json_put_bool(writer, "in_force",
+                  status.policy &&
+                      (!port || policy_is_port(&status.policy->port, port->name, port->number)));
+    json_close_object(writer);
+}
+
 static void write_counts(const struct explanation *explanation, struct json_writer *writer)
 {
     const struct service_port *port = explanation->now.port;
@@ -438,6 +461,7 @@ enum code explain_write(const struct explain_sources *sources, const struct expl
     write_service(&explanation, writer);
     write_place(&explanation, writer);
     write_hold(&explanation, sources->now_us, writer);
+    write_resource(&explanation, writer);
     write_counts(&explanation, writer);
     write_slices(&explanation, writer);
     write_kept(&explanation, writer);

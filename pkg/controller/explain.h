@@ -14,6 +14,7 @@
  *                 "local"; blind: the Service wants its node's endpoints only, and the place does not say the node
  *   hold          {name, since_ms (ago), until_ms (from now; absent: until another list agrees), doubted (objects that a list lacked)};
  *                 absent: none
+ *   resource      the Service's LookasideService as resource_write() has it (controller/resource.h), and in_force: at this port; absent: none
  *   listed        endpoints in the list that this name gets at this place
  *   ready, draining, total    of the port, wherever the client is
  *   slices        [{name, family ("IPv4", "IPv6"), source ("EndpointSlice", "Endpoints"), version, refused (why it is not in force, or

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "base/yaml.h"
-#include "controller/decode.h"
+#include "controller/decode_policy.h"
 
 static const struct kind {
     enum object_kind kind;
@@ -12,9 +12,11 @@ static const struct kind {
     {OBJECT_SERVICE, "v1", "Service", "ServiceList"},
     {OBJECT_SLICE, "discovery.k8s.io/v1", "EndpointSlice", "EndpointSliceList"},
     {OBJECT_NODE, "v1", "Node", "NodeList"},
+    {OBJECT_POLICY, POLICY_API, POLICY_KIND, POLICY_KIND "List"},
 };
 
-const enum object_kind manifest_kinds[] = {OBJECT_SERVICE, OBJECT_SLICE, OBJECT_NODE};
+const enum object_kind manifest_kinds[] = {OBJECT_SERVICE, OBJECT_SLICE, OBJECT_NODE,
+                                           OBJECT_POLICY};
 
 struct reader {
     struct manifest *manifest;

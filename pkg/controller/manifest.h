@@ -1,8 +1,8 @@
 /*
  * The text of a manifest file → the objects in it that Lookaside reads.
  *
- * Taken are v1 Service, v1 Node and discovery.k8s.io/v1 EndpointSlice, alone, in several documents, or as items of a List, ServiceList,
- * NodeList or EndpointSliceList. Other kinds are counted, v1 Endpoints too: beside slices they would name the same pods twice.
+ * Taken are v1 Service, v1 Node, discovery.k8s.io/v1 EndpointSlice and lookaside.dev/v1alpha1 LookasideService, alone, in several documents, or as items of a List, ServiceList,
+ * NodeList, EndpointSliceList or LookasideServiceList. Other kinds are counted, v1 Endpoints too: beside slices they would name the same pods twice.
  *
  * Errors: a document that is no Kubernetes object with a kind and a name, or has a key twice, makes the whole file malformed; the message
  *         has the line.
@@ -16,7 +16,7 @@
 #include "controller/stamp.h"
 
 /* Of the objects that are taken. */
-extern const enum object_kind manifest_kinds[3];
+extern const enum object_kind manifest_kinds[4];
 
 struct manifest_object {
     enum object_kind kind;

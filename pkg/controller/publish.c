@@ -1,6 +1,7 @@
 #include "controller/publish.h"
 
 #include "base/log.h"
+#include "controller/hosts.h"
 
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
@@ -15,7 +16,7 @@ struct publisher {
     const struct catalog *catalog;
     bool started;
     bool published; /* the first catalog is out */
-    bool nodes_changed;
+    bool nodes_changed, hosts_changed;
     struct list now;   /* groups that go out at the end of the turn */
     struct list later; /* groups whose window has not passed, in no order */
     struct deferred flush;
@@ -32,6 +33,22 @@ static const struct service *find_published(const struct publisher *publisher,
     return catalog_find(publisher->catalog, group->namespace_name, group->name);
 }
 
+const struct controller_options *publisher_options(const struct publisher *publisher)
+{
+    return &publisher->options;
+}
+
+bool publisher_publishes(const struct publisher *publisher, const struct group *group)
+{
+    const struct object *object = store_service(group);
+    enum publish_mode mode = publisher->options.mode;
+
+    if (!object)
+        return false;
+    return mode == PUBLISH_ALL || store_policy(group) ||
+           (mode == PUBLISH_ANNOTATED && object->value.service->annotated);
+}
+
 /* From what is published, kept by a hold or not, endpoints keep their zones. */
 const struct service *publisher_build(const struct publisher *publisher, const struct group *group)
 {
@@ -40,7 +57,7 @@ const struct service *publisher_build(const struct publisher *publisher, const s
     struct service_spec spec;
     size_t len = 0;
 
-    if (!object)
+    if (!publisher_publishes(publisher, group))
         return NULL;
     slices = xmalloc((group->slices_len + 1) * sizeof(const struct slice *));
     list_for_each (link, &group->slices) {
@@ -51,6 +68,7 @@ const struct service *publisher_build(const struct publisher *publisher, const s
     }
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
+    spec.policy = store_policy(group) ? store_policy(group)->value.policy : NULL;
     return service_new(&spec, slices, len, find_published(publisher, group));
 }
 
@@ -200,6 +218,27 @@ static void put_nodes(struct publisher *publisher, struct catalog_edit *edit)
     publisher->nodes_changed = false;
 }
 
+static void tell_claimant(void *ctx, const struct object *object)
+{
+    const struct policy *policy = object->value.policy;
+
+    if (policy && policy->hosts_len > 0)
+        publisher_resource_changed(ctx, policy->namespace_name, policy->name);
+}
+
+static void put_hosts(struct publisher *publisher, struct catalog_edit *edit)
+{
+    size_t len;
+    CLEANUP(freep) struct pair *hosts = NULL;
+
+    if (!publisher->hosts_changed)
+        return;
+    hosts = hosts_assign(publisher->store, publisher->options.host_suffixes, &len);
+    catalog_set_hosts(edit, hosts, len);
+    publisher->hosts_changed = false;
+    store_each_resource(publisher->store, tell_claimant, publisher);
+}
+
 static void publish(struct publisher *publisher, const struct catalog *next)
 {
     catalog_unref(publisher->catalog);
@@ -269,7 +308,7 @@ static void on_timer(void *ctx)
 /* An empty group is kept until no window can depend on when it was published last. */
 static void retire(struct publisher *publisher, struct group *group, uint64_t now)
 {
-    if (!list_empty(&group->services) || !list_empty(&group->slices))
+    if (!store_group_is_empty(group))
         return;
     if (group->published_us == 0 || now - group->published_us >= WINDOW_MAX_US)
         store_drop_group(publisher->store, group);
@@ -291,6 +330,8 @@ static void on_flush(void *ctx)
 
         if (publish_group(publisher, group, edit, now, &next_us))
             group->published_us = now;
+        if (!list_empty(&group->policies))
+            publisher_resource_changed(publisher, group->namespace_name, group->name);
         group->received_us = 0;
         if (next_us)
             send_later(publisher, group, next_us);
@@ -298,6 +339,7 @@ static void on_flush(void *ctx)
             retire(publisher, group, now);
     }
     put_nodes(publisher, edit);
+    put_hosts(publisher, edit);
     next = catalog_edit_finish(edit);
     if (next != publisher->catalog)
         publish(publisher, next);
@@ -330,6 +372,29 @@ void publisher_touch_nodes(struct publisher *publisher)
     publisher->nodes_changed = true;
     if (publisher->started)
         deferred_schedule(publisher->options.loop, &publisher->flush);
+}
+
+void publisher_touch_hosts(struct publisher *publisher, const struct policy *before,
+                           const struct policy *after)
+{
+    if ((!before || before->hosts_len == 0) && (!after || after->hosts_len == 0))
+        return;
+    publisher->hosts_changed = true;
+    if (publisher->started)
+        deferred_schedule(publisher->options.loop, &publisher->flush);
+}
+
+void publisher_resource_changed(const struct publisher *publisher, struct str namespace_name,
+                                struct str name)
+{
+    if (publisher->options.resource_changed)
+        publisher->options.resource_changed(publisher->options.ctx, namespace_name, name);
+}
+
+void publisher_resource_seen(const struct publisher *publisher, const struct json *object)
+{
+    if (publisher->options.resource_seen)
+        publisher->options.resource_seen(publisher->options.ctx, object);
 }
 
 void publisher_release(struct publisher *publisher, struct group *group)

@@ -22,13 +22,21 @@ void publisher_free(struct publisher *publisher);
 void publisher_touch(struct publisher *publisher, struct group *group, uint64_t received_us);
 /* Some Node changed: goes out at the end of the turn. */
 void publisher_touch_nodes(struct publisher *publisher);
+/* The hosts that a LookasideService claims may have changed, or since when it does: goes out at the end of the turn. NULL: there is none. */
+void publisher_touch_hosts(struct publisher *publisher, const struct policy *before, const struct policy *after);
+const struct controller_options *publisher_options(const struct publisher *publisher);
+/* There is a Service object, and it is one that is published. */
+bool publisher_publishes(const struct publisher *publisher, const struct group *group);
+/* For controller_options.resource_changed and .resource_seen. */
+void publisher_resource_changed(const struct publisher *publisher, struct str namespace_name, struct str name);
+void publisher_resource_seen(const struct publisher *publisher, const struct json *object);
 /* Ends the group's holds at the end of the turn. */
 void publisher_release(struct publisher *publisher, struct group *group);
 /* Forgets that it was touched. */
 void publisher_untouch(struct group *group);
 /* From now on touched groups go out; those that are waiting at once. Again: nothing happens. */
 void publisher_start(struct publisher *publisher);
-/* The Service as its objects have it now, without holds: one reference, or NULL where there is no Service object. */
+/* The Service as its objects have it now, without holds: one reference, or NULL where there is no Service object, or it is not published. */
 const struct service *publisher_build(const struct publisher *publisher, const struct group *group) must_check;
 const struct catalog *publisher_catalog(const struct publisher *publisher);
 

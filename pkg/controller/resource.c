@@ -1,5 +1,12 @@
 #include "controller/resource.h"
 
+#include <stdarg.h>
+
+#include "controller/hosts.h"
+#include "controller/resource_internal.h"
+
+#define LIST_MAX 256 /* of names in a message */
+
 const char *condition_name(enum condition_kind kind)
 {
     static const char *const names[CONDITIONS] = {
@@ -11,10 +18,360 @@ const char *condition_name(enum condition_kind kind)
     return names[kind];
 }
 
-/* Nothing reads LookasideServices yet. */
-bool controller_resource_status(const struct controller *controller unused_arg,
-                                struct str namespace_name unused_arg, struct str name unused_arg,
-                                struct resource_status *ret_status unused_arg)
+/* A LookasideService with what it is about. */
+struct subject {
+    const struct resource_sources *sources;
+    const struct object *object;
+    const struct policy *policy;   /* in force, or NULL */
+    const struct group *group;     /* the Service's, or NULL */
+    const struct service *service; /* as it is published, or NULL */
+    struct resource_status *status;
+};
+
+static void set_condition(struct condition *condition, bool status, const char *reason,
+                          const char *fmt, ...) printf_like(4, 5);
+
+static void set_condition(struct condition *condition, bool status, const char *reason,
+                          const char *fmt, ...)
 {
+    va_list args;
+
+    condition->status = status;
+    condition->reason = reason;
+    va_start(args, fmt);
+    vsnprintf(condition->message, sizeof(condition->message), fmt, args);
+    va_end(args);
+}
+
+/* ---- Accepted ---- */
+
+/* Without the object's name, which its status need not say. */
+static const char *fault_of(const struct object *object)
+{
+    const char *why = object->rejection->why;
+    size_t len = strlen(object->key);
+
+    return strncmp(why, object->key, len) == 0 && strncmp(why + len, ": ", 2) == 0 ? why + len + 2
+                                                                                   : why;
+}
+
+static void set_invalid(const struct subject *subject, struct condition *condition)
+{
+    const char *fault = fault_of(subject->object);
+    uint64_t generation = subject->policy ? subject->policy->generation : 0;
+
+    if (!subject->policy)
+        set_condition(condition, false, "Invalid", "%s", fault);
+    else if (generation > 0)
+        set_condition(condition, false, "Invalid", "%s; generation %llu is in force instead", fault,
+                      (unsigned long long)generation);
+    else
+        set_condition(condition, false, "Invalid", "%s; the version before it is in force instead",
+                      fault);
+}
+
+static void set_not_allowed(const struct subject *subject, struct str host,
+                            struct condition *condition)
+{
+    const char *const *suffix = publisher_options(subject->sources->publisher)->host_suffixes;
+    char text[LIST_MAX] = "";
+    size_t len = 0;
+
+    for (; suffix && *suffix && len < sizeof(text) - 1; suffix++)
+        len +=
+            (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? ", " : "", *suffix);
+    set_condition(condition, false, "HostNotAllowed",
+                  "spec.hosts: '%" STR_FMT "' does not lie under a suffix that the administrator "
+                  "allows (--host-suffixes: %s); everything else is in force",
+                  STR_ARG(str_slice(host, 0, 128)), *text ? text : "none");
+}
+
+/* False: some host is not its own. */
+static bool owns_hosts(const struct subject *subject, struct condition *condition)
+{
+    const struct publisher *publisher = subject->sources->publisher;
+    const char *const *suffixes = publisher_options(publisher)->host_suffixes;
+    const struct policy *policy = subject->policy;
+
+    for (size_t i = 0; i < policy->hosts_len; i++) {
+        struct str host = policy->hosts[i];
+        struct str owner = catalog_host(publisher_catalog(publisher), host);
+
+        if (!host_is_allowed(suffixes, host)) {
+            set_not_allowed(subject, host, condition);
+            return false;
+        }
+        if (owner.len > 0 && !str_eq(owner, str_of(subject->object->key))) {
+            set_condition(condition, false, "HostConflict",
+                          "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
+                          ", which claimed it first; everything else is in force",
+                          STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void set_accepted(const struct subject *subject)
+{
+    struct condition *condition = &subject->status->conditions[CONDITION_ACCEPTED];
+
+    if (subject->object->rejection)
+        set_invalid(subject, condition);
+    else if (owns_hosts(subject, condition))
+        set_condition(condition, true, "Accepted", "%s", "");
+}
+
+/* ---- ResolvedRefs ---- */
+
+static const struct service_spec *find_service(const struct subject *subject, struct str name)
+{
+    const struct group *group =
+        store_group(subject->sources->store, subject->status->namespace_name, name);
+    const struct object *object = group ? store_service(group) : NULL;
+
+    return object ? &object->value.service->spec : NULL;
+}
+
+/* What has no ports of its own has those of its pods, or of whoever it leads to. */
+static bool has_port(const struct service_spec *spec, const struct port_ref *port)
+{
+    bool open = spec->ports_len == 0 || spec->type != SERVICE_CLUSTER_IP;
+
+    if (port->kind == PORT_NONE || (open && port->kind == PORT_NUMBER) || spec->ports_len == 0)
+        return true;
+    for (size_t i = 0; i < spec->ports_len; i++) {
+        if (spec->ports[i].protocol == PROTOCOL_TCP &&
+            policy_is_port(port, spec->ports[i].name, spec->ports[i].number))
+            return true;
+    }
     return false;
+}
+
+static void format_port(const struct port_ref *port, char out[64])
+{
+    if (port->kind == PORT_NUMBER)
+        snprintf(out, 64, "%u", (unsigned)port->number);
+    else
+        snprintf(out, 64, "%" STR_FMT, STR_ARG(port->name));
+}
+
+static void list_ports(const struct service_spec *spec, char out[LIST_MAX])
+{
+    size_t len = 0;
+
+    snprintf(out, LIST_MAX, "no TCP port");
+    for (size_t i = 0; i < spec->ports_len && len < LIST_MAX - 80; i++) {
+        const struct service_spec_port *port = &spec->ports[i];
+
+        if (port->protocol == PROTOCOL_TCP)
+            len += (size_t)snprintf(out + len, LIST_MAX - len, "%s%u%s%" STR_FMT,
+                                    len > 0 ? ", " : "", (unsigned)port->number,
+                                    port->name.len > 0 ? " " : "", STR_ARG(port->name));
+    }
+}
+
+static bool resolve_backend(const struct subject *subject, size_t index,
+                            struct condition *condition)
+{
+    const struct policy_backend *backend = &subject->policy->backends[index];
+    const struct service_spec *spec = find_service(subject, backend->service);
+    const char *consequence =
+        backend->fail_when_empty ? "its share of the calls fails" : "the other backends take over";
+    char port[64], ports[LIST_MAX];
+
+    if (!spec) {
+        set_condition(
+            condition, false, "BackendNotFound",
+            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT ": %s",
+            STR_ARG(backend->service), STR_ARG(subject->status->namespace_name), consequence);
+        return false;
+    }
+    if (has_port(spec, &backend->port))
+        return true;
+    format_port(&backend->port, port);
+    list_ports(spec, ports);
+    set_condition(condition, false, "BackendPortNotFound",
+                  "spec.backends: Service '%" STR_FMT "' has no TCP port '%s', but %s: %s",
+                  STR_ARG(backend->service), port, ports, consequence);
+    return false;
+}
+
+static void set_resolved(const struct subject *subject)
+{
+    struct condition *condition = &subject->status->conditions[CONDITION_RESOLVED_REFS];
+    const struct service_spec *spec = find_service(subject, subject->status->name);
+    char port[64], ports[LIST_MAX];
+
+    if (!spec) {
+        set_condition(condition, false, "ServiceNotFound",
+                      "there is no Service '%" STR_FMT "' in namespace %" STR_FMT
+                      ": create it, or give the resource the name of one",
+                      STR_ARG(subject->status->name), STR_ARG(subject->status->namespace_name));
+        return;
+    }
+    if (subject->policy && !has_port(spec, &subject->policy->port)) {
+        format_port(&subject->policy->port, port);
+        list_ports(spec, ports);
+        set_condition(condition, false, "PortNotFound",
+                      "spec.port: the Service has no TCP port '%s', but %s: nothing of the "
+                      "resource is in force",
+                      port, ports);
+        return;
+    }
+    for (size_t i = 0; subject->policy && i < subject->policy->backends_len; i++) {
+        if (!resolve_backend(subject, i, condition))
+            return;
+    }
+    set_condition(condition, true, "ResolvedRefs", "%s", "");
+}
+
+/* ---- Published ---- */
+
+/* As the languages' own documentation and reference tests have it. */
+const char *resource_client_note(const struct policy *policy)
+{
+    switch (policy->lb) {
+    case LB_LEAST_REQUEST:
+        return "clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin";
+    case LB_WEIGHTED_ROUND_ROBIN:
+        return "clients in Node.js do not know WeightedRoundRobin and use RoundRobin";
+    case LB_PICK_FIRST:
+        return "clients in Node.js do not know PickFirst and use RoundRobin";
+    default:
+        return "";
+    }
+}
+
+static void set_rejected(const struct policy *policy, struct condition *condition)
+{
+    char text[LIST_MAX] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < policy->refused_by_len && len < sizeof(text) - 1; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%" STR_FMT, len > 0 ? ", " : "",
+                                STR_ARG(str_slice(policy->refused_by[i], 0, 64)));
+    set_condition(condition, false, "ClientRejected",
+                  "refused by clients of kind %s: they get the Service without the policy", text);
+}
+
+static void set_published(const struct subject *subject)
+{
+    struct condition *condition = &subject->status->conditions[CONDITION_PUBLISHED];
+    enum publish_mode mode = publisher_options(subject->sources->publisher)->mode;
+
+    if (!subject->policy)
+        set_condition(condition, false, "NeverAccepted", "no version was ever accepted: %s",
+                      !subject->service     ? "the Service is not published"
+                      : mode == PUBLISH_ALL ? "the Service has the defaults"
+                                            : "the Service has the defaults, by its annotation");
+    else if (!subject->service)
+        set_condition(condition, false, "NotPublished",
+                      "there is no Service '%" STR_FMT "' to publish",
+                      STR_ARG(subject->status->name));
+    else if (subject->service->policy->refused_by_len > 0)
+        set_rejected(subject->service->policy, condition);
+    else
+        set_condition(condition, true, "Published", "%s", resource_client_note(subject->policy));
+}
+
+/* ---- all of it ---- */
+
+/* The policy's port, or the one with most endpoints. */
+static const struct service_port *main_port(const struct subject *subject)
+{
+    const struct service *service = subject->service;
+    const struct service_port *most = NULL;
+
+    for (size_t i = 0; service && i < service->ports_len; i++) {
+        const struct service_port *port = &service->ports[i];
+
+        if (subject->policy && !policy_is_port(&subject->policy->port, port->name, port->number))
+            continue;
+        if (!most || port->total > most->total)
+            most = port;
+    }
+    return most;
+}
+
+static void count(const struct subject *subject)
+{
+    const struct service_port *port = main_port(subject);
+    struct hold_info info;
+
+    if (port) {
+        subject->status->ready = port->ready;
+        subject->status->draining = port->draining;
+        subject->status->total = port->total;
+    }
+    if (subject->group && store_hold(subject->group, &info))
+        subject->status->hold = info.hold;
+}
+
+void resource_read(const struct resource_sources *sources, const struct object *object,
+                   struct resource_status *ret_status)
+{
+    const struct policy *policy = object->value.policy;
+    struct str name = str_of(object->key);
+    struct str namespace_name = str_cut(&name, '/');
+    const struct subject subject = {
+        .sources = sources,
+        .object = object,
+        .policy = policy,
+        .group = store_group(sources->store, namespace_name, name),
+        .service = catalog_find(publisher_catalog(sources->publisher), namespace_name, name),
+        .status = ret_status,
+    };
+
+    *ret_status = (struct resource_status){
+        .namespace_name = namespace_name,
+        .name = name,
+        .uid = object->rejection ? str_of(object->rejection->uid) : policy->uid,
+        .generation = object->rejection ? object->rejection->generation : policy->generation,
+        .policy = policy,
+        .created_us = object->value.created_us,
+    };
+    set_accepted(&subject);
+    set_resolved(&subject);
+    set_published(&subject);
+    count(&subject);
+}
+
+struct resource_sort {
+    const struct object **items;
+    size_t len, cap;
+};
+
+static void collect(void *ctx, const struct object *object)
+{
+    struct resource_sort *sort = ctx;
+
+    sort->items = xgrow(sort->items, &sort->cap, sort->len, sizeof(*sort->items));
+    sort->items[sort->len++] = object;
+}
+
+static int cmp_object(const void *a, const void *b)
+{
+    struct str left = str_of((*(const struct object *const *)a)->key);
+    struct str right = str_of((*(const struct object *const *)b)->key);
+    struct str left_namespace = str_cut(&left, '/'), right_namespace = str_cut(&right, '/');
+    int order = str_cmp(left_namespace, right_namespace);
+
+    return order != 0 ? order : str_cmp(left, right);
+}
+
+void resource_each(const struct resource_sources *sources,
+                   void (*visit)(void *ctx, const struct resource_status *status), void *ctx)
+{
+    struct resource_sort sort = {0};
+    struct resource_status status;
+
+    store_each_resource(sources->store, collect, &sort);
+    if (sort.len > 1)
+        qsort(sort.items, sort.len, sizeof(*sort.items), cmp_object);
+    for (size_t i = 0; i < sort.len; i++) {
+        resource_read(sources, sort.items[i], &status);
+        visit(ctx, &status);
+    }
+    free(sort.items);
 }

@@ -30,6 +30,7 @@ struct condition {
 
 struct resource_status {
     struct str namespace_name, name, uid;
+    uint64_t created_us;         /* since 1970; 0: not known */
     uint64_t generation;         /* the newest that was seen */
     const struct policy *policy; /* in force; NULL: none was ever accepted */
     struct condition conditions[CONDITIONS];
@@ -44,5 +45,9 @@ bool controller_resource_status(const struct controller *controller, struct str 
 /* In order of namespace and name. */
 void controller_each_resource(const struct controller *controller, void (*visit)(void *ctx, const struct resource_status *status),
                               void *ctx);
+/* As members of an open object: namespace, name, uid, generation (the newest), created (absent: not known), accepted (whether one ever was),
+ * generationInForce, policy ("RingHash"), hosts: [...], settings: [{field, value, default}] other than the defaults, conditions: [{type,
+ * status (a bool), reason, message}], ready, draining, total, hold ("": none). */
+void resource_write(const struct resource_status *status, struct json_writer *writer);
 
 #endif

@@ -35,10 +35,11 @@ static const struct resource {
 } services = {OBJECT_SERVICE, "services", "/api/v1", false},
   slices = {OBJECT_SLICE, "endpointslices", "/apis/discovery.k8s.io/v1", false},
   endpoints = {OBJECT_ENDPOINTS, "endpoints", "/api/v1", false},
-  nodes = {OBJECT_NODE, "nodes", "/api/v1", true};
+  nodes = {OBJECT_NODE, "nodes", "/api/v1", true},
+  policies = {OBJECT_POLICY, "lookasideservices", "/apis/lookaside.dev/v1alpha1", true};
 
 /* Of one namespace. */
-#define RESOURCES_MAX 2
+#define RESOURCES_MAX 3
 
 static struct source_kube *kube_of(const struct source *source)
 {
@@ -261,12 +262,15 @@ static enum code start_namespace(struct source_kube *kube,
     code = start_collection(kube, options->client, &services, namespace_name, err);
     if (code != CODE_OK)
         return code;
-    return start_collection(kube, options->client, options->endpoints ? &endpoints : &slices,
+    code = start_collection(kube, options->client, options->endpoints ? &endpoints : &slices,
                             namespace_name, err);
+    if (code != CODE_OK)
+        return code;
+    return start_collection(kube, options->client, &policies, namespace_name, err);
 }
 
-static const struct source_ops kube_ops = {kube_free, kube_synced, kube_staleness_us,
-                                           kube_problem, kube_write_metrics};
+static const struct source_ops kube_ops = {kube_free, kube_synced, kube_staleness_us, kube_problem,
+                                           kube_write_metrics};
 
 static void source_freep(struct source **source)
 {

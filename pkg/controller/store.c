@@ -1,4 +1,4 @@
-#include "controller/store.h"
+#include "controller/store_internal.h"
 
 #include <assert.h>
 
@@ -6,7 +6,7 @@
 #include "controller/doubt.h"
 #include "controller/publish.h"
 
-static char *make_key(struct str namespace_name, struct str name, size_t *ret_len)
+char *store_key(struct str namespace_name, struct str name, size_t *ret_len)
 {
     size_t len = namespace_name.len + 1 + name.len;
     char *key = xmalloc(len + 1);
@@ -24,7 +24,7 @@ static char *make_key(struct str namespace_name, struct str name, size_t *ret_le
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name)
 {
     size_t len;
-    CLEANUP(freep) char *key = make_key(namespace_name, name, &len);
+    CLEANUP(freep) char *key = store_key(namespace_name, name, &len);
     struct group *group;
 
     HASH_FIND(hh, store->groups, key, len, group);
@@ -39,11 +39,12 @@ static struct group *group_get(struct store *store, struct str namespace_name, s
     if (group)
         return group;
     group = xcalloc(1, sizeof(*group));
-    group->key = make_key(namespace_name, name, &len);
+    group->key = store_key(namespace_name, name, &len);
     group->namespace_name = str_make(group->key, namespace_name.len);
     group->name = str_make(group->key + namespace_name.len + 1, name.len);
     list_init(&group->services);
     list_init(&group->slices);
+    list_init(&group->policies);
     list_init(&group->pending);
     HASH_ADD_KEYPTR(hh, store->groups, group->key, len, group);
     return group;
@@ -54,6 +55,12 @@ const struct object *store_service(const struct group *group)
     if (list_empty(&group->services))
         return NULL;
     return container_of(group->services.next, struct object, link);
+}
+
+bool store_group_is_empty(const struct group *group)
+{
+    return list_empty(&group->services) && list_empty(&group->slices) &&
+           list_empty(&group->policies);
 }
 
 /* Doubted objects have no bound but a list. */
@@ -70,7 +77,7 @@ bool store_hold(const struct group *group, struct hold_info *ret_info)
 
 void store_drop_group(struct store *store, struct group *group)
 {
-    if (!list_empty(&group->services) || !list_empty(&group->slices))
+    if (!store_group_is_empty(group))
         return;
     list_remove(&group->pending);
     HASH_DELETE(hh, store->groups, group);
@@ -85,6 +92,8 @@ static struct group *group_for(struct store *store, struct value value)
         return group_get(store, value.service->spec.namespace_name, value.service->spec.name);
     if (value.slices_len > 0 && value.slices[0]->service.len > 0)
         return group_get(store, value.slices[0]->namespace_name, value.slices[0]->service);
+    if (value.policy)
+        return group_get(store, value.policy->namespace_name, value.policy->name);
     return NULL;
 }
 
@@ -92,10 +101,9 @@ static void count_object(struct controller_scope *scope, struct value value, boo
 {
     struct controller_stats *stats = scope->store->stats;
     struct counter *gauges[OBJECT_KINDS] = {
-        [OBJECT_SERVICE] = &stats->objects_services,
-        [OBJECT_SLICE] = &stats->objects_slices,
-        [OBJECT_ENDPOINTS] = &stats->objects_endpoints,
-        [OBJECT_NODE] = &stats->objects_nodes,
+        [OBJECT_SERVICE] = &stats->objects_services,    [OBJECT_SLICE] = &stats->objects_slices,
+        [OBJECT_ENDPOINTS] = &stats->objects_endpoints, [OBJECT_NODE] = &stats->objects_nodes,
+        [OBJECT_POLICY] = &stats->objects_policies,
     };
     struct counter *gauge = gauges[scope->kind];
 
@@ -108,7 +116,7 @@ static void count_object(struct controller_scope *scope, struct value value, boo
 static struct object *object_get(struct controller_scope *scope, const struct object_meta *meta)
 {
     size_t len;
-    CLEANUP(freep) char *key = make_key(meta->namespace_name, meta->name, &len);
+    CLEANUP(freep) char *key = store_key(meta->namespace_name, meta->name, &len);
     struct object *object;
 
     HASH_FIND(hh, scope->objects, key, len, object);
@@ -140,14 +148,21 @@ static void object_join(struct object *object, struct group *group)
     if (!group)
         return;
     group->slices_len += object->value.slices_len;
-    list_append(object->value.service ? &group->services : &group->slices, &object->link);
+    list_append(object->value.service  ? &group->services
+                : object->value.policy ? &group->policies
+                                       : &group->slices,
+                &object->link);
 }
 
-/* A Service that is new has not changed; one that comes back in place of a deleted one has. */
+/* A Service that is new has not changed; one that comes back in place of a deleted one has. So has one that loses the LookasideService
+ * that it is published for. */
 static void note_change(struct controller_scope *scope, struct group *left, struct group *joined)
 {
+    enum publish_mode mode = publisher_options(scope->store->publisher)->mode;
     uint64_t now = loop_now_us(scope->loop);
 
+    if (scope->kind == OBJECT_POLICY && left && !joined && mode != PUBLISH_ALL)
+        left->changed_us = now;
     if (scope->kind != OBJECT_SERVICE)
         return;
     if (left)
@@ -196,6 +211,8 @@ static void object_set(struct controller_scope *scope, struct object *object, st
     struct group *left = object_leave(object);
     struct group *joined = group_for(scope->store, value);
 
+    if (scope->kind == OBJECT_POLICY)
+        publisher_touch_hosts(publisher, object->value.policy, value.policy);
     count_object(scope, object->value, false);
     place_index_change(&scope->store->places, object, value);
     value_done(&object->value);
@@ -209,6 +226,10 @@ static void object_set(struct controller_scope *scope, struct object *object, st
         publisher_touch(publisher, left, received_us);
     if (joined && joined != left)
         publisher_touch(publisher, joined, received_us);
+    if (scope->kind == OBJECT_POLICY)
+        store_tell_resource(scope->store, object);
+    if (scope->kind == OBJECT_SERVICE)
+        store_tell_referrers(scope->store, joined ? joined : left);
 }
 
 static void object_free(struct controller_scope *scope, struct object *object)
@@ -217,6 +238,7 @@ static void object_free(struct controller_scope *scope, struct object *object)
     value_done(&object->value);
     value_done(&object->next);
     value_done(&object->doubted);
+    store_drop_rejection(object);
     free(object->key);
     free(object);
 }
@@ -245,8 +267,7 @@ static void log_bad(const struct controller_scope *scope, const struct err *err,
 
 /* A relist names the same bad version again: counted once, and said again only when the cause differs. */
 static void note_bad(struct controller_scope *scope, struct object *object,
-                     const struct object_meta *meta, const struct err *err,
-                     const char *consequence)
+                     const struct object_meta *meta, const struct err *err, const char *consequence)
 {
     uint64_t message = hash_content(err->msg, strlen(err->msg)) | 1;
 
@@ -292,6 +313,8 @@ static void take_object(struct controller_scope *scope, const struct json *json)
 
     if (!read_meta(scope, json, &meta))
         return;
+    if (scope->kind == OBJECT_POLICY)
+        publisher_resource_seen(scope->store->publisher, json);
     object = object_get(scope, &meta);
     object->seen = scope->list;
     object->deleted = 0;
@@ -300,6 +323,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
         note_bad(scope, object, &meta, &err,
                  value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
+        store_set_rejection(scope, object, json, &err);
         object->flawed = false;
         return;
     }
@@ -308,6 +332,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
         object->bad_message = 0;
+    store_set_rejection(scope, object, json, NULL);
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
                   KV_STR("endpoints", object->key));
@@ -439,7 +464,7 @@ static void on_remove(void *ctx, const struct json *json)
 
     if (!read_meta(scope, json, &meta))
         return;
-    key = make_key(meta.namespace_name, meta.name, &len);
+    key = store_key(meta.namespace_name, meta.name, &len);
     HASH_FIND(hh, scope->objects, key, len, object);
     if (!object)
         return;
@@ -493,6 +518,7 @@ void store_drop_doubted(struct group *group)
 {
     drop_doubted(&group->services);
     drop_doubted(&group->slices);
+    drop_doubted(&group->policies);
 }
 
 /* ---- nodes ---- */

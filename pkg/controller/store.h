@@ -29,6 +29,7 @@ struct group {
     struct str namespace_name, name;
     struct list services; /* struct object.link; more than one only when sources overlap: the first counts */
     struct list slices;  /* the same, of objects with slices */
+    struct list policies; /* as services */
     size_t slices_len;   /* of all those objects */
     uint64_t changed_us; /* when its Service object changed or went last; 0: never */
     size_t doubted;      /* objects that a list lacked, or most of them, which is not believed yet */
@@ -47,6 +48,12 @@ struct group {
     uint64_t due_us;
 };
 
+/* A version of an object that is not in force. */
+struct rejection {
+    uint64_t generation;
+    char *uid, *why;
+};
+
 struct object {
     UT_hash_handle hh;
     char *key;
@@ -62,6 +69,7 @@ struct object {
     struct list link;
     /* The last version that could not be decoded; 0: the last one could. */
     uint64_t bad_message, bad_version;
+    struct rejection *rejection; /* of a LookasideService: NULL unless its last version could not be decoded */
     bool flawed; /* the last one could, but for something that was left out */
 };
 
@@ -95,8 +103,16 @@ void store_done(struct store *store);
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* The group's Service object; NULL: there is none. */
 const struct object *store_service(const struct group *group);
+/* The group's LookasideService, as far as one was accepted; NULL: there is none. */
+const struct object *store_policy(const struct group *group);
+/* The LookasideService of that name, accepted or not; NULL: there is none. */
+const struct object *store_resource(const struct store *store, struct str namespace_name, struct str name);
+/* Every LookasideService, in no order. */
+void store_each_resource(const struct store *store, void (*visit)(void *ctx, const struct object *object), void *ctx);
 /* The hold in force that lasts longest; false: there is none. */
 bool store_hold(const struct group *group, struct hold_info *ret_info);
+/* It holds no object. */
+bool store_group_is_empty(const struct group *group);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
 /* Believes the lists that the group's objects are doubted for. */

@@ -1,12 +1,13 @@
 #include "controller/value.h"
 
+#include "controller/decode_policy.h"
+
 const char *value_kind_name(enum object_kind kind)
 {
     static const char *const names[OBJECT_KINDS] = {
-        [OBJECT_SERVICE] = "Service",
-        [OBJECT_SLICE] = "EndpointSlice",
-        [OBJECT_ENDPOINTS] = "Endpoints",
-        [OBJECT_NODE] = "Node",
+        [OBJECT_SERVICE] = "Service",     [OBJECT_SLICE] = "EndpointSlice",
+        [OBJECT_ENDPOINTS] = "Endpoints", [OBJECT_NODE] = "Node",
+        [OBJECT_POLICY] = POLICY_KIND,
     };
 
     return names[kind];
@@ -39,6 +40,8 @@ enum code value_decode(enum object_kind kind, const struct json *json,
         return decode_endpoints(json, meta, &ret_value->slices, &ret_value->slices_len, err);
     case OBJECT_NODE:
         return decode_node(json, meta, &ret_value->node, err);
+    case OBJECT_POLICY:
+        return decode_policy(json, meta, &ret_value->policy, &ret_value->created_us, err);
     case OBJECT_KINDS:
         break;
     }
@@ -52,12 +55,13 @@ void value_done(struct value *value)
         slice_unref(value->slices[i]);
     free(value->slices);
     free(value->node);
+    policy_unref(value->policy);
     *value = (struct value){0};
 }
 
 bool value_is_empty(struct value value)
 {
-    return !value.service && value.slices_len == 0 && !value.node;
+    return !value.service && value.slices_len == 0 && !value.node && !value.policy;
 }
 
 /* Which of two slices counts for a duplicate depends on the version, so that it is content too. */
@@ -73,12 +77,21 @@ static bool slices_equal(struct value a, struct value b)
     return true;
 }
 
+/* Also what no client sees of it, but its status tells. */
+static bool policies_equal(struct value a, struct value b)
+{
+    return a.created_us == b.created_us && a.policy->generation == b.policy->generation &&
+           str_eq(a.policy->uid, b.policy->uid) && policy_equal(a.policy, b.policy);
+}
+
 bool value_equal(struct value a, struct value b)
 {
     if (a.service && b.service)
         return service_object_equal(a.service, b.service);
     if (a.node && b.node)
         return node_object_equal(a.node, b.node);
+    if (a.policy && b.policy)
+        return policies_equal(a, b);
     if (a.slices_len > 0 && b.slices_len > 0)
         return slices_equal(a, b);
     return value_is_empty(a) && value_is_empty(b);

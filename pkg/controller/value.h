@@ -15,6 +15,8 @@ struct value {
     const struct slice **slices;
     size_t slices_len;
     struct node_object *node;
+    const struct policy *policy; /* a reference */
+    uint64_t created_us;         /* of a policy: since 1970; 0: not said */
 };
 
 const char *value_kind_name(enum object_kind kind); /* "EndpointSlice" */

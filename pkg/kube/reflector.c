@@ -104,6 +104,8 @@ static void serve_without(struct reflector *refl, const struct kube_response *re
                                : "optional resource is not there, serving without it",
                  KV_STR("resource", refl->options.label), KV_STR("cause", response->message),
                  KV_U64("asking_again_in_ms", refl->options.absent_ms));
+    if (!refl->version) /* what is known is that there is nothing */
+        reflector_contact(refl);
     counter_set(&refl->stats.absent, 1);
     snprintf(refl->last_error, sizeof(refl->last_error), "%s are absent: %s", refl->options.label,
              response->message);

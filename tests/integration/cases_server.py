@@ -19,8 +19,8 @@ def refused_connections_keep_the_last_list(work):
         world.api.start()
         world.settle()
         assert len(client.seen) == 2, client.seen
-        wait_until(lambda: world.log().count("source is current again") == 2, 10, "recovered")
-        assert len(world.warnings()) == 2, world.warnings()
+        wait_until(lambda: world.log().count("source is current again") == 3, 10, "recovered")
+        assert len(world.warnings()) == 3, world.warnings()
 
 
 def starts_before_its_server(work):

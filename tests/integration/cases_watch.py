@@ -83,14 +83,14 @@ def in_stream_error_keeps_state(work):
 def server_errors_keep_state(work):
     with World(work) as world:
         client = world.client()
-        fault = world.api.fault(None, "watch", faults.status(500), times=4)
+        fault = world.api.fault(None, "watch", faults.status(500), times=6)
         world.api.end_watches_after(1.2)
-        fault.wait(4)
+        fault.wait(6)
         world.put("a", "10.0.0.7")
         world.settle()
         assert len(client.seen) == 2, client.seen
-        wait_until(lambda: world.log().count("source is current again") == 2, 10, "recovered")
-        assert len(world.warnings()) == 2, world.warnings()
+        wait_until(lambda: world.log().count("source is current again") == 3, 10, "recovered")
+        assert len(world.warnings()) == 3, world.warnings()
         assert all("retrying in" in line for line in world.warnings())
 
 

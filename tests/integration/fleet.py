@@ -196,7 +196,7 @@ class Fleet:
         and what libcurl keeps for the next list."""
         process.wait_until(lambda: self.stalest() < 5, DEADLINE,
                            lambda: f"current, it is {self.stalest()} s old", interval=0.2)
-        process.wait_until(lambda: self.proxy.open_links() <= 4 * self.size, DEADLINE,
+        process.wait_until(lambda: self.proxy.open_links() <= 6 * self.size, DEADLINE,
                            lambda: f"{self.proxy.open_links()} connections for {self.size} namespaces")
 
     def stalest(self):

@@ -15,7 +15,7 @@ static struct {
     bool garble[RESOURCES];
 } api;
 
-static const char *const resource_names[RESOURCES] = {"services", "endpointslices"};
+static const char *const resource_names[RESOURCES] = {"/services", "/endpointslices"};
 
 /* ---- answers ---- */
 
@@ -121,9 +121,17 @@ static void answer_watch(struct api_request *request)
         api_body_add_state(&request->body);
 }
 
+/* A cluster without the CRD. */
+static bool is_there(const struct api_request *request)
+{
+    return strstr(request->path, resource_names[request->resource]) != NULL;
+}
+
 void api_answer(struct api_request *request)
 {
-    if (request->streams && !api.options.streams)
+    if (!is_there(request))
+        api_request_end(request, 404, CODE_NOT_FOUND, "404 page not found");
+    else if (request->streams && !api.options.streams)
         api_request_end(request, 422, CODE_FAILED_PRECONDITION, "sendInitialEvents is forbidden");
     else if (request->watch)
         answer_watch(request);

@@ -35,6 +35,7 @@ RESOURCES = {
     "endpointslices": ("/apis/discovery.k8s.io/v1", "discovery.k8s.io/v1", "EndpointSlice"),
     "endpoints": ("/api/v1", "v1", "Endpoints"),
     "nodes": ("/api/v1", "v1", "Node"),
+    "lookasideservices": ("/apis/lookaside.dev/v1alpha1", "lookaside.dev/v1alpha1", "LookasideService"),
 }
 REQUIRED = ("services", "endpointslices")              # what the controller reads by default
 _PLURALS = {kind: plural for plural, (_, _, kind) in RESOURCES.items()}

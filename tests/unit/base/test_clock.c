@@ -186,3 +186,23 @@ Test(clock, refuses_durations_above_the_limit)
     cr_assert_str_eq(err.msg, "duration '30001ms' is above the limit of 30000 ms");
     cr_assert_eq(ms, 30000);
 }
+
+Test(clock, formats_durations)
+{
+    static const char *const cases[] = {"0s",    "1ms", "250ms", "1s",
+                                        "1m30s", "1h",  "24h0m", "26h3m4s5ms"};
+    char out[DURATION_TEXT_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = {0};
+        uint64_t ms = 0, again = 1;
+
+        cr_assert_eq(duration_parse(str_of(cases[i]), UINT64_MAX, &ms, &err), CODE_OK);
+        duration_format(ms, out);
+        cr_assert_eq(duration_parse(str_of(out), UINT64_MAX, &again, &err), CODE_OK);
+        cr_assert_eq(ms, again);
+        cr_assert_str_eq(out, i == 6 ? "24h" : cases[i]);
+    }
+    duration_format(UINT64_MAX, out);
+    cr_assert_lt(strlen(out), sizeof(out));
+}

@@ -50,12 +50,25 @@ static uint64_t on_fanout(unused_arg void *ctx)
     return world.fanout_us;
 }
 
+static void on_resource_changed(unused_arg void *ctx, struct str namespace_name, struct str name)
+{
+    snprintf(world.told_of, sizeof(world.told_of), "%" STR_FMT "/%" STR_FMT,
+             STR_ARG(namespace_name), STR_ARG(name));
+    world.told++;
+}
+
 void world_start_bare(void)
 {
-    struct controller_options options = {.publish = on_publish, .fanout_us = on_fanout};
+    struct controller_options options = {
+        .publish = on_publish,
+        .fanout_us = on_fanout,
+        .resource_changed = on_resource_changed,
+        .mode = world.mode,
+        .host_suffixes = world.host_suffixes,
+        .deletion_grace_ms = world.deletion_grace_ms,
+    };
 
     world = (struct world){.deletion_grace_ms = world.deletion_grace_ms};
-    options.deletion_grace_ms = world.deletion_grace_ms;
     cr_assert_eq(loop_new(&world.loop, NULL), CODE_OK);
     options.loop = world.loop;
     world.controller = controller_new(&options);
@@ -67,6 +80,7 @@ void world_start(void)
     world_start_bare();
     world.services = controller_scope_new(world.controller, OBJECT_SERVICE, "services");
     world.slices = controller_scope_new(world.controller, OBJECT_SLICE, "endpointslices");
+    world.policies = controller_scope_new(world.controller, OBJECT_POLICY, "lookasideservices");
     controller_set_synced(world.controller);
     cr_assert_eq(world.publications, 1);
     world.publications = 0;
@@ -74,6 +88,7 @@ void world_start(void)
 
 void world_stop(void)
 {
+    controller_scope_free(world.policies);
     controller_scope_free(world.slices);
     controller_scope_free(world.services);
     controller_free(world.controller);

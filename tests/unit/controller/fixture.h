@@ -18,14 +18,18 @@
 struct world {
     struct loop *loop;
     struct controller *controller;
-    struct controller_scope *services, *slices;
+    struct controller_scope *services, *slices, *policies;
     const struct catalog *published; /* the newest; NULL: nothing yet */
     size_t publications;
     uint64_t published_us; /* loop time of the newest */
     uint64_t fanout_us;
-    const char *watched, *part; /* of what is published of that Service */
-    size_t missed;              /* publications of it without the part */
-    uint64_t deletion_grace_ms; /* set it before world_start(); world_stop() clears it */
+    const char *watched, *part;       /* of what is published of that Service */
+    size_t missed;                    /* publications of it without the part */
+    size_t told;                      /* that the status of a LookasideService may have changed */
+    char told_of[256];                /* the last one: "shop/greeter" */
+    enum publish_mode mode;           /* as deletion_grace_ms */
+    const char *const *host_suffixes; /* as deletion_grace_ms */
+    uint64_t deletion_grace_ms;       /* set it before world_start(); world_stop() clears it */
 };
 
 extern struct world world;
@@ -55,6 +59,10 @@ void list_abort(struct controller_scope *scope);
     "{'metadata':{'namespace':'shop','name':'" name "','resourceVersion':'" #version "','labels':" \
     "{'kubernetes.io/service-name':'" service "'}},'addressType':'IPv4','ports':[{'port':9001}],"  \
     "'endpoints':[" endpoints "]}"
+/* In namespace shop: name, generation, spec. */
+#define POLICY_JSON(name, generation, spec)                                                        \
+    "{'metadata':{'namespace':'shop','name':'" name "','uid':'u-" name                             \
+    "','generation':" #generation "},'spec':" spec "}"
 #define READY(address) "{'addresses':['" address "']}"
 #define NOT_READY(address) "{'addresses':['" address "'],'conditions':{'ready':false}}"
 

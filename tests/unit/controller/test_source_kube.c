@@ -25,6 +25,7 @@ static struct {
     size_t lists, watches;
     bool refuse_slices; /* 403 */
     bool refuse_nodes;
+    bool has_policies; /* else 404, and not counted */
     int watch_fds[CONNS_MAX];
 } server;
 
@@ -47,6 +48,10 @@ static void answer(int fd, const char *status, const char *body)
                           "\"resourceVersion\":\"9\"},\"subsets\":[{\"addresses\":["               \
                           "{\"ip\":\"10.0.0.7\"}],\"ports\":[{\"port\":9001}]}]}")
 
+#define POLICY(policy)                                                                             \
+    "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\",\"resourceVersion\":\"9\"},"       \
+    "\"spec\":{\"loadBalancing\":{\"policy\":" policy "}}}"
+
 static void answer_list(int fd, const char *path)
 {
     size_t used = strlen(server.asked);
@@ -54,8 +59,14 @@ static void answer_list(int fd, const char *path)
     int len = query ? (int)(query - path) : (int)strlen(path);
 
     snprintf(server.asked + used, sizeof(server.asked) - used, "%.*s\n", len, path);
+    if (strstr(path, "/lookasideservices") && !server.has_policies) {
+        answer(fd, "404 Not Found", "404 page not found");
+        return;
+    }
     server.lists++;
-    if (strstr(path, "/nodes") && server.refuse_nodes)
+    if (strstr(path, "/lookasideservices"))
+        answer(fd, "200 OK", LIST("LookasideServiceList", POLICY("\"RingHash\"")));
+    else if (strstr(path, "/nodes") && server.refuse_nodes)
         answer(fd, "403 Forbidden", "{\"kind\":\"Status\",\"message\":\"no right to list nodes\"}");
     else if (strstr(path, "/nodes"))
         answer(fd, "200 OK", LIST("NodeList", ""));
@@ -86,7 +97,9 @@ static void answer_watch(int fd, const char *path)
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
     cr_assert_eq(write(fd, head, sizeof(head) - 1), (ssize_t)sizeof(head) - 1);
-    server.watch_fds[strstr(path, "endpointslices") ? OBJECT_SLICE : OBJECT_SERVICE] = fd;
+    server.watch_fds[strstr(path, "endpointslices")      ? OBJECT_SLICE
+                     : strstr(path, "lookasideservices") ? OBJECT_POLICY
+                                                         : OBJECT_SERVICE] = fd;
     server.watches++;
 }
 
@@ -232,6 +245,40 @@ Test(source_kube, follows_the_watches)
     cr_assert_lt(source_staleness_us(source), 5 * 1000 * 1000);
 }
 
+Test(source_kube, is_served_without_resources_that_are_not_there)
+{
+    struct buf text = BUFFER_INIT(1 << 16);
+
+    open_source(NULL);
+    turn_until(&world.publications, 1);
+    cr_assert_eq(published_service("greeter")->policy, policy_default());
+    source_write_metrics(source, &text);
+    cr_assert(strstr(buf_cstr(&text),
+                     "lookaside_source_absent{resource=\"lookasideservices\",namespace=\"\"} 1"),
+              "%s", buf_cstr(&text));
+    buf_done(&text);
+}
+
+Test(source_kube, follows_resources)
+{
+    static const char *const namespaces[] = {"shop", NULL};
+
+    server.has_policies = true;
+    open_source(namespaces);
+    turn_until(&world.publications, 1);
+    cr_assert(
+        strstr(server.asked, "/apis/lookaside.dev/v1alpha1/namespaces/shop/lookasideservices\n"),
+        "%s", server.asked);
+    cr_assert_eq(published_service("greeter")->policy->lb, LB_RING_HASH);
+    turn_until(&server.watches, 3);
+    send_event(OBJECT_POLICY, "MODIFIED", POLICY("\"LeastRequest\""));
+    while (published_service("greeter")->policy->lb != LB_LEAST_REQUEST)
+        turn_until(&world.publications, world.publications + 1);
+    send_event(OBJECT_POLICY, "DELETED", POLICY("\"LeastRequest\""));
+    while (published_service("greeter")->policy != policy_default())
+        turn_until(&world.publications, world.publications + 1);
+}
+
 Test(source_kube, lists_each_namespace_once)
 {
     static const char *const namespaces[] = {"shop", "web", "shop", NULL};
@@ -258,7 +305,8 @@ Test(source_kube, says_what_is_missing)
     open_source(NULL);
     (void)source_synced(source, &reason);
     cr_assert_str_eq(buf_cstr(&reason), "the first list of services is not complete; "
-                                        "the first list of endpointslices is not complete");
+                                        "the first list of endpointslices is not complete; "
+                                        "the first list of lookasideservices is not complete");
     turn_until(&server.lists, 2);
     turn_for_ms(50);
     buf_reset(&reason);
@@ -340,14 +388,14 @@ Test(source_kube, tells_metrics_for_each_collection_and_each_head_once)
     all = buf_cstr(&text);
     cr_assert_eq(log_count(all, "# HELP lookaside_source_lists_total "), 1, "%s", all);
     cr_assert_eq(log_count(all, "# TYPE lookaside_source_lists_total counter\n"), 1);
-    cr_assert_eq(log_count(all, "\nlookaside_source_lists_total{"), 8);
+    cr_assert_eq(log_count(all, "\nlookaside_source_lists_total{"), 12);
     cr_assert(strstr(all, "\nlookaside_source_lists_total{resource=\"services\",namespace=\"web\","
                           "kind=\"paged\"} 1\n"));
     cr_assert(strstr(all, "\nlookaside_source_relists_total{resource=\"services\","
                           "namespace=\"web\",cause=\"rewound\"} 0\n"));
-    cr_assert_eq(log_count(all, "\nlookaside_source_relists_total{"), 4 * 6);
+    cr_assert_eq(log_count(all, "\nlookaside_source_relists_total{"), 6 * 6);
     cr_assert_eq(log_count(all, "# TYPE lookaside_source_staleness_seconds gauge\n"), 1);
-    cr_assert_eq(log_count(all, "\nlookaside_source_staleness_seconds{"), 4);
+    cr_assert_eq(log_count(all, "\nlookaside_source_staleness_seconds{"), 6);
     cr_assert(strstr(
         all,
         "\nlookaside_source_errors_total{resource=\"endpointslices\",namespace=\"shop\"} 0\n"));

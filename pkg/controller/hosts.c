@@ -1,0 +1,69 @@
+#include "controller/hosts.h"
+
+struct host_claim {
+    struct str host, owner;
+    uint64_t created_us;
+};
+
+struct host_claims {
+    const char *const *suffixes;
+    struct host_claim *items;
+    size_t len, cap;
+};
+
+bool host_is_allowed(const char *const *suffixes, struct str host)
+{
+    for (; suffixes && *suffixes; suffixes++) {
+        struct str suffix = str_of(*suffixes);
+
+        if (host.len > suffix.len + 1 && str_ends_with(host, suffix) &&
+            host.ptr[host.len - suffix.len - 1] == '.')
+            return true;
+    }
+    return false;
+}
+
+static void add_claims(void *ctx, const struct object *object)
+{
+    struct host_claims *claims = ctx;
+    const struct policy *policy = object->value.policy;
+
+    for (size_t i = 0; policy && i < policy->hosts_len; i++) {
+        if (!host_is_allowed(claims->suffixes, policy->hosts[i]))
+            continue;
+        claims->items = xgrow(claims->items, &claims->cap, claims->len, sizeof(*claims->items));
+        claims->items[claims->len++] =
+            (struct host_claim){policy->hosts[i], str_of(object->key), object->value.created_us};
+    }
+}
+
+static int cmp_claim(const void *a, const void *b)
+{
+    const struct host_claim *left = a, *right = b;
+    int order = str_cmp(left->host, right->host);
+
+    if (order != 0)
+        return order;
+    if (left->created_us != right->created_us)
+        return left->created_us < right->created_us ? -1 : 1;
+    return str_cmp(left->owner, right->owner);
+}
+
+struct pair *hosts_assign(const struct store *store, const char *const *suffixes, size_t *ret_len)
+{
+    struct host_claims claims = {.suffixes = suffixes};
+    struct pair *hosts;
+    size_t len = 0;
+
+    store_each_resource(store, add_claims, &claims);
+    if (claims.len > 1)
+        qsort(claims.items, claims.len, sizeof(*claims.items), cmp_claim);
+    hosts = xmalloc((claims.len + 1) * sizeof(*hosts));
+    for (size_t i = 0; i < claims.len; i++) {
+        if (i == 0 || !str_eq(claims.items[i].host, claims.items[i - 1].host))
+            hosts[len++] = (struct pair){claims.items[i].host, claims.items[i].owner};
+    }
+    free(claims.items);
+    *ret_len = len;
+    return hosts;
+}

@@ -1,0 +1,21 @@
+/*
+ * What controller_resource_status() reads; nobody but it and the tests of it includes this.
+ */
+#ifndef CONTROLLER_RESOURCE_INTERNAL_H
+#define CONTROLLER_RESOURCE_INTERNAL_H
+
+#include "controller/publish.h"
+#include "controller/resource.h"
+
+struct resource_sources {
+    const struct store *store;
+    const struct publisher *publisher;
+};
+
+/* `object` is a LookasideService's. */
+void resource_read(const struct resource_sources *sources, const struct object *object, struct resource_status *ret_status);
+void resource_each(const struct resource_sources *sources, void (*visit)(void *ctx, const struct resource_status *status), void *ctx);
+/* What some kinds of clients do instead of what the policy asks for; "": all do it. */
+const char *resource_client_note(const struct policy *policy);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * What the files of the store share; nobody else includes it.
+ */
+#ifndef CONTROLLER_STORE_INTERNAL_H
+#define CONTROLLER_STORE_INTERNAL_H
+
+#include "controller/store.h"
+
+/* "namespace/name", of *ret_len bytes; the caller frees it. */
+char *store_key(struct str namespace_name, struct str name, size_t *ret_len) must_check;
+
+/* ---- store_resource.c: nothing of it concerns other kinds than OBJECT_POLICY ---- */
+
+/* `err` says why its newest version, `json`, is refused; NULL: it is accepted. */
+void store_set_rejection(struct controller_scope *scope, struct object *object, const struct json *json, const struct err *err);
+void store_drop_rejection(struct object *object);
+/* Its status may have changed. */
+void store_tell_resource(const struct store *store, const struct object *object);
+/* So may that of those that share out calls to this Service (NULL: none), which came, changed or went. */
+void store_tell_referrers(const struct store *store, const struct group *group);
+
+#endif

@@ -1,0 +1,362 @@
+/* LookasideServices in force, and what is said of them. */
+#include "fixture.h"
+
+#include "controller/resource.h"
+
+static const char *const suffixes[] = {"example.com", "apps.example.org", NULL};
+
+static void start(void)
+{
+    world.host_suffixes = suffixes;
+    world_start();
+}
+
+TestSuite(resource, .init = start, .fini = world_stop);
+
+#define GREETER SERVICE_JSON("greeter", 8001)
+#define CANARY SERVICE_JSON("canary", 8002)
+#define RING "{'loadBalancing':{'policy':'RingHash'}}"
+#define HOST(host) "{'hosts':['" host "']}"
+
+static struct resource_status status_of(const char *name)
+{
+    struct resource_status status;
+
+    cr_assert(controller_resource_status(world.controller, STR("shop"), str_of(name), &status),
+              "%s", name);
+    return status;
+}
+
+static void expect(const char *name, enum condition_kind kind, bool status, const char *reason,
+                   const char *message)
+{
+    struct resource_status found = status_of(name);
+    const struct condition *condition = &found.conditions[kind];
+
+    cr_assert_str_eq(condition->reason, reason, "%s: %s: %s, and not %s", name, condition->message,
+                     condition->reason, reason);
+    cr_assert_eq(condition->status, status);
+    cr_assert_str_eq(condition->message, message, "'%s' and not '%s'", condition->message, message);
+}
+
+static const struct policy *policy_at(const char *name)
+{
+    const struct service *service = published_service(name);
+
+    cr_assert_not_null(service, "%s", name);
+    return service->policy;
+}
+
+static void wait_for_policy(const char *name, enum lb_policy lb)
+{
+    for (int i = 0; i < 1000 && policy_at(name)->lb != lb; i++)
+        turn_for_ms(5);
+    cr_assert_eq(policy_at(name)->lb, lb);
+}
+
+Test(resource, is_in_force_and_all_is_said_to_be_well)
+{
+    struct resource_status status;
+
+    upsert(world.services, GREETER);
+    upsert(world.slices,
+           SLICE_JSON("a", "greeter", 1, READY("10.0.0.1") "," NOT_READY("10.0.0.2")));
+    upsert(world.policies, POLICY_JSON("greeter", 3, RING));
+    turn();
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    cr_assert_eq(published_service("greeter")->ports[0].policy->lb, LB_RING_HASH);
+    expect("greeter", CONDITION_ACCEPTED, true, "Accepted", "");
+    expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    status = status_of("greeter");
+    cr_assert(str_eq(status.uid, STR("u-greeter")));
+    cr_assert_eq(status.generation, 3);
+    cr_assert(status.ready == 1 && status.draining == 0 && status.total == 2);
+    cr_assert_eq(status.hold, HOLD_NONE);
+    cr_assert_eq(counter_get(&controller_stats(world.controller)->objects_policies), 1);
+}
+
+Test(resource, comes_and_goes_without_a_hold)
+{
+    world.deletion_grace_ms = 5000;
+    upsert(world.services, GREETER);
+    turn();
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    wait_for_policy("greeter", LB_RING_HASH);
+    cr_assert_str_eq(world.told_of, "shop/greeter");
+    world.told = 0;
+    remove_object(world.policies, "greeter");
+    cr_assert_geq(world.told, 1);
+    wait_for_policy("greeter", LB_ROUND_ROBIN);
+    cr_assert_str_eq(hold_of("greeter"), "");
+    cr_assert_eq(published_service("greeter")->policy, policy_default());
+    cr_assert_not(controller_resource_status(world.controller, STR("shop"), STR("greeter"),
+                                             &(struct resource_status){0}));
+    world.deletion_grace_ms = 0;
+}
+
+Test(resource, that_becomes_invalid_stays_as_it_was)
+{
+    struct resource_status status;
+
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn();
+    world.told = 0;
+    log_capture();
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'subset':{'size':0}}"));
+    cr_assert_geq(world.told, 1);
+    turn();
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    expect("greeter", CONDITION_ACCEPTED, false, "Invalid",
+           "spec.subset.size: expected a whole number from 1 to 1000, found 0; generation 1 is in "
+           "force instead");
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    status = status_of("greeter");
+    cr_assert_eq(status.generation, 2);
+    cr_assert(str_eq(status.uid, STR("u-greeter")));
+    cr_assert(strstr(log_taken(), "bad object: its last good version stays kind=LookasideService"));
+    upsert(world.policies, POLICY_JSON("greeter", 3, RING));
+    expect("greeter", CONDITION_ACCEPTED, true, "Accepted", "");
+    cr_assert_eq(status_of("greeter").generation, 3);
+}
+
+Test(resource, that_was_never_accepted_is_told_of)
+{
+    struct resource_status status;
+
+    upsert(world.services, GREETER);
+    log_capture();
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'retry':{}}"));
+    turn();
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    expect("greeter", CONDITION_ACCEPTED, false, "Invalid", "spec.retry.attempts: missing");
+    expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
+    expect("greeter", CONDITION_PUBLISHED, false, "NeverAccepted",
+           "no version was ever accepted: the Service has the defaults");
+    status = status_of("greeter");
+    cr_assert(str_eq(status.uid, STR("u-greeter")));
+    cr_assert_eq(status.generation, 2);
+    world.told = 0;
+    remove_object(world.policies, "greeter");
+    cr_assert_geq(world.told, 1);
+    cr_assert_not(
+        controller_resource_status(world.controller, STR("shop"), STR("greeter"), &status));
+}
+
+Test(resource, names_what_it_refers_to_and_is_not_there)
+{
+    upsert(world.policies, POLICY_JSON("greeter", 1,
+                                       "{'port':'grpc','backends':[{'service':'greeter'},"
+                                       "{'service':'canary','port':9,'whenEmpty':'Fail'}]}"));
+    turn();
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "ServiceNotFound",
+           "there is no Service 'greeter' in namespace shop: create it, or give the resource the "
+           "name of one");
+    expect("greeter", CONDITION_PUBLISHED, false, "NotPublished",
+           "there is no Service 'greeter' to publish");
+    upsert(world.services, GREETER);
+    turn();
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "PortNotFound",
+           "spec.port: the Service has no TCP port 'grpc', but 8001: nothing of the resource is in "
+           "force");
+    upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':["
+                           "{'port':8001,'name':'grpc'}]}}");
+    turn_until(&world.publications, 2);
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendNotFound",
+           "spec.backends: there is no Service 'canary' in namespace shop: its share of the calls "
+           "fails");
+    world.told = 0;
+    upsert(world.services, CANARY);
+    cr_assert_geq(world.told, 1, "another Service's coming is heard of");
+    cr_assert_str_eq(world.told_of, "shop/greeter");
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendPortNotFound",
+           "spec.backends: Service 'canary' has no TCP port '9', but 8002: its share of the calls "
+           "fails");
+    upsert(world.services, SERVICE_JSON("canary", 9));
+    expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
+    world.told = 0;
+    remove_object(world.services, "canary");
+    cr_assert_geq(world.told, 1);
+}
+
+Test(resource, says_what_some_clients_do_instead)
+{
+    upsert(world.services, GREETER);
+    upsert(world.policies,
+           POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'LeastRequest'}}"));
+    turn();
+    expect("greeter", CONDITION_PUBLISHED, true, "Published",
+           "clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin");
+}
+
+/* ---- hosts ---- */
+
+#define CLAIM(name, created, host)                                                                 \
+    "{'metadata':{'namespace':'shop','name':'" name "','creationTimestamp':'" created              \
+    "'},'spec':" HOST(host) "}"
+
+static void expect_owner(const char *host, const char *owner)
+{
+    struct str found = catalog_host(controller_catalog(world.controller), str_of(host));
+
+    cr_assert(str_eq(found, str_of(owner)), "%s belongs to '%" STR_FMT "'", host, STR_ARG(found));
+}
+
+Test(resource, hosts_go_to_the_oldest)
+{
+    upsert(world.policies, CLAIM("b", "2026-02-01T00:00:00Z", "x.example.com"));
+    upsert(world.policies, CLAIM("a", "2026-02-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/a");
+    expect("a", CONDITION_ACCEPTED, true, "Accepted", "");
+    expect("b", CONDITION_ACCEPTED, false, "HostConflict",
+           "spec.hosts: 'x.example.com' belongs to shop/a, which claimed it first; everything "
+           "else is in force");
+    upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/c");
+    expect("a", CONDITION_ACCEPTED, false, "HostConflict",
+           "spec.hosts: 'x.example.com' belongs to shop/c, which claimed it first; everything "
+           "else is in force");
+    world.told = 0;
+    upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "y.apps.example.org"));
+    turn();
+    expect_owner("x.example.com", "shop/a");
+    expect_owner("y.apps.example.org", "shop/c");
+    cr_assert_geq(world.told, 3, "all that claim hosts");
+    remove_object(world.policies, "a");
+    remove_object(world.policies, "c");
+    turn();
+    expect_owner("x.example.com", "shop/b");
+    expect_owner("y.apps.example.org", "");
+    remove_object(world.policies, "b");
+    turn();
+    expect_owner("x.example.com", "");
+}
+
+Test(resource, hosts_lie_below_a_suffix)
+{
+    static const char *const refused[] = {"example.com", "notexample.com", "x.example.org",
+                                          "apps.example.org", "example.com.evil.io"};
+    char text[512];
+
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        snprintf(text, sizeof(text),
+                 "spec.hosts: '%s' does not lie under a suffix that the administrator allows "
+                 "(--host-suffixes: example.com, apps.example.org); everything else is in force",
+                 refused[i]);
+        upsert(world.policies, POLICY_JSON("greeter", 1, HOST("%s")), refused[i]);
+        turn();
+        expect_owner(refused[i], "");
+        expect("greeter", CONDITION_ACCEPTED, false, "HostNotAllowed", text);
+    }
+    upsert(world.policies, POLICY_JSON("greeter", 1, HOST("a.b.example.com")));
+    turn();
+    expect_owner("a.b.example.com", "shop/greeter");
+}
+
+/* ---- which Services ---- */
+
+static void start_resources(void)
+{
+    world.mode = PUBLISH_RESOURCES;
+    world.deletion_grace_ms = 300;
+    world_start();
+}
+
+static void stop_mode(void)
+{
+    world_stop();
+    world.mode = PUBLISH_ALL;
+    world.deletion_grace_ms = 0;
+}
+
+TestSuite(publish_mode, .fini = stop_mode);
+
+Test(publish_mode, resources, .init = start_resources)
+{
+    upsert(world.services, GREETER);
+    upsert(world.slices, SLICE_JSON("a", "greeter", 1, READY("10.0.0.1")));
+    turn();
+    cr_assert_str_eq(published("greeter"), "none");
+    log_capture();
+    upsert(world.policies, POLICY_JSON("greeter", 1, "{'retry':{}}"));
+    turn();
+    cr_assert_str_eq(published("greeter"), "none");
+    expect("greeter", CONDITION_PUBLISHED, false, "NeverAccepted",
+           "no version was ever accepted: the Service is not published");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
+    turn();
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+    remove_object(world.policies, "greeter");
+    turn_until_hold("greeter", "deletion");
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001", "it may come back");
+    turn_until_published("greeter", "none");
+}
+
+static void start_annotated(void)
+{
+    world.mode = PUBLISH_ANNOTATED;
+    world_start();
+}
+
+#define ANNOTATED(value)                                                                           \
+    "{'metadata':{'namespace':'shop','name':'greeter','annotations':{'lookaside.dev/"              \
+    "publish':" value "}},'spec':{'ports':[{'port':8001}]}}"
+
+Test(publish_mode, annotated, .init = start_annotated)
+{
+    upsert(world.services, GREETER);
+    upsert(world.services, CANARY);
+    upsert(world.policies, POLICY_JSON("canary", 1, "{}"));
+    turn();
+    cr_assert_str_eq(published("greeter"), "none");
+    cr_assert_str_eq(published("canary"), "8002:");
+    upsert(world.services, ANNOTATED("'false'"));
+    turn();
+    cr_assert_str_eq(published("greeter"), "none");
+    upsert(world.services, ANNOTATED("'true'"));
+    turn_until_published("greeter", "8001:");
+    upsert(world.services, ANNOTATED("true"));
+    turn_until_published("greeter", "none");
+}
+
+Test(resource, a_list_that_lacks_most_is_doubted, .init = world_start)
+{
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn();
+    log_capture();
+    list_begin(world.policies);
+    cr_assert_not(list_end(world.policies), "a CRD that was restored is empty");
+    turn();
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    cr_assert_str_eq(hold_of("greeter"), "relist");
+    list_begin_after(world.policies, KUBE_SINK_DOUBT_MS);
+    cr_assert(list_end(world.policies));
+    wait_for_policy("greeter", LB_ROUND_ROBIN);
+    cr_assert_str_eq(hold_of("greeter"), "");
+}
+
+/* ---- all of them ---- */
+
+static void add_name(void *ctx, const struct resource_status *status)
+{
+    buf_printf(ctx, "%" STR_FMT "/%" STR_FMT " ", STR_ARG(status->namespace_name),
+               STR_ARG(status->name));
+}
+
+Test(resource, each_comes_in_order)
+{
+    struct buf names = BUFFER_INIT(1024);
+
+    log_capture();
+    upsert(world.policies, POLICY_JSON("b", 1, "{}"));
+    upsert(world.policies, POLICY_JSON("a", 1, "{'port':0}"));
+    upsert(world.policies, "{'metadata':{'namespace':'a-shop','name':'z'}}");
+    upsert(world.policies, "{'metadata':{'namespace':'a','name':'z'}}");
+    controller_each_resource(world.controller, add_name, &names);
+    cr_assert_str_eq(buf_cstr(&names), "a/z a-shop/z shop/a shop/b ");
+    buf_done(&names);
+}

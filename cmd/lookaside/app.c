@@ -157,6 +157,13 @@ static void on_resource_seen(void *ctx, const struct json *object)
         report_seen(app->report, object);
 }
 
+static void on_refused(void *ctx, const struct refusal *refusal)
+{
+    const struct app *app = ctx;
+
+    controller_report_refusal(app->controller, refusal);
+}
+
 static uint64_t on_fanout_us(void *ctx)
 {
     struct app *app = ctx;
@@ -212,6 +219,8 @@ static enum code start_serve(struct app *app, struct err *err)
         .unknown_names = options->unknown_names,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,
+        .refused = on_refused,
+        .refused_ctx = app,
     };
 
     return serve_new(&serve, &app->serve, err);

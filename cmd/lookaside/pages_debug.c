@@ -178,7 +178,7 @@ static struct str argument(struct admin_request *request, const char *name)
 static bool is_watched(const struct app *app, const struct explain_query *query)
 {
     const struct text_list *namespaces = &app->options->namespaces;
-    const struct name_context context = {query->default_namespace, query->cluster_domain};
+    const struct name_context context = {query->default_namespace, query->cluster_domain, NULL};
     struct name name;
 
     if (namespaces->len == 0 || name_parse(query->target, &context, &name, NULL) != CODE_OK)

@@ -3,10 +3,12 @@
 #include "base/log.h"
 #include "controller/explain_internal.h"
 #include "controller/publish.h"
+#include "controller/refusal.h"
 #include "controller/resource_internal.h"
 #include "controller/store.h"
 
 struct controller {
+    struct controller_options options;
     struct loop *loop;
     struct store store;
     struct publisher *publisher;
@@ -17,6 +19,7 @@ struct controller *controller_new(const struct controller_options *options)
 {
     struct controller *controller = xcalloc(1, sizeof(*controller));
 
+    controller->options = *options;
     controller->loop = options->loop;
     controller->publisher = publisher_new(options, &controller->store, &controller->stats);
     store_init(&controller->store, controller->publisher, &controller->stats);
@@ -117,6 +120,49 @@ void controller_each_resource(const struct controller *controller,
     const struct resource_sources sources = {&controller->store, controller->publisher};
 
     resource_each(&sources, visit, ctx);
+}
+
+/* NULL: it is not published. */
+static const struct policy *policy_in_force(const struct controller *controller,
+                                            struct str namespace_name, struct str name)
+{
+    const struct service *service =
+        catalog_find(publisher_catalog(controller->publisher), namespace_name, name);
+
+    return service ? service->policy : NULL;
+}
+
+void controller_report_refusal(struct controller *controller, const struct refusal *refusal)
+{
+    const struct policy *refused = refusal->policy;
+    struct group *group = store_group(&controller->store, refused->namespace_name, refused->name);
+    const struct policy *policy =
+        policy_in_force(controller, refused->namespace_name, refused->name);
+    bool enough;
+
+    if (!group || !policy || !policy_same_spec(policy, refused))
+        return;
+    enough = refusals_add(&group->refusals, refusal);
+    if (controller->options.resource_changed)
+        controller->options.resource_changed(controller->options.ctx, refused->namespace_name,
+                                             refused->name);
+    if (!enough)
+        return;
+    log_warn(LOG_CONTROLLER, "a kind of client refuses the policy, and is served without it",
+             KV_STR("service", group->key), KV_TEXT("agent", refusal->agent),
+             KV_TEXT("reason", refusal->message));
+    publisher_touch(controller->publisher, group, loop_now_us(controller->loop));
+}
+
+void controller_refusals(const struct controller *controller, struct str namespace_name,
+                         struct str name, void (*visit)(void *ctx, const struct refusal_info *info),
+                         void *ctx)
+{
+    const struct group *group = store_group(&controller->store, namespace_name, name);
+    const struct policy *policy = policy_in_force(controller, namespace_name, name);
+
+    if (group && policy)
+        refusals_each(group->refusals, policy, visit, ctx);
 }
 
 enum code controller_explain(const struct controller *controller, const struct explain_query *query,

@@ -17,6 +17,7 @@
 #include "loop/loop.h"
 #include "model/catalog.h"
 #include "model/place.h"
+#include "model/refusal.h"
 
 struct controller;
 
@@ -83,6 +84,22 @@ bool controller_release(struct controller *controller, struct str namespace_name
  * *ret_place is borrowed until the next change. */
 bool controller_place_of(const struct controller *controller, enum address_family family, const unsigned char bytes[16],
                          struct place *ret_place);
+
+/* ---- refusals ---- */
+
+/* A client refused what that policy makes of a Listener or Cluster (controller/refusal.h). One that is no longer in force is no news. */
+void controller_report_refusal(struct controller *controller, const struct refusal *refusal);
+
+/* Of one kind of client; text is borrowed during the visit. */
+struct refusal_info {
+    const char *agent;   /* "gRPC Go 1.85.0" */
+    const char *message; /* in the words of the first that refused */
+    size_t peers;        /* how many did */
+    bool plain;          /* they are enough: all clients of that kind begin with the plain form */
+};
+/* Of the policy in force of that Service. */
+void controller_refusals(const struct controller *controller, struct str namespace_name, struct str name,
+                         void (*visit)(void *ctx, const struct refusal_info *info), void *ctx);
 
 /* ---- explaining ---- */
 

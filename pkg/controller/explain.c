@@ -450,7 +450,7 @@ static void write_kept(const struct explanation *explanation, struct json_writer
 enum code explain_write(const struct explain_sources *sources, const struct explain_query *query,
                         struct json_writer *writer, struct err *err)
 {
-    const struct name_context context = {query->default_namespace, query->cluster_domain};
+    const struct name_context context = {query->default_namespace, query->cluster_domain, NULL};
     struct explanation explanation = {.store = sources->store, .publisher = sources->publisher};
     enum code code = name_parse(query->target, &context, &explanation.name, err);
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "controller/hosts.h"
+#include "controller/refusal.h"
 
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
@@ -49,11 +50,19 @@ bool publisher_publishes(const struct publisher *publisher, const struct group *
            (mode == PUBLISH_ANNOTATED && object->value.service->annotated);
 }
 
+static const struct policy *policy_of(const struct group *group)
+{
+    const struct object *object = store_policy(group);
+
+    return object ? object->value.policy : policy_default();
+}
+
 /* From what is published, kept by a hold or not, endpoints keep their zones. */
 const struct service *publisher_build(const struct publisher *publisher, const struct group *group)
 {
     const struct object *object = store_service(group);
     CLEANUP(freep) const struct slice **slices = NULL;
+    const struct service *service;
     struct service_spec spec;
     size_t len = 0;
 
@@ -68,8 +77,10 @@ const struct service *publisher_build(const struct publisher *publisher, const s
     }
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
-    spec.policy = store_policy(group) ? store_policy(group)->value.policy : NULL;
-    return service_new(&spec, slices, len, find_published(publisher, group));
+    spec.policy = refusals_policy(group->refusals, policy_of(group));
+    service = service_new(&spec, slices, len, find_published(publisher, group));
+    policy_unref(spec.policy);
+    return service;
 }
 
 /* Of a Service with several ports: those of the port with most of them. */

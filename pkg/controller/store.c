@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "controller/doubt.h"
 #include "controller/publish.h"
+#include "controller/refusal.h"
 
 char *store_key(struct str namespace_name, struct str name, size_t *ret_len)
 {
@@ -82,6 +83,7 @@ void store_drop_group(struct store *store, struct group *group)
     list_remove(&group->pending);
     HASH_DELETE(hh, store->groups, group);
     hold_state_done(&group->held);
+    refusals_free(group->refusals);
     free(group->key);
     free(group);
 }

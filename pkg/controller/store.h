@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 struct publisher;
+struct refusals;
 struct controller_scope;
 
 /* A Service's name with all that concerns it, whether or not there is a Service object. */
@@ -32,6 +33,7 @@ struct group {
     struct list policies; /* as services */
     size_t slices_len;   /* of all those objects */
     uint64_t changed_us; /* when its Service object changed or went last; 0: never */
+    struct refusals *refusals; /* of its policy (controller/refusal.h); owned; NULL: none */
     size_t doubted;      /* objects that a list lacked, or most of them, which is not believed yet */
     uint64_t doubted_us; /* since when there are some; 0: there are none */
     /* The publisher's. */

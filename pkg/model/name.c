@@ -1,6 +1,7 @@
 #include "model/name.h"
 
 #define LABEL_MAX 63
+#define HOST_MAX 253
 
 static bool is_alnum(char ch)
 {
@@ -65,15 +66,20 @@ static struct str keep_text(struct name *name, struct str text, bool lower)
     return str_make(name->text, text.len);
 }
 
+static bool ends_with(struct str host, struct str suffix)
+{
+    size_t at = host.len - suffix.len;
+
+    return suffix.len > 0 && host.len > suffix.len + 1 && host.ptr[at - 1] == '.' &&
+           str_eq_nocase(str_slice(host, at, host.len), suffix);
+}
+
 /* Cuts ".<suffix>" off; the suffix is compared without case. */
 static bool cut_suffix(struct str *host, struct str suffix)
 {
-    size_t at = host->len - suffix.len;
-
-    if (suffix.len == 0 || host->len <= suffix.len + 1 || host->ptr[at - 1] != '.' ||
-        !str_eq_nocase(str_slice(*host, at, host->len), suffix))
+    if (!ends_with(*host, suffix))
         return false;
-    host->len = at - 1;
+    host->len -= suffix.len + 1;
     return true;
 }
 
@@ -119,6 +125,37 @@ static bool parse_svc(struct str host, struct str domain, struct name *name)
     return cut_suffix(&rest, STR("svc")) && take_labels(labels, split(rest, labels), name);
 }
 
+bool name_is_under(struct str host, const char *const *suffixes)
+{
+    for (size_t i = 0; suffixes && suffixes[i]; i++) {
+        struct str suffix = str_of(suffixes[i]);
+
+        if (str_eq_nocase(host, suffix) || ends_with(host, suffix))
+            return true;
+    }
+    return false;
+}
+
+/* NULL, or what is wrong. A suffix has two labels at least. */
+static const char *take_host(struct str host, struct name *name)
+{
+    struct str rest = host;
+    size_t labels = 0;
+
+    if (host.len > HOST_MAX)
+        return "has a host that is too long";
+    for (; rest.ptr; labels++) {
+        if (!name_is_label(str_cut(&rest, '.')))
+            return "has a host that is not DNS labels";
+    }
+    if (labels < 2)
+        return "has a host of one label";
+    name->form = NAME_HOST;
+    name->host = host;
+    name->namespace_name = name->service = name->hostname = STR("");
+    return NULL;
+}
+
 /* NULL, or what is wrong. */
 static const char *parse_host(struct str host, const struct name_context *context,
                               struct name *name)
@@ -130,8 +167,11 @@ static const char *parse_host(struct str host, const struct name_context *contex
         host.len--;
     if (host.len == 0)
         return "has no host";
+    name->host = STR("");
     if (parse_svc(host, context->cluster_domain, name))
         return NULL;
+    if (name_is_under(host, context->host_suffixes))
+        return take_host(host, name);
     len = split(host, labels);
     if (len == 0)
         return "is not one to three DNS labels";
@@ -156,6 +196,8 @@ static void keep_namespace(struct name *name, size_t used)
     char *copy = name->text + used + 1;
     struct str given = name->namespace_name;
 
+    if (name->form == NAME_HOST)
+        return;
     if (given.ptr >= name->text && given.ptr < name->text + sizeof(name->text))
         return;
     memcpy(copy, given.ptr, given.len);
@@ -194,12 +236,24 @@ enum code name_parse(struct str text, const struct name_context *context, struct
     return CODE_OK;
 }
 
-/* <namespace>/<service>[/<hostname>] */
+void name_set_owner(struct name *name, struct str owner)
+{
+    struct str service = owner;
+
+    name->namespace_name = str_cut(&service, '/');
+    name->service = service.ptr ? service : STR("");
+}
+
+/* <namespace>/<service>[/<hostname>] or /<host> */
 static const char *parse_path(struct str path, struct name *name)
 {
     struct str parts[3] = {STR(""), STR(""), STR("")};
     size_t len = 0;
 
+    if (str_starts_with(path, STR("/")))
+        return take_host(str_slice(path, 1, path.len), name);
+    name->form = NAME_TWO_LABELS;
+    name->host = STR("");
     while (path.ptr) {
         struct str part = str_cut(&path, '/');
 
@@ -235,19 +289,35 @@ enum code name_parse_cluster(struct str text, struct name *ret_name, struct err 
     return fault ? fail_name(err, text, fault) : CODE_OK;
 }
 
-void name_format_cluster(const struct name *name, uint16_t number, char *out)
+static void format(struct str path, const struct port_ref *port, uint16_t number, char *out)
 {
-    const struct port_ref *port = &name->port;
-    size_t size = NAME_TEXT_MAX + 8;
-    int len = snprintf(out, size, "%" STR_FMT "/%" STR_FMT "%s%" STR_FMT ":",
-                       STR_ARG(name->namespace_name), STR_ARG(name->service),
-                       name->hostname.len ? "/" : "", STR_ARG(name->hostname));
+    int len = snprintf(out, NAME_CLUSTER_MAX, "%" STR_FMT ":", STR_ARG(path));
 
-    if (len < 0 || (size_t)len >= size)
+    if (len < 0 || len >= NAME_CLUSTER_MAX)
         return;
     if (number != 0 || port->kind == PORT_NUMBER)
-        snprintf(out + len, size - (size_t)len, "%u",
+        snprintf(out + len, NAME_CLUSTER_MAX - (size_t)len, "%u",
                  (unsigned)(number != 0 ? number : port->number));
     else if (port->kind == PORT_NAME)
-        snprintf(out + len, size - (size_t)len, "%" STR_FMT, STR_ARG(port->name));
+        snprintf(out + len, NAME_CLUSTER_MAX - (size_t)len, "%" STR_FMT, STR_ARG(port->name));
+}
+
+void name_format_target(struct str namespace_name, struct str service, struct str hostname,
+                        const struct port_ref *port, uint16_t number, char *out)
+{
+    char path[NAME_CLUSTER_MAX];
+    int len = snprintf(path, sizeof(path), "%" STR_FMT "/%" STR_FMT "%s%" STR_FMT,
+                       STR_ARG(namespace_name), STR_ARG(service), hostname.len ? "/" : "",
+                       STR_ARG(hostname));
+
+    format(str_make(path, min_size((size_t)len, sizeof(path) - 1)), port, number, out);
+}
+
+void name_format_cluster(const struct name *name, uint16_t number, char *out)
+{
+    if (name->form == NAME_HOST && name->service.len == 0)
+        name_format_target(STR(""), name->host, STR(""), &name->port, number, out);
+    else
+        name_format_target(name->namespace_name, name->service, name->hostname, &name->port, number,
+                           out);
 }

@@ -13,7 +13,8 @@
  * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late
  *   it comes: a subscription knows the nonce that it was sent with. A version that was refused
  *   alone (one resource in the response, so that it was this one) is not sent again until the
- *   client subscribes anew. Sending never waits for an ACK.
+ *   client subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
+ *   may mean, and may have another one for this stream.
  * - A name that has no resource is not answered, but remembered.
  * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others,
  *   as long as nothing was ever named.
@@ -73,7 +74,7 @@ struct xds_host {
     void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);
     /* The resource now; false: there is none (a malformed name): unanswered but remembered. The
      * blob is borrowed until the next call to the host. */
-    bool (*resolve)(void *ctx, const struct xds_subscription *subscription,
+    bool (*resolve)(void *ctx, struct xds_subscription *subscription,
                     struct xds_resource *ret_resource);
     /* Every resource of a type, for wildcard subscriptions. */
     void (*each)(void *ctx, enum xds_type type,
@@ -83,6 +84,9 @@ struct xds_host {
     /* May be NULL. A response was refused by the client: once per response; `message` is the
      * client's, cut, any bytes. */
     void (*nacked)(void *ctx, enum xds_type type, uint32_t code, struct str message);
+    /* May be NULL. After that, for every subscription whose resource the client may mean: of those in the refused response the ones
+     * that its message names, or all of them if it names none. The host may have another resource from now on, and touches then. */
+    void (*suspected)(void *ctx, struct xds_subscription *subscription, struct str message);
     /* May be NULL. A resource does not fit into a response (or a full state not into one): once
      * until it fits again. */
     void (*refused)(void *ctx, const struct xds_subscription *subscription, size_t len);

@@ -16,7 +16,7 @@ struct draft {
     struct xds_subscription *last;
 };
 
-static bool resolve(const struct draft *draft, const struct xds_subscription *subscription,
+static bool resolve(const struct draft *draft, struct xds_subscription *subscription,
                     struct xds_resource *ret_resource)
 {
     return draft->session->host->resolve(draft->session->ctx, subscription, ret_resource);
@@ -137,7 +137,7 @@ struct full_state {
     uint64_t every_sum; /* over the resources of the wildcard that are not named */
 };
 
-static bool is_changed(const struct draft *draft, const struct xds_subscription *subscription)
+static bool is_changed(const struct draft *draft, struct xds_subscription *subscription)
 {
     struct xds_resource resource;
 
@@ -194,7 +194,7 @@ static void measure(struct full_state *full)
     struct xds_resource resource;
 
     for (size_t i = 0; i < draft->state->names.len; i++) {
-        const struct xds_subscription *subscription = draft->state->names.items[i];
+        struct xds_subscription *subscription = draft->state->names.items[i];
 
         if (subscription->sent_version != 0 && resolve(draft, subscription, &resource))
             full->required += resource.blob->len;

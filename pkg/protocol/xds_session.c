@@ -196,6 +196,41 @@ static void mark_rejected(struct xds_type_state *state, uint64_t nonce)
     }
 }
 
+static bool is_in(struct str message, struct str name)
+{
+    return name.len > 0 && message.len >= name.len &&
+           memmem(message.ptr, message.len, name.ptr, name.len) != NULL;
+}
+
+/* Every language names the resources that it refuses, each in its own words. */
+static bool names_one(const struct xds_type_state *state, uint64_t nonce, struct str message)
+{
+    for (size_t i = 0; i < state->names.len; i++) {
+        const struct xds_subscription *subscription = state->names.items[i];
+
+        if (subscription->sent_nonce == nonce && is_in(message, subscription->name))
+            return true;
+    }
+    return false;
+}
+
+static void tell_suspected(struct xds_session *session, enum xds_type type, uint64_t nonce,
+                           struct str message)
+{
+    struct xds_type_state *state = &session->types[type];
+    bool named = names_one(state, nonce, message);
+    struct str shown = utf8_cut(message, XDS_NACK_TEXT_MAX);
+
+    if (!session->host->suspected)
+        return;
+    for (size_t i = 0; i < state->names.len; i++) {
+        struct xds_subscription *subscription = state->names.items[i];
+
+        if (subscription->sent_nonce == nonce && (!named || is_in(message, subscription->name)))
+            session->host->suspected(session->ctx, subscription, shown);
+    }
+}
+
 /* Node.js repeats error_detail with every request until a response is good again: that is one
  * NACK. */
 static void on_nack(struct xds_session *session, enum xds_type type, uint64_t nonce,
@@ -219,6 +254,7 @@ static void on_nack(struct xds_session *session, enum xds_type type, uint64_t no
     mark_rejected(state, nonce);
     if (session->host->nacked)
         session->host->nacked(session->ctx, type, nack->code, message);
+    tell_suspected(session, type, nonce, request->error_message);
 }
 
 /* C-core says error_detail once; the same nonce in a later request is no ACK. */

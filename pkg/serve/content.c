@@ -107,6 +107,7 @@ static void content_free(struct content *content)
     detach(content);
     count(table, table->contents_len - 1);
     blob_unref(content->content.blob);
+    policy_unref(content->content.policy);
     free(content);
 }
 
@@ -137,6 +138,13 @@ static bool is_current(const struct content *content)
     return content && content->round == content->entry->round;
 }
 
+/* Whoever listens to a plain topic waits for another policy. */
+static bool says(const struct content *content, const struct meaning *meaning, uint64_t version)
+{
+    return content->content.version == version &&
+           (!meaning->plain || policy_same_spec(content->content.policy, meaning->policy));
+}
+
 /* What the topic says to that view, now. Encodes once a round. */
 static struct content *make(struct asking *asking, const struct view *view)
 {
@@ -153,7 +161,7 @@ static struct content *make(struct asking *asking, const struct view *view)
         entry->answered = true;
         asking->effort = EFFORT_MAX;
     }
-    if (content && content->content.version == version) {
+    if (content && says(content, asking->meaning, version)) {
         blob_unref(blob);
         content->round = entry->round;
         entry->views += content != entry->all;
@@ -165,6 +173,8 @@ static struct content *make(struct asking *asking, const struct view *view)
         content->content.version = version;
         content->content.problem = problem;
     }
+    policy_unref(content->content.policy);
+    content->content.policy = policy_ref(asking->meaning->policy);
     content->content.received_us = entry->received_us;
     return content;
 }
@@ -261,7 +271,8 @@ void content_leave(struct subscriber *subscriber)
 static void give(struct subscriber *subscriber, struct content *content)
 {
     struct content *before = content_of(subscriber->content);
-    bool differs = before->content.version != content->content.version;
+    bool differs =
+        before->content.version != content->content.version || content->entry->topic.plain;
 
     list_remove(&subscriber->link);
     settle(subscriber, content->entry);

@@ -22,103 +22,136 @@ struct interest *interest_find(const struct topic_table *table, struct str names
     return interest;
 }
 
-static void queue_init(struct topic_queue *queue)
+static struct interest *interest_get(struct topic_table *table, struct str namespace_name,
+                                     struct str service)
 {
-    list_init(&queue->topics);
-    list_init(&queue->stale);
-}
-
-static bool queue_empty(const struct topic_queue *queue)
-{
-    return list_empty(&queue->topics) && list_empty(&queue->stale);
-}
-
-static struct topic_queue *queue_of(struct interest *interest, const struct topic *topic)
-{
-    return topic->kind == TOPIC_LISTENER ? &interest->routes : &interest->lists;
-}
-
-struct interest *interest_get(struct topic_table *table, const struct name *name)
-{
+    struct interest *interest = interest_find(table, namespace_name, service);
     char key[SERVICE_KEY_MAX];
-    unsigned len = service_key(name->namespace_name, name->service, key);
-    struct interest *interest;
+    unsigned len;
 
-    HASH_FIND(hh, table->interests, key, len, interest);
     if (interest)
         return interest;
+    len = service_key(namespace_name, service, key);
     interest = xcalloc(1, sizeof(*interest) + len + 1);
-    queue_init(&interest->lists);
-    queue_init(&interest->routes);
-    list_init(&interest->dirty);
+    list_init(&interest->ties);
     memcpy(interest->key, key, len);
     HASH_ADD_KEYPTR(hh, table->interests, interest->key, len, interest);
     return interest;
 }
 
-void interest_put(struct topic_table *table, struct interest *interest)
+static void untie(struct topic_table *table, struct interest_tie *ties, size_t len)
 {
-    if (!queue_empty(&interest->lists) || !queue_empty(&interest->routes))
-        return;
-    list_remove(&interest->dirty);
-    HASH_DEL(table->interests, interest);
-    free(interest);
-}
+    for (size_t i = 0; i < len; i++) {
+        struct interest *interest = ties[i].interest;
 
-void interest_add(struct interest *interest, struct topic *topic)
-{
-    topic->interest = interest;
-    list_append(&queue_of(interest, topic)->topics, &topic->interest_link);
-}
-
-void interest_mark(struct topic_table *table, struct interest *interest)
-{
-    interest->marked = ++table->rounds;
-    list_splice(&interest->lists.stale, &interest->lists.topics);
-    list_splice(&interest->routes.stale, &interest->routes.topics);
-    if (list_empty(&interest->dirty))
-        list_append(&table->dirty, &interest->dirty);
-}
-
-struct topic *interest_next(const struct interest *interest)
-{
-    const struct list *stale = &interest->lists.stale;
-
-    if (list_empty(stale))
-        stale = &interest->routes.stale;
-    return list_empty(stale) ? NULL : container_of(stale->next, struct topic, interest_link);
-}
-
-void interest_settle(struct topic *topic)
-{
-    list_remove(&topic->interest_link);
-    interest_add(topic->interest, topic);
-}
-
-static bool has_by_place(const struct list *topics)
-{
-    list_for_each (node, topics)
-        if (topic_entry_of(container_of(node, struct topic, interest_link))->by_place)
-            return true;
-    return false;
-}
-
-void interest_mark_by_place(struct topic_table *table)
-{
-    struct interest *interest, *next;
-
-    HASH_ITER (hh, table->interests, interest, next) {
-        if (has_by_place(&interest->lists.topics) || has_by_place(&interest->lists.stale))
-            interest_mark(table, interest);
+        list_remove(&ties[i].link);
+        if (!list_empty(&interest->ties))
+            continue;
+        HASH_DEL(table->interests, interest);
+        free(interest);
     }
+    free(ties);
 }
 
+void interest_clear(struct topic_entry *entry)
+{
+    untie(entry->topic.table, entry->ties, entry->ties_len);
+    entry->ties = NULL;
+    entry->ties_len = 0;
+}
+
+/* ---- what a topic depends on ---- */
+
+struct wanted {
+    struct topic_table *table;
+    size_t len;
+    struct interest *interests[INTERESTS_MAX];
+};
+
+static void want(struct wanted *wanted, struct str namespace_name, struct str service)
+{
+    struct interest *interest = interest_get(wanted->table, namespace_name, service);
+
+    for (size_t i = 0; i < wanted->len; i++)
+        if (wanted->interests[i] == interest)
+            return;
+    wanted->interests[wanted->len++] = interest;
+}
+
+static void want_all(struct wanted *wanted, const struct meaning *meaning)
+{
+    const struct name *name = &meaning->name;
+    const struct route *route = &meaning->route;
+
+    if (name->form == NAME_HOST)
+        want(wanted, STR(""), name->host);
+    if (name->service.len > 0)
+        want(wanted, name->namespace_name, name->service);
+    if (meaning->kind != TOPIC_LISTENER || route->namespace_name.len == 0)
+        return;
+    for (size_t i = 0; i < route->len; i++)
+        want(wanted, route->namespace_name, route->targets[i].service);
+}
+
+static bool has_all(const struct topic_entry *entry, const struct wanted *wanted)
+{
+    if (entry->ties_len != wanted->len)
+        return false;
+    for (size_t i = 0; i < wanted->len; i++)
+        if (entry->ties[i].interest != wanted->interests[i])
+            return false;
+    return true;
+}
+
+/* New ties before the old ones go: an interest of both stays. */
+void interest_set(struct topic_entry *entry, const struct meaning *meaning)
+{
+    struct topic_table *table = entry->topic.table;
+    struct wanted wanted = {.table = table};
+    struct interest_tie *before = entry->ties;
+    size_t before_len = entry->ties_len;
+
+    want_all(&wanted, meaning);
+    if (has_all(entry, &wanted))
+        return;
+    entry->ties_len = wanted.len;
+    entry->ties = xmalloc(wanted.len * sizeof(*entry->ties));
+    for (size_t i = 0; i < wanted.len; i++) {
+        struct interest_tie *tie = &entry->ties[i];
+
+        *tie = (struct interest_tie){.interest = wanted.interests[i], .entry = entry};
+        list_init(&tie->link);
+        list_append(&tie->interest->ties, &tie->link);
+    }
+    untie(table, before, before_len);
+}
+
+/* ---- counting ---- */
+
+static size_t listeners_of(const struct interest *interest)
+{
+    size_t listeners = 0;
+
+    list_for_each (node, &interest->ties) {
+        const struct topic_entry *entry = container_of(node, struct interest_tie, link)->entry;
+
+        if (topic_is_list(entry->topic.kind))
+            listeners += entry->subscribers;
+    }
+    return listeners;
+}
+
+/* Not of hosts, whose lists are those of their owners. */
 void topic_each_listened(const struct topic_table *table,
                          void (*visit)(void *ctx, struct str service, size_t listeners), void *ctx)
 {
     struct interest *interest, *next;
 
-    HASH_ITER (hh, table->interests, interest, next)
-        if (interest->listeners > 0)
-            visit(ctx, str_of(interest->key), interest->listeners);
+    HASH_ITER(hh, table->interests, interest, next)
+    {
+        size_t listeners = interest->key[0] == '/' ? 0 : listeners_of(interest);
+
+        if (listeners > 0)
+            visit(ctx, str_of(interest->key), listeners);
+    }
 }

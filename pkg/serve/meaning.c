@@ -35,18 +35,37 @@ static void find_port(struct meaning *meaning)
         meaning->number = meaning->port->number;
 }
 
+static const char *why_unknown(const struct name *name)
+{
+    return name->form == NAME_HOST && name->service.len == 0 ? "no LookasideService has this host"
+                                                             : "no such Service";
+}
+
+static void find_policy(struct meaning *meaning, const struct catalog *catalog)
+{
+    meaning->policy = route_policy(meaning->service, meaning->port,
+                                   meaning->number ? meaning->number : meaning->name.port.number);
+    if (meaning->kind != TOPIC_LISTENER)
+        return;
+    route_find(catalog, &meaning->name, &meaning->route);
+    if (meaning->plain)
+        route_make_plain(&meaning->route);
+}
+
 void meaning_find(struct meaning *meaning, const struct catalog *catalog)
 {
+    route_set_owner(catalog, &meaning->name);
     meaning->service = catalog_find(catalog, meaning->name.namespace_name, meaning->name.service);
     meaning->port = NULL;
     meaning->number = 0;
     meaning->problem = NULL;
     if (!meaning->service)
-        meaning->problem = "no such Service";
+        meaning->problem = why_unknown(&meaning->name);
     else if (is_external(meaning->service) && meaning->kind != TOPIC_ASSIGNMENT)
         find_external(meaning);
     else /* of an ExternalName: what it listed before, while a hold keeps that */
         find_port(meaning);
+    find_policy(meaning, catalog);
 }
 
 /* One pod is meant from everywhere. */
@@ -118,21 +137,20 @@ static struct blob *encode_backends(const struct meaning *meaning, const struct 
     return encode_list(meaning, NULL, ret_version);
 }
 
-struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number)
+struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number,
+                                    const struct policy *policy)
 {
     if (is_external(service) && number)
-        return encode_cluster_dns(name, service->external_name, number);
-    return encode_cluster(name);
+        return encode_cluster_dns(name, service->external_name, number, policy);
+    return encode_cluster(name, policy);
 }
 
 static struct blob *encode_named(const struct meaning *meaning)
 {
-    char cluster[NAME_TEXT_MAX + 8];
-
-    if (meaning->kind == TOPIC_CLUSTER)
-        return meaning_encode_cluster(meaning->service, meaning->text, meaning->number);
-    name_format_cluster(&meaning->name, meaning->number, cluster);
-    return encode_listener(meaning->text, str_of(cluster));
+    if (meaning->kind == TOPIC_LISTENER)
+        return encode_listener(meaning->text, &meaning->route);
+    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number,
+                                  meaning->plain ? policy_default() : meaning->policy);
 }
 
 /* A problem is content too: who sees "no such Service" must see it change to another problem. */

@@ -46,7 +46,8 @@ static struct place client_place(const struct native_stream *stream)
 static void host_subscribe(void *ctx, struct native_target *target)
 {
     struct native_stream *stream = ctx;
-    const struct topic_client client = {client_namespace(stream), client_place(stream)};
+    const struct topic_client client = {.default_namespace = client_namespace(stream),
+                                        .place = client_place(stream)};
     struct native_tie *tie = xcalloc(1, sizeof(*tie));
     struct err err = {0};
 
@@ -169,7 +170,7 @@ static bool is_of(void *interest, const struct native_target *target)
 {
     const struct native_tie *tie = target->host;
 
-    return tie->subscriber.topic && tie->subscriber.topic->interest == interest;
+    return tie->subscriber.topic && topic_is_of(tie->subscriber.topic, interest);
 }
 
 static bool listens(struct rpc *rpc, struct interest *interest)

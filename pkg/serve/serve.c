@@ -2,6 +2,7 @@
 
 #include "serve/ask.h"
 #include "serve/internal.h"
+#include "serve/refused.h"
 #include "serve/services.h"
 
 static void close_listeners(struct serve *serve)
@@ -148,9 +149,13 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
     for (unsigned i = 0; i < options->threads; i++) {
         struct worker_options worker = {
             .index = i,
-            .topics = {options->cluster_domain, options->unknown_names, NULL},
+            .topics = {.cluster_domain = options->cluster_domain,
+                       .unknown_names = options->unknown_names,
+                       .host_suffixes = options->host_suffixes},
             .default_namespace = options->default_namespace,
             .limits = options->limits,
+            .refused = serve_tell_refused,
+            .refused_ctx = serve,
         };
         enum code code = worker_new(&worker, &serve->workers[i], err);
 

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "grpc/server.h"
 #include "model/catalog.h"
+#include "model/refusal.h"
 #include "serve/topic.h"
 
 #define SERVE_THREADS_MAX 64
@@ -27,6 +28,10 @@ struct serve_options {
     /* Where the host of a client's address is; asked once for every connection, on the control loop. May be NULL. */
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
     void *place_ctx;
+    const char *const *host_suffixes; /* struct name_context's; borrowed for life */
+    /* A client refused what a policy makes of a Listener or Cluster, and has the plain form since. Borrowed during the call. May be NULL. */
+    void (*refused)(void *ctx, const struct refusal *refusal);
+    void *refused_ctx;
 };
 
 /* Empty: all streams; else those that listen to something of that Service. Borrowed during the call. */

@@ -11,7 +11,8 @@ struct topic_table *topic_table_new(const struct topic_table_options *options)
 
     table->options = *options;
     table->catalog = catalog_new_empty();
-    list_init(&table->dirty);
+    list_init(&table->dirty_lists);
+    list_init(&table->dirty_routes);
     list_init(&table->bare_places);
     return table;
 }
@@ -50,7 +51,8 @@ static struct str topic_namespace(const struct topic *topic)
 
 static struct name_context context_in(const struct topic_table *table, struct str namespace_name)
 {
-    return (struct name_context){namespace_name, str_of(table->options.cluster_domain)};
+    return (struct name_context){namespace_name, str_of(table->options.cluster_domain),
+                                 table->options.host_suffixes};
 }
 
 /* False: cannot be, the name was parsed when the topic was made. */
@@ -59,6 +61,7 @@ static bool find_meaning(const struct topic *topic, struct meaning *meaning)
     struct name_context context = context_in(topic->table, topic_namespace(topic));
 
     meaning->kind = topic->kind;
+    meaning->plain = topic->plain;
     meaning->text = topic->text;
     if (meaning_parse(topic->kind, topic->text, &context, &meaning->name, NULL) != CODE_OK)
         return false;
@@ -66,29 +69,35 @@ static bool find_meaning(const struct topic *topic, struct meaning *meaning)
     return true;
 }
 
+/* What a client asks for, and how. */
+struct wish {
+    enum topic_kind kind;
+    bool plain;
+    struct str text;
+    struct str default_namespace;
+};
+
 /* kind byte, namespace, 0, text: unique, and the namespace can be read back. */
-static void topic_key(enum topic_kind kind, struct str namespace_name, struct str text,
-                      struct buf *out)
+static void topic_key(const struct wish *wish, struct buf *out)
 {
-    buf_add_char(out, (char)('0' + kind));
-    buf_add_str(out, namespace_name);
+    buf_add_char(out, (char)((wish->plain ? 'A' : '0') + (int)wish->kind));
+    buf_add_str(out, wish->default_namespace);
     buf_add_char(out, '\0');
-    buf_add_str(out, text);
+    buf_add_str(out, wish->text);
 }
 
 /* The namespace that the name's meaning depends on: none for most, so that clients share topics. */
-static enum code parse_subscribed(const struct topic_table *table, enum topic_kind kind,
-                                  struct str text, struct str *namespace_name, struct name *name,
-                                  struct err *err)
+static enum code check_wish(const struct topic_table *table, struct wish *wish, struct err *err)
 {
-    struct name_context given = context_in(table, *namespace_name);
+    struct name_context given = context_in(table, wish->default_namespace);
     struct name_context none = context_in(table, STR(""));
+    struct name name;
 
-    *namespace_name = STR("");
-    if (meaning_parse(kind, text, &none, name, err) == CODE_OK)
+    wish->default_namespace = STR("");
+    if (meaning_parse(wish->kind, wish->text, &none, &name, err) == CODE_OK)
         return CODE_OK;
-    *namespace_name = given.default_namespace;
-    return meaning_parse(kind, text, &given, name, err);
+    wish->default_namespace = given.default_namespace;
+    return meaning_parse(wish->kind, wish->text, &given, &name, err);
 }
 
 static void count_topics(const struct topic_table *table)
@@ -97,20 +106,21 @@ static void count_topics(const struct topic_table *table)
         counter_set(&table->options.stats->topics, HASH_COUNT(table->entries));
 }
 
-static struct topic_entry *topic_new(struct topic_table *table, enum topic_kind kind,
-                                     struct str key, size_t text_len, const struct name *name)
+static struct topic_entry *topic_new(struct topic_table *table, const struct wish *wish,
+                                     struct str key)
 {
     struct topic_entry *entry = xcalloc(1, sizeof(*entry) + key.len + 1);
     struct topic *topic = &entry->topic;
 
     memcpy(entry->key, key.ptr, key.len);
-    topic->kind = kind;
+    topic->kind = wish->kind;
+    topic->plain = wish->plain;
     topic->table = table;
     topic->key = str_make(entry->key, key.len);
-    topic->text = str_make(entry->key + key.len - text_len, text_len);
+    topic->text = str_make(entry->key + key.len - wish->text.len, wish->text.len);
     list_init(&topic->subscribers);
     list_init(&topic->stale);
-    interest_add(interest_get(table, name), topic);
+    list_init(&entry->dirty);
     entry->round = ++table->rounds;
     HASH_ADD_KEYPTR(hh, table->entries, entry->key, key.len, entry);
     count_topics(table);
@@ -119,58 +129,41 @@ static struct topic_entry *topic_new(struct topic_table *table, enum topic_kind 
 
 static void topic_free(struct topic_entry *entry)
 {
-    struct topic *topic = &entry->topic;
-    struct topic_table *table = topic->table;
+    struct topic_table *table = entry->topic.table;
 
-    list_remove(&topic->interest_link);
-    interest_put(table, topic->interest);
+    interest_clear(entry);
+    list_remove(&entry->dirty);
     HASH_DEL(table->entries, entry);
     count_topics(table);
     free(entry);
 }
 
 /* NULL: the name is malformed. */
-static struct topic_entry *topic_get(struct topic_table *table, enum topic_kind kind,
-                                     struct str text, struct str default_namespace, struct err *err)
+static struct topic_entry *topic_get(struct topic_table *table, struct wish *wish, struct err *err)
 {
     struct topic_entry *entry = NULL;
     struct buf key = BUFFER_INIT(2 * NAME_TEXT_MAX + 2);
-    struct name name;
 
-    if (parse_subscribed(table, kind, text, &default_namespace, &name, err) != CODE_OK)
+    if (check_wish(table, wish, err) != CODE_OK)
         return NULL;
-    topic_key(kind, default_namespace, text, &key);
+    topic_key(wish, &key);
     if (buf_failed(&key)) {
         fail(err, CODE_INVALID_ARGUMENT, "name is too long");
     } else {
         HASH_FIND(hh, table->entries, key.ptr, key.len, entry);
         if (!entry)
-            entry = topic_new(table, kind, buf_str(&key), text.len, &name);
+            entry = topic_new(table, wish, buf_str(&key));
     }
     buf_done(&key);
     return entry;
 }
 
-/* The kinds that carry backends. */
-static bool is_list(enum topic_kind kind)
-{
-    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
-}
-
 /* ---- what a topic says now ---- */
 
-/* The Service, or what is known of nodes, has changed since the last refresh. */
+/* Something that it depends on has changed since the last refresh. */
 static bool is_behind(const struct topic_entry *entry)
 {
-    return entry->round < entry->topic.interest->marked;
-}
-
-/* A deletion was held back on purpose: what counts is the time since it was decided. */
-static uint64_t change_received_us(const struct topic *topic, const struct meaning *meaning)
-{
-    if (!topic->interest->changed)
-        return 0;
-    return meaning->service ? meaning->service->received_us : topic->table->published_us;
+    return entry->round < entry->marked;
 }
 
 /* Finds the meaning, and begins the refresh that is due. */
@@ -178,8 +171,11 @@ static bool catch_up(struct topic_entry *entry, struct meaning *ret_meaning)
 {
     if (!find_meaning(&entry->topic, ret_meaning))
         return false;
-    if (is_behind(entry))
-        content_begin(entry, ret_meaning, change_received_us(&entry->topic, ret_meaning));
+    if (!is_behind(entry))
+        return true;
+    interest_set(entry, ret_meaning);
+    content_begin(entry, ret_meaning, entry->changed_us);
+    entry->changed_us = 0;
     return true;
 }
 
@@ -201,7 +197,8 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
                      const struct topic_client *client, struct subscriber *subscriber,
                      struct err *err)
 {
-    struct topic_entry *entry = topic_get(table, kind, text, client->default_namespace, err);
+    struct wish wish = {kind, client->plain, text, client->default_namespace};
+    struct topic_entry *entry = topic_get(table, &wish, err);
     struct meaning meaning;
 
     if (!entry)
@@ -209,11 +206,16 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     subscriber->topic = &entry->topic;
     subscriber->blind = subscriber->capped = false;
     subscriber->place = NULL;
-    entry->topic.interest->listeners += is_list(kind);
-    if (is_list(kind))
+    entry->subscribers++;
+    if (topic_is_list(kind))
         subscriber->place = topic_place_get(table, &client->place);
-    if ((is_behind(entry) || !content_join_all(entry, subscriber)) && catch_up(entry, &meaning))
+    if (!is_behind(entry) && content_join_all(entry, subscriber))
+        return true;
+    if (catch_up(entry, &meaning)) {
         content_join(entry, &meaning, subscriber);
+        if (!entry->ties)
+            interest_set(entry, &meaning);
+    }
     return true;
 }
 
@@ -222,7 +224,7 @@ void topic_unsubscribe(struct subscriber *subscriber)
     struct topic_entry *entry = topic_entry_of(subscriber->topic);
 
     list_remove(&subscriber->link);
-    entry->topic.interest->listeners -= is_list(entry->topic.kind);
+    entry->subscribers--;
     content_leave(subscriber);
     topic_place_put(entry->topic.table, subscriber->place);
     subscriber->place = NULL;
@@ -252,7 +254,8 @@ static bool same_clusters(const struct service *a, const struct service *b)
 {
     size_t i, k;
 
-    if (!a || !b || a->type != b->type || !str_eq(a->external_name, b->external_name))
+    if (!a || !b || a->type != b->type || !str_eq(a->external_name, b->external_name) ||
+        !policy_same_spec(a->policy, b->policy))
         return false;
     i = next_cluster(a, 0);
     k = next_cluster(b, 0);
@@ -263,18 +266,63 @@ static bool same_clusters(const struct service *a, const struct service *b)
     return i == a->ports_len && k == b->ports_len;
 }
 
+static void queue(struct topic_entry *entry)
+{
+    struct topic_table *table = entry->topic.table;
+
+    list_append(entry->topic.kind == TOPIC_LISTENER ? &table->dirty_routes : &table->dirty_lists,
+                &entry->dirty);
+}
+
+/* `received_us`: of what changed; 0: no Service did. */
+static void topic_mark(struct topic_entry *entry, uint64_t received_us)
+{
+    entry->marked = ++entry->topic.table->rounds;
+    if (entry->changed_us == 0 || (received_us != 0 && received_us < entry->changed_us))
+        entry->changed_us = received_us;
+    if (list_empty(&entry->dirty))
+        queue(entry);
+}
+
+static void interest_mark(struct topic_table *table, struct str namespace_name, struct str name,
+                          uint64_t received_us)
+{
+    struct interest *interest = interest_find(table, namespace_name, name);
+
+    if (!interest)
+        return;
+    list_for_each (node, &interest->ties)
+        topic_mark(container_of(node, struct interest_tie, link)->entry, received_us);
+}
+
+/* A deletion was held back on purpose: what counts is the time since it was decided. */
 static void on_difference(void *ctx, const struct service *before, const struct service *after)
 {
     struct topic_table *table = ctx;
     const struct service *service = after ? after : before;
-    struct interest *interest = interest_find(table, service->namespace_name, service->name);
 
     if (!same_clusters(before, after))
         table->clusters_version++;
-    if (!interest)
-        return;
-    interest->changed = true;
-    interest_mark(table, interest);
+    interest_mark(table, service->namespace_name, service->name,
+                  after ? after->received_us : table->published_us);
+}
+
+static void on_host(void *ctx, struct str host)
+{
+    struct topic_table *table = ctx;
+
+    interest_mark(table, STR(""), host, table->published_us);
+}
+
+static void mark_by_place(struct topic_table *table)
+{
+    struct topic_entry *entry, *next;
+
+    HASH_ITER(hh, table->entries, entry, next)
+    {
+        if (entry->by_place)
+            topic_mark(entry, 0);
+    }
 }
 
 void topic_table_publish(struct topic_table *table, const struct catalog *catalog, uint64_t now_us)
@@ -284,54 +332,58 @@ void topic_table_publish(struct topic_table *table, const struct catalog *catalo
     table->published_us = now_us;
     table->catalog = catalog_ref(catalog);
     catalog_diff(before, catalog, on_difference, table);
+    catalog_diff_hosts(before, catalog, on_host, table);
     if (!catalog_same_nodes(before, catalog) && topic_places_update(table))
-        interest_mark_by_place(table);
+        mark_by_place(table);
     catalog_unref(before);
 }
 
-/* One, or as much of it as time allows. */
-static void topic_work(struct topic *topic, uint64_t deadline_us)
+/* NULL: there is none. */
+static struct topic_entry *next_dirty(const struct topic_table *table)
 {
-    struct topic_entry *entry = topic_entry_of(topic);
-    struct meaning meaning;
+    const struct list *dirty = &table->dirty_lists;
 
-    if (!catch_up(entry, &meaning) || content_give(entry, &meaning, deadline_us))
-        interest_settle(topic);
+    if (list_empty(dirty))
+        dirty = &table->dirty_routes;
+    return list_empty(dirty) ? NULL : container_of(dirty->next, struct topic_entry, dirty);
 }
 
-/* False: time is up. */
-static bool interest_work(struct interest *interest, uint64_t deadline_us)
+/* One, or as much of it as time allows: what takes long lets the others by. */
+static void topic_work(struct topic_entry *entry, uint64_t deadline_us)
 {
-    struct topic *topic;
+    struct meaning meaning;
 
-    while ((topic = interest_next(interest))) {
-        topic_work(topic, deadline_us);
-        if (clock_monotonic_us() >= deadline_us)
-            return false;
-    }
-    return true;
+    list_remove(&entry->dirty);
+    if (catch_up(entry, &meaning) && !content_give(entry, &meaning, deadline_us))
+        queue(entry);
 }
 
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us)
 {
-    bool in_time = true;
-    struct list *node;
+    struct topic_entry *entry;
 
-    while (in_time && (node = list_pop(&table->dirty))) {
-        struct interest *interest = container_of(node, struct interest, dirty);
-
-        in_time = interest_work(interest, deadline_us);
-        if (interest_next(interest))
-            list_append(&table->dirty, node); /* what takes long lets the others by */
-        else
-            interest->changed = false;
+    while ((entry = next_dirty(table))) {
+        topic_work(entry, deadline_us);
+        if (clock_monotonic_us() >= deadline_us)
+            break;
     }
-    return !list_empty(&table->dirty);
+    return next_dirty(table) != NULL;
+}
+
+bool topic_is_of(const struct topic *topic, const struct interest *interest)
+{
+    const struct topic_entry *entry = topic_entry_of(topic);
+
+    for (size_t i = 0; i < entry->ties_len; i++)
+        if (entry->ties[i].interest == interest)
+            return true;
+    return false;
 }
 
 /* ---- wildcard ---- */
 
 struct cluster_visit {
+    bool plain;
     void (*visit)(void *ctx, struct str name, struct blob *cluster);
     void *ctx;
 };
@@ -348,15 +400,17 @@ static void visit_service(void *ctx, const struct service *service)
         char text[NAME_TEXT_MAX + 8];
 
         name_format_cluster(&name, number, text);
-        cluster = meaning_encode_cluster(service, str_of(text), number);
+        cluster =
+            meaning_encode_cluster(service, str_of(text), number,
+                                   clusters->plain ? policy_default() : service->ports[i].policy);
         clusters->visit(clusters->ctx, str_of(text), cluster);
     }
 }
 
-void topic_each_cluster(struct topic_table *table,
+void topic_each_cluster(struct topic_table *table, bool plain,
                         void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx)
 {
-    struct cluster_visit clusters = {visit, ctx};
+    struct cluster_visit clusters = {plain, visit, ctx};
 
     catalog_each(table->catalog, visit_service, &clusters);
 }

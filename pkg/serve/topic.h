@@ -2,10 +2,13 @@
  * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, Cluster, ClusterLoadAssignment or native
  * list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
- * Topics are found by their own key when a stream subscribes, and by Service when the catalog changes, so a change costs O(those who listen).
+ * Topics are found by their own key when a stream subscribes, and by what they depend on when the catalog changes, so a change costs O(those
+ * who listen): a list or Cluster depends on its Service, a Listener on the Service that is dialled and on those of its backends, and whatever
+ * is called by a host on whose that is.
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
- * distinct view (model/view.h) that a subscriber has; all others have one.
+ * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
+ * refused what a policy makes of it.
  *
  * Threads: everything on one serving loop.
  * Limits:  TOPIC_VIEWS_MAX contents of one topic; a zone or node of more than PLACE_TEXT_MAX bytes is none.
@@ -35,6 +38,7 @@ struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
     struct blob *blob;
     const char *problem;  /* native: why there is no list; a static text or NULL */
+    const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */
     struct view view;
     /* the table's own */
@@ -43,10 +47,9 @@ struct topic_content {
 
 struct topic {
     enum topic_kind kind;
+    bool plain;      /* for those who refuse what it says otherwise */
     struct str text; /* the name as the client spelled it */
     /* the table's own */
-    struct interest *interest;
-    struct list interest_link;
     struct list subscribers; /* that have what is theirs as of the topic's last refresh */
     struct list stale;       /* the others: what they have may be from before */
     struct str key;
@@ -59,7 +62,7 @@ struct subscriber {
     struct topic *topic;
     /* As of when it was looked at last: topic_content() is what it is now. Never NULL while subscribed. */
     const struct topic_content *content;
-    /* `content` says something else. */
+    /* `content` says something else; of a plain topic also: the policy, which it does not say, is another one. */
     void (*changed)(struct subscriber *subscriber);
     /* the table's own */
     struct topic_place *place; /* NULL where it cannot matter */
@@ -83,6 +86,7 @@ struct topic_table_options {
     const char *cluster_domain;
     enum unknown_names unknown_names;
     struct topic_table_stats *stats; /* may be NULL */
+    const char *const *host_suffixes; /* struct name_context's */
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
@@ -96,12 +100,13 @@ uint64_t topic_table_clusters_version(const struct topic_table *table);
  * topic_table_work(). */
 void topic_table_publish(struct topic_table *table, const struct catalog *catalog, uint64_t now_us);
 /* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left.
- * Of a Service, Listeners come last: what a route names is there before the route. */
+ * Listeners come last: what a route names is there before the route. */
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 
 /* Who subscribes: borrowed during the call. */
 struct topic_client {
     struct str default_namespace;
+    bool plain; /* of a Listener or Cluster: without what a client can refuse */
     struct place place; /* zone empty: that of the node, where and while the catalog knows it */
 };
 
@@ -112,14 +117,15 @@ void topic_unsubscribe(struct subscriber *subscriber);
 /* What the newest catalog says to the subscriber, who is told first if that is something else. Borrowed until the topic is asked again. */
 const struct topic_content *topic_content(struct subscriber *subscriber);
 
-/* The topics of that Service have this `interest`; NULL: nobody subscribes to it. */
+/* Those whom that Service concerns have this `interest`; NULL: nobody does. */
 struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);
+bool topic_is_of(const struct topic *topic, const struct interest *interest);
 /* Every Service ("namespace/name") whose lists somebody subscribes to, and how many do. */
 void topic_each_listened(const struct topic_table *table, void (*visit)(void *ctx, struct str service, size_t listeners), void *ctx);
 /* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
 struct place topic_table_place(const struct topic_table *table, const struct place *place);
 
-/* Every Cluster of the catalog, for wildcard subscriptions. Borrowed during the visit. */
-void topic_each_cluster(struct topic_table *table, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
+/* Every Cluster of the catalog, for wildcard subscriptions; `plain`: without what a client can refuse. Borrowed during the visit. */
+void topic_each_cluster(struct topic_table *table, bool plain, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
 
 #endif

@@ -24,7 +24,8 @@ struct topic_table {
     size_t contents_len;      /* with those */
     struct topic_place *places;
     struct list bare_places; /* those whose zone is their node's */
-    struct list dirty;       /* interests to refresh */
+    struct list dirty_lists;  /* topics to refresh: lists and Clusters, before the routes that lead to them */
+    struct list dirty_routes; /* Listeners */
     uint64_t rounds;         /* counts marks, refreshes and what is given of them: which was later */
     uint64_t clusters_version;
     uint64_t published_us;
@@ -32,37 +33,26 @@ struct topic_table {
 
 /* ---- by Service ---- */
 
-struct topic_queue {
-    struct list topics; /* refreshed since the interest was marked */
-    struct list stale;  /* not yet, or not for all subscribers */
-};
-
-/* All topics of one Service, known or not. Key: "namespace/service". */
+/* Whom the change of one Service, known or not, concerns. Key: "namespace/service"; of a host and whose it is: "/host". */
 struct interest {
     UT_hash_handle hh;
-    struct topic_queue lists;  /* and Clusters: before the routes that lead to them */
-    struct topic_queue routes; /* Listeners */
-    struct list dirty;
-    size_t listeners; /* subscriptions to lists */
-    uint64_t marked; /* the round of the last mark */
-    bool changed;    /* the Service has: else what is known of nodes */
+    struct list ties;
     char key[];
 };
 
+struct interest_tie {
+    struct list link; /* the interest's */
+    struct interest *interest;
+    struct topic_entry *entry;
+};
+
+/* A Listener depends on the Service that is dialled, on those of its backends, and on whose its host is. */
+#define INTERESTS_MAX (2 + POLICY_BACKENDS_MAX)
+
 struct interest *interest_find(const struct topic_table *table, struct str namespace_name, struct str service);
-/* Makes it if need be; goes with its last topic. */
-struct interest *interest_get(struct topic_table *table, const struct name *name);
-void interest_put(struct topic_table *table, struct interest *interest);
-/* One that is not stale. */
-void interest_add(struct interest *interest, struct topic *topic);
-/* All its topics are stale. */
-void interest_mark(struct topic_table *table, struct interest *interest);
-/* The first that is stale; NULL: none is. */
-struct topic *interest_next(const struct interest *interest);
-/* It is stale no longer. */
-void interest_settle(struct topic *topic);
-/* Those with topics that depend on the client's place. */
-void interest_mark_by_place(struct topic_table *table);
+/* The topic depends on what its meaning says now, and on nothing else. Interests go with their last topic. */
+void interest_set(struct topic_entry *entry, const struct meaning *meaning);
+void interest_clear(struct topic_entry *entry);
 
 /* ---- topics ---- */
 
@@ -71,6 +61,12 @@ struct topic_entry {
     struct topic topic;
     struct content *all;  /* of VIEW_ALL; NULL: nobody has it */
     size_t views;         /* contents besides, of this round */
+    struct list dirty;    /* table's */
+    uint64_t marked;      /* the round of the last change that concerns it */
+    uint64_t changed_us;  /* when the oldest was received that it is not refreshed for; 0: no Service changed */
+    size_t subscribers;
+    size_t ties_len;
+    struct interest_tie *ties;
     uint64_t round;       /* of the last refresh */
     uint64_t received_us; /* of what changed then; 0: no Service did */
     bool by_place;        /* as of then; if not, whoever is not stale has `all` */
@@ -81,6 +77,12 @@ struct topic_entry {
 static inline struct topic_entry *topic_entry_of(const struct topic *topic)
 {
     return (struct topic_entry *)(uintptr_t)container_of(topic, const struct topic_entry, topic);
+}
+
+/* The kinds that carry backends. */
+static inline bool topic_is_list(enum topic_kind kind)
+{
+    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
 }
 
 /* ---- contents ---- */

@@ -10,6 +10,7 @@
 #include "base/metric.h"
 #include "grpc/server.h"
 #include "model/place.h"
+#include "model/refusal.h"
 #include "protocol/request.h"
 #include "serve/topic.h"
 
@@ -20,6 +21,7 @@ struct worker_stats {
     struct counter pushes[TOPIC_KINDS + 1]; /* responses, by topic kind; the last: routes */
     struct counter push_bytes;
     struct counter acks, nacks, stale_nonces;
+    struct counter refused_policies; /* Listeners and Clusters that clients got in their plain form since they refused the other */
     struct counter refused_streams; /* ended for a limit or a malformed request */
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
@@ -41,6 +43,9 @@ struct worker_options {
     struct topic_table_options topics;
     const char *default_namespace;
     struct grpc_limits limits;
+    /* A client refused what a policy makes of a Listener or Cluster; on the worker's loop. May be NULL. */
+    void (*refused)(void *ctx, const struct refusal *refusal);
+    void *refused_ctx;
 };
 
 struct worker {

@@ -1,9 +1,11 @@
 /* AggregatedDiscoveryService: joins an RPC, an xDS session and the loop's topics. */
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "protocol/xds.h"
 #include "serve/services.h"
 #include "serve/worker.h"
+#include "serve/xds_tie.h"
 
 struct xds_stream {
     struct list wildcard; /* worker's list, with a wildcard subscription */
@@ -11,19 +13,7 @@ struct xds_stream {
     struct worker *worker;
     struct xds_session *session;
     struct change_age age;
-};
-
-/* A subscription's tie to its topic. */
-struct xds_tie {
-    struct subscriber subscriber;
-    struct xds_subscription *subscription;
-    struct xds_stream *stream;
-};
-
-static const enum topic_kind kind_of_type[XDS_TYPES] = {
-    [XDS_LISTENER] = TOPIC_LISTENER,
-    [XDS_CLUSTER] = TOPIC_CLUSTER,
-    [XDS_ENDPOINT] = TOPIC_ASSIGNMENT,
+    bool plain_wildcard; /* the client has refused Clusters that it did not name */
 };
 
 /* ---- the session's host ---- */
@@ -64,54 +54,109 @@ static struct place client_place(const struct xds_stream *stream)
     return worker_client_place(stream->rpc, &(struct place){node->zone, node->node});
 }
 
+/* "gRPC Go 1.85.0", cut. */
+static struct str client_agent(const struct xds_stream *stream, char out[REFUSAL_AGENT_MAX])
+{
+    const struct xds_node *node = xds_session_node(stream->session);
+    int len = snprintf(out, REFUSAL_AGENT_MAX, "%" STR_FMT "%s%" STR_FMT, STR_ARG(node->user_agent),
+                       node->user_agent_version.len ? " " : "", STR_ARG(node->user_agent_version));
+
+    return utf8_cut(str_make(out, (size_t)len), REFUSAL_AGENT_MAX - 1);
+}
+
+static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[REFUSAL_AGENT_MAX])
+{
+    return (struct xds_tie_client){
+        .topics = stream->worker->topics,
+        .client = {.default_namespace = client_namespace(stream), .place = client_place(stream)},
+        .agent = client_agent(stream, agent),
+        .stream = stream,
+        .changed = on_topic_changed,
+    };
+}
+
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
-    const struct topic_client client = {client_namespace(stream), client_place(stream)};
-    struct xds_tie *tie;
+    char agent[REFUSAL_AGENT_MAX];
+    struct xds_tie_client client = tie_client(stream, agent);
     struct err err = {0};
 
     subscription->host = NULL;
     worker_count_subscription(stream->worker, stream->rpc, 1);
     if (subscription->type == XDS_ROUTE)
         return; /* routes are inline in Listeners */
-    tie = xcalloc(1, sizeof(*tie));
-    tie->subscription = subscription;
-    tie->stream = stream;
-    tie->subscriber.changed = on_topic_changed;
-    if (topic_subscribe(stream->worker->topics, kind_of_type[subscription->type],
-                        subscription->name, &client, &tie->subscriber, &err)) {
-        subscription->host = tie;
-    } else {
-        note_malformed(stream, subscription->name, &err);
-        free(tie); /* remembered by the session, never answered */
-    }
+    if (xds_tie_join(subscription, &client, &err) != CODE_OK)
+        note_malformed(stream, subscription->name, &err); /* remembered, never answered */
 }
 
 static void host_unsubscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
-    struct xds_tie *tie = subscription->host;
 
     worker_count_subscription(stream->worker, stream->rpc, -1);
-    if (!tie)
-        return;
-    topic_unsubscribe(&tie->subscriber);
-    free(tie);
-    subscription->host = NULL;
+    xds_tie_leave(subscription);
 }
 
-static bool host_resolve(void *ctx unused_arg, const struct xds_subscription *subscription,
+static bool host_resolve(void *ctx, struct xds_subscription *subscription,
                          struct xds_resource *ret_resource)
 {
-    struct xds_tie *tie = subscription->host;
-    const struct topic_content *content = tie ? topic_content(&tie->subscriber) : NULL;
+    const struct topic_content *content;
+    char agent[REFUSAL_AGENT_MAX];
 
+    if (xds_tie_is_outdated(subscription)) {
+        struct xds_tie_client client = tie_client(ctx, agent);
+
+        xds_tie_retry(subscription, &client);
+    }
+    content = xds_tie_content(subscription);
     if (!content || !content->blob)
         return false;
     ret_resource->version = content->version;
     ret_resource->blob = content->blob;
     return true;
+}
+
+/* "10.0.0.1", "[::1]": a client that comes again has another port. */
+static struct str client_host(const struct xds_stream *stream, char out[ADDRESS_TEXT_MAX])
+{
+    struct str text;
+
+    address_format(rpc_peer(stream->rpc), out);
+    text = str_of(out);
+    while (text.len > 0 && text.ptr[text.len - 1] != ':')
+        text.len--;
+    return str_slice(text, 0, text.len > 0 ? text.len - 1 : 0);
+}
+
+static void host_suspected(void *ctx, struct xds_subscription *subscription, struct str message)
+{
+    struct xds_stream *stream = ctx;
+    char agent[REFUSAL_AGENT_MAX], peer[ADDRESS_TEXT_MAX];
+    const struct xds_tie_client client = tie_client(stream, agent);
+    const struct worker_options *options = &stream->worker->options;
+    struct refusal refusal = {.agent = client.agent, .message = message};
+
+    if (!xds_tie_refuse(subscription, &client, &refusal.policy))
+        return;
+    counter_add(&stream->worker->stats.refused_policies, 1);
+    refusal.peer = client_host(stream, peer);
+    if (options->refused)
+        options->refused(options->refused_ctx, &refusal);
+    xds_subscription_touch(subscription);
+}
+
+/* Which one it was is not known: all of them. */
+static void host_nacked(void *ctx, enum xds_type type, unused_arg uint32_t code,
+                        unused_arg struct str message)
+{
+    struct xds_stream *stream = ctx;
+
+    if (type != XDS_CLUSTER || !xds_session_has_wildcard(stream->session, type) ||
+        stream->plain_wildcard)
+        return;
+    stream->plain_wildcard = true;
+    xds_session_touch_wildcard(stream->session, type);
 }
 
 struct wildcard_visit {
@@ -137,7 +182,8 @@ static void host_each(void *ctx, enum xds_type type,
 
     /* Listeners are made on request, endpoints are asked by name: only Clusters have a wildcard. */
     if (type == XDS_CLUSTER)
-        topic_each_cluster(stream->worker->topics, visit_cluster, &wildcard);
+        topic_each_cluster(stream->worker->topics, stream->plain_wildcard, visit_cluster,
+                           &wildcard);
 }
 
 static void host_wake(void *ctx, bool answer)
@@ -167,9 +213,13 @@ static void host_describe(void *ctx unused_arg, const struct xds_subscription *s
 
     if (tie && subscription->type == XDS_ENDPOINT)
         service_dump_view(&tie->subscriber, writer);
+    if (tie && tie->refused)
+        json_put_bool(writer, "plain", true);
 }
 
 static const struct xds_host host = {
+    .nacked = host_nacked,
+    .suspected = host_suspected,
     .refused = host_refused,
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
@@ -283,6 +333,11 @@ static size_t out_len(const struct rpc_out *out)
     return len;
 }
 
+static enum topic_kind kind_of(enum xds_type type)
+{
+    return type == XDS_ROUTE ? TOPIC_KINDS : xds_tie_kind(type);
+}
+
 static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 {
     struct xds_stream *stream = rpc_state(rpc);
@@ -291,8 +346,7 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 
     if (!xds_session_next(stream->session, &response))
         return false;
-    counter_add(
-        &stats->pushes[response.type == XDS_ROUTE ? TOPIC_KINDS : kind_of_type[response.type]], 1);
+    counter_add(&stats->pushes[kind_of(response.type)], 1);
     counter_add(&stats->push_bytes, out_len(out));
     change_age_pulled(&stream->age);
     return true;
@@ -323,7 +377,7 @@ static bool is_of(void *interest, const struct xds_subscription *subscription)
 {
     const struct xds_tie *tie = subscription->host;
 
-    return tie && tie->subscriber.topic->interest == interest;
+    return tie && topic_is_of(tie->subscriber.topic, interest);
 }
 
 static bool listens(struct rpc *rpc, struct interest *interest)

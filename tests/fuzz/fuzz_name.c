@@ -16,12 +16,25 @@ static void check_label(struct str text)
                   (text.ptr[i] >= '0' && text.ptr[i] <= '9') || text.ptr[i] == '-');
 }
 
+static void check_host(struct str host)
+{
+    must_hold(host.len <= 253);
+    while (host.ptr)
+        check_label(str_cut(&host, '.'));
+}
+
 static void check_name(const struct name *name)
 {
-    check_label(name->namespace_name);
-    check_label(name->service);
-    if (name->hostname.len > 0)
-        check_label(name->hostname);
+    must_hold((name->form == NAME_HOST) == (name->host.len > 0));
+    if (name->form == NAME_HOST) {
+        must_hold(name->namespace_name.len + name->service.len + name->hostname.len == 0);
+        check_host(name->host);
+    } else {
+        check_label(name->namespace_name);
+        check_label(name->service);
+        if (name->hostname.len > 0)
+            check_label(name->hostname);
+    }
     if (name->port.kind == PORT_NAME)
         check_label(name->port.name);
     must_hold((name->port.kind == PORT_NUMBER) == (name->port.number != 0));
@@ -38,6 +51,7 @@ static void check_round_trip(const struct name *name, char out[NAME_TEXT_MAX + 8
     check_name(&again);
     must_hold(str_eq(again.namespace_name, name->namespace_name));
     must_hold(str_eq(again.service, name->service) && str_eq(again.hostname, name->hostname));
+    must_hold(str_eq(again.host, name->host));
     must_hold(again.port.kind == name->port.kind && again.port.number == name->port.number);
     name_format_cluster(&again, 0, twice);
     must_hold(strcmp(out, twice) == 0);
@@ -47,10 +61,12 @@ static void check_round_trip(const struct name *name, char out[NAME_TEXT_MAX + 8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char *const suffixes[] = {"example.com", "mesh.local", NULL};
     static const struct name_context contexts[] = {
-        {STR_INIT("web"), STR_INIT("cluster.local")},
-        {STR_INIT(""), STR_INIT("")},
-        {STR_INIT("not/ours"), STR_INIT("svc")},
+        {STR_INIT("web"), STR_INIT("cluster.local"), NULL},
+        {STR_INIT("web"), STR_INIT("cluster.local"), suffixes},
+        {STR_INIT(""), STR_INIT(""), NULL},
+        {STR_INIT("not/ours"), STR_INIT("svc"), NULL},
     };
     struct str text = str_make(data, size);
     char out[NAME_TEXT_MAX + 8];

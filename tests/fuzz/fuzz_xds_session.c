@@ -80,7 +80,7 @@ static void on_unsubscribe(void *ctx unused_arg, struct xds_subscription *subscr
     cell->subscription = NULL;
 }
 
-static bool on_resolve(void *ctx unused_arg, const struct xds_subscription *subscription,
+static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscription,
                        struct xds_resource *ret_resource)
 {
     const struct cell *cell = &kinds[subscription->type].cells[cell_of(subscription->name)];

@@ -30,11 +30,25 @@ static void read_resource(const char *type_url)
     cr_assert_str_eq(response->resources[0]->type_url, type_url);
 }
 
+/* shop/<service>:8001 */
+static const struct route *route_to(struct str service)
+{
+    static struct route route;
+
+    route = (struct route){
+        .namespace_name = STR("shop"),
+        .policy = policy_default(),
+        .len = 1,
+        .targets = {{.service = service, .number = 8001, .weight = 1, .policy = policy_default()}},
+    };
+    return &route;
+}
+
 static void open_listener(void)
 {
     const ProtobufCBinaryData *value;
 
-    blob = encode_listener(STR(NAME), STR(CLUSTER));
+    blob = encode_listener(STR(NAME), route_to(STR("greeter")));
     read_resource(LISTENER_URL);
     value = &response->resources[0]->value;
     listener = envoy__config__listener__v3__listener__unpack(NULL, value->len, value->data);
@@ -68,13 +82,13 @@ static void read_cluster(void)
 
 static void open_cluster(void)
 {
-    blob = encode_cluster(STR(CLUSTER));
+    blob = encode_cluster(STR(CLUSTER), policy_default());
     read_cluster();
 }
 
 static void open_dns(void)
 {
-    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432);
+    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432, policy_default());
     read_cluster();
 }
 
@@ -164,7 +178,7 @@ Test(encode_listener, has_one_filter_the_router)
 
 Test(encode_listener, equal_input_gives_equal_bytes)
 {
-    CLEANUP(blob_unrefp) struct blob *again = encode_listener(STR(NAME), STR(CLUSTER));
+    CLEANUP(blob_unrefp) struct blob *again = encode_listener(STR(NAME), route_to(STR("greeter")));
 
     cr_assert(str_eq(blob_str(blob), blob_str(again)));
 }
@@ -175,8 +189,8 @@ Test(encode_listener, takes_the_longest_names)
     CLEANUP(blob_unrefp) struct blob *big = NULL;
 
     memset(name, 'n', sizeof(name));
-    big = encode_listener(str_make(name, sizeof(name)), str_make(name, sizeof(name)));
-    cr_assert_gt(big->len, 4 * sizeof(name));
+    big = encode_listener(str_make(name, sizeof(name)), route_to(str_make(name, 500)));
+    cr_assert_gt(big->len, 3 * sizeof(name) + 500);
 }
 
 Test(encode_cluster, takes_its_endpoints_from_the_same_stream)
@@ -242,6 +256,6 @@ Test(encode_cluster_dns, takes_the_longest_host)
     CLEANUP(blob_unrefp) struct blob *big = NULL;
 
     memset(host, 'h', sizeof(host));
-    big = encode_cluster_dns(STR(CLUSTER), str_make(host, sizeof(host)), 65535);
+    big = encode_cluster_dns(STR(CLUSTER), str_make(host, sizeof(host)), 65535, policy_default());
     cr_assert_gt(big->len, sizeof(host));
 }

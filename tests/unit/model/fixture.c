@@ -129,6 +129,7 @@ const struct service *make_service(const struct service_text *text, const struct
         .external_name = str_of(text->external_name),
         .prefers = text->prefers,
         .local = text->local,
+        .policy = text->policy,
         .ports = ports,
         .received_us = 1,
     };

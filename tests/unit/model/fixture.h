@@ -34,6 +34,7 @@ struct service_text {
     const char *external_name;
     enum address_family prefers;
     bool local;
+    const struct policy *policy; /* referenced by what is made */
     const struct service *before;
 };
 

@@ -2,7 +2,8 @@
 
 #include "model/name.h"
 
-static const struct name_context context = {STR_INIT("web"), STR_INIT("cluster.local")};
+static const char *const suffixes[] = {"example.com", "mesh.example.org", NULL};
+static const struct name_context context = {STR_INIT("web"), STR_INIT("cluster.local"), suffixes};
 
 static const char *show(const struct name *name)
 {
@@ -117,8 +118,8 @@ Test(name, refuses_what_is_malformed_and_says_why)
 
 Test(name, of_one_label_needs_the_clients_namespace)
 {
-    struct name_context nobody = {STR(""), STR("cluster.local")};
-    struct name_context odd = {STR("Not/Ours"), STR("cluster.local")};
+    struct name_context nobody = {STR(""), STR("cluster.local"), NULL};
+    struct name_context odd = {STR("Not/Ours"), STR("cluster.local"), NULL};
     struct name name;
     struct err err = {0};
 
@@ -132,7 +133,7 @@ Test(name, of_one_label_needs_the_clients_namespace)
 
 Test(name, needs_no_cluster_domain)
 {
-    struct name_context bare = {STR(""), STR("")};
+    struct name_context bare = {STR(""), STR(""), NULL};
     struct name name;
 
     cr_assert_eq(name_parse(STR("greeter.shop.svc"), &bare, &name, NULL), CODE_OK);
@@ -144,7 +145,7 @@ Test(name, needs_no_cluster_domain)
 Test(name, holds_all_its_text_itself)
 {
     char text[] = "pod-0.greeter.shop:grpc", space[] = "web";
-    struct name_context here = {str_of(space), STR("cluster.local")};
+    struct name_context here = {str_of(space), STR("cluster.local"), NULL};
     struct name name, other;
 
     cr_assert_eq(name_parse(str_of(text), &here, &name, NULL), CODE_OK);
@@ -236,4 +237,71 @@ Test(name, of_a_cluster_is_refused_unless_it_is_one_of_ours)
                      cases[i]);
         cr_assert(err.msg[0] != '\0');
     }
+}
+
+/* ---- hosts ---- */
+
+Test(name, under_an_allowed_suffix_is_a_host_and_no_service)
+{
+    static const char *const cases[][2] = {
+        {"greeter.example.com", "/greeter.example.com:"},
+        {"greeter.example.com:8001", "/greeter.example.com:8001"},
+        {"greeter.example.com:grpc", "/greeter.example.com:grpc"},
+        {"Greeter.EXAMPLE.com.:8001", "/greeter.example.com:8001"},
+        {"a.b.c.d.e.mesh.example.org", "/a.b.c.d.e.mesh.example.org:"},
+        {"example.com", "/example.com:"},
+        /* the forms that come first, and what only looks like it */
+        {"pod-0.greeter.svc", "greeter/pod-0:"},
+        {"greeter.badexample.com", "com/badexample/greeter:"},
+        {"example.org", "org/example:"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct name name;
+        struct err err = {0};
+
+        cr_assert_eq(name_parse(str_of(cases[i][0]), &context, &name, &err), CODE_OK, "%s: %s",
+                     cases[i][0], err.msg);
+        cr_expect_str_eq(show(&name), cases[i][1], "%s: %s", cases[i][0], show(&name));
+        cr_expect_eq(name.form == NAME_HOST, cases[i][1][0] == '/');
+    }
+}
+
+Test(name, of_a_host_that_is_malformed_is_refused)
+{
+    static const char *const cases[][2] = {
+        {"-a.example.com", "name '-a.example.com' has a host that is not DNS labels"},
+        {"a..example.com", "name 'a..example.com' has a host that is not DNS labels"},
+        {"a_b.example.com:80", "name 'a_b.example.com:80' has a host that is not DNS labels"},
+        {"a.example.com:0", "name 'a.example.com:0' has a port that is not between 1 and 65535"},
+    };
+    char text[300];
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct name name;
+        struct err err = {0};
+
+        cr_assert_eq(name_parse(str_of(cases[i][0]), &context, &name, &err), CODE_INVALID_ARGUMENT);
+        cr_expect_str_eq(err.msg, cases[i][1]);
+    }
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = i % 2 ? '.' : 'a';
+    memcpy(text + 254 - 11, "example.com", 11);
+    cr_expect_eq(name_parse(str_make(text, 254), &context, &(struct name){0}, NULL), CODE_INVALID_ARGUMENT);
+}
+
+Test(name, of_a_hosts_cluster_is_read_back_and_moves_to_its_owner)
+{
+    struct name name;
+
+    cr_assert_eq(name_parse_cluster(STR("/greeter.example.com:8001"), &name, NULL), CODE_OK);
+    cr_expect_eq(name.form, NAME_HOST);
+    cr_expect(str_eq(name.host, STR("greeter.example.com")));
+    name_set_owner(&name, STR("shop/greeter"));
+    cr_expect_str_eq(show(&name), "shop/greeter:8001");
+    name_set_owner(&name, STR(""));
+    cr_expect_str_eq(show(&name), "/greeter.example.com:8001");
+    cr_expect_eq(name_parse_cluster(STR("/:8001"), &name, NULL), CODE_INVALID_ARGUMENT);
+    cr_expect_eq(name_parse_cluster(STR("/a/b:8001"), &name, NULL), CODE_INVALID_ARGUMENT);
+    cr_expect_eq(name_parse_cluster(STR("/A.example.com:8001"), &name, NULL), CODE_INVALID_ARGUMENT);
 }

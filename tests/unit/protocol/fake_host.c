@@ -42,7 +42,7 @@ static void on_unsubscribe(void *ctx, struct xds_subscription *subscription)
     cr_assert_fail("unsubscribed what was not subscribed");
 }
 
-static bool on_resolve(void *ctx, const struct xds_subscription *subscription,
+static bool on_resolve(void *ctx, struct xds_subscription *subscription,
                        struct xds_resource *ret_resource)
 {
     const struct fake_resource *found = find(ctx, subscription->type, subscription->name);
@@ -76,6 +76,15 @@ static void on_nacked(void *ctx, enum xds_type type, uint32_t code, struct str m
              STR_ARG(message));
 }
 
+static void on_suspected(void *ctx, struct xds_subscription *subscription, struct str message)
+{
+    struct fake_host *fake = ctx;
+    size_t len = strlen(fake->suspected);
+
+    snprintf(fake->suspected + len, sizeof(fake->suspected) - len, "%" STR_FMT ": %" STR_FMT "; ",
+             STR_ARG(subscription->name), STR_ARG(message));
+}
+
 static void on_refused(void *ctx, const struct xds_subscription *subscription, size_t len)
 {
     struct fake_host *fake = ctx;
@@ -98,6 +107,7 @@ static const struct xds_host host = {
     .resolve = on_resolve,
     .each = on_each,
     .nacked = on_nacked,
+    .suspected = on_suspected,
     .refused = on_refused,
     .wake = on_wake,
 };

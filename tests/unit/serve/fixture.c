@@ -64,6 +64,7 @@ static const struct service *make_service(const struct fixture_service *from)
                                         : SERVICE_CLUSTER_IP,
         .external_name = str_of(from->external ? from->external : ""),
         .local = from->local,
+        .policy = from->policy,
         .ports_len = !from->no_ports,
         .ports = &port,
         .received_us = 7,
@@ -118,7 +119,7 @@ void listener_on_changed(struct subscriber *subscriber)
 void listener_join(struct topic_table *table, enum topic_kind kind, const char *name, struct place place,
                    struct listener_fixture *listener)
 {
-    const struct topic_client client = {STR("shop"), place};
+    const struct topic_client client = {.default_namespace = STR("shop"), .place = place};
     struct err err = {0};
 
     *listener = (struct listener_fixture){.subscriber.changed = listener_on_changed};

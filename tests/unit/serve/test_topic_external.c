@@ -14,7 +14,7 @@ static const struct catalog *catalog;
 
 static void set_up(void)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, NULL};
+    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, NULL, NULL};
 
     table = topic_table_new(&options);
 }
@@ -50,6 +50,19 @@ static struct blob *no_backends(const char *name)
     return encode_assignment(str_of(name), NULL, 0, STR(""));
 }
 
+/* To shop/greeter at that port. */
+static struct blob *listener_to(struct str name, uint16_t number)
+{
+    const struct route route = {
+        .namespace_name = STR("shop"),
+        .policy = policy_default(),
+        .len = 1,
+        .targets = {{.service = STR("greeter"), .number = number, .weight = 1, .policy = policy_default()}},
+    };
+
+    return encode_listener(name, &route);
+}
+
 Test(topic_external, is_a_cluster_that_the_client_resolves_itself)
 {
     struct listener_fixture listener, cluster, list;
@@ -58,8 +71,8 @@ Test(topic_external, is_a_cluster_that_the_client_resolves_itself)
     join(TOPIC_LISTENER, "greeter.shop:443", &listener);
     join(TOPIC_CLUSTER, "shop/greeter:443", &cluster);
     join(TOPIC_ASSIGNMENT, "shop/greeter:443", &list);
-    expect(&listener, encode_listener(STR("greeter.shop:443"), STR("shop/greeter:443")));
-    expect(&cluster, encode_cluster_dns(STR("shop/greeter:443"), STR("db.example.com"), 443));
+    expect(&listener, listener_to(STR("greeter.shop:443"), 443));
+    expect(&cluster, encode_cluster_dns(STR("shop/greeter:443"), STR("db.example.com"), 443, policy_default()));
     expect(&list, no_backends("shop/greeter:443"));
     topic_unsubscribe(&listener.subscriber);
     topic_unsubscribe(&cluster.subscriber);
@@ -88,7 +101,7 @@ Test(topic_external, without_a_port_is_empty_and_says_why)
     put(&portless);
     join(TOPIC_CLUSTER, "shop/greeter:", &cluster);
     join(TOPIC_NATIVE, "greeter.shop", &native);
-    expect(&cluster, encode_cluster(STR("shop/greeter:")));
+    expect(&cluster, encode_cluster(STR("shop/greeter:"), policy_default()));
     cr_assert_not_null(native.subscriber.content->problem);
     topic_unsubscribe(&cluster.subscriber);
     topic_unsubscribe(&native.subscriber);
@@ -101,8 +114,8 @@ Test(topic_external, a_port_by_name_or_none_leads_to_the_numbered_cluster)
     put(&external);
     join(TOPIC_LISTENER, "greeter.shop:grpc", &named);
     join(TOPIC_LISTENER, "greeter.shop", &bare);
-    expect(&named, encode_listener(STR("greeter.shop:grpc"), STR("shop/greeter:8001")));
-    expect(&bare, encode_listener(STR("greeter.shop"), STR("shop/greeter:8001")));
+    expect(&named, listener_to(STR("greeter.shop:grpc"), 8001));
+    expect(&bare, listener_to(STR("greeter.shop"), 8001));
     topic_unsubscribe(&named.subscriber);
     topic_unsubscribe(&bare.subscriber);
 }
@@ -113,7 +126,7 @@ Test(topic_external, has_no_pods)
 
     put(&external);
     join(TOPIC_CLUSTER, "shop/greeter/pod-0:443", &cluster);
-    expect(&cluster, encode_cluster(STR("shop/greeter/pod-0:443")));
+    expect(&cluster, encode_cluster(STR("shop/greeter/pod-0:443"), policy_default()));
     topic_unsubscribe(&cluster.subscriber);
 }
 
@@ -126,11 +139,11 @@ Test(topic_external, a_service_changes_its_type_and_back_under_the_same_names)
     join(TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
     join(TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
     put(&external);
-    expect(&cluster, encode_cluster_dns(STR("shop/greeter:8001"), STR("db.example.com"), 8001));
+    expect(&cluster, encode_cluster_dns(STR("shop/greeter:8001"), STR("db.example.com"), 8001, policy_default()));
     expect(&list, no_backends("shop/greeter:8001"));
     cr_assert_eq(cluster.changes, 1);
     put(&normal);
-    expect(&cluster, encode_cluster(STR("shop/greeter:8001")));
+    expect(&cluster, encode_cluster(STR("shop/greeter:8001"), policy_default()));
     cr_assert(listener_has(&list, "10.0.0.1"));
     cr_assert_eq(cluster.changes, 2);
     cr_assert_eq(listener.changes, 0, "the route stays as it is");
@@ -162,7 +175,7 @@ Test(topic_external, wildcards_carry_the_cluster_as_it_is_and_hear_of_a_change)
     version = topic_table_clusters_version(table);
     put(&external);
     cr_assert_neq(topic_table_clusters_version(table), version);
-    topic_each_cluster(table, visit, &wildcard);
+    topic_each_cluster(table, false, visit, &wildcard);
     cr_assert_eq(wildcard.len, 1);
     cr_assert(wildcard.dns);
 }

@@ -133,7 +133,7 @@ static void settle(size_t step)
 
 Test(topic_random, subscribers_have_what_the_rules_give_them)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats};
+    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL};
 
     state = 20260820;
     table = topic_table_new(&options);

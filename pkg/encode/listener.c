@@ -1,0 +1,207 @@
+#include "encode/resource.h"
+#include "encode/xds.h"
+
+/* ---- which Cluster ---- */
+
+static void cluster_name(const struct route *route, const struct route_target *target,
+                         char out[NAME_CLUSTER_MAX])
+{
+    name_format_target(route->namespace_name, target->service, route->hostname, &target->port,
+                       target->number, out);
+}
+
+static void put_weight(struct buf *out, const char *cluster, uint32_t weight)
+{
+    size_t entry = wire_open(out, WEIGHTED_CLUSTER_CLUSTERS);
+
+    wire_put_bytes(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_NAME, str_of(cluster));
+    put_u32_value(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_WEIGHT, weight);
+    wire_close(out, entry);
+}
+
+/* Who gets no calls is not named: clients would hold connections to it. */
+static void put_clusters(struct buf *out, const struct route *route)
+{
+    char cluster[NAME_CLUSTER_MAX];
+    const struct route_target *only = NULL;
+    size_t named = 0, weighted;
+
+    for (size_t i = 0; i < route->len; i++) {
+        if (route->targets[i].weight == 0)
+            continue;
+        only = &route->targets[i];
+        named++;
+    }
+    if (named == 1) {
+        cluster_name(route, only, cluster);
+        wire_put_bytes(out, ROUTE_ACTION_CLUSTER, str_of(cluster));
+        return;
+    }
+    weighted = wire_open(out, ROUTE_ACTION_WEIGHTED_CLUSTERS);
+    for (size_t i = 0; i < route->len; i++) {
+        cluster_name(route, &route->targets[i], cluster);
+        if (route->targets[i].weight > 0)
+            put_weight(out, cluster, route->targets[i].weight);
+    }
+    wire_close(out, weighted);
+}
+
+/* ---- how ---- */
+
+static struct str retry_text(unsigned retry_on, struct buf *out)
+{
+    static const struct {
+        enum retry_on bit;
+        const char *name;
+    } statuses[] = {
+        {RETRY_CANCELLED, "cancelled"},     {RETRY_DEADLINE_EXCEEDED, "deadline-exceeded"},
+        {RETRY_INTERNAL, "internal"},       {RETRY_RESOURCE_EXHAUSTED, "resource-exhausted"},
+        {RETRY_UNAVAILABLE, "unavailable"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+        if (retry_on & statuses[i].bit)
+            buf_printf(out, "%s%s", out->len > 0 ? "," : "", statuses[i].name);
+    return buf_str(out);
+}
+
+static void put_retry(struct buf *out, const struct policy *policy)
+{
+    struct buf text = BUFFER_INIT(128);
+    struct str statuses = retry_text(policy->retry_on, &text);
+    size_t retry, back_off;
+
+    if (policy->retry_attempts > 1 && statuses.len > 0) {
+        retry = wire_open(out, ROUTE_ACTION_RETRY_POLICY);
+        wire_put_bytes(out, RETRY_POLICY_RETRY_ON, statuses);
+        put_u32_value(out, RETRY_POLICY_NUM_RETRIES, policy->retry_attempts - 1);
+        back_off = wire_open(out, RETRY_POLICY_RETRY_BACK_OFF);
+        put_duration(out, RETRY_POLICY_RETRY_BACK_OFF_BASE_INTERVAL, policy->retry_base_us);
+        put_duration(out, RETRY_POLICY_RETRY_BACK_OFF_MAX_INTERVAL, policy->retry_max_us);
+        wire_close(out, back_off);
+        wire_close(out, retry);
+    }
+    buf_done(&text);
+}
+
+/* Some Cluster that calls may go to looks at a hash. */
+static bool needs_hash(const struct route *route)
+{
+    for (size_t i = 0; i < route->len; i++)
+        if (route->targets[i].weight > 0 && route->targets[i].policy->lb == LB_RING_HASH)
+            return true;
+    return false;
+}
+
+/* What clients know by that key is a number that each channel draws for itself. */
+static void put_hash(struct buf *out, const struct route *route)
+{
+    struct str header = route->policy->hash_header;
+    size_t hash, source;
+
+    if (!needs_hash(route))
+        return;
+    hash = wire_open(out, ROUTE_ACTION_HASH_POLICY);
+    if (header.len > 0) {
+        source = wire_open(out, ROUTE_ACTION_HASH_POLICY_HEADER);
+        wire_put_bytes(out, ROUTE_ACTION_HASH_POLICY_HEADER_HEADER_NAME, header);
+    } else {
+        source = wire_open(out, ROUTE_ACTION_HASH_POLICY_FILTER_STATE);
+        wire_put_bytes(out, ROUTE_ACTION_HASH_POLICY_FILTER_STATE_KEY, STR("io.grpc.channel_id"));
+    }
+    wire_close(out, source);
+    wire_close(out, hash);
+}
+
+static void put_duration_limit(struct buf *out, uint64_t us)
+{
+    size_t limit;
+
+    if (us == 0)
+        return;
+    limit = wire_open(out, ROUTE_ACTION_MAX_STREAM_DURATION);
+    put_duration(out, ROUTE_ACTION_MAX_STREAM_DURATION_MAX_STREAM_DURATION, us);
+    wire_close(out, limit);
+}
+
+static void put_action(struct buf *out, const struct route *route)
+{
+    size_t action = wire_open(out, ROUTE_ROUTE);
+
+    put_clusters(out, route);
+    put_retry(out, route->policy);
+    put_hash(out, route);
+    put_duration_limit(out, route->policy->max_call_us);
+    wire_close(out, action);
+}
+
+/* ---- the Listener around it ---- */
+
+/* An empty prefix matches everything, but has to be there; case_sensitive too: Java takes its
+ * absence for false. */
+static void put_route(struct buf *out, const struct route *to)
+{
+    size_t route = wire_open(out, VIRTUAL_HOST_ROUTES);
+    size_t match = wire_open(out, ROUTE_MATCH);
+    size_t case_sensitive;
+
+    put_empty(out, ROUTE_MATCH_PREFIX);
+    case_sensitive = wire_open(out, ROUTE_MATCH_CASE_SENSITIVE);
+    wire_put_varint(out, BOOL_VALUE_VALUE, true);
+    wire_close(out, case_sensitive);
+    wire_close(out, match);
+    put_action(out, to);
+    wire_close(out, route);
+}
+
+static void put_route_config(struct buf *out, struct str name, const struct route *route)
+{
+    size_t config = wire_open(out, HTTP_CONNECTION_MANAGER_ROUTE_CONFIG);
+    size_t host;
+
+    wire_put_bytes(out, ROUTE_CONFIGURATION_NAME, name);
+    host = wire_open(out, ROUTE_CONFIGURATION_VIRTUAL_HOSTS);
+    wire_put_bytes(out, VIRTUAL_HOST_NAME, name);
+    wire_put_bytes(out, VIRTUAL_HOST_DOMAINS, STR("*"));
+    put_route(out, route);
+    wire_close(out, host);
+    wire_close(out, config);
+}
+
+static void put_router(struct buf *out)
+{
+    size_t filter = wire_open(out, HTTP_CONNECTION_MANAGER_HTTP_FILTERS);
+    size_t value;
+    size_t any;
+
+    wire_put_bytes(out, HTTP_FILTER_NAME, STR("router"));
+    any = wire_open_any(out, HTTP_FILTER_TYPED_CONFIG, STR(ROUTER_URL), &value);
+    wire_close_any(out, any, value);
+    wire_close(out, filter);
+}
+
+static void put_api_listener(struct buf *out, struct str name, const struct route *route)
+{
+    size_t listener = wire_open(out, LISTENER_API_LISTENER);
+    size_t value;
+    size_t any =
+        wire_open_any(out, API_LISTENER_API_LISTENER, STR(HTTP_CONNECTION_MANAGER_URL), &value);
+
+    wire_put_bytes(out, HTTP_CONNECTION_MANAGER_STAT_PREFIX, name);
+    put_route_config(out, name, route);
+    put_router(out);
+    wire_close_any(out, any, value);
+    wire_close(out, listener);
+}
+
+struct blob *encode_listener(struct str name, const struct route *route)
+{
+    struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
+    size_t value;
+    size_t any = wire_open_any(&out, DISCOVERY_RESPONSE_RESOURCES, STR(LISTENER_URL), &value);
+
+    wire_put_bytes(&out, LISTENER_NAME, name);
+    put_api_listener(&out, name, route);
+    wire_close_any(&out, any, value);
+    return resource_take(&out);
+}

@@ -1,0 +1,195 @@
+#include "model/route.h"
+
+static const struct policy *policy_of_number(const struct service *service, uint16_t number)
+{
+    for (size_t i = 0; i < service->ports_len; i++) {
+        if (service->ports[i].number == number && !service->ports[i].gone)
+            return service->ports[i].policy;
+    }
+    return NULL;
+}
+
+/* A resource for one port of a Service says nothing about names that mean another, or none. */
+const struct policy *route_policy(const struct service *service, const struct service_port *port,
+                                  uint16_t number)
+{
+    const struct policy *policy;
+
+    if (!service)
+        return policy_default();
+    policy = port ? port->policy : policy_of_number(service, number);
+    if (policy)
+        return policy;
+    return policy_is_port(&service->policy->port, STR(""), number) ? service->policy
+                                                                   : policy_default();
+}
+
+void route_set_owner(const struct catalog *catalog, struct name *name)
+{
+    const struct service *owner;
+
+    if (name->form != NAME_HOST)
+        return;
+    name_set_owner(name, catalog_host(catalog, name->host));
+    owner = catalog_find(catalog, name->namespace_name, name->service);
+    if (owner && name->port.kind == PORT_NONE)
+        name->port = owner->policy->port;
+}
+
+/* ---- one target ---- */
+
+static void find_external(const struct route *route, struct route_target *target)
+{
+    if (route->hostname.len > 0)
+        target->problem = "a Service of type ExternalName has no pods";
+    else if (!service_external_target(target->found, &target->port, &target->number,
+                                      &target->problem))
+        target->number = 0;
+    target->resolved = target->number != 0;
+    target->policy = route_policy(target->found, NULL, target->number);
+}
+
+static void find_listed(struct route_target *target)
+{
+    const struct service_port *port =
+        service_find_port(target->found, &target->port, &target->problem);
+
+    target->policy = route_policy(target->found, port, target->port.number);
+    target->resolved = port != NULL;
+    target->number = port ? port->number : 0;
+    if (port && port->list.len == 0)
+        target->problem = "it has no endpoints";
+}
+
+/* `service` and `port` are set: fills in the rest but for weights. */
+static void find_target(const struct catalog *catalog, const struct route *route,
+                        struct route_target *target)
+{
+    target->found = catalog_find(catalog, route->namespace_name, target->service);
+    target->policy = policy_default();
+    target->resolved = false;
+    target->number = 0;
+    target->problem = NULL;
+    if (!target->found)
+        target->problem = "there is no such Service";
+    else if (target->found->type == SERVICE_EXTERNAL_NAME)
+        find_external(route, target);
+    else
+        find_listed(target);
+}
+
+/* The one dialled, by number, else the default: where a Service has neither, the former. */
+static void find_target_dialled(const struct catalog *catalog, const struct route *route,
+                                const struct port_ref *dialled, struct route_target *target)
+{
+    struct route_target fallback;
+
+    target->port = *dialled;
+    find_target(catalog, route, target);
+    if (!target->found || target->resolved || dialled->kind == PORT_NONE)
+        return;
+    fallback = *target;
+    fallback.port = (struct port_ref){.kind = PORT_NONE};
+    find_target(catalog, route, &fallback);
+    if (fallback.resolved)
+        *target = fallback;
+}
+
+/* ---- weights ---- */
+
+static bool same_list(const struct route_target *a, const struct route_target *b)
+{
+    return str_eq(a->service, b->service) && a->number == b->number &&
+           (a->number != 0 || (a->port.kind == b->port.kind && a->port.number == b->port.number &&
+                               str_eq(a->port.name, b->port.name)));
+}
+
+/* A client keeps one weight for each Cluster. */
+static void merge_twins(struct route *route)
+{
+    for (size_t i = 1; i < route->len; i++) {
+        struct route_target *target = &route->targets[i];
+
+        for (size_t k = 0; k < i && target->weight > 0; k++) {
+            if (!same_list(&route->targets[k], target))
+                continue;
+            route->targets[k].weight += target->weight;
+            target->weight = 0;
+            target->problem = "an earlier backend is the same";
+        }
+    }
+}
+
+/* Those that are empty give their share away, if there is somebody to take it. */
+static void redistribute(struct route *route, const struct policy_backend *backends)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < route->len; i++)
+        any = any || (route->targets[i].weight > 0 && !route->targets[i].problem);
+    for (size_t i = 0; i < route->len && any; i++) {
+        if (route->targets[i].problem && !backends[i].fail_when_empty)
+            route->targets[i].weight = 0;
+    }
+}
+
+static void split(const struct catalog *catalog, const struct port_ref *dialled,
+                  struct route *route)
+{
+    const struct policy *policy = route->policy;
+
+    route->len = policy->backends_len;
+    for (size_t i = 0; i < route->len; i++) {
+        const struct policy_backend *backend = &policy->backends[i];
+        struct route_target *target = &route->targets[i];
+
+        target->service = backend->service;
+        target->port = backend->port;
+        target->written = target->weight = backend->weight;
+        if (backend->port.kind == PORT_NONE)
+            find_target_dialled(catalog, route, dialled, target);
+        else
+            find_target(catalog, route, target);
+    }
+    redistribute(route, policy->backends);
+    merge_twins(route);
+}
+
+/* ---- the route ---- */
+
+static bool has_split(const struct route *route)
+{
+    for (size_t i = 0; i < route->policy->backends_len; i++) {
+        if (route->policy->backends[i].weight > 0)
+            return route->hostname.len == 0;
+    }
+    return false;
+}
+
+void route_find(const struct catalog *catalog, const struct name *name, struct route *ret_route)
+{
+    struct route_target *own = &ret_route->targets[0];
+    struct port_ref dialled = name->port;
+
+    ret_route->namespace_name = name->namespace_name;
+    ret_route->hostname = name->hostname;
+    *own =
+        (struct route_target){.service = name->service, .port = dialled, .written = 1, .weight = 1};
+    if (name->form == NAME_HOST && name->service.len == 0)
+        own->service = name->host; /* nobody's: its Cluster is called by it */
+    find_target(catalog, ret_route, own);
+    ret_route->policy = own->policy;
+    ret_route->len = 1;
+    if (!has_split(ret_route))
+        return;
+    if (own->number != 0)
+        dialled = (struct port_ref){.kind = PORT_NUMBER, .number = own->number};
+    split(catalog, &dialled, ret_route);
+}
+
+void route_make_plain(struct route *route)
+{
+    route->policy = policy_default();
+    for (size_t i = 0; i < route->len; i++)
+        route->targets[i].policy = policy_default();
+}

@@ -1,0 +1,71 @@
+/* Whose resource a client may mean that refuses a response, and what it gets then. */
+#include <criterion/criterion.h>
+
+#include "fake_host.h"
+
+static struct fake_host f;
+
+static void set_up(void)
+{
+    fake_open(&f, "gRPC Go");
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 10);
+    fake_put(&f, XDS_CLUSTER, "shop/b:1", 20);
+    fake_put(&f, XDS_CLUSTER, "shop/c:1", 30);
+    cr_assert_str_eq(fake_ask(&f, XDS_CLUSTER, "shop/a:1 shop/b:1 shop/c:1", ""), "Cluster shop/a:1 shop/b:1 shop/c:1");
+}
+
+static void tear_down(void)
+{
+    fake_close(&f);
+}
+
+TestSuite(xds_suspect, .init = set_up, .fini = tear_down);
+
+static void nack(const char *why)
+{
+    fake_nack(&f, XDS_CLUSTER, "shop/a:1 shop/b:1 shop/c:1", why);
+}
+
+Test(xds_suspect, is_the_one_that_the_client_names)
+{
+    nack("xds: Cluster shop/b:1: no");
+    cr_assert_str_eq(f.suspected, "shop/b:1: xds: Cluster shop/b:1: no; ");
+}
+
+Test(xds_suspect, are_all_that_the_client_names)
+{
+    nack("[shop/c:1 shop/a:1]");
+    cr_assert_str_eq(f.suspected, "shop/a:1: [shop/c:1 shop/a:1]; shop/c:1: [shop/c:1 shop/a:1]; ");
+}
+
+Test(xds_suspect, is_everybody_when_the_client_names_nobody)
+{
+    nack("no");
+    cr_assert_str_eq(f.suspected, "shop/a:1: no; shop/b:1: no; shop/c:1: no; ");
+}
+
+Test(xds_suspect, is_named_once_for_a_client_that_repeats_itself)
+{
+    nack("shop/b:1");
+    nack("shop/b:1");
+    cr_assert_str_eq(f.suspected, "shop/b:1: shop/b:1; ");
+}
+
+Test(xds_suspect, is_nobody_once_a_newer_response_is_out)
+{
+    char nonce[32];
+
+    snprintf(nonce, sizeof(nonce), "%s", f.nonce[XDS_CLUSTER]);
+    fake_put(&f, XDS_CLUSTER, "shop/b:1", 21);
+    fake_next(&f);
+    fake_nack_nonce(&f, XDS_CLUSTER, "shop/a:1 shop/b:1 shop/c:1", nonce, "shop/b:1");
+    cr_assert_str_eq(f.suspected, "");
+}
+
+Test(xds_suspect, gets_another_resource_at_once)
+{
+    nack("shop/b:1");
+    fake_put(&f, XDS_CLUSTER, "shop/b:1", 21); /* as a host does that has another one */
+    cr_assert_str_eq(fake_next(&f), "Cluster shop/a:1 shop/b:1 shop/c:1");
+    cr_assert_str_eq(fake_next(&f), "");
+}

@@ -115,7 +115,7 @@ $(BUILD)/bench: $(call objects,tests/bench) $(call archives,base wire)
 # The loops, the network and time are the simulator's own: of those layers nothing is linked, or what is pure.
 $(BUILD)/simulate: $(call objects,tests/simulate) $(call archives,$(filter-out loop grpc admin,$(LAYERS)))
 	$(call say,LD,$@)
-	$(link) -Wl,--wrap=clock_monotonic_us,--wrap=clock_wall_us
+	$(link) -Wl,--wrap=clock_monotonic_us,--wrap=clock_wall_us,--wrap=service_new
 $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(call archives,$(LAYERS))
 	$(call say,LD,$@)
 	$(link)

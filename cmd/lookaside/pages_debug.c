@@ -33,7 +33,9 @@ static void put_port(struct json_writer *writer, const struct service_port *port
     json_put_u64(writer, "draining", port->draining);
     json_put_u64(writer, "total", port->total);
     json_put_bool(writer, "byPlace", port->by_place);
-    json_put_bool(writer, "local", port->local);
+    json_put_bool(writer, "local", view_is_local(port));
+    json_put_str(writer, "locality", str_of(locality_mode_name(view_mode(port))));
+    json_put_u64(writer, "subset", view_is_cut(port) ? port->policy->subset_size : 0);
     json_open_array(writer, "endpoints");
     for (size_t i = 0; i < port->list.len; i++)
         put_backend(writer, port->list.items[i].backend);
@@ -209,6 +211,14 @@ static enum code explain(const struct app *app, const struct explain_query *quer
     return code;
 }
 
+/* 0: not given, or none. */
+static unsigned read_group(struct admin_request *request)
+{
+    uint64_t group = 0;
+
+    return str_to_u64(argument(request, "group"), PLACE_GROUPS, &group) ? (unsigned)group : 0;
+}
+
 static void refuse_explain(struct admin_request *request, unsigned status, const char *reason)
 {
     struct buf text = BUFFER_INIT(TEXT_MAX);
@@ -225,7 +235,8 @@ void show_explain(void *ctx, struct admin_request *request)
         .target = argument(request, "target"),
         .default_namespace = argument(request, "namespace"),
         .cluster_domain = str_of(app->options->cluster_domain),
-        .place = {argument(request, "zone"), argument(request, "node")},
+        .place = {.zone = argument(request, "zone"), .node = argument(request, "node"),
+                  .group = read_group(request)},
     };
     struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
     struct err err = {0};

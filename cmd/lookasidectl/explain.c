@@ -6,7 +6,7 @@
 #include "kube/query.h"
 
 struct question {
-    const char *admin, *target, *zone, *node, *namespace_name;
+    const char *admin, *target, *zone, *node, *group, *namespace_name;
 };
 
 /* Both pages. `streams` stays NULL where the answer names no Service. */
@@ -25,6 +25,7 @@ static enum code ask_explain(const struct question *question, struct answer *ans
     query_add(&path, "?target", str_of(question->target));
     query_add(&path, "&zone", str_of(question->zone));
     query_add(&path, "&node", str_of(question->node));
+    query_add(&path, "&group", str_of(question->group));
     query_add(&path, "&namespace", str_of(question->namespace_name));
     code = buf_failed(&path) ? fail(err, CODE_INVALID_ARGUMENT, "the arguments are too long")
                              : page_read(question->admin, buf_cstr(&path), &answer->explain_text,
@@ -94,11 +95,13 @@ static int explain(const struct question *question, bool as_json)
 
 static int run(int argc, char **argv)
 {
-    struct question question = {ADMIN_DEFAULT, NULL, "", "", ""};
+    struct question question = {ADMIN_DEFAULT, NULL, "", "", "", ""};
     const char *output = "table";
     const struct flag flags[] = {
         {"zone", "ZONE", "for a client in this zone", .value = &question.zone},
         {"node", "NODE", "for a client on this node", .value = &question.node},
+        {"group", "1..64", "for a client of this group (see streams -o json)",
+         .value = &question.group},
         {"namespace", "NAME", "of the client, for one-label targets",
          .value = &question.namespace_name},
         ADMIN_FLAG(&question.admin),
@@ -116,8 +119,8 @@ static int run(int argc, char **argv)
 
 const struct command explain_command = {
     "explain",
-    "explain TARGET [--zone ZONE] [--node NODE] [--namespace NAME] [--admin HOST:PORT]\n"
-    "                            [-o table|json]",
+    "explain TARGET [--zone ZONE] [--node NODE] [--group 1..64] [--namespace NAME]\n"
+    "                            [--admin HOST:PORT] [-o table|json]",
     "say why a client gets the backends that it gets",
     run,
 };

@@ -114,6 +114,19 @@ static const char *other_places(const struct json *explain, const struct json *v
     return "all others";
 }
 
+/* "5", or by priority: "2, then 3". */
+static void add_counts(struct table *table, const struct json *view)
+{
+    const struct json *priority = json_first(json_get(view, "priorities"));
+    struct buf text = BUFFER_INIT(LINE_MAX_BYTES);
+
+    buf_printf(&text, "%.0f", json_number(priority ? priority : json_get(view, "endpoints")));
+    while (priority && (priority = json_next(priority)))
+        buf_printf(&text, ", then %.0f", json_number(priority));
+    table_add(table, buf_str(&text));
+    buf_done(&text);
+}
+
 static void add_view(struct table *table, const struct json *explain, const struct json *view)
 {
     struct buf text = BUFFER_INIT(LINE_MAX_BYTES);
@@ -123,7 +136,7 @@ static void add_view(struct table *table, const struct json *explain, const stru
     else
         buf_add_str(&text, str_of(other_places(explain, view)));
     table_add(table, buf_str(&text));
-    table_addf(table, "%lu", member_count(view, "endpoints"));
+    add_counts(table, view);
     buf_done(&text);
 }
 

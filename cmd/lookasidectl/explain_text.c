@@ -4,7 +4,7 @@
 #include "explain.h"
 
 #define TEXT_MAX 8192
-#define REASONS_MAX 32
+#define REASONS_MAX 40
 #define LABEL_WIDTH 9
 /* A source that is well proves its view every minute at least. */
 #define STALE_MS (90 * 1000)
@@ -220,6 +220,8 @@ static const char *view_text(struct str view)
         {"all", "endpoints are not chosen by place"},
         {"zone", "endpoints are chosen by zone hints"},
         {"node", "endpoints are chosen by node hints"},
+        {"near-zone", "endpoints of its zone come first, the others when those fail"},
+        {"near-node", "endpoints of its node come first, then those of its zone, then the others"},
         {"local", "only endpoints on the client's node (internalTrafficPolicy is Local)"},
     };
 
@@ -227,6 +229,32 @@ static const char *view_text(struct str view)
         if (str_eq(view, str_of(texts[i].view)))
             return texts[i].text;
     return "";
+}
+
+/* Where places differ, but this one gets what is there. */
+static const char *all_text(const struct json *port)
+{
+    struct str locality = member(port, "locality");
+
+    if (str_starts_with(locality, STR("Prefer")))
+        return "no endpoints are near enough to come first";
+    if (member_count(port, "subset"))
+        return "endpoints are not chosen by place";
+    return "it gets all; other places get fewer, see Lists";
+}
+
+/* Of a list that is cut. */
+static void add_part(struct buf *text, const struct json *explain)
+{
+    unsigned long subset = member_count(json_get(explain, "port"), "subset");
+    unsigned long group = member_count(json_get(explain, "view"), "group");
+
+    if (subset)
+        buf_printf(text, "; a client gets %lu of each priority, by its group", subset);
+    if (subset && group)
+        buf_printf(text, ", which is %lu", group);
+    else if (subset)
+        buf_add_str(text, STR(" (lookasidectl streams -o json), to ask for with --group"));
 }
 
 /* What the place did. A family that is not chosen from goes without saying. */
@@ -240,13 +268,14 @@ static void add_choice(struct buf *text, const struct json *explain)
         buf_add_str(text, STR("internalTrafficPolicy is Local, but the client's node is not known, "
                               "so it gets the endpoints of all nodes"));
     else if (by_place && str_eq(ipv4, all) && str_eq(ipv6, all))
-        buf_add_str(text, STR("it gets all; other places get fewer, see Lists"));
+        buf_add_str(text, str_of(all_text(json_get(explain, "port"))));
     else if (str_eq(ipv4, ipv6) || str_eq(ipv6, all))
         buf_add_str(text, str_of(view_text(ipv4)));
     else if (str_eq(ipv4, all))
         buf_add_str(text, str_of(view_text(ipv6)));
     else
         buf_printf(text, "IPv4: %s; IPv6: %s", view_text(ipv4), view_text(ipv6));
+    add_part(text, explain);
 }
 
 static void print_place(const struct json *explain, struct buf *text)
@@ -269,6 +298,7 @@ static const char *hold_text(struct str name)
                    "them back"},
         {"service-change", "the Service was changed, and its slices have not followed yet"},
         {"deletion", "the Service was deleted, and may come back"},
+        {"protection", "too many endpoints vanished at once, without shutting down first"},
         {"relist", "a list from the API server lacked more than half of what there was; it is not "
                    "believed until another one agrees"},
     };

@@ -93,6 +93,7 @@ static bool send_request(const struct subscription *subscription, struct grpc_ca
         request.place = &place;
         place.zone = zone = str_dup(options->place->zone);
         place.node = node = str_dup(options->place->node);
+        place.group = options->place->group;
     }
     size = lookaside__v1__watch_request__get_packed_size(&request);
     if (size > RPC_MESSAGE_MAX)

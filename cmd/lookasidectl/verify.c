@@ -173,7 +173,9 @@ static int verify_with(struct verify_flags *flags)
     };
     struct verify verify = {
         .options = {.servers = &flags->servers,
-                    .place = {str_of(flags->zone), str_of(flags->node)}},
+                    .place = {.zone = str_of(flags->zone),
+                              .node = str_of(flags->node),
+                              .group = 1}}, /* of lists that are cut, one part stands for all */
     };
     uint64_t timeout_ms;
     const char *fault = flags_fault(flags, &timeout_ms);

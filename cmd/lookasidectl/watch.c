@@ -66,6 +66,8 @@ static char *backend_line(const watch_backend *backend)
     add_field(&line, "pod", backend->pod);
     add_field(&line, "node", backend->node);
     buf_add_str(&line, backend->draining ? STR("  draining") : STR(""));
+    if (backend->priority)
+        buf_printf(&line, "  priority %u", (unsigned)backend->priority);
     return buf_take(&line, NULL);
 }
 
@@ -292,7 +294,7 @@ static int run(int argc, char **argv)
                      &exit_code))
         return exit_code;
     watch.target = target_of(watch.target);
-    watch.place = (struct place){str_of(zone), str_of(node)};
+    watch.place = (struct place){.zone = str_of(zone), .node = str_of(node)};
     if (!output_is_json(output, &watch.json))
         return 2;
     if (loop_new(&watch.loop, &err) != CODE_OK || watch_run(&watch, &err) != CODE_OK)

@@ -11,31 +11,40 @@ static int cmp_entry(const void *a, const void *b)
     return backend_cmp_address(left->backend, right->backend);
 }
 
-static void add_entry(struct explain_side *side, const struct backend *backend, bool joined)
+static void add_entries(struct explain_side *side, const struct listed *listed, unsigned priority)
 {
-    side->entries[side->entries_len++] = (struct explain_entry){backend, joined, false};
+    side->listed++;
+    side->entries[side->entries_len++] =
+        (struct explain_entry){listed->backend, false, false, priority};
+    if (listed->other)
+        side->entries[side->entries_len++] =
+            (struct explain_entry){listed->other, true, false, priority};
+}
+
+static void add_locality(struct explain_side *side, const struct backend_list *list,
+                         const struct locality *locality, struct str hostname)
+{
+    for (size_t i = 0; i < locality->len; i++) {
+        const struct listed *listed = &list->items[locality->first + i];
+
+        if (hostname.len == 0 || str_eq(listed->backend->endpoint->hostname, hostname))
+            add_entries(side, listed, locality->priority);
+    }
 }
 
 /* What a client of that place gets by that name. */
-static void read_list(struct explanation *explanation, struct explain_side *side)
+static void read_list(struct explanation *explanation, struct explain_side *side,
+                      const struct place *place)
 {
     static const struct place unknown;
     struct str hostname = explanation->name.hostname;
     struct backend_list list;
 
-    side->view = view_of(side->port, hostname.len > 0 ? &unknown : &explanation->place);
+    side->view = view_of(side->port, hostname.len > 0 ? &unknown : place);
     view_list(side->port, &side->view, &explanation->arena, &list);
     side->entries = arena_alloc(&explanation->arena, 2 * list.len * sizeof(*side->entries));
-    for (size_t i = 0; i < list.len; i++) {
-        const struct listed *listed = &list.items[i];
-
-        if (hostname.len > 0 && !str_eq(listed->backend->endpoint->hostname, hostname))
-            continue;
-        side->listed++;
-        add_entry(side, listed->backend, false);
-        if (listed->other)
-            add_entry(side, listed->other, true);
-    }
+    for (size_t i = 0; i < list.localities_len; i++)
+        add_locality(side, &list, &list.localities[i], hostname);
     if (side->entries_len > 1)
         qsort(side->entries, side->entries_len, sizeof(*side->entries), cmp_entry);
 }
@@ -48,7 +57,18 @@ static void look(struct explanation *explanation, struct explain_side *side,
         return;
     side->port = service_find_port(service, &explanation->name.port, &side->problem);
     if (side->port && service->type != SERVICE_EXTERNAL_NAME)
-        read_list(explanation, side);
+        read_list(explanation, side, &explanation->place);
+}
+
+static void look_at_whole(struct explanation *explanation)
+{
+    struct place place = explanation->place;
+
+    if (explanation->truth.view.group == 0)
+        return;
+    place.group = 0;
+    explanation->whole.port = explanation->truth.port;
+    read_list(explanation, &explanation->whole, &place);
 }
 
 static bool is_held(const struct explanation *explanation)
@@ -81,6 +101,7 @@ static void gather(struct explanation *explanation, const struct explain_query *
     if (explanation->group)
         look(explanation, &explanation->truth,
              publisher_build(explanation->publisher, explanation->group));
+    look_at_whole(explanation);
     explanation->held = is_held(explanation);
 }
 
@@ -118,6 +139,19 @@ static void write_name(const struct explanation *explanation, struct str target,
     explain_write_form(explanation, writer);
 }
 
+/* Zones that would be preferred but for their short past. */
+static void write_waiting(const struct service_port *port, struct json_writer *writer)
+{
+    json_open_array(writer, "waiting");
+    for (size_t i = 0; i < port->waits_len; i++) {
+        json_open_object(writer, NULL);
+        json_put_str(writer, "zone", port->waits[i].zone);
+        json_put_bool(writer, "enough", port->waits[i].enough);
+        json_close_object(writer);
+    }
+    json_close_array(writer);
+}
+
 static void write_port(const struct service_port *port, struct json_writer *writer)
 {
     json_open_object(writer, "port");
@@ -127,7 +161,10 @@ static void write_port(const struct service_port *port, struct json_writer *writ
     json_put_str(writer, "app_protocol", port->app_protocol);
     json_put_bool(writer, "gone", port->gone);
     json_put_bool(writer, "by_place", port->by_place);
-    json_put_bool(writer, "local", port->local);
+    json_put_bool(writer, "local", view_is_local(port));
+    json_put_str(writer, "locality", str_of(locality_mode_name(view_mode(port))));
+    json_put_u64(writer, "subset", view_is_cut(port) ? port->policy->subset_size : 0);
+    write_waiting(port, writer);
     json_close_object(writer);
 }
 
@@ -207,10 +244,12 @@ static void write_place(const struct explanation *explanation, struct json_write
     json_open_object(writer, "place");
     json_put_str(writer, "zone", explanation->place.zone);
     json_put_str(writer, "node", explanation->place.node);
+    json_put_u64(writer, "group", explanation->place.group);
     json_close_object(writer);
     json_open_object(writer, "view");
     json_put_str(writer, "ipv4", str_of(view_kind_name(now->view.ipv4)));
     json_put_str(writer, "ipv6", str_of(view_kind_name(now->view.ipv6)));
+    json_put_u64(writer, "group", now->view.group);
     json_close_object(writer);
     json_put_bool(writer, "blind", now->port && view_is_blind(now->port, &explanation->place));
 }
@@ -282,7 +321,8 @@ static void write_reason(enum explain_reason reason, struct json_writer *writer)
 }
 
 static void write_endpoint(const struct endpoint *endpoint, uint16_t port,
-                           enum explain_reason reason, struct json_writer *writer)
+                           enum explain_reason reason, unsigned priority,
+                           struct json_writer *writer)
 {
     json_open_object(writer, NULL);
     json_put_str(writer, "address", endpoint->address);
@@ -297,6 +337,8 @@ static void write_endpoint(const struct endpoint *endpoint, uint16_t port,
     write_hints("zone_hints", endpoint->zone_hints, endpoint->zone_hints_len, writer);
     write_hints("node_hints", endpoint->node_hints, endpoint->node_hints_len, writer);
     json_put_bool(writer, "in", explain_is_in(reason));
+    if (priority > 0)
+        json_put_u64(writer, "priority", priority);
     write_reason(reason, writer);
     json_close_object(writer);
 }
@@ -330,7 +372,8 @@ static void write_backend(const struct explanation *explanation, const struct ob
 
     if (entry && explain_is_in(reason))
         entry->shown = true;
-    write_endpoint(backend->endpoint, shown_port(explanation, backend->port), reason, writer);
+    write_endpoint(backend->endpoint, shown_port(explanation, backend->port), reason,
+                   entry && explain_is_in(reason) ? entry->priority : 0, writer);
 }
 
 static void write_endpoints(const struct explanation *explanation, const struct object *object,
@@ -348,7 +391,8 @@ static void write_endpoints(const struct explanation *explanation, const struct 
             write_backend(explanation, object, &backends[i], writer);
     }
     for (size_t i = 0; i < slice->endpoints_len && !any; i++)
-        write_endpoint(&slice->endpoints[i], 0, explain_judge_portless(explanation, slice), writer);
+        write_endpoint(&slice->endpoints[i], 0, explain_judge_portless(explanation, slice), 0,
+                       writer);
 }
 
 static void write_slice_ports(const struct slice *slice, struct json_writer *writer)
@@ -429,7 +473,7 @@ static void write_slices(struct explanation *explanation, struct json_writer *wr
 static void write_kept(const struct explanation *explanation, struct json_writer *writer)
 {
     const struct explain_side *now = &explanation->now;
-    enum explain_reason reason = explanation->held ? EXPLAIN_KEPT : EXPLAIN_LEAVING;
+    enum explain_reason reason = explain_staying(explanation);
 
     json_open_array(writer, "kept");
     for (size_t i = 0; i < now->entries_len; i++) {

@@ -8,10 +8,12 @@
  *   summary       the answer in one sentence
  *   found         whether there is a Service object; malformed: its newest version is, and an earlier one counts; type, external_name ("" unless it is an ExternalName)
  *   ports         [{number, name, app_protocol}]: the Service's own that a name could mean
- *   port          {number, name, target, app_protocol, gone, by_place, local}; absent: the name means none. Of an ExternalName: {number}
+ *   port          {number, name, target, app_protocol, gone, by_place, local (in force), locality ("Service", "Off", "PreferZone",
+ *                 "PreferNode"), subset (how many of each priority a client gets; 0: all), waiting: [{zone, enough}] (zones that are not
+ *                 preferred yet)}; absent: the name means none. Of an ExternalName: {number}
  *   cluster       the name of the Cluster that a Listener of this name leads to
- *   place         {zone, node} asked for, with the zone of the node where that is known; view: {ipv4, ipv6}, each "all", "zone", "node" or
- *                 "local"; blind: the Service wants its node's endpoints only, and the place does not say the node
+ *   place         {zone, node, group (0: whole lists)} asked for, with the zone of the node where that is known; view: {ipv4, ipv6, group (0: the list
+ *                 is not cut)}, the families each "all", "zone", "node", "local", "near-zone" or "near-node"; blind: the Service wants its node's endpoints only, and the place does not say the node
  *   hold          {name, since_ms (ago), until_ms (from now; absent: until another list agrees), doubted (objects that a list lacked)};
  *                 absent: none
  *   resource      the Service's LookasideService as resource_write() has it (controller/resource.h), and in_force: at this port; absent: none
@@ -19,10 +21,10 @@
  *   ready, draining, total    of the port, wherever the client is
  *   slices        [{name, family ("IPv4", "IPv6"), source ("EndpointSlice", "Endpoints"), version, refused (why it is not in force, or
  *                 absent), doubted (a list lacked it), malformed, ports: [{name, number, protocol}], endpoints: [{address, port, pod, hostname, node,
- *                 zone, ready, serving, terminating, zone_hints, node_hints, in, reason, why}]}], by name; an endpoint once for every port
+ *                 zone, ready, serving, terminating, zone_hints, node_hints, in, priority (where it is not 0), reason, why}]}], by name; an endpoint once for every port
  *                 of its slice that counts
  *   kept          [{address, port, pod, reason, why}]: in the list, though no slice has them any more
- *   views         [{ipv4, ipv6, zone, node, endpoints}]: every distinct list that some place gets, that of an unknown place first; at most
+ *   views         [{ipv4, ipv6, zone, node, endpoints, priorities: [endpoints of priority 0, 1, ...]}]: every distinct list that some place gets, that of an unknown place first; at most
  *                 EXPLAIN_VIEWS_MAX, and fewer of a large Service
  *   views_left_out
  *
@@ -39,7 +41,10 @@ enum explain_reason {
     EXPLAIN_READY,         /* in */
     EXPLAIN_DRAINING,      /* in: none is ready, it still serves */
     EXPLAIN_JOINED,        /* in: as the other address of the same pod */
+    EXPLAIN_UNREADY,       /* in: none is ready, and whenNoneReady is All */
+    EXPLAIN_BEHIND,        /* in: for when all that are nearer fail */
     EXPLAIN_KEPT,          /* in: by a hold */
+    EXPLAIN_PROTECTED,     /* in: by the hold "protection" */
     EXPLAIN_LEAVING,       /* in: the change that takes it out is coalesced with others, within the second */
     EXPLAIN_LEFTOVER,      /* its slice belongs to an earlier Service */
     EXPLAIN_NO_SUCH_PORT,  /* its slice has no such TCP port */
@@ -50,6 +55,8 @@ enum explain_reason {
     EXPLAIN_OTHER_ZONE,    /* hints give this zone others */
     EXPLAIN_OTHER_NODE,    /* hints give this node others */
     EXPLAIN_NOT_LOCAL,     /* internalTrafficPolicy: Local, and it is on another node */
+    EXPLAIN_OTHER_GROUP,   /* the client's group gets others */
+    EXPLAIN_NONE_SHOWN,    /* none is ready; it shuts down and still serves, but whenNoneReady is Empty */
     EXPLAIN_OTHER_POD,     /* the name means one pod, and it is another */
     EXPLAIN_HELD_BACK,     /* it would be in but for a hold */
     EXPLAIN_WAITING,       /* it will be in within the second: changes are coalesced */

@@ -15,6 +15,7 @@ struct explain_entry {
     const struct backend *backend;
     bool joined; /* as the other address of a pod */
     bool shown;  /* with a slice that has it */
+    unsigned priority;
 };
 
 struct explain_side {
@@ -35,12 +36,15 @@ struct explanation {
     struct place place;
     struct arena arena;
     struct explain_side now, truth;
+    struct explain_side whole; /* of the truth, if it were not cut; nothing where it is not */
     bool held; /* the port's list, or all of the Service, is kept by a hold */
 };
 
 /* NULL: not in the list. */
 struct explain_entry *explain_find(const struct explain_side *side, const struct backend *backend);
 bool explain_is_in(enum explain_reason reason);
+/* Of what is listed, but would not be. */
+enum explain_reason explain_staying(const struct explanation *explanation);
 /* Of one endpoint at one port of its slice. */
 enum explain_reason explain_judge(const struct explanation *explanation, const struct object *object, const struct backend *backend);
 /* Of an endpoint of a slice that has no port which counts. */

@@ -7,7 +7,10 @@ const char *explain_reason_name(enum explain_reason reason)
         [EXPLAIN_READY] = "ready",
         [EXPLAIN_DRAINING] = "draining",
         [EXPLAIN_JOINED] = "joined",
+        [EXPLAIN_UNREADY] = "unready",
+        [EXPLAIN_BEHIND] = "behind",
         [EXPLAIN_KEPT] = "kept",
+        [EXPLAIN_PROTECTED] = "protected",
         [EXPLAIN_LEAVING] = "leaving",
         [EXPLAIN_LEFTOVER] = "leftover",
         [EXPLAIN_NO_SUCH_PORT] = "no-such-port",
@@ -18,6 +21,8 @@ const char *explain_reason_name(enum explain_reason reason)
         [EXPLAIN_OTHER_ZONE] = "other-zone",
         [EXPLAIN_OTHER_NODE] = "other-node",
         [EXPLAIN_NOT_LOCAL] = "not-local",
+        [EXPLAIN_OTHER_GROUP] = "other-group",
+        [EXPLAIN_NONE_SHOWN] = "none-shown",
         [EXPLAIN_OTHER_POD] = "other-pod",
         [EXPLAIN_HELD_BACK] = "held-back",
         [EXPLAIN_WAITING] = "waiting",
@@ -36,6 +41,9 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_DRAINING] = "it shuts down but still serves, and no endpoint is ready",
         [EXPLAIN_JOINED] = "it is the other address of a pod that is listed",
         [EXPLAIN_KEPT] = "a hold keeps it in the list, although its slices no longer have it so",
+        [EXPLAIN_UNREADY] = "it is not ready, but no endpoint is, and whenNoneReady is All",
+        [EXPLAIN_BEHIND] = "it is ready, but others are nearer: it is for when all those fail",
+        [EXPLAIN_PROTECTED] = "protection keeps it in the list: too many vanished at once",
         [EXPLAIN_LEAVING] = "it leaves the list within a second: changes are collected",
         [EXPLAIN_LEFTOVER] =
             "its slice is a leftover of an earlier Service of this name (another UID)",
@@ -47,6 +55,9 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_OTHER_ZONE] = "it is ready, but zone hints give the client's zone other endpoints",
         [EXPLAIN_OTHER_NODE] = "it is ready, but node hints give the client's node other endpoints",
         [EXPLAIN_NOT_LOCAL] = "it is not on the client's node, and internalTrafficPolicy is Local",
+        [EXPLAIN_OTHER_GROUP] =
+            "it could be listed, but the client gets a part, in which it is not",
+        [EXPLAIN_NONE_SHOWN] = "it shuts down but still serves; whenNoneReady is Empty",
         [EXPLAIN_OTHER_POD] = "the name means one pod by its hostname, and this is another",
         [EXPLAIN_HELD_BACK] = "it would be in the list, but a hold keeps the last list for now",
         [EXPLAIN_WAITING] = "it comes into the list within a second: changes are collected",
@@ -95,6 +106,9 @@ static enum explain_reason judge_unready(const struct explanation *explanation,
         return EXPLAIN_STOPPED;
     if (truth->view.ipv4 == VIEW_LOCAL && !str_eq(endpoint->node, truth->view.node))
         return EXPLAIN_NOT_LOCAL;
+    if (truth->port && truth->port->ready == 0 &&
+        truth->port->policy->none_ready == NONE_READY_EMPTY)
+        return EXPLAIN_NONE_SHOWN;
     return EXPLAIN_TERMINATING;
 }
 
@@ -111,6 +125,8 @@ static enum explain_reason judge_place(const struct explanation *explanation,
     case VIEW_ZONE:
         return EXPLAIN_OTHER_ZONE;
     case VIEW_ALL:
+    case VIEW_NEAR_ZONE:
+    case VIEW_NEAR_NODE:
     case VIEW_KINDS:
         break;
     }
@@ -118,12 +134,15 @@ static enum explain_reason judge_place(const struct explanation *explanation,
 }
 
 static enum explain_reason judge_unlisted(const struct explanation *explanation,
-                                          const struct endpoint *endpoint)
+                                          const struct backend *backend)
 {
+    const struct endpoint *endpoint = backend->endpoint;
     struct str hostname = explanation->name.hostname;
 
     if (hostname.len > 0 && !str_eq(endpoint->hostname, hostname))
         return EXPLAIN_OTHER_POD;
+    if (explain_find(&explanation->whole, backend))
+        return EXPLAIN_OTHER_GROUP;
     return endpoint->ready ? judge_place(explanation, endpoint)
                            : judge_unready(explanation, endpoint);
 }
@@ -145,6 +164,13 @@ enum explain_reason explain_judge_portless(const struct explanation *explanation
 
 /* ---- what counts at the port ---- */
 
+enum explain_reason explain_staying(const struct explanation *explanation)
+{
+    if (!explanation->held)
+        return EXPLAIN_LEAVING;
+    return explanation->group->hold == HOLD_PROTECTION ? EXPLAIN_PROTECTED : EXPLAIN_KEPT;
+}
+
 static enum explain_reason judge_member(const struct explanation *explanation,
                                         const struct object *object, const struct backend *backend)
 {
@@ -152,16 +178,20 @@ static enum explain_reason judge_member(const struct explanation *explanation,
     const struct explain_entry *wanted = explain_find(&explanation->truth, backend);
 
     if (!now && !wanted)
-        return judge_unlisted(explanation, backend->endpoint);
+        return judge_unlisted(explanation, backend);
     if (!now)
         return explanation->held ? EXPLAIN_HELD_BACK : EXPLAIN_WAITING;
     if (!wanted)
-        return explanation->held ? EXPLAIN_KEPT : EXPLAIN_LEAVING;
+        return explain_staying(explanation);
     if (object->doubted_us != 0)
         return EXPLAIN_KEPT;
     if (now->joined)
         return EXPLAIN_JOINED;
-    return backend_is_draining(backend) ? EXPLAIN_DRAINING : EXPLAIN_READY;
+    if (backend_is_draining(backend))
+        return EXPLAIN_DRAINING;
+    if (!backend_is_ready(backend))
+        return EXPLAIN_UNREADY;
+    return now->priority > 0 ? EXPLAIN_BEHIND : EXPLAIN_READY;
 }
 
 enum explain_reason explain_judge(const struct explanation *explanation,
@@ -174,7 +204,7 @@ enum explain_reason explain_judge(const struct explanation *explanation,
     if (known && known->backend->endpoint == backend->endpoint)
         return judge_member(explanation, object, backend);
     if (!known && explain_find(&explanation->now, backend))
-        return explanation->held ? EXPLAIN_KEPT : EXPLAIN_LEAVING;
+        return explain_staying(explanation);
     reason = explain_judge_portless(explanation, backend->slice);
     return reason == EXPLAIN_NO_SUCH_PORT ? EXPLAIN_DUPLICATE : reason;
 }

@@ -101,12 +101,20 @@ static void add_by_place(const struct explanation *explanation, struct buf *text
 {
     const struct view *view = &explanation->now.view;
 
-    if (view->ipv4 == VIEW_LOCAL && view->node.len > 0)
+    if (view->ipv4 == VIEW_NEAR_NODE)
+        buf_printf(text, ", those on node %" STR_FMT " first", STR_ARG(view->node));
+    else if (view->ipv4 == VIEW_NEAR_ZONE)
+        buf_printf(text, ", those in zone %" STR_FMT " first", STR_ARG(view->zone));
+    else if (view->ipv4 == VIEW_LOCAL && view->node.len > 0)
         buf_printf(text, ", those on node %" STR_FMT, STR_ARG(view->node));
     else if (view->node.len > 0)
         buf_printf(text, ", those that hints give node %" STR_FMT, STR_ARG(view->node));
     else if (view->zone.len > 0)
         buf_printf(text, ", those that hints give zone %" STR_FMT, STR_ARG(view->zone));
+    if (view->group != 0)
+        buf_printf(text, ", the part of group %u", view->group);
+    else if (view_is_cut(explanation->now.port) && view->ipv4 != VIEW_LOCAL)
+        buf_printf(text, ", of which each client gets a part");
 }
 
 static const char *why_empty(const struct explanation *explanation)
@@ -115,7 +123,8 @@ static const char *why_empty(const struct explanation *explanation)
 
     if (port->total == 0)
         return "no slice has endpoints at this port";
-    if (port->ready + port->draining == 0)
+    if (port->ready + port->draining == 0 ||
+        (port->ready == 0 && port->policy->none_ready == NONE_READY_EMPTY))
         return "none of its endpoints is ready";
     if (explanation->name.hostname.len > 0)
         return "no endpoint that could be listed has this hostname";
@@ -140,7 +149,9 @@ static void add_list(const struct explanation *explanation, struct buf *text)
                    now->listed == 1 ? "" : "s");
     add_by_place(explanation, text);
     if (now->port->ready == 0)
-        buf_add_str(text, STR("; none is ready, but these shut down and still serve"));
+        buf_add_str(text, now->port->policy->none_ready == NONE_READY_ALL
+                              ? STR("; none is ready, so all are listed (whenNoneReady is All)")
+                              : STR("; none is ready, but these shut down and still serve"));
 }
 
 void explain_write_summary(const struct explanation *explanation, struct json_writer *writer)

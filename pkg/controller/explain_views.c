@@ -18,6 +18,8 @@ static int cmp_view(const void *a, const void *b)
         order = (int)left->ipv6 - (int)right->ipv6;
     if (order == 0)
         order = str_cmp(left->zone, right->zone);
+    if (order == 0)
+        order = (int)left->group - (int)right->group;
     return order != 0 ? order : str_cmp(left->node, right->node);
 }
 
@@ -27,29 +29,28 @@ static void add_view(struct views *views, struct view view)
     views->items[views->len++] = view;
 }
 
-static void add_place(struct views *views, const struct service_port *port, struct str zone,
+static void add_place(struct views *views, const struct explanation *explanation, struct str zone,
                       struct str node)
 {
-    struct place place = {zone, node};
+    struct place place = {.zone = zone, .node = node, .group = explanation->place.group};
 
-    add_view(views, view_of(port, &place));
+    add_view(views, view_of(explanation->now.port, &place));
 }
 
 /* Where it is itself, and where its hints point. */
 static void add_places_of(struct views *views, const struct explanation *explanation,
                           const struct endpoint *endpoint)
 {
-    const struct service_port *port = explanation->now.port;
     const struct catalog *catalog = publisher_catalog(explanation->publisher);
 
-    add_place(views, port, endpoint->zone, STR(""));
-    add_place(views, port, endpoint->zone, endpoint->node);
+    add_place(views, explanation, endpoint->zone, STR(""));
+    add_place(views, explanation, endpoint->zone, endpoint->node);
     for (size_t i = 0; i < endpoint->zone_hints_len; i++)
-        add_place(views, port, endpoint->zone_hints[i], STR(""));
+        add_place(views, explanation, endpoint->zone_hints[i], STR(""));
     for (size_t i = 0; i < endpoint->node_hints_len; i++) {
         struct str node = endpoint->node_hints[i];
 
-        add_place(views, port, catalog_node_zone(catalog, node), node);
+        add_place(views, explanation, catalog_node_zone(catalog, node), node);
     }
 }
 
@@ -61,10 +62,10 @@ static struct views collect(const struct explanation *explanation)
     struct views views = {0};
     size_t kept = 0;
 
-    add_place(&views, port, STR(""), STR(""));
+    add_place(&views, explanation, STR(""), STR(""));
     for (size_t i = 0; i < port->all_len && port->by_place; i++)
         add_places_of(&views, explanation, port->all[i].backend->endpoint);
-    if (port->local && port->by_place)
+    if (view_is_local(port) && port->by_place)
         add_view(&views, (struct view){.ipv4 = VIEW_LOCAL, .ipv6 = VIEW_LOCAL});
     qsort(views.items, views.len, sizeof(*views.items), cmp_view);
     for (size_t i = 0; i < views.len; i++) {
@@ -73,6 +74,23 @@ static struct views collect(const struct explanation *explanation)
     }
     views.len = kept;
     return views;
+}
+
+/* How many there are of each. */
+static void write_priorities(struct json_writer *writer, const struct backend_list *list)
+{
+    size_t at = 0;
+
+    json_open_array(writer, "priorities");
+    while (at < list->localities_len) {
+        unsigned priority = list->localities[at].priority;
+        size_t len = 0;
+
+        for (; at < list->localities_len && list->localities[at].priority == priority; at++)
+            len += list->localities[at].len;
+        json_put_u64(writer, NULL, len);
+    }
+    json_close_array(writer);
 }
 
 static void write_view(struct json_writer *writer, const struct service_port *port,
@@ -88,6 +106,7 @@ static void write_view(struct json_writer *writer, const struct service_port *po
     json_put_str(writer, "zone", view->zone);
     json_put_str(writer, "node", view->node);
     json_put_u64(writer, "endpoints", list.len);
+    write_priorities(writer, &list);
     json_close_object(writer);
     arena_done(&arena);
 }

@@ -7,6 +7,7 @@ const char *hold_name(enum hold hold)
         [HOLD_SETTLE] = "settle",
         [HOLD_SERVICE_CHANGE] = "service-change",
         [HOLD_DELETION] = "deletion",
+        [HOLD_PROTECTION] = "protection",
         [HOLD_RELIST] = "relist",
     };
 
@@ -148,6 +149,55 @@ static bool apply_settle(struct question *question, struct hold_verdict *verdict
                  since->settle_us ? since->settle_us : touched_us, HOLD_SETTLE_EMPTY_US, verdict);
 }
 
+/* ---- what vanishes too much at once ---- */
+
+static bool is_listed(const struct service_port *port, const struct backend *backend)
+{
+    enum none_ready none_ready = port->policy->none_ready;
+
+    if (backend_is_ready(backend))
+        return true;
+    if (port->ready > 0 || none_ready == NONE_READY_EMPTY)
+        return false;
+    return none_ready == NONE_READY_ALL || backend_is_draining(backend);
+}
+
+/* It shuts down in good order, and is no longer in the list. `now` is NULL where the port is gone. */
+static bool has_retired(const struct listed *listed, const struct service_port *now)
+{
+    const struct listed *known = now ? service_port_find(now, listed->backend) : NULL;
+
+    if (!known)
+        return listed->backend->endpoint->terminating;
+    return known->backend->endpoint->terminating && !is_listed(now, known->backend);
+}
+
+static size_t count_retired(const struct service_port *port, const struct service_port *now)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < port->list.len; i++)
+        count += has_retired(&port->list.items[i], now);
+    return count;
+}
+
+/* A port may go with its endpoints: that of a Service without ports of its own. */
+static bool apply_protection(const struct service_port *port, const struct service_port *now,
+                             struct question *question, struct hold_verdict *verdict)
+{
+    const struct policy *policy = now ? now->policy : port->policy;
+    size_t least, left;
+
+    if (policy->protection_percent == 0 || policy->protection_us == 0)
+        return false;
+    least = port->list.len * policy->protection_percent;
+    left = now ? now->list.len * 100 : 0;
+    if (left >= least || left + count_retired(port, now) * 100 >= least)
+        return false;
+    return apply(HOLD_PROTECTION, question, &question->since->protected_us,
+                 question->input->touched_us, policy->protection_us, verdict);
+}
+
 /* ---- a Service ---- */
 
 static bool offers(const struct service *service)
@@ -173,10 +223,11 @@ static bool judge_port(const struct service_port *port, const struct service *af
                        const struct lost *lost, struct question *question,
                        struct hold_verdict *verdict)
 {
-    bool settles = has_vanished(port, service_heir(after->ports, after->ports_len, port), lost) &&
-                   apply_settle(question, verdict);
+    const struct service_port *now = service_heir(after->ports, after->ports_len, port);
+    bool settles = has_vanished(port, now, lost) && apply_settle(question, verdict);
+    bool changes = apply_service_change(question, verdict);
 
-    return apply_service_change(question, verdict) || settles;
+    return apply_protection(port, now, question, verdict) || changes || settles;
 }
 
 static void judge_ports(struct hold_state *state, const struct service *before,

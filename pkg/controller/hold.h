@@ -5,6 +5,9 @@
  *                   be on their way from one slice to another: 10 ms, or 100 ms if the list would become empty
  *   service-change  a Service's own change (another port name, selector, type or UID) would empty a list until its slices follow: 2 s
  *   deletion        the Service object is gone (`kubectl replace --force` deletes and creates): the deletion grace; all of it stays
+ *   protection      where the Service's policy asks for it: listed endpoints that were not terminating vanish or are not ready any more, so many
+ *                   in one step that fewer than protection_percent would be left, with those that are new, and those that shut down in good
+ *                   order counted as left: protection_us
  *   relist          not a port's but an object's: controller/doubt.h
  *
  * Everything else goes out at once, of the same Service too. In a headless Service a number that pods name for the first time is another port
@@ -24,7 +27,7 @@
 #define HOLD_GONE_PORTS_MAX SERVICE_PORTS_MAX
 
 /* By how long they last. */
-enum hold { HOLD_NONE, HOLD_SETTLE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_RELIST, HOLD_KINDS };
+enum hold { HOLD_NONE, HOLD_SETTLE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_PROTECTION, HOLD_RELIST, HOLD_KINDS };
 
 const char *hold_name(enum hold hold);
 
@@ -34,6 +37,7 @@ struct hold_since {
     uint16_t number;                     /* of the port */
     uint64_t settle_us, settle_empty_us; /* some of it, all of it */
     uint64_t changed_us, deleted_us;
+    uint64_t protected_us;
 };
 
 /* Of one Service. {0}-initialised. */

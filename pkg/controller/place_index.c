@@ -211,7 +211,7 @@ bool place_index_find(const struct place_index *index, enum address_family famil
                       const unsigned char bytes[16], struct place *ret_place)
 {
     struct address address = {.family = (unsigned char)family};
-    struct answer answer = {{STR(""), STR("")}, NULL, NULL};
+    struct answer answer = {{STR(""), STR(""), 0}, NULL, NULL};
     const struct place_entry *entry;
 
     memcpy(address.bytes, bytes, sizeof(address.bytes));

@@ -78,6 +78,7 @@ const struct service *publisher_build(const struct publisher *publisher, const s
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
     spec.policy = refusals_policy(group->refusals, policy_of(group));
+    spec.now_us = loop_now_us(publisher->options.loop);
     service = service_new(&spec, slices, len, find_published(publisher, group));
     policy_unref(spec.policy);
     return service;
@@ -177,16 +178,27 @@ static bool put_change(struct publisher *publisher, const struct group *group,
 
 /* What goes out while a hold is in force. Takes over `after`'s reference. */
 static const struct service *keep_lists(const struct service *before, const struct service *after,
-                                        const struct hold_verdict *verdict)
+                                        const struct hold_verdict *verdict, uint64_t now)
 {
-    const struct service *kept =
-        verdict->whole ? service_ref(before) : service_carry(before, after, verdict->keep);
+    const struct service *kept = verdict->whole
+                                     ? service_ref(before)
+                                     : service_carry(before, after, verdict->keep, now);
 
     service_unref(after);
     return kept;
 }
 
-/* True if the edit got something. *ret_next_us: when a hold in force ends, 0: there is none. */
+/* When to look again though nothing changes; 0: never. What a hold keeps as a whole is looked at when that ends. */
+static uint64_t next_look_us(const struct service *after, const struct hold_verdict *verdict)
+{
+    uint64_t due_us = after && !verdict->whole ? after->due_us : 0;
+
+    if (due_us == 0 || verdict->next_us == 0)
+        return max_u64(due_us, verdict->next_us);
+    return min_u64(due_us, verdict->next_us);
+}
+
+/* True if the edit got something. *ret_next_us: when a hold in force ends, or what is published changes by itself; 0: never. */
 static bool publish_group(struct publisher *publisher, struct group *group,
                           struct catalog_edit *edit, uint64_t now, uint64_t *ret_next_us)
 {
@@ -208,11 +220,11 @@ static bool publish_group(struct publisher *publisher, struct group *group,
         hold_judge(&group->held, before, after, &input, &verdict);
     group->released = false;
     set_hold(publisher, group, &verdict, now);
-    *ret_next_us = verdict.next_us;
     if (verdict.hold != HOLD_NONE) {
-        after = keep_lists(before, after, &verdict);
+        after = keep_lists(before, after, &verdict, now);
         group->held_us = now;
     }
+    *ret_next_us = next_look_us(after, &verdict);
     hold_verdict_done(&verdict);
     return put_change(publisher, group, edit, before, after);
 }

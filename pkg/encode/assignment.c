@@ -50,7 +50,8 @@ struct view {
 
 /* What of a locality is in the view. */
 struct part {
-    struct str zone;
+    const struct locality *locality;
+    unsigned priority;
     size_t len;   /* endpoints, and the locality's weight */
     size_t bytes; /* of their lb_endpoints fields */
     size_t body;  /* of the LocalityLbEndpoints */
@@ -93,15 +94,26 @@ static inline struct str wire_of(struct view *view, const struct listed *item)
     return item->backend->port != 0 && !item->other ? item->backend->wire : make_wire(view, item);
 }
 
-static size_t locality_size(struct str zone)
+static size_t text_size(uint32_t number, struct str text)
 {
-    return zone.len > 0 ? wire_sized(LOCALITY_ZONE, zone.len) : 0;
+    return text.len > 0 ? wire_sized(number, text.len) : 0;
+}
+
+static size_t locality_size(const struct locality *locality)
+{
+    return text_size(LOCALITY_ZONE, locality->zone) +
+           text_size(LOCALITY_SUB_ZONE, locality->sub_zone);
+}
+
+static size_t priority_size(unsigned priority)
+{
+    return priority > 0 ? wire_sized_varint(LOCALITY_LB_ENDPOINTS_PRIORITY, priority) : 0;
 }
 
 static struct part measure(struct view *view, const struct backend_list *list,
                            const struct locality *locality)
 {
-    struct part part = {.zone = locality->zone};
+    struct part part = {.locality = locality};
 
     for (size_t i = 0; i < locality->len; i++) {
         size_t len = wire_of(view, &list->items[locality->first + i]).len;
@@ -109,18 +121,43 @@ static struct part measure(struct view *view, const struct backend_list *list,
         part.len += len > 0;
         part.bytes += len;
     }
-    part.body = wire_sized(LOCALITY_LB_ENDPOINTS_LOCALITY, locality_size(part.zone)) + part.bytes +
-                wire_sized(LOCALITY_LB_ENDPOINTS_LOAD_BALANCING_WEIGHT,
-                           wire_sized_varint(UINT32_VALUE_VALUE, part.len));
     return part;
 }
 
-/* The locality message is there even when it is empty: clients refuse a list without it. */
-static void put_locality(struct buf *out, struct str zone)
+/* Clients refuse priorities with gaps, which are there where nothing of one is in the view. */
+static void finish_parts(struct part *parts, size_t len)
 {
-    wire_put_head(out, LOCALITY_LB_ENDPOINTS_LOCALITY, locality_size(zone));
-    if (zone.len > 0)
-        wire_put_bytes(out, LOCALITY_ZONE, zone);
+    const struct part *last = NULL;
+
+    for (size_t i = 0; i < len; i++) {
+        struct part *part = &parts[i];
+        size_t locality = locality_size(part->locality);
+
+        if (part->len == 0)
+            continue;
+        if (last)
+            part->priority =
+                last->priority + (part->locality->priority != last->locality->priority);
+        part->body = wire_sized(LOCALITY_LB_ENDPOINTS_LOCALITY, locality) + part->bytes +
+                     wire_sized(LOCALITY_LB_ENDPOINTS_LOAD_BALANCING_WEIGHT,
+                                wire_sized_varint(UINT32_VALUE_VALUE, part->len)) +
+                     priority_size(part->priority);
+        last = part;
+    }
+}
+
+static void put_text(struct buf *out, uint32_t number, struct str text)
+{
+    if (text.len > 0)
+        wire_put_bytes(out, number, text);
+}
+
+/* The locality message is there even when it is empty: clients refuse a list without it. */
+static void put_locality(struct buf *out, const struct locality *locality)
+{
+    wire_put_head(out, LOCALITY_LB_ENDPOINTS_LOCALITY, locality_size(locality));
+    put_text(out, LOCALITY_ZONE, locality->zone);
+    put_text(out, LOCALITY_SUB_ZONE, locality->sub_zone);
 }
 
 static void put_endpoints(struct buf *out, struct view *view, const struct backend_list *list,
@@ -139,14 +176,16 @@ static void put_endpoints(struct buf *out, struct view *view, const struct backe
 }
 
 static void put_part(struct buf *out, struct view *view, const struct backend_list *list,
-                     const struct locality *locality, const struct part *part)
+                     const struct part *part)
 {
     wire_put_head(out, CLUSTER_LOAD_ASSIGNMENT_ENDPOINTS, part->body);
-    put_locality(out, part->zone);
-    put_endpoints(out, view, list, locality);
+    put_locality(out, part->locality);
+    put_endpoints(out, view, list, part->locality);
     wire_put_head(out, LOCALITY_LB_ENDPOINTS_LOAD_BALANCING_WEIGHT,
                   wire_sized_varint(UINT32_VALUE_VALUE, part->len));
     wire_put_varint(out, UINT32_VALUE_VALUE, part->len);
+    if (part->priority > 0)
+        wire_put_varint(out, LOCALITY_LB_ENDPOINTS_PRIORITY, part->priority);
 }
 
 /* The blob's bytes as a buffer that is exactly full at the end. */
@@ -175,7 +214,7 @@ static struct blob *encode(struct str name, struct view *view, const struct back
     wire_put_bytes(&out, CLUSTER_LOAD_ASSIGNMENT_CLUSTER_NAME, name);
     for (size_t i = 0; i < parts_len; i++) {
         if (parts[i].len > 0)
-            put_part(&out, view, list, &list->localities[i], &parts[i]);
+            put_part(&out, view, list, &parts[i]);
     }
     assert(out.len == blob->len && !buf_failed(&out));
     return blob;
@@ -192,5 +231,6 @@ struct blob *encode_assignment(struct str name, const struct backend_list *list,
 
     for (size_t i = 0; i < parts_len; i++)
         parts[i] = measure(&view, list, &list->localities[i]);
+    finish_parts(parts, parts_len);
     return encode(name, &view, list, parts, parts_len);
 }

@@ -20,7 +20,8 @@ static void put_other(struct buf *out, const struct backend *other, uint16_t ask
     wire_put_varint(out, BACKEND_OTHER_PORT, other->port != 0 ? other->port : asked_port);
 }
 
-static void put_backend(struct buf *out, const struct listed *item, uint16_t asked_port)
+static void put_backend(struct buf *out, const struct listed *item, unsigned priority,
+                        uint16_t asked_port)
 {
     const struct backend *backend = item->backend;
     size_t mark = wire_open(out, WATCH_RESPONSE_BACKENDS);
@@ -35,6 +36,8 @@ static void put_backend(struct buf *out, const struct listed *item, uint16_t ask
         wire_put_varint(out, BACKEND_DRAINING, true);
     if (item->other)
         put_other(out, item->other, asked_port);
+    if (priority > 0)
+        wire_put_varint(out, BACKEND_PRIORITY, priority);
     wire_close(out, mark);
 }
 
@@ -47,9 +50,14 @@ static bool is_listed(const struct backend *backend, uint16_t asked_port, struct
 static void put_backends(struct buf *out, const struct backend_list *list, uint16_t asked_port,
                          struct str hostname)
 {
-    for (size_t i = 0; i < list->len; i++) {
-        if (is_listed(list->items[i].backend, asked_port, hostname))
-            put_backend(out, &list->items[i], asked_port);
+    for (size_t i = 0; i < list->localities_len; i++) {
+        const struct locality *locality = &list->localities[i];
+        const struct listed *items = list->items + locality->first;
+
+        for (size_t k = 0; k < locality->len; k++) {
+            if (is_listed(items[k].backend, asked_port, hostname))
+                put_backend(out, &items[k], locality->priority, asked_port);
+        }
     }
 }
 

@@ -9,11 +9,26 @@
 #include "model/arena.h"
 #include "model/service.h"
 
-/* Whether a list may have this backend at all. */
-typedef bool list_keep_fn(const void *ctx, const struct backend *backend);
+enum { LIST_RANKS = 3 };
 
-/* Of those that `keep` (NULL: all) takes out of port->all: the ready ones; where none is ready, those that are serving and terminating.
- * Memory of the result comes from `arena`. */
-void list_make(const struct service_port *port, list_keep_fn *keep, const void *ctx, struct arena *arena, struct backend_list *ret_list);
+/* What a client's place makes of a list. {0}: nothing. */
+struct list_rules {
+    /* Whether a list may have this backend at all; NULL: any. */
+    bool (*keep)(const void *ctx, const struct backend *backend);
+    /* How far it is from the client: < LIST_RANKS. Ranks become priorities, without gaps; all have the same where no endpoint is ready. No
+     * zone may have endpoints of two ranks, but for rank 0 where it has a sub_zone. NULL: all are 0. */
+    unsigned (*rank)(const void *ctx, const struct listed *listed);
+    const void *ctx;
+    struct str sub_zone; /* of localities of rank 0; empty: none */
+    /* The client's group, 0: nothing is cut. Of every priority with more than policy->subset_size endpoints it gets that many, next to each other
+     * in `order` (indices of port->all), so that all endpoints are in as many groups, give or take one, and an endpoint that comes or goes
+     * moves few others. */
+    unsigned group;
+    const uint32_t *order;
+};
+
+/* Of those that `rules` (NULL: none) let in: the ready ones; where none is ready, what the port's policy says, with as many as it says.
+ * Memory of the result comes from `arena`, or is the port's. */
+void list_make(const struct service_port *port, const struct list_rules *rules, struct arena *arena, struct backend_list *ret_list);
 
 #endif

@@ -4,6 +4,7 @@
 #include "model/merge.h"
 #include "model/view.h"
 #include "model/view_names.h"
+#include "model/zone_wait.h"
 
 const struct service *service_ref(const struct service *service)
 {
@@ -224,33 +225,54 @@ static struct row *collect_rows(const struct service *service, struct service_po
     return rows;
 }
 
+void service_list_port(struct service_port *port, const struct service_port *before,
+                       uint64_t now_us, struct arena *arena)
+{
+    list_make(port, NULL, arena, &port->list);
+    zone_wait_make(port, before, now_us, arena);
+    port->by_place = view_depends(port);
+    port->names = port->by_place ? view_names_new(port, arena) : NULL;
+}
+
+uint64_t service_due(const struct service *service)
+{
+    uint64_t due_us = 0;
+
+    for (size_t i = 0; i < service->ports_len; i++) {
+        uint64_t of_port = zone_wait_due(&service->ports[i]);
+
+        if (of_port != 0 && (due_us == 0 || of_port < due_us))
+            due_us = of_port;
+    }
+    return due_us;
+}
+
 /* Where nobody named the number before, it was taken as it is given. */
-static const struct service_port *earlier_port(const struct service *before,
+static const struct service_port *earlier_port(const struct service *last,
                                                const struct service_port *port)
 {
     static const struct service_port as_given;
     const struct service_port *earlier;
 
-    if (!before)
+    if (!last)
         return NULL;
-    earlier = service_heir(before->ports, before->ports_len, port);
-    return earlier ? earlier : service_heir(before->ports, before->ports_len, &as_given);
+    earlier = service_heir(last->ports, last->ports_len, port);
+    return earlier ? earlier : service_heir(last->ports, last->ports_len, &as_given);
 }
 
 static void make_backends(const struct service *service, struct service_port *port,
-                          const struct service_spec *spec, const struct service *before,
+                          const struct service_spec *spec, const struct service *last,
                           struct arena *arena)
 {
+    const struct service_port *before = earlier_port(last, port);
     size_t len;
     CLEANUP(freep) struct row *rows = collect_rows(service, port, &len);
 
     port->prefers = spec->prefers ? spec->prefers : FAMILY_IPV4;
     port->local = spec->local && spec->type != SERVICE_HEADLESS;
     port->policy = service_policy_at(service, port);
-    merge_rows(rows, len, earlier_port(before, port), arena, port);
-    port->by_place = view_depends(port);
-    port->names = port->by_place ? view_names_new(port, arena) : NULL;
-    list_make(port, NULL, NULL, arena, &port->list);
+    merge_rows(rows, len, before, arena, port);
+    service_list_port(port, before, spec->now_us, arena);
 }
 
 const struct service *service_new(const struct service_spec *spec,
@@ -276,6 +298,7 @@ const struct service *service_new(const struct service_spec *spec,
     ports = make_ports(service, spec, &box->arena);
     for (size_t i = 0; i < service->ports_len; i++)
         make_backends(service, &ports[i], spec, before, &box->arena);
+    service->due_us = service_due(service);
     return service;
 }
 
@@ -298,7 +321,19 @@ static bool items_equal(const struct listed *a, const struct listed *b, size_t l
     return true;
 }
 
-/* Localities follow from the order and the zones of the items. What is not listed counts only where other places may get other lists. */
+static bool waits_equal(const struct service_port *a, const struct service_port *b)
+{
+    if (a->waits_len != b->waits_len)
+        return false;
+    for (size_t i = 0; i < a->waits_len; i++) {
+        if (a->waits[i].enough != b->waits[i].enough || !str_eq(a->waits[i].zone, b->waits[i].zone))
+            return false;
+    }
+    return true;
+}
+
+/* Localities follow from the policy, and the order and the zones of the items. What is not listed counts only where other places may get
+ * other lists. */
 static bool port_equal(const struct service_port *a, const struct service_port *b)
 {
     if (a->number != b->number || a->origin != b->origin || a->protocol != b->protocol ||
@@ -308,7 +343,7 @@ static bool port_equal(const struct service_port *a, const struct service_port *
         a->gone != b->gone || a->was_default != b->was_default || a->by_place != b->by_place ||
         a->local != b->local ||
         a->prefers != b->prefers || a->list.len != b->list.len ||
-        !items_equal(a->list.items, b->list.items, a->list.len))
+        !waits_equal(a, b) || !items_equal(a->list.items, b->list.items, a->list.len))
         return false;
     return !a->by_place || (a->all_len == b->all_len && items_equal(a->all, b->all, a->all_len));
 }

@@ -8,6 +8,9 @@
  * terminating; sorted by (zone, address, port), so that two replicas make the same bytes. Only TCP. Of a pod with both address families
  * the one that the Service names first (ipFamilies) is listed and carries the other, joined by targetRef.uid and target port. What a
  * client at a certain place gets of them: model/view.h. A zone stays with an endpoint for its life, whatever its slices say later.
+ * A policy may say otherwise: what is listed when none is ready (none_ready); that everybody gets all (locality Off) or those near first
+ * (PreferZone, PreferNode); a part of it for each client (subset_size); with RingHash all stand in one locality, because clients multiply the
+ * weights of localities and endpoints, which rules out near ones first, and every client must hash over the same, which rules out parts.
  *
  * Headless: DNS gave all addresses, and the client added a number. So the pods' own numbers are ports, too (enum port_origin), and a slice
  * that leaves ports open takes the number as it is given; at the same address, one with a port of its own comes first. Ports of one number
@@ -21,9 +24,12 @@
 #include "model/policy.h"
 #include "model/slice.h"
 
-/* Backends of one zone, next to each other in a list. Fixed for an endpoint's life: clients rebuild connections when it changes. */
+/* Backends of one zone, next to each other in a list. Fixed for an endpoint's life: clients rebuild connections when it changes. In order of
+ * priority, zone and sub_zone, of which no two have the same zone and sub_zone, whatever their priority. */
 struct locality {
-    struct str zone; /* empty: unknown */
+    struct str zone;     /* empty: unknown, or no matter */
+    struct str sub_zone; /* the client's own node, for those on it (PreferNode); else empty */
+    unsigned priority;   /* 0: for all calls; others for when all before them fail. Without gaps */
     size_t first;
     size_t len; /* > 0; also the locality's load_balancing_weight, so that every endpoint gets the same share */
 };
@@ -32,7 +38,7 @@ struct locality {
 struct listed {
     const struct backend *backend;
     const struct backend *other; /* the same pod's in the other address family, not listed by itself; or NULL */
-    struct str zone;             /* the locality's: the one that the endpoint had when it was seen first */
+    struct str zone;             /* the one that the endpoint had when it was seen first; the locality's, but with RingHash */
 };
 
 struct backend_list {
@@ -40,6 +46,19 @@ struct backend_list {
     const struct listed *items;
     size_t localities_len;
     const struct locality *localities;
+};
+
+/* How long a zone that lost so many endpoints that it was no longer preferred has to have enough again before it is: short outages of
+ * one then move its clients once, not back and forth. */
+#define ZONE_WAIT_US (30 * 1000 * 1000)
+/* Zones of one port that wait; more are preferred at once. */
+#define ZONE_WAITS_MAX 64
+
+/* A zone that was preferred and fell short (PreferZone, PreferNode). */
+struct zone_wait {
+    struct str zone;
+    bool enough;       /* again */
+    uint64_t since_us; /* enough, or short */
 };
 
 struct view_names;
@@ -65,7 +84,9 @@ struct service_port {
     const struct listed *all;
     bool by_place; /* lists differ by the client's place */
     const struct view_names *names; /* of view_of(); NULL unless by_place */
-    bool local;    /* internalTrafficPolicy: Local, of a Service that is not headless */
+    size_t waits_len; /* zones that are not preferred yet; sorted by zone */
+    const struct zone_wait *waits;
+    bool local;    /* internalTrafficPolicy: Local, of a Service that is not headless; in force: view_is_local() */
     enum address_family prefers; /* of a pod with both; never 0 */
     bool carried; /* the list is an earlier version's; where it says nothing new, service_equal() does not see it */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
@@ -90,6 +111,7 @@ struct service {
     const struct slice **slices; /* in force, and those that carried lists refer to; sorted by name */
     /* Monotonic time at which the oldest object that this version brings was received; for the convergence histogram. */
     uint64_t received_us;
+    uint64_t due_us; /* when a zone may be preferred again: the Service is to be made anew then; 0: no zone waits for a time */
 };
 
 struct service_spec_port {
@@ -109,6 +131,7 @@ struct service_spec {
     size_t ports_len;
     const struct service_spec_port *ports;
     uint64_t received_us;
+    uint64_t now_us; /* monotonic; for ZONE_WAIT_US */
 };
 
 #define SERVICE_PORTS_MAX 1000
@@ -132,11 +155,11 @@ const struct service_port *service_heir(const struct service_port *ports, size_t
 size_t service_listed(const struct service *service, uint16_t number);
 /* The list of a port of an earlier version would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
 bool service_empties(const struct service_port *port, const struct service *after);
-/* `after`, but the list of before->ports[i] stays where keep[i]; a port that `after` does not have stays as one that is gone. One reference;
- * independent of both. */
-const struct service *service_carry(const struct service *before, const struct service *after, const bool *keep) must_check;
+/* `after`, but the endpoints of before->ports[i] stay as they were where keep[i], listed as the policy of `after` has it; a port that `after`
+ * does not have stays as one that is gone. One reference; independent of both. */
+const struct service *service_carry(const struct service *before, const struct service *after, const bool *keep, uint64_t now_us) must_check;
 
-/* The same for every client: ports, lists and conditions; not received_us. */
+/* The same for every client: ports, lists and conditions; not received_us, nor since when a zone waits. */
 bool service_equal(const struct service *a, const struct service *b);
 
 /* While a list is carried: where none of the Service's own ports is meant, or one that lists nothing, what the name meant before counts.

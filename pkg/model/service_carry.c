@@ -1,5 +1,4 @@
 #include "model/service_box.h"
-#include "model/view_names.h"
 
 size_t service_listed(const struct service *service, uint16_t number)
 {
@@ -125,20 +124,17 @@ static struct listed *own_items(struct arena *arena, const struct listed *items,
     return copies;
 }
 
-static void own_port(struct service_port *port, struct arena *arena)
+/* Zones that waited go on waiting. */
+static void own_port(const struct service *service, struct service_port *port, uint64_t now_us,
+                     struct arena *arena)
 {
-    struct backend_list *list = &port->list;
-    struct locality *localities =
-        arena_copy(arena, list->localities, list->localities_len * sizeof(*localities));
+    struct service_port before = *port;
 
     port->name = arena_text(arena, port->name);
     port->app_protocol = arena_text(arena, port->app_protocol);
     port->all = own_items(arena, port->all, port->all_len);
-    list->items = own_items(arena, list->items, list->len);
-    port->names = port->by_place ? view_names_new(port, arena) : NULL;
-    for (size_t i = 0; i < list->localities_len; i++)
-        localities[i].zone = list->items[localities[i].first].zone;
-    list->localities = localities;
+    port->policy = service_policy_at(service, port);
+    service_list_port(port, &before, now_us, arena);
 }
 
 static int cmp_pointer(const void *a, const void *b)
@@ -184,7 +180,7 @@ static void own_slices(struct service *service, const struct service *after, str
 }
 
 const struct service *service_carry(const struct service *before, const struct service *after,
-                                    const bool *keep)
+                                    const bool *keep, uint64_t now_us)
 {
     struct service_box *box = xcalloc(1, sizeof(*box));
     struct service *service = &box->service;
@@ -204,10 +200,9 @@ const struct service *service_carry(const struct service *before, const struct s
         service->external_name = arena_text(&box->arena, after->external_name);
     service->ports_len = carry_ports(before, after, keep, ports);
     service->ports = ports;
-    for (size_t i = 0; i < service->ports_len; i++) {
-        own_port(&ports[i], &box->arena);
-        ports[i].policy = service_policy_at(service, &ports[i]);
-    }
+    for (size_t i = 0; i < service->ports_len; i++)
+        own_port(service, &ports[i], now_us, &box->arena);
+    service->due_us = service_due(service);
     own_slices(service, after, &box->arena);
     return service;
 }

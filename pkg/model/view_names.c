@@ -1,6 +1,7 @@
 #include "model/view_names.h"
 
 #include "base/hash.h"
+#include "model/view.h"
 
 /* ---- a set of names ---- */
 
@@ -112,6 +113,21 @@ static int cmp_local(const void *a, const void *b)
     return order ? order : backend_cmp_address(left->backend, right->backend);
 }
 
+/* While another node's are ready, too. */
+static bool can_be_listed(const struct service_port *port, const struct backend *backend)
+{
+    switch (port->policy->none_ready) {
+    case NONE_READY_SERVING_TERMINATING:
+        return backend_is_ready(backend) || backend_is_draining(backend);
+    case NONE_READY_ALL:
+        return true;
+    case NONE_READY_EMPTY:
+    case NONE_READY_KINDS:
+        break;
+    }
+    return backend_is_ready(backend);
+}
+
 static void read_local(const struct service_port *port, struct view_names *names,
                        struct arena *arena)
 {
@@ -119,8 +135,7 @@ static void read_local(const struct service_port *port, struct view_names *names
     for (size_t i = 0; i < port->all_len; i++) {
         const struct backend *backend = port->all[i].backend;
 
-        if (backend->endpoint->node.len > 0 &&
-            (backend_is_ready(backend) || backend_is_draining(backend)))
+        if (backend->endpoint->node.len > 0 && can_be_listed(port, backend))
             names->local[names->local_len++] = port->all[i];
     }
     if (names->local_len > 1)
@@ -155,15 +170,78 @@ const struct listed *view_names_local(const struct view_names *names, struct str
     return names->local + first;
 }
 
+/* ---- who is near ---- */
+
+static void read_near_zones(const struct service_port *port, struct view_names *names)
+{
+    for (size_t i = 0; i < port->list.localities_len; i++) {
+        if (view_is_near(port, &port->list.localities[i]))
+            add(&names->near_zones, port->list.localities[i].zone);
+    }
+}
+
+static void read_near_nodes(const struct service_port *port, struct view_names *names)
+{
+    for (size_t i = 0; i < port->list.len; i++)
+        add(&names->near_nodes, node_of(&port->list.items[i]));
+}
+
+static void read_near(const struct service_port *port, struct view_names *names,
+                      struct arena *arena)
+{
+    read_near_zones(port, names);
+    if (view_mode(port) == LOCALITY_PREFER_NODE)
+        read_near_nodes(port, names);
+    settle(&names->near_zones, arena);
+    settle(&names->near_nodes, arena);
+}
+
+/* ---- an order to cut lists by ---- */
+
+struct place_in_order {
+    uint64_t hash;
+    uint32_t index;
+};
+
+static uint64_t hash_of(const struct backend *backend)
+{
+    const struct endpoint *endpoint = backend->endpoint;
+
+    return hash_mix(hash_content(endpoint->bytes, sizeof(endpoint->bytes)),
+                    (uint64_t)endpoint->family << 16 | backend->port);
+}
+
+/* By hash, then as they were: no two have the same address and port. */
+static int cmp_order(const void *a, const void *b)
+{
+    const struct place_in_order *left = a, *right = b;
+
+    if (left->hash != right->hash)
+        return left->hash < right->hash ? -1 : 1;
+    return (left->index > right->index) - (left->index < right->index);
+}
+
+static void read_order(const struct service_port *port, struct view_names *names,
+                       struct arena *arena)
+{
+    CLEANUP(freep) struct place_in_order *places = xmalloc(port->all_len * sizeof(*places));
+
+    for (size_t i = 0; i < port->all_len; i++)
+        places[i] = (struct place_in_order){hash_of(port->all[i].backend), (uint32_t)i};
+    qsort(places, port->all_len, sizeof(*places), cmp_order);
+    names->order = arena_alloc(arena, port->all_len * sizeof(*names->order));
+    for (size_t i = 0; i < port->all_len; i++)
+        names->order[i] = places[i].index;
+}
+
 /* ---- all of it ---- */
 
-const struct view_names *view_names_new(const struct service_port *port, struct arena *arena)
+static void read_own_fields(const struct service_port *port, struct view_names *names,
+                            struct arena *arena)
 {
-    struct view_names *names = arena_alloc(arena, sizeof(*names));
-
-    if (port->local) {
+    if (view_is_local(port)) {
         read_local(port, names, arena);
-        return names;
+        return;
     }
     read_hints(port, FAMILY_IPV4, &names->ipv4);
     read_hints(port, FAMILY_IPV6, &names->ipv6);
@@ -171,5 +249,25 @@ const struct view_names *view_names_new(const struct service_port *port, struct 
     settle(&names->ipv4.nodes, arena);
     settle(&names->ipv6.zones, arena);
     settle(&names->ipv6.nodes, arena);
+}
+
+const struct view_names *view_names_new(const struct service_port *port, struct arena *arena)
+{
+    struct view_names *names = arena_alloc(arena, sizeof(*names));
+
+    switch (view_mode(port)) {
+    case LOCALITY_SERVICE:
+        read_own_fields(port, names, arena);
+        break;
+    case LOCALITY_PREFER_ZONE:
+    case LOCALITY_PREFER_NODE:
+        read_near(port, names, arena);
+        break;
+    case LOCALITY_OFF:
+    case LOCALITY_MODES:
+        break;
+    }
+    if (view_is_cut(port))
+        read_order(port, names, arena);
     return names;
 }

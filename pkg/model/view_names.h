@@ -26,8 +26,13 @@ struct view_names {
     /* With internalTrafficPolicy Local: what of port->all can be listed, by node, then in the same order. */
     struct listed *local;
     size_t local_len;
+    /* Zones that are preferred, and nodes of endpoints that are listed (PreferNode). */
+    struct view_name_set near_zones, near_nodes;
+    /* Where lists are cut: indices of port->all in an order that has nothing to do with who is near whom, but stays when others come and go. */
+    uint32_t *order;
 };
 
+/* `list` and `waits` of the port are there. */
 const struct view_names *view_names_new(const struct service_port *port, struct arena *arena) must_check;
 bool view_names_have(const struct view_name_set *set, struct str name);
 /* That node's part of `local`. */

@@ -88,6 +88,14 @@ static enum code read_text(const struct wire_field *field, const char *what, str
     return CODE_OK;
 }
 
+static enum code read_group(uint64_t value, struct native_place *place, struct err *err)
+{
+    if (value > NATIVE_GROUPS)
+        return fail(err, CODE_INVALID_ARGUMENT, "place.group is greater than %d", NATIVE_GROUPS);
+    place->group = (unsigned)value;
+    return CODE_OK;
+}
+
 static enum code read_place(struct str bytes, struct native_place *place, struct err *err)
 {
     struct wire_reader reader = wire_reader(bytes);
@@ -96,6 +104,8 @@ static enum code read_place(struct str bytes, struct native_place *place, struct
 
     place->given = true;
     while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type == WIRE_VARINT && field.number == PLACE_GROUP)
+            code = read_group(field.value, place, err);
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == PLACE_ZONE)
@@ -156,13 +166,14 @@ static void set_place(struct native_session *session, const struct native_place 
     char *text;
 
     if (!place->given || (before->given && str_eq(place->zone, before->zone) &&
-                          str_eq(place->node, before->node)))
+                          str_eq(place->node, before->node) && place->group == before->group))
         return;
     name_set_clear(&session->targets, &target_ops, session);
     free(session->place_text);
     session->place_text = text = xmalloc(place->zone.len + place->node.len + 1);
     session->place = (struct native_place){true, str_make(text, place->zone.len),
-                                           str_make(text + place->zone.len, place->node.len)};
+                                           str_make(text + place->zone.len, place->node.len),
+                                           place->group};
     if (place->zone.len > 0)
         memcpy(text, place->zone.ptr, place->zone.len);
     if (place->node.len > 0)

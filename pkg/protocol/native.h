@@ -21,6 +21,7 @@
 
 #define NATIVE_TARGETS_MAX 10000
 #define NATIVE_TARGET_MAX 1024
+#define NATIVE_GROUPS 64
 #define NATIVE_RESPONSE_MAX (4 * 1024 * 1024 - 64 * 1024)
 
 struct native_session;
@@ -29,6 +30,7 @@ struct native_session;
 struct native_place {
     bool given; /* else it did not say */
     struct str zone, node; /* empty: unknown */
+    unsigned group;        /* 1..NATIVE_GROUPS; 0: by its address */
 };
 
 struct native_target {

@@ -14,14 +14,9 @@ static struct topic_table *table_of(const struct topic_entry *entry)
 
 static const struct view view_all;
 
-static bool is_all(const struct view *view)
-{
-    return view->ipv4 == VIEW_ALL && view->ipv6 == VIEW_ALL;
-}
-
 /* ---- the contents of a topic, by view ---- */
 
-#define CONTENT_KEY_MAX (sizeof(void *) + 3 + 2 * PLACE_TEXT_MAX)
+#define CONTENT_KEY_MAX (sizeof(void *) + 4 + 2 * PLACE_TEXT_MAX)
 
 static unsigned content_key(const struct topic_entry *entry, const struct view *view,
                             char out[CONTENT_KEY_MAX])
@@ -32,6 +27,7 @@ static unsigned content_key(const struct topic_entry *entry, const struct view *
     memcpy(out, &entry, sizeof(entry));
     out[len++] = (char)view->ipv4;
     out[len++] = (char)view->ipv6;
+    out[len++] = (char)view->group;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (texts[i].len > 0)
             memcpy(out + len, texts[i].ptr, texts[i].len);
@@ -46,7 +42,7 @@ static struct content *find(const struct topic_entry *entry, const struct view *
     unsigned len;
     struct content *content;
 
-    if (is_all(view))
+    if (view_is_all(view))
         return entry->all;
     len = content_key(entry, view, key);
     HASH_FIND(hh, table_of(entry)->contents, key, len, content);
@@ -75,7 +71,7 @@ static struct content *content_new(struct topic_entry *entry, const struct view 
     content->content.view.node = str_make(content->key + len - view->node.len, view->node.len);
     content->content.view.zone =
         str_make(content->content.view.node.ptr - 1 - view->zone.len, view->zone.len);
-    if (is_all(view)) {
+    if (view_is_all(view)) {
         entry->all = content;
     } else {
         entry->views++;
@@ -187,7 +183,7 @@ static struct content *make_for(struct asking *asking, const struct topic_place 
     *ret_capped = false;
     if (meaning_by_place(asking->meaning))
         view = view_of(asking->meaning->port, &place->place);
-    if (!is_all(&view) && asking->entry->views >= TOPIC_VIEWS_MAX &&
+    if (!view_is_all(&view) && asking->entry->views >= TOPIC_VIEWS_MAX &&
         !is_current(find(asking->entry, &view))) {
         *ret_capped = true;
         view = view_all;

@@ -94,7 +94,7 @@ static const char *why_empty(const struct meaning *meaning, const struct backend
         return NULL;
     if (list->len > 0)
         return "no listed pod has this hostname";
-    if (port->local && port->ready + port->draining > 0)
+    if (view_is_local(port) && port->list.len > 0)
         return "internalTrafficPolicy is Local, and no endpoint on the client's node is ready";
     return port->total ? "no endpoint is ready" : "no EndpointSlice has endpoints at this port";
 }

@@ -37,10 +37,11 @@ static struct str client_namespace(const struct native_stream *stream)
 static struct place client_place(const struct native_stream *stream)
 {
     const struct native_place *said = native_session_place(stream->session);
+    struct place place = {.zone = said->zone, .node = said->node, .group = said->group};
 
-    if (said->given)
-        return (struct place){said->zone, said->node};
-    return worker_client_place(stream->rpc, &(struct place){0});
+    if (place.group == 0)
+        place.group = worker_client_group(stream->rpc, STR(""));
+    return said->given ? place : worker_client_place(stream->rpc, &place);
 }
 
 static void host_subscribe(void *ctx, struct native_target *target)

@@ -62,6 +62,7 @@ static void dump_place(struct rpc *rpc, const struct stream_dumper *dumper,
     json_open_object(writer, "place");
     json_put_str(writer, "zone", place.zone);
     json_put_str(writer, "node", place.node);
+    json_put_u64(writer, "group", place.group);
     json_close_object(writer);
 }
 
@@ -91,5 +92,7 @@ void service_dump_view(const struct subscriber *subscriber, struct json_writer *
     if (view->ipv4 != VIEW_ALL && view->ipv6 != VIEW_ALL && view->ipv4 != view->ipv6)
         buf_printf(&text, "/%s", view_kind_name(view->ipv6));
     json_put_str(writer, "view", buf_str(&text));
+    if (view->group != 0)
+        json_put_u64(writer, "group", view->group);
     buf_done(&text);
 }

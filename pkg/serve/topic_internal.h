@@ -125,7 +125,7 @@ struct topic_place {
     uint64_t round;
     struct content *content;
     bool capped;
-    char key[]; /* zone, 0, node */
+    char key[]; /* zone, 0, node, group */
 };
 
 struct topic_place *topic_place_get(struct topic_table *table, const struct place *place);

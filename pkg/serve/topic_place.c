@@ -1,7 +1,7 @@
 /* Places of subscribers, each once: a topic looks up what a place gets once for all its clients. */
 #include "serve/topic_internal.h"
 
-#define PLACE_KEY_MAX (2 * PLACE_TEXT_MAX + 1)
+#define PLACE_KEY_MAX (2 * PLACE_TEXT_MAX + 2)
 
 static struct str short_enough(struct str text)
 {
@@ -18,6 +18,7 @@ static unsigned place_key(struct place place, char out[PLACE_KEY_MAX])
             memcpy(out + len, texts[i].ptr, texts[i].len);
         len += (unsigned)texts[i].len;
     }
+    out[len++] = (char)place.group;
     return len;
 }
 
@@ -28,7 +29,8 @@ static bool is_bare(const struct place *place)
 
 struct place topic_table_place(const struct topic_table *table, const struct place *place)
 {
-    struct place full = {short_enough(place->zone), short_enough(place->node)};
+    struct place full = {.zone = short_enough(place->zone), .node = short_enough(place->node),
+                         .group = place->group};
 
     if (is_bare(&full))
         full.zone = short_enough(catalog_node_zone(table->catalog, full.node));
@@ -50,7 +52,8 @@ static bool take_node_zone(struct topic_table *table, struct topic_place *place)
 
 struct topic_place *topic_place_get(struct topic_table *table, const struct place *given)
 {
-    struct place wanted = {short_enough(given->zone), short_enough(given->node)};
+    struct place wanted = {.zone = short_enough(given->zone), .node = short_enough(given->node),
+                           .group = given->group};
     char key[PLACE_KEY_MAX];
     unsigned len = place_key(wanted, key);
     struct topic_place *place;
@@ -64,6 +67,7 @@ struct topic_place *topic_place_get(struct topic_table *table, const struct plac
     memcpy(place->key, key, len);
     place->place.zone = str_make(place->key, wanted.zone.len);
     place->place.node = str_make(place->key + wanted.zone.len + 1, wanted.node.len);
+    place->place.group = wanted.group;
     place->subscribers = 1;
     list_init(&place->bare_link);
     if (is_bare(&place->place)) {

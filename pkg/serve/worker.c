@@ -166,6 +166,14 @@ struct place worker_client_place(const struct rpc *rpc, const struct place *said
     return place;
 }
 
+unsigned worker_client_group(const struct rpc *rpc, struct str id)
+{
+    unsigned char bytes[16];
+    int family = address_ip(rpc_peer(rpc), bytes);
+
+    return place_group(id, str_make((const char *)bytes, family == 4 ? 4 : family == 6 ? 16 : 0));
+}
+
 static void on_handover(void *ctx)
 {
     struct handover *handover = ctx;

@@ -88,6 +88,8 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);
+/* Its group (place.group), by what it calls itself and its address. */
+unsigned worker_client_group(const struct rpc *rpc, struct str id);
 /* A subscription of `rpc`'s connection came (+1) or went (-1). */
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */

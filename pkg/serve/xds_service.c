@@ -51,7 +51,11 @@ static struct place client_place(const struct xds_stream *stream)
 {
     const struct xds_node *node = xds_session_node(stream->session);
 
-    return worker_client_place(stream->rpc, &(struct place){node->zone, node->node});
+    const struct place said = {.zone = node->zone,
+                               .node = node->node,
+                               .group = worker_client_group(stream->rpc, node->id)};
+
+    return worker_client_place(stream->rpc, &said);
 }
 
 /* "gRPC Go 1.85.0", cut. */

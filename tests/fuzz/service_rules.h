@@ -9,9 +9,9 @@
 #include "must_hold.h"
 
 static const struct place rules_places[] = {
-    {STR_INIT(""), STR_INIT("")},    {STR_INIT("a"), STR_INIT("")},
-    {STR_INIT("b"), STR_INIT("")},   {STR_INIT(""), STR_INIT("n1")},
-    {STR_INIT("a"), STR_INIT("n2")}, {STR_INIT("c"), STR_INIT("n3")},
+    {STR_INIT(""), STR_INIT(""), 0},   {STR_INIT("a"), STR_INIT(""), 0},
+    {STR_INIT("b"), STR_INIT(""), 5},  {STR_INIT(""), STR_INIT("n1"), 64},
+    {STR_INIT("a"), STR_INIT("n2"), 1}, {STR_INIT("c"), STR_INIT("n3"), 0},
 };
 
 /* ---- who is in: naive ---- */
@@ -55,9 +55,21 @@ static inline bool rules_is_for(const struct service_port *port, const struct en
     return !all_zones || !zone || rules_zone_hinted(endpoint, place->zone);
 }
 
+/* What the policy says of near and far; a ring has neither. */
+static inline enum locality_mode rules_mode(const struct service_port *port)
+{
+    const struct policy *policy = port->policy;
+
+    if (policy->lb == LB_RING_HASH && policy->locality != LOCALITY_SERVICE)
+        return LOCALITY_OFF;
+    return policy->locality;
+}
+
 static inline bool rules_may(const struct service_port *port, const struct endpoint *endpoint,
                              const struct place *place)
 {
+    if (rules_mode(port) != LOCALITY_SERVICE)
+        return true;
     if (port->local)
         return place->node.len == 0 || str_eq(endpoint->node, place->node);
     return !endpoint->ready || rules_is_for(port, endpoint, place);
@@ -65,20 +77,96 @@ static inline bool rules_may(const struct service_port *port, const struct endpo
 
 #define RULES_NAIVE_MAX 64 /* more endpoints than that are not looked at one by one */
 
-/* Which of port->all the place's list has, as themselves or as another's other address; returns how many. */
+/* Whether it is listed where some or none is ready. */
+static inline bool rules_condition(const struct service_port *port, const struct backend *backend,
+                                   bool some)
+{
+    if (some)
+        return backend_is_ready(backend);
+    if (port->policy->none_ready == NONE_READY_SERVING_TERMINATING)
+        return backend_is_draining(backend);
+    return port->policy->none_ready == NONE_READY_ALL;
+}
+
+/* Which of port->all the place's list has if it is not cut, as themselves or as another's other address; returns how many. */
 static inline size_t rules_who(const struct service_port *port, const struct place *place,
                                bool in[RULES_NAIVE_MAX])
 {
-    size_t ready = 0, draining = 0;
+    size_t ready = 0, len = 0;
 
     for (size_t i = 0; i < port->all_len; i++) {
         in[i] = rules_may(port, port->all[i].backend->endpoint, place);
         ready += in[i] && backend_is_ready(port->all[i].backend);
-        draining += in[i] && backend_is_draining(port->all[i].backend);
     }
-    for (size_t i = 0; i < port->all_len; i++)
-        in[i] = in[i] && (ready > 0 ? backend_is_ready : backend_is_draining)(port->all[i].backend);
-    return ready > 0 ? ready : draining;
+    for (size_t i = 0; i < port->all_len; i++) {
+        in[i] = in[i] && rules_condition(port, port->all[i].backend, ready > 0);
+        len += in[i];
+    }
+    return len;
+}
+
+/* ---- who is near: naive ---- */
+
+/* Of the list of everybody. */
+static inline size_t rules_pods_in(const struct service_port *port, struct str zone)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < port->list.len; i++)
+        count += str_eq(port->list.items[i].zone, zone);
+    return count;
+}
+
+static inline bool rules_has_enough(const struct service_port *port, struct str zone)
+{
+    bool by_zone = rules_mode(port) == LOCALITY_PREFER_ZONE;
+    size_t minimum = by_zone ? port->policy->minimum_per_zone : 1;
+
+    return port->ready > 0 && zone.len > 0 && rules_pods_in(port, zone) >= minimum;
+}
+
+/* NULL: it does not. */
+static inline const struct zone_wait *rules_wait(const struct service_port *port, struct str zone)
+{
+    for (size_t i = 0; i < port->waits_len; i++)
+        if (str_eq(port->waits[i].zone, zone))
+            return &port->waits[i];
+    return NULL;
+}
+
+static inline bool rules_prefers(const struct service_port *port)
+{
+    return rules_mode(port) == LOCALITY_PREFER_ZONE || rules_mode(port) == LOCALITY_PREFER_NODE;
+}
+
+static inline bool rules_is_near(const struct service_port *port, struct str zone)
+{
+    return rules_prefers(port) && rules_has_enough(port, zone) && !rules_wait(port, zone);
+}
+
+static inline bool rules_lists_node(const struct service_port *port, struct str node)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < port->list.len && node.len > 0; i++)
+        found = found || str_eq(port->list.items[i].backend->endpoint->node, node);
+    return found && rules_mode(port) == LOCALITY_PREFER_NODE;
+}
+
+/* How far; only the order counts. */
+static inline unsigned rules_distance(const struct service_port *port, const struct listed *item,
+                                      const struct place *place)
+{
+    bool same_zone = place->zone.len > 0 && str_eq(item->zone, place->zone);
+    bool node = rules_lists_node(port, place->node);
+
+    if (port->ready == 0)
+        return 0;
+    if (node && str_eq(item->backend->endpoint->node, place->node))
+        return 0;
+    if (same_zone && (node || rules_is_near(port, place->zone)))
+        return 1;
+    return 2;
 }
 
 /* ---- lists ---- */
@@ -170,6 +258,31 @@ static inline void rules_check_joined(const struct service_port *port,
     }
 }
 
+static inline int rules_cmp_locality(const struct locality *a, const struct locality *b)
+{
+    if (a->priority != b->priority)
+        return a->priority < b->priority ? -1 : 1;
+    return str_eq(a->zone, b->zone) ? str_cmp(a->sub_zone, b->sub_zone) : str_cmp(a->zone, b->zone);
+}
+
+/* What clients refuse: gaps between priorities, a locality twice, whatever the priority. */
+static inline void rules_check_localities(const struct service_port *port,
+                                          const struct backend_list *list)
+{
+    must_hold(port->policy->lb != LB_RING_HASH || list->localities_len <= 1);
+    for (size_t i = 0; i < list->localities_len; i++) {
+        const struct locality *one = &list->localities[i];
+
+        must_hold(i > 0 || one->priority == 0);
+        must_hold(i == 0 || one->priority - list->localities[i - 1].priority <= 1);
+        must_hold(i == 0 || rules_cmp_locality(&list->localities[i - 1], one) < 0);
+        must_hold(port->policy->lb != LB_RING_HASH || one->zone.len == 0);
+        for (size_t k = 0; k < i; k++)
+            must_hold(!str_eq(one->zone, list->localities[k].zone) ||
+                      !str_eq(one->sub_zone, list->localities[k].sub_zone));
+    }
+}
+
 /* In order, each address once; returns those that it has, the caller's to free. */
 static inline struct rules_listing rules_check_list(const struct service_port *port,
                                                     const struct backend_list *list)
@@ -177,13 +290,14 @@ static inline struct rules_listing rules_check_list(const struct service_port *p
     struct rules_listing listing = {.backends = xmalloc((2 * list->len + 1) * sizeof(void *))};
     size_t at = 0;
 
+    rules_check_localities(port, list);
     for (size_t i = 0; i < list->localities_len; i++) {
         const struct locality *locality = &list->localities[i];
 
         must_hold(locality->len > 0 && locality->first == at);
-        must_hold(i == 0 || str_cmp(list->localities[i - 1].zone, locality->zone) < 0);
         for (; at < locality->first + locality->len; at++) {
-            must_hold(str_eq(list->items[at].zone, locality->zone));
+            must_hold(port->policy->lb == LB_RING_HASH ||
+                      str_eq(list->items[at].zone, locality->zone));
             must_hold(at == locality->first || backend_cmp_address(list->items[at - 1].backend,
                                                                    list->items[at].backend) < 0);
             rules_check_item(port, &list->items[at], &listing);
@@ -194,28 +308,121 @@ static inline struct rules_listing rules_check_list(const struct service_port *p
     return listing;
 }
 
+/* ---- who is where ---- */
+
+/* The nearer, the lower; an endpoint on a client's node has a locality of its own, whoever else there is. */
+static inline void rules_check_distances(const struct service_port *port,
+                                         const struct place *place,
+                                         const struct backend_list *list)
+{
+    bool node = rules_lists_node(port, place->node);
+    unsigned last = 0;
+
+    for (size_t i = 0; i < list->localities_len; i++) {
+        const struct locality *locality = &list->localities[i];
+        unsigned distance = rules_distance(port, &list->items[locality->first], place);
+
+        must_hold(i == 0 || distance >= last);
+        must_hold(i == 0 || (distance > last) ==
+                                (locality->priority > list->localities[i - 1].priority));
+        last = distance;
+        for (size_t k = locality->first; k < locality->first + locality->len; k++) {
+            bool own = node && str_eq(list->items[k].backend->endpoint->node, place->node);
+
+            must_hold(rules_distance(port, &list->items[k], place) == distance);
+            must_hold(str_eq(locality->sub_zone, own ? place->node : STR("")));
+        }
+    }
+}
+
+/* ---- parts ---- */
+
+#define RULES_PRIORITIES 3
+
+static inline void rules_count(const struct backend_list *list, size_t lens[RULES_PRIORITIES])
+{
+    memset(lens, 0, RULES_PRIORITIES * sizeof(*lens));
+    for (size_t i = 0; i < list->localities_len; i++) {
+        must_hold(list->localities[i].priority < RULES_PRIORITIES);
+        lens[list->localities[i].priority] += list->localities[i].len;
+    }
+}
+
+/* Adds to what the groups before it have, of port->all. */
+static inline void rules_check_part(const struct service_port *port, const struct view *view,
+                                    const size_t whole[RULES_PRIORITIES], bool *had)
+{
+    size_t lens[RULES_PRIORITIES];
+    struct backend_list list;
+    struct arena arena = {0};
+
+    view_list(port, view, &arena, &list);
+    rules_count(&list, lens);
+    for (size_t i = 0; i < RULES_PRIORITIES; i++) {
+        size_t share = (whole[i] + PLACE_GROUPS - 1) / PLACE_GROUPS;
+        size_t most = share > port->policy->subset_size ? share : port->policy->subset_size;
+
+        must_hold(lens[i] == (whole[i] < most ? whole[i] : most));
+    }
+    for (size_t i = 0; i < list.len; i++)
+        had[service_port_find(port, list.items[i].backend) - port->all] = true;
+    arena_done(&arena);
+}
+
+/* Every group has as many, and all together have everything. */
+static inline void rules_check_parts(const struct service_port *port, struct view view)
+{
+    size_t lens[RULES_PRIORITIES], count = 0;
+    CLEANUP(freep) bool *had = xcalloc(port->all_len + 1, sizeof(*had));
+    struct backend_list list;
+    struct arena arena = {0};
+
+    view.group = 0;
+    view_list(port, &view, &arena, &list);
+    rules_count(&list, lens);
+    for (view.group = 1; view.group <= PLACE_GROUPS; view.group++)
+        rules_check_part(port, &view, lens, had);
+    for (size_t i = 0; i < port->all_len; i++)
+        count += had[i];
+    must_hold(count == list.len);
+    arena_done(&arena);
+}
+
+static inline void rules_check_members(const struct service_port *port, const struct place *place,
+                                       const struct rules_listing *listing, bool whole)
+{
+    bool in[RULES_NAIVE_MAX];
+    size_t len = rules_who(port, place, in);
+
+    must_hold(whole ? listing->len == len : listing->len <= len);
+    for (size_t i = 0; i < listing->len; i++)
+        must_hold(in[service_port_find(port, listing->backends[i]) - port->all]);
+}
+
 static inline void rules_check_view(const struct service_port *port, const struct place *place)
 {
     struct view view = view_of(port, place);
-    bool in[RULES_NAIVE_MAX];
     struct backend_list list;
     struct rules_listing listing;
     struct arena arena = {0};
 
     view_list(port, &view, &arena, &list);
     listing = rules_check_list(port, &list);
-    if (view.ipv4 == VIEW_ALL && view.ipv6 == VIEW_ALL)
+    if (view_is_all(&view))
         must_hold(list.items == port->list.items && list.len == port->list.len);
     else
         must_hold(port->by_place);
+    must_hold(view.group == 0 || view.group == place->group);
+    rules_check_distances(port, place, &list);
     if (port->all_len <= RULES_NAIVE_MAX) {
-        must_hold(listing.len == rules_who(port, place, in));
-        for (size_t i = 0; i < listing.len; i++)
-            must_hold(in[service_port_find(port, listing.backends[i]) - port->all]);
-        rules_check_joined(port, &list);
+        rules_check_members(port, place, &listing, view.group == 0);
+        if (view.group == 0)
+            rules_check_joined(port, &list);
     }
     free(listing.backends);
     arena_done(&arena);
+    if (view.group != 0)
+        rules_check_parts(port, view);
 }
 
 /* ---- which backends a number means: naive ---- */
@@ -334,7 +541,10 @@ static inline void rules_check_port(const struct service_port *port)
     must_hold(port->prefers == FAMILY_IPV4 || port->prefers == FAMILY_IPV6);
     rules_check_all(port);
     listing = rules_check_list(port, &port->list);
-    must_hold(listing.len == (port->ready > 0 ? port->ready : port->draining));
+    must_hold(listing.len == (port->ready > 0                                              ? port->ready
+                              : port->policy->none_ready == NONE_READY_SERVING_TERMINATING ? port->draining
+                              : port->policy->none_ready == NONE_READY_ALL                 ? port->total
+                                                                                           : 0));
     free(listing.backends);
     for (size_t i = 0; i < ARRAY_LEN(rules_places); i++)
         rules_check_view(port, &rules_places[i]);

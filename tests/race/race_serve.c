@@ -151,7 +151,7 @@ static const struct catalog *make_catalog(unsigned number, bool last)
 
 static bool on_place_of_peer(void *ctx unused_arg, const struct address *peer unused_arg, struct place *ret_place)
 {
-    *ret_place = (struct place){STR("b"), STR("n2")};
+    *ret_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     return true;
 }
 

@@ -14,7 +14,11 @@ struct entry {
     char zone[8];
     char pod[8];
     bool draining;
-    bool terminating; /* not compared */
+    unsigned priority; /* these are judged by themselves: judge_near.c */
+    char sub_zone[16]; /* xDS */
+    bool ready, terminating; /* the oracle's, not compared */
+    unsigned node;
+    uint64_t order;
 };
 
 struct answer {

@@ -1,26 +1,28 @@
 #include "client.h"
 
+#include "base/hash.h"
 #include "net/address.h"
+#include "xds_read.h"
 
 #define BACK_US (1 * SIM_S) /* a call that was ended comes back within */
 
 const struct target targets[TARGETS] = {
-    {"greeter.shop:8001", {0, BY_NUMBER, 8001, "", -1, -1, -1, false}, NULL},
-    {"greeter.shop:grpc", {0, BY_NAME, 0, "grpc", -1, -1, -1, false}, NULL},
-    {"greeter.shop", {0, BY_DEFAULT, 0, "", -1, -1, -1, false}, NULL},
-    {"Greeter.Shop.svc.cluster.local.:8001", {0, BY_NUMBER, 8001, "", -1, -1, -1, false}, NULL},
-    {"pod-1.greeter.shop:8001", {0, BY_NUMBER, 8001, "", 1, -1, -1, false}, NULL},
-    {"greeter.shop.svc:80", {0, BY_NUMBER, 80, "", -1, -1, -1, false}, NULL},
-    {"db.shop:8001", {1, BY_NUMBER, 8001, "", -1, -1, -1, false}, NULL},
-    {"db.shop:web", {1, BY_NAME, 0, "web", -1, -1, -1, false}, NULL},
-    {"db.shop", {1, BY_DEFAULT, 0, "", -1, -1, -1, false}, NULL},
-    {"greeter:8001", {2, BY_NUMBER, 8001, "", -1, -1, -1, false}, "web"},
-    {"greeter.web:grpc", {2, BY_NAME, 0, "grpc", -1, -1, -1, false}, NULL},
-    {"greeter.web.svc.cluster.local", {2, BY_DEFAULT, 0, "", -1, -1, -1, false}, NULL},
-    {"greeter.web:9090", {2, BY_NUMBER, 9090, "", -1, -1, -1, false}, NULL},
-    {"pod-1.greeter.web:9091", {2, BY_NUMBER, 9091, "", 1, -1, -1, false}, NULL},
-    {"late.web:8001", {3, BY_NUMBER, 8001, "", -1, -1, -1, false}, NULL},
-    {"late.web:9090", {3, BY_NUMBER, 9090, "", -1, -1, -1, false}, NULL},
+    {"greeter.shop:8001", {0, BY_NUMBER, 8001, "", -1, -1, -1, 0, false}, NULL},
+    {"greeter.shop:grpc", {0, BY_NAME, 0, "grpc", -1, -1, -1, 0, false}, NULL},
+    {"greeter.shop", {0, BY_DEFAULT, 0, "", -1, -1, -1, 0, false}, NULL},
+    {"Greeter.Shop.svc.cluster.local.:8001", {0, BY_NUMBER, 8001, "", -1, -1, -1, 0, false}, NULL},
+    {"pod-1.greeter.shop:8001", {0, BY_NUMBER, 8001, "", 1, -1, -1, 0, false}, NULL},
+    {"greeter.shop.svc:80", {0, BY_NUMBER, 80, "", -1, -1, -1, 0, false}, NULL},
+    {"db.shop:8001", {1, BY_NUMBER, 8001, "", -1, -1, -1, 0, false}, NULL},
+    {"db.shop:web", {1, BY_NAME, 0, "web", -1, -1, -1, 0, false}, NULL},
+    {"db.shop", {1, BY_DEFAULT, 0, "", -1, -1, -1, 0, false}, NULL},
+    {"greeter:8001", {2, BY_NUMBER, 8001, "", -1, -1, -1, 0, false}, "web"},
+    {"greeter.web:grpc", {2, BY_NAME, 0, "grpc", -1, -1, -1, 0, false}, NULL},
+    {"greeter.web.svc.cluster.local", {2, BY_DEFAULT, 0, "", -1, -1, -1, 0, false}, NULL},
+    {"greeter.web:9090", {2, BY_NUMBER, 9090, "", -1, -1, -1, 0, false}, NULL},
+    {"pod-1.greeter.web:9091", {2, BY_NUMBER, 9091, "", 1, -1, -1, 0, false}, NULL},
+    {"late.web:8001", {3, BY_NUMBER, 8001, "", -1, -1, -1, 0, false}, NULL},
+    {"late.web:9090", {3, BY_NUMBER, 9090, "", -1, -1, -1, 0, false}, NULL},
 };
 
 static struct client clients[CLIENTS_MAX];
@@ -35,6 +37,7 @@ struct query client_query(const struct client *client, struct query query)
 {
     query.zone = client->zone;
     query.node = client->node;
+    query.group = client->group;
     return query;
 }
 
@@ -136,6 +139,16 @@ static void client_turn(void *ctx)
 
 /* ---- all of them ---- */
 
+/* By what it calls itself, which the native protocol has no word for, and its address. */
+static unsigned group_of(const struct client *client)
+{
+    const char address[] = {(char)192, 0, 2, (char)(client->index + 1)};
+    const char *id = client->ops == &native_client_ops ? "" : XDS_NODE_ID;
+    uint64_t hash = hash_mix(hash_content(id, strlen(id)), hash_content(address, sizeof(address)));
+
+    return 1 + (unsigned)(hash % 64);
+}
+
 static void place_client(struct client *client)
 {
     unsigned node = (unsigned)sim_below(NODES);
@@ -160,6 +173,7 @@ void clients_start(size_t len)
         client->ops = kinds[i < CLIENT_KINDS ? i : sim_below(CLIENT_KINDS)];
         client->actor = (struct actor){.due = client_due, .turn = client_turn, .ctx = client};
         place_client(client);
+        client->group = group_of(client);
         client->wants = (unsigned)(sim_random() & sim_random()) % (1u << TARGETS);
         sim_join(&client->actor);
     }

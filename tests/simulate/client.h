@@ -45,6 +45,7 @@ struct client {
     const struct client_kind_ops *ops;
     unsigned index;
     int zone, node; /* as it says; -1: it does not */
+    unsigned group;
     unsigned wants; /* bits of targets */
     struct call *call;
     unsigned calls;  /* so many until now */

@@ -61,6 +61,7 @@ static void read_backend(const Lookaside__V1__Backend *from, struct entry *backe
     backend->port = from->port;
     backend->other_port = from->other_port;
     backend->draining = from->draining;
+    backend->priority = from->priority;
 }
 
 static bool read_answer(const Lookaside__V1__WatchResponse *response, struct answer *answer,

@@ -39,7 +39,7 @@ static void check_listener(const struct client *client, struct xds *xds,
 static void expect_cluster(const struct client *client, struct xds *xds, unsigned service,
                            unsigned number)
 {
-    const struct query query = {service, BY_NUMBER, number, "", -1, -1, -1, false};
+    const struct query query = {service, BY_NUMBER, number, "", -1, -1, -1, 0, false};
     char name[XDS_TEXT], who[160];
 
     oracle_cluster(cluster_get(service), &query, name);

@@ -1,8 +1,9 @@
 #include "base/hash.h"
 #include "judge_internal.h"
+#include "policies.h"
 
 #define DUE_US (1200 * SIM_MS)  /* the longest coalescing, and what the loops take */
-#define HOLD_US (8000 * SIM_MS) /* deletion, then service-change, then settling */
+#define HOLD_US (11000 * SIM_MS) /* deletion, then service-change, then protection, then settling */
 #define VERSIONS_SIZE 16384
 
 static struct {
@@ -144,12 +145,24 @@ static bool is_native(const struct answer *answer)
     return answer->len > 0 && *answer->items[0].pod;
 }
 
+/* The backends are; so is who is near. */
+static bool places_fit(const struct search *search, struct states pair)
+{
+    struct answer want;
+
+    if (!policy_prefers(policies_of(search->query->service)))
+        return true;
+    judge_oracle(search->query, pair, &want);
+    return judge_near_fits(search->query, search->answer, &want);
+}
+
 static bool explains(const struct search *search, struct states pair)
 {
     const struct hold_history *holds = &state.holds[search->query->service];
     bool native = is_native(search->answer);
 
     return judge_expected(search->query, pair, native) == judge_hash(search->answer, native) &&
+           places_fit(search, pair) &&
            (!search->account || is_above(pair, search->account)) &&
            (!search->replaces_us ||
             judge_may_replace(search->account, search->query, search->answer, search->replaces_us,
@@ -263,6 +276,19 @@ static void check_zone(const struct account *before, const struct query *query,
 
 /* ---- judging ---- */
 
+/* Where it is only known that a hold explains the list, nothing is known of places. */
+static void check_near(struct account *account, const struct query *query,
+                       const struct answer *answer, uint64_t us, const char *who)
+{
+    struct answer want;
+
+    if (account->floors_len == 0)
+        return;
+    judge_oracle(query, account->floors[0], &want);
+    if (want.len == answer->len)
+        judge_near(&account->near, query, answer, &want, us, who);
+}
+
 void judge_list(struct account *account, const struct query *query, const struct answer *answer,
                 const struct delivery *delivery, const char *who)
 {
@@ -278,6 +304,8 @@ void judge_list(struct account *account, const struct query *query, const struct
     }
     for (size_t i = 0; i < answer->len && query->port == BY_NUMBER; i++)
         check_zone(account, query, &answer->items[i], who);
+    next.near = account->near;
+    check_near(&next, query, answer, delivery->pulled_us, who);
     *account = next;
 }
 
@@ -305,6 +333,8 @@ void judge_final(const struct account *account, const struct query *query, const
         sim_fail("%s: never answered", who);
     else if (!answer_equal(&want, &account->last))
         judge_complain("a wrong list at the end", query, &account->last, now, now, who);
+    else
+        judge_near_final(query, &account->last, &want, who);
 }
 
 /* The states of the Service that what was made then may follow from. */

@@ -25,12 +25,20 @@ struct states {
 
 enum { FLOORS_MAX = 16 };
 
+/* Of the client's zone, where that comes first. */
+struct near_account {
+    size_t service; /* the newest state of the collection that was looked at */
+    bool was_first; /* since the Service changed last */
+    uint64_t short_us; /* when it was seen with too few last; 0: it was not */
+};
+
 /* One name on one stream. {0}-initialised. */
 struct account {
     bool answered;
     struct answer last;
     struct states floors[FLOORS_MAX]; /* none of them older than another: what may explain `last` */
     size_t floors_len;
+    struct near_account near;
 };
 
 void judge_start(void);

@@ -3,12 +3,14 @@
  * product may count from an earlier cause, so does this: it never forbids what the holds allow.
  */
 #include "judge_internal.h"
+#include "policies.h"
 
 #define DELETION_US (5000 * SIM_MS)
 #define CHANGE_US (2000 * SIM_MS)
 #define SETTLE_US (10 * SIM_MS)
 #define SETTLE_EMPTY_US (100 * SIM_MS)
 #define COALESCED_US (1200 * SIM_MS)
+#define PUBLISHED_US (1700 * SIM_MS) /* what has stood for so long is out, unless a hold keeps another */
 #define EARLY_US 1000 /* what takes place within a turn has one time */
 
 static uint64_t back(uint64_t us, uint64_t by)
@@ -50,6 +52,7 @@ static struct query whole_of(const struct query *query)
     struct query whole = *query;
 
     whole.zone = whole.node = whole.pod = -1;
+    whole.group = 0;
     return whole;
 }
 
@@ -296,6 +299,99 @@ static bool may_have_vanished(const struct account *account, const struct query 
     return false;
 }
 
+/* ---- protection ---- */
+
+static uint64_t begun_us(struct states state)
+{
+    return max_u64(known_us(RESOURCE_SERVICES, state.service),
+                   known_us(RESOURCE_SLICES, state.slices));
+}
+
+/* It is not in the list any more, and that in good order. */
+static bool has_retired(const struct query *whole, struct states state, const struct answer *now,
+                        const struct entry *entry)
+{
+    for (size_t i = 0; i < now->len; i++) {
+        if (now->items[i].port == entry->port &&
+            strcmp(now->items[i].address, entry->address) == 0)
+            return false;
+    }
+    if (judge_knows(whole, state, entry))
+        return judge_is_leaving(whole, state, entry);
+    return entry->terminating;
+}
+
+/* Too little of that list would be left in that state. */
+static bool is_protected(const struct query *whole, const struct answer *before,
+                         struct states state)
+{
+    size_t percent = policies_of(whole->service)->protection_percent, left;
+    struct answer now;
+
+    judge_oracle(whole, state, &now);
+    left = now.len;
+    for (size_t i = 0; i < before->len; i++)
+        left += has_retired(whole, state, &now, &before->items[i]);
+    return left * 100 < before->len * percent;
+}
+
+/* What is listed in states[i] has been, for long enough. */
+static bool stood(const struct query *whole, const struct states *states, size_t i, size_t len,
+                  uint64_t until_us)
+{
+    size_t first = i;
+
+    while (first + 1 < len && judge_expected(whole, states[first + 1], true) ==
+                                  judge_expected(whole, states[i], true))
+        first++;
+    return begun_us(states[first]) + PUBLISHED_US <= until_us;
+}
+
+/* On the way from `from` to `pair`: when so much vanished at once that what was out before stays for a time.
+ * 0: it did not. */
+static uint64_t dropped_us(const struct query *whole, struct states from, struct states pair,
+                           const struct hold_history *holds)
+{
+    struct states states[STATES_MAX];
+    size_t len;
+
+    if (!way_back(whole->service, from, pair, states, &len))
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        uint64_t begin = begun_us(states[i - 1]);
+        struct answer before;
+        bool all = true;
+
+        if (!stood(whole, states, i, len, begin) ||
+            judge_was_held(holds, begin - PUBLISHED_US, begin - EARLY_US))
+            continue;
+        judge_oracle(whole, states[i], &before);
+        for (size_t k = 0; k < i && all; k++)
+            all = is_protected(whole, &before, states[k]);
+        if (all)
+            return begin;
+    }
+    return 0;
+}
+
+static bool may_have_dropped(const struct account *account, const struct query *query, uint64_t us,
+                             struct states pair, const struct hold_history *holds)
+{
+    const struct policy *policy = policies_of(query->service);
+    struct query whole = whole_of(query);
+
+    if (policy->protection_percent == 0 || query->port != BY_NUMBER || query->pod >= 0)
+        return true;
+    for (size_t i = 0; i < account->floors_len; i++) {
+        uint64_t dropped = dropped_us(&whole, account->floors[i], pair, holds);
+
+        if (dropped == 0 || was_released(holds, dropped) ||
+            us + EARLY_US >= dropped + policy->protection_us)
+            return true;
+    }
+    return account->floors_len == 0;
+}
+
 bool judge_may_replace(const struct account *account, const struct query *query,
                        const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds)
@@ -304,5 +400,6 @@ bool judge_may_replace(const struct account *account, const struct query *query,
         return true;
     if (answer->len == 0 && !may_be_empty(account, query, us, pair, holds))
         return false;
-    return may_have_vanished(account, query, answer, us, pair, holds);
+    return may_have_vanished(account, query, answer, us, pair, holds) &&
+           may_have_dropped(account, query, us, pair, holds);
 }

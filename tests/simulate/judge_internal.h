@@ -13,6 +13,7 @@ uint64_t judge_hash(const struct answer *answer, bool native);
 uint64_t judge_expected(const struct query *query, struct states pair, bool native);
 bool judge_is_empty(const struct query *query, struct states pair);
 void judge_oracle(const struct query *query, struct states pair, struct answer *ret_answer);
+bool judge_is_leaving(const struct query *query, struct states pair, const struct entry *entry);
 bool judge_knows(const struct query *query, struct states pair, const struct entry *entry);
 bool judge_names(const struct query *query, struct states pair);
 /* Both at that time. */
@@ -50,6 +51,14 @@ bool judge_was_held(const struct hold_history *holds, uint64_t from_us, uint64_t
 bool judge_may_replace(const struct account *account, const struct query *query,
                        const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds);
+
+/* ---- judge_near.c: priorities ---- */
+
+/* Of lists with the same backends. */
+bool judge_near_fits(const struct query *query, const struct answer *got, const struct answer *want);
+void judge_near(struct near_account *near, const struct query *query, const struct answer *got, const struct answer *want, uint64_t us,
+                const char *who);
+void judge_near_final(const struct query *query, const struct answer *got, const struct answer *want, const char *who);
 
 /* ---- judge_text.c ---- */
 

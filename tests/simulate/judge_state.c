@@ -35,6 +35,7 @@ static uint64_t query_hash(const struct query *query)
     uint64_t hash = query->service * 8u + (unsigned)query->port;
 
     hash = hash_mix(hash, query->number * 2 + query->native);
+    hash = hash_mix(hash, query->group);
     if (query->port == BY_NAME)
         hash = hash_mix(hash, hash_content(query->name, strlen(query->name)));
     return hash_mix(hash, (uint64_t)(query->pod + 1) << 16 | (uint64_t)(query->zone + 1) << 8 |
@@ -63,6 +64,14 @@ bool judge_knows(const struct query *query, struct states pair, const struct ent
     const struct api_object *service = objects_of(query->service, pair, slices);
 
     return oracle_knows(service, slices, query, entry);
+}
+
+bool judge_is_leaving(const struct query *query, struct states pair, const struct entry *entry)
+{
+    const struct api_object *slices[SLICES];
+    const struct api_object *service = objects_of(query->service, pair, slices);
+
+    return oracle_is_leaving(service, slices, query, entry);
 }
 
 bool judge_names(const struct query *query, struct states pair)

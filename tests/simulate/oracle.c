@@ -1,92 +1,10 @@
 /* Section 3 of the design, rule by rule. */
-#include "oracle.h"
+#include "oracle_internal.h"
 
-/* An endpoint of a slice, at one port. */
-struct candidate {
-    const struct api_object *slice;
-    const struct api_endpoint *endpoint;
-    int family;
-    unsigned port;
-    bool given; /* by the client or the Service: the slice leaves it open */
-    bool out;   /* not for this client */
-};
+#include <arpa/inet.h>
 
-struct candidates {
-    bool raw; /* with duplicates */
-    size_t len;
-    struct candidate items[ANSWER_MAX];
-};
-
-/* ---- "all EndpointSlices of a Service merged, de-duplicated by address and port" ---- */
-
-/* "A slice is a leftover only if it has an owner that is a Service with another UID." */
-bool oracle_counts(const struct api_object *slice, const struct api_object *service)
-{
-    const char *owner = slice->slice.owner_uid;
-
-    return !*owner || strcmp(owner, service->service.uid) == 0;
-}
-
-/* "Of duplicates, the one in the slice with the higher resourceVersion counts" (a restored etcd gives versions
- * twice: then the one with the greater name); in one slice, the first. What leaves its port open gives way to the
- * same address with a port of its own. */
-static void add(struct candidates *all, const struct candidate *candidate)
-{
-    for (size_t i = 0; i < all->len && !all->raw; i++) {
-        struct candidate *other = &all->items[i];
-
-        if (strcmp(other->endpoint->address, candidate->endpoint->address) != 0 ||
-            (other->port != candidate->port && !other->given && !candidate->given))
-            continue;
-        if (other->given != candidate->given
-                ? other->given
-                : candidate->slice != other->slice &&
-                      candidate->slice->version >= other->slice->version)
-            *other = *candidate;
-        return;
-    }
-    all->items[all->len++] = *candidate;
-}
-
-static void add_slice(struct candidates *all, const struct api_object *slice, unsigned port,
-                      bool given)
-{
-    for (size_t i = 0; i < slice->slice.endpoints_len; i++)
-        add(all, &(struct candidate){slice, &slice->slice.endpoints[i], slice->slice.family, port,
-                                     given, false});
-}
-
-/* The Service's port by name, as kube-proxy finds it; the number is the pods'. `port` NULL: in a headless Service
- * the pods' own port of that number. There, too, a slice without ports takes the number as it is. */
-static void merge(struct candidates *all, const struct api_object *const *slices,
-                  const struct api_object *service, const struct api_port *port, unsigned number)
-{
-    for (size_t i = 0; i < SLICES; i++) {
-        const struct api_object *slice = slices[i];
-
-        if (!slice || !oracle_counts(slice, service))
-            continue;
-        if (slice->slice.ports_len == 0 && service->service.headless)
-            add_slice(all, slice, number, true);
-        for (size_t k = 0; k < slice->slice.ports_len; k++) {
-            const struct api_port *target = &slice->slice.ports[k];
-
-            if (target->protocol == API_TCP &&
-                (port ? strcmp(target->name, port->name) == 0
-                      : service->service.headless && target->number == number))
-                add_slice(all, slice, target->number, false);
-        }
-    }
-}
-
-static void collect(struct candidates *all, const struct api_object *service,
-                    const struct api_object *const *slices, const struct query *query)
-{
-    const struct api_port *port = oracle_port(&service->service, query);
-
-    if (port || query->port == BY_NUMBER)
-        merge(all, slices, service, port, port ? port->number : query->number);
-}
+#include "base/hash.h"
+#include "policies.h"
 
 /* ---- "ready nil → true, serving nil → true, terminating nil → false" ---- */
 
@@ -102,8 +20,16 @@ static bool is_draining(const struct candidate *candidate)
     return !is_ready(candidate) && endpoint->serving != NO && endpoint->terminating == YES;
 }
 
+/* "whenNoneReady: ServingTerminating | Empty | All". */
+static bool is_listed_unready(const struct candidate *candidate, enum none_ready none_ready)
+{
+    if (none_ready == NONE_READY_EMPTY)
+        return false;
+    return none_ready == NONE_READY_ALL || is_draining(candidate);
+}
+
 /* "Ready → in the list. Ready none, but serving and terminating some → those." */
-static void keep_serving(struct candidates *all)
+static void keep_serving(struct candidates *all, enum none_ready none_ready)
 {
     bool ready = false;
 
@@ -112,12 +38,18 @@ static void keep_serving(struct candidates *all)
     for (size_t i = 0; i < all->len; i++) {
         struct candidate *candidate = &all->items[i];
 
-        if (ready ? !is_ready(candidate) : !is_draining(candidate))
+        if (ready ? !is_ready(candidate) : !is_listed_unready(candidate, none_ready))
             candidate->out = true;
     }
 }
 
 /* ---- "follow the Service as kube-proxy does: hints per address family, before the join" ---- */
+
+/* It is about the ClusterIP. */
+static bool is_local(const struct api_service *service)
+{
+    return service->local && !service->headless;
+}
 
 /* "internalTrafficPolicy: Local: those of its node; client's node unknown → all." */
 static void keep_local(struct candidates *all, int node)
@@ -162,7 +94,9 @@ static void keep_near(struct candidates *all, const struct api_service *service,
 {
     if (query->pod >= 0)
         return; /* one pod is meant from everywhere */
-    if (service->local && !service->headless) { /* it is about the ClusterIP */
+    if (policies_of(query->service)->locality != LOCALITY_SERVICE)
+        return; /* its own fields say nothing */
+    if (is_local(service)) {
         keep_local(all, query->node);
         return;
     }
@@ -187,6 +121,17 @@ static const struct candidate *twin_of(const struct candidates *all,
     return NULL;
 }
 
+/* By which lists are cut: a port that a slice leaves open is none. */
+static uint64_t order_of(const struct candidate *candidate)
+{
+    bool six = candidate->family == 6;
+    unsigned port = candidate->given ? 0 : candidate->port;
+    unsigned char bytes[16] = {0};
+
+    (void)inet_pton(six ? AF_INET6 : AF_INET, candidate->endpoint->address, bytes);
+    return hash_mix(hash_content(bytes, sizeof(bytes)), (six ? 6u : 4u) << 16 | port);
+}
+
 static void write_entry(struct entry *entry, const struct candidate *candidate,
                         const struct candidate *twin)
 {
@@ -198,6 +143,9 @@ static void write_entry(struct entry *entry, const struct candidate *candidate,
     entry->other_port = twin ? twin->port : 0;
     entry->draining = is_draining(candidate);
     entry->terminating = candidate->endpoint->terminating == YES;
+    entry->ready = is_ready(candidate);
+    entry->node = candidate->endpoint->node;
+    entry->order = order_of(candidate);
 }
 
 /* "Family preference from ipFamilies." */
@@ -212,6 +160,42 @@ static void join(const struct candidates *all, int preferred, int pod, struct an
         if (pod < 0 || candidate->endpoint->pod == (unsigned)pod)
             write_entry(&answer->items[answer->len++], candidate, twin);
     }
+}
+
+/* ---- "a client gets one of at most 64 precomputed, evenly covering groups" ---- */
+
+enum { GROUPS = 64 };
+
+static int cmp_order(const void *a, const void *b)
+{
+    const struct entry *left = a, *right = b;
+
+    return (left->order > right->order) - (left->order < right->order);
+}
+
+/* What internalTrafficPolicy Local leaves, and what one pod has, is not cut. */
+static bool is_cut(const struct api_service *service, const struct query *query,
+                   const struct policy *policy)
+{
+    bool local = is_local(service) && policy->locality == LOCALITY_SERVICE && query->node >= 0;
+
+    return policy->subset_size > 0 && policy->lb != LB_RING_HASH && query->group > 0 && !local &&
+           query->pod < 0;
+}
+
+/* Group g of 64 begins at g·n/64, and has as many as asked for, or a 64th. */
+static void cut(struct answer *answer, size_t size, unsigned group)
+{
+    size_t len = answer->len, share = (len + GROUPS - 1) / GROUPS;
+    size_t most = share > size ? share : size, first = (group - 1) * len / GROUPS;
+    struct answer whole = *answer;
+
+    if (len <= most)
+        return;
+    qsort(whole.items, len, sizeof(*whole.items), cmp_order);
+    answer->len = most;
+    for (size_t i = 0; i < most; i++)
+        answer->items[i] = whole.items[(first + i) % len];
 }
 
 /* ---- the list ---- */
@@ -229,6 +213,7 @@ static void list_host(const struct api_object *service, const struct query *quer
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer)
 {
+    const struct policy *policy = policies_of(query->service);
     struct candidates all = {0};
 
     *ret_answer = (struct answer){0};
@@ -238,24 +223,11 @@ void oracle_list(const struct api_object *service, const struct api_object *cons
         list_host(service, query, ret_answer);
         return;
     }
-    collect(&all, service, slices, query);
+    oracle_collect(&all, service, slices, query);
     keep_near(&all, &service->service, query);
-    keep_serving(&all);
+    keep_serving(&all, policy->none_ready);
     join(&all, service->service.families[0] == 6 ? 6 : 4, query->pod, ret_answer);
+    if (is_cut(&service->service, query, policy))
+        cut(ret_answer, policy->subset_size, query->group);
     answer_sort(ret_answer);
-}
-
-bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
-                  const struct query *query, const struct entry *entry)
-{
-    struct candidates all = {.raw = true};
-
-    if (service)
-        collect(&all, service, slices, query);
-    for (size_t i = 0; i < all.len; i++) {
-        if (all.items[i].port == entry->port &&
-            strcmp(all.items[i].endpoint->address, entry->address) == 0)
-            return true;
-    }
-    return false;
 }

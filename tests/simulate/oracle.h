@@ -1,6 +1,7 @@
 /*
  * The rules for backends a second time: naive, slow, and without a line of the product's. Of the design,
- * section 2 says which port a name means (oracle_port.c), and section 3 which backends it has (oracle.c).
+ * section 2 says which port a name means (oracle_port.c), section 3 which endpoints that port has
+ * (oracle_members.c), and which of them a client gets (oracle.c).
  *
  * Pure. Takes objects as the API server holds them: NULL for a Service that there is none of, and SLICES
  * slices, NULL where there is none.
@@ -34,14 +35,20 @@ size_t oracle_ports(const struct api_object *service, const struct api_object *c
 bool oracle_names(const struct api_object *service, const struct api_object *const *slices,
                   unsigned number);
 
-/* ---- oracle.c ---- */
+/* ---- oracle_members.c ---- */
 
 /* The slice is no leftover of an earlier Service. */
 bool oracle_counts(const struct api_object *slice, const struct api_object *service);
-void oracle_list(const struct api_object *service, const struct api_object *const *slices,
-                 const struct query *query, struct answer *ret_answer);
 /* Whether the slices have that backend at the port, in any condition, and be it one that gives way to another. */
 bool oracle_knows(const struct api_object *service, const struct api_object *const *slices,
                   const struct query *query, const struct entry *entry);
+/* It shuts down: the slices have it so. */
+bool oracle_is_leaving(const struct api_object *service, const struct api_object *const *slices,
+                       const struct query *query, const struct entry *entry);
+
+/* ---- oracle.c ---- */
+
+void oracle_list(const struct api_object *service, const struct api_object *const *slices,
+                 const struct query *query, struct answer *ret_answer);
 
 #endif

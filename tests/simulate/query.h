@@ -11,6 +11,7 @@ struct query {
     const char *name;
     int pod;        /* of one StatefulSet pod; -1: all */
     int zone, node; /* of the client; -1: unknown */
+    unsigned group; /* of the client; 0: gets lists whole */
     bool native;    /* gets an ExternalName as a backend; others get it as the Cluster's address */
 };
 

@@ -3,6 +3,7 @@
 #include "client.h"
 #include "fake_kube.h"
 #include "known.h"
+#include "policies.h"
 #include "product.h"
 
 /* A watch that fell silent before its first bookmark is given up when it should have ended: after at most 630 s. Then
@@ -34,11 +35,23 @@ void world_restart(void)
     product_start(&product_options);
 }
 
+static void trace_policies(void)
+{
+    for (unsigned i = 0; i < SERVICES; i++) {
+        char text[256];
+
+        policies_describe(i, text, sizeof(text));
+        if (policies_of(i) != policy_default())
+            sim_trace("%s", text);
+    }
+}
+
 static void begin(const struct schedule *schedule, bool talk)
 {
     struct setup setup;
 
     sim_start(talk);
+    policies_start(schedule->seed);
     setup = schedule_setup(schedule->seed);
     product_options = (struct product_options){.workers = setup.workers};
     cluster_start(setup.portless);
@@ -49,6 +62,7 @@ static void begin(const struct schedule *schedule, bool talk)
     clients_start(setup.clients);
     sim_trace("%zu clients, %u workers, pages of %zu, %s lists", setup.clients, setup.workers,
               setup.page, setup.streams ? "streaming" : "paged");
+    trace_policies();
 }
 
 static void play(const struct schedule *schedule)
@@ -96,6 +110,7 @@ static void end(void)
     product_stop();
     known_done();
     cluster_done();
+    policies_done();
 }
 
 void world_run(const struct schedule *schedule, bool talk, struct result *ret_result)

@@ -79,7 +79,7 @@ size_t xds_ask_send(struct call *call, const struct xds_ask *ask)
     field.value = &value;
     metadata.fields = fields;
     metadata.n_fields = 1;
-    node.id = text("simulated");
+    node.id = text(XDS_NODE_ID);
     node.user_agent_name = text(ask->agent);
     node.metadata = ask->at_node >= 0 ? &metadata : NULL;
     node.locality = ask->zone >= 0 ? &locality : NULL;
@@ -216,7 +216,8 @@ static const char *read_others(const ENDPOINT(Endpoint) *from, struct entry *ent
     return NULL;
 }
 
-static const char *read_endpoint(const ENDPOINT(LbEndpoint) *from, const char *zone,
+static const char *read_endpoint(const ENDPOINT(LbEndpoint) *from,
+                                 const ENDPOINT(LocalityLbEndpoints) *locality,
                                  struct answer *answer)
 {
     struct entry *backend = &answer->items[answer->len];
@@ -230,29 +231,32 @@ static const char *read_endpoint(const ENDPOINT(LbEndpoint) *from, const char *z
             strcmp(answer->items[i].address, backend->address) == 0)
             return "the same address twice";
     }
-    snprintf(backend->zone, sizeof(backend->zone), "%s", zone);
+    snprintf(backend->zone, sizeof(backend->zone), "%s", locality->locality->zone);
+    snprintf(backend->sub_zone, sizeof(backend->sub_zone), "%s", locality->locality->sub_zone);
+    backend->priority = locality->priority;
     answer->len++;
     return read_others(from->endpoint, backend);
 }
 
 static const char *read_locality(const ENDPOINT(LocalityLbEndpoints) *from, struct answer *answer)
 {
-    const char *zone = from->locality ? from->locality->zone : "";
+    unsigned last = answer->len > 0 ? answer->items[answer->len - 1].priority : 0;
     const char *fault = NULL;
 
     if (!from->locality)
         return "a locality that does not say which";
     for (size_t i = 0; i < answer->len; i++)
-        if (strcmp(answer->items[i].zone, zone) == 0)
+        if (strcmp(answer->items[i].zone, from->locality->zone) == 0 &&
+            strcmp(answer->items[i].sub_zone, from->locality->sub_zone) == 0)
             return "a locality twice";
     if (from->n_lb_endpoints == 0)
         return "an empty locality";
     if (!from->load_balancing_weight || from->load_balancing_weight->value != from->n_lb_endpoints)
         return "a locality whose weight is not the number of its endpoints";
-    if (from->priority != 0)
-        return "a locality with a priority";
+    if (from->priority != last && (answer->len == 0 || from->priority != last + 1))
+        return "a priority out of order, or a gap before it";
     for (size_t i = 0; i < from->n_lb_endpoints && !fault; i++)
-        fault = read_endpoint(from->lb_endpoints[i], zone, answer);
+        fault = read_endpoint(from->lb_endpoints[i], from, answer);
     return fault;
 }
 

@@ -11,6 +11,7 @@
 #include "fake_grpc.h"
 #include "query.h"
 
+#define XDS_NODE_ID "simulated"
 enum { XDS_TEXT = CLUSTER_TEXT };
 enum xds_kind { XDS_LDS, XDS_CDS, XDS_EDS, XDS_KINDS };
 

@@ -32,7 +32,7 @@ static enum code ask_at(const char *target, const char *zone, const char *node, 
         .target = str_of(target),
         .default_namespace = STR("shop"),
         .cluster_domain = STR("cluster.local"),
-        .place = {str_of(zone), str_of(node)},
+        .place = {.zone = str_of(zone), .node = str_of(node)},
     };
     enum code code;
 

@@ -20,8 +20,24 @@ static struct value read_value(enum object_kind kind, const char *text)
     return value;
 }
 
+/* Of the Services that are made. */
+static const struct policy *policy;
+
+static void put_endpoint(struct buf *text, char digit, char state)
+{
+    static const char *const conditions[] = {
+        ['n'] = "'ready':false",
+        ['d'] = "'ready':false,'serving':true,'terminating':true",
+        ['t'] = "'ready':false,'serving':false,'terminating':true",
+    };
+    bool stated = state && (size_t)state < ARRAY_LEN(conditions) && conditions[(size_t)state];
+
+    buf_printf(text, "{'addresses':['10.0.0.%c'],'conditions':{%s}}", digit,
+               stated ? conditions[(size_t)state] : "");
+}
+
 /* A Service with ports a=1 and b=2 whose backends are the addresses 10.0.0.<digit>, one slice for
- * each port. */
+ * each port. Behind a digit: n, not ready; d, draining; t, terminating. */
 static const struct service *make(const char *a, const char *b)
 {
     const char *const ports[] = {"a", "b"}, *const digits[] = {a, b};
@@ -39,13 +55,18 @@ static const struct service *make(const char *a, const char *b)
                    "{'metadata':{'name':'%s'},'addressType':'IPv4',"
                    "'ports':[{'name':'%s','port':9}],'endpoints':[",
                    ports[i], ports[i]);
-        for (size_t k = 0; digits[i][k]; k++)
-            buf_printf(&text, "%s{'addresses':['10.0.0.%c']}", k > 0 ? "," : "", digits[i][k]);
+        for (size_t k = 0; digits[i][k]; k++) {
+            if (digits[i][k] > '9')
+                continue;
+            buf_printf(&text, "%s", k > 0 ? "," : "");
+            put_endpoint(&text, digits[i][k], digits[i][k + 1]);
+        }
         buf_printf(&text, "]}");
         values[i] = read_value(OBJECT_SLICE, buf_cstr(&text));
         slices[i] = values[i].slices[0];
         buf_done(&text);
     }
+    service.service->spec.policy = policy;
     result = service_new(&service.service->spec, slices, 2, NULL);
     value_done(&values[0]);
     value_done(&values[1]);
@@ -296,4 +317,157 @@ Test(hold_judge, has_nothing_to_keep_of_a_deleted_service_without_backends)
     input.deletion_grace_us = 5000 * MS;
     cr_assert_str_eq(judge(&scene.state, scene.before, NULL, &input), "");
     scene_done(&scene);
+}
+
+/* ---- protection ---- */
+
+/* Keeps lists of which less than that would be left, for 30 s. */
+static void protect(uint32_t percent, enum none_ready none_ready)
+{
+    struct policy fields = *policy_default();
+
+    fields.protection_percent = percent;
+    fields.protection_us = 30 * 1000 * MS;
+    fields.none_ready = none_ready;
+    policy = policy_new(&fields);
+}
+
+static void unprotect(void)
+{
+    policy_unref(policy);
+    policy = NULL;
+}
+
+TestSuite(hold_protection, .fini = unprotect);
+
+/* What would be published of port a, of those before, is kept for 30 s or not at all (but for the 100 ms of settling). */
+static void expect_protected(const char *before, const char *after, bool expected)
+{
+    struct scene scene = {.before = make(before, "9")};
+
+    (void)judge(&scene.state, scene.before, make(after, "9"), &(struct hold_input){
+        .touched_us = 100 * MS, .now_us = 100 * MS});
+    expect(&scene, after, "9", (struct hold_input){.touched_us = 100 * MS, .now_us = 300 * MS},
+           expected ? "a" : "");
+    expect(&scene, after, "9", (struct hold_input){.touched_us = 100 * MS, .now_us = 30099 * MS},
+           expected ? "a" : "");
+    expect(&scene, after, "9", (struct hold_input){.touched_us = 100 * MS, .now_us = 30100 * MS},
+           "");
+    scene_done(&scene);
+}
+
+Test(hold_protection, keeps_a_list_of_which_too_little_would_be_left)
+{
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    expect_protected("1234", "12", false);
+    expect_protected("1234", "1", true);
+    expect_protected("1234", "", true);
+    expect_protected("1234", "12n3n4n", true);
+    expect_protected("1234", "1n2n3n4n", true);
+    expect_protected("1234", "123n4n", false);
+}
+
+Test(hold_protection, minds_not_what_shuts_down_in_good_order)
+{
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    expect_protected("1234", "12d3d4d", false);
+    expect_protected("1234", "12t3t4t", false);
+    expect_protected("1234", "12d3n4n", false);
+    expect_protected("1234", "2d3n4n", true);
+    expect_protected("1d2d3d4d", "1d", false);
+}
+
+Test(hold_protection, counts_those_that_shut_down_and_are_listed_once)
+{
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    expect_protected("1234", "1d2n3n4n", true);
+    unprotect();
+    protect(50, NONE_READY_EMPTY);
+    expect_protected("1234", "1d2d3n4n", false);
+    expect_protected("1234", "1d2n3n4n", true);
+}
+
+Test(hold_protection, counts_what_is_new)
+{
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    expect_protected("1234", "56", false);
+    expect_protected("1234", "5", true);
+}
+
+Test(hold_protection, is_not_needed_where_all_are_listed_anyhow)
+{
+    protect(50, NONE_READY_ALL);
+    expect_protected("1234", "1n2n3n4n", false);
+    expect_protected("1234", "1n", true);
+}
+
+Test(hold_protection, is_off_without_a_policy)
+{
+    expect_protected("1234", "", false);
+}
+
+Test(hold_protection, ends_when_enough_are_back)
+{
+    struct scene scene = {.before = NULL};
+
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    scene.before = make("1234", "9");
+    expect(&scene, "1", "9", at(1000), "a");
+    expect(&scene, "12", "9", at(5000), "");
+    scene_done(&scene);
+}
+
+Test(hold_protection, is_not_renewed_by_more_that_vanishes)
+{
+    struct scene scene = {.before = NULL};
+
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    scene.before = make("1234", "9");
+    expect(&scene, "1", "9", at(1000), "a");
+    expect(&scene, "", "9", at(20000), "a");
+    expect(&scene, "1", "9", at(30999), "a");
+    expect(&scene, "1", "9", at(31000), "");
+    publish(&scene, "1", "9");
+    expect(&scene, "", "9", at(40000), "a");
+    scene_done(&scene);
+}
+
+/* A Service without ports has those of its slices. */
+static const struct service *make_portless(const char *endpoints)
+{
+    struct value service =
+        read_value(OBJECT_SERVICE, "{'metadata':{'name':'s'},'spec':{'clusterIP':'None'}}");
+    struct buf text = BUFFER_INIT(4096);
+    const struct service *result;
+    struct value slice;
+
+    buf_printf(&text,
+               "{'metadata':{'name':'s'},'addressType':'IPv4','ports':[{'port':9}],"
+               "'endpoints':[%s]}",
+               endpoints);
+    slice = read_value(OBJECT_SLICE, buf_cstr(&text));
+    service.service->spec.policy = policy;
+    result = service_new(&service.service->spec, slice.slices, *endpoints ? 1 : 0, NULL);
+    value_done(&slice);
+    value_done(&service);
+    buf_done(&text);
+    return result;
+}
+
+Test(hold_protection, keeps_a_port_that_goes_with_its_endpoints)
+{
+    struct hold_verdict verdict;
+    struct hold_state state = {0};
+    const struct hold_input input = {.touched_us = 100 * MS, .now_us = 5000 * MS};
+    const struct service *before, *after;
+
+    protect(50, NONE_READY_SERVING_TERMINATING);
+    before = make_portless("{'addresses':['10.0.0.1']}");
+    after = make_portless("");
+    hold_judge(&state, before, after, &input, &verdict);
+    cr_assert_eq(verdict.hold, HOLD_PROTECTION);
+    hold_verdict_done(&verdict);
+    hold_state_done(&state);
+    service_unref(before);
+    service_unref(after);
 }

@@ -28,6 +28,7 @@ TestSuite(encode_assignment, .fini = done);
 static void check_rules(void)
 {
     uint64_t weights = 0;
+    uint32_t priority = 0;
 
     cr_assert_str_not_empty(assignment->cluster_name);
     for (size_t i = 0; i < assignment->n_endpoints; i++) {
@@ -37,10 +38,14 @@ static void check_rules(void)
         cr_assert_not_null(locality->load_balancing_weight);
         cr_assert_gt(locality->n_lb_endpoints, 0);
         cr_assert_eq(locality->load_balancing_weight->value, locality->n_lb_endpoints);
-        cr_assert_eq(locality->priority, 0);
+        cr_assert(locality->priority == priority || (i > 0 && locality->priority == priority + 1),
+                  "in order, without gaps");
+        priority = locality->priority;
         weights += locality->load_balancing_weight->value;
         for (size_t j = 0; j < i; j++)
-            cr_assert_str_neq(locality->locality->zone, assignment->endpoints[j]->locality->zone);
+            cr_assert(strcmp(locality->locality->zone, assignment->endpoints[j]->locality->zone) ||
+                      strcmp(locality->locality->sub_zone,
+                             assignment->endpoints[j]->locality->sub_zone));
     }
     cr_assert_leq(weights, INT32_MAX);
 }
@@ -74,7 +79,7 @@ static size_t put_text(char *out, size_t size, const char *before,
                             address->socket_address->port_value);
 }
 
-/* "zone=weight,address:port,address:port+other:port zone=..." */
+/* "zone%sub_zone!priority=weight,address:port,address:port+other:port zone=..." */
 static const char *text(void)
 {
     static char out[1024];
@@ -84,8 +89,15 @@ static const char *text(void)
     for (size_t i = 0; i < assignment->n_endpoints; i++) {
         Locality *locality = assignment->endpoints[i];
 
-        len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s=%u", i ? " " : "",
-                                locality->locality->zone, locality->load_balancing_weight->value);
+        len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s", i ? " " : "",
+                                locality->locality->zone);
+        if (*locality->locality->sub_zone)
+            len += (size_t)snprintf(out + len, sizeof(out) - len, "%%%s",
+                                    locality->locality->sub_zone);
+        if (locality->priority)
+            len += (size_t)snprintf(out + len, sizeof(out) - len, "!%u", locality->priority);
+        len += (size_t)snprintf(out + len, sizeof(out) - len, "=%u",
+                                locality->load_balancing_weight->value);
         for (size_t j = 0; j < locality->n_lb_endpoints; j++) {
             const Envoy__Config__Endpoint__V3__Endpoint *endpoint =
                 locality->lb_endpoints[j]->endpoint;
@@ -271,7 +283,7 @@ static void fill(struct many *many)
         };
         many->order[i] = (struct listed){&many->backends[i], NULL, STR("")};
     }
-    many->locality = (struct locality){STR("zone-1"), 0, MANY};
+    many->locality = (struct locality){.zone = STR("zone-1"), .len = MANY};
 }
 
 static struct blob *encode_many(struct many *many)
@@ -294,4 +306,45 @@ Test(encode_assignment, ten_thousand_endpoints_are_all_there)
                      many->addresses[MANY - 1]);
     buf_done(&many->wires);
     free(many);
+}
+
+/* ---- priorities ---- */
+
+static void encode_by_priority(const char *hostname)
+{
+    const struct locality localities[] = {
+        {.zone = STR("a"), .sub_zone = STR("n1"), .len = 1},
+        {.zone = STR("a"), .priority = 1, .first = 1, .len = 1},
+        {.zone = STR("b"), .priority = 2, .first = 2, .len = 1},
+        {.zone = STR("c"), .priority = 2, .first = 3, .len = 1},
+    };
+    struct backend_list list;
+
+    service = SERVICE({.address = "10.0.0.1", .zone = "a", .hostname = "x"},
+                      {.address = "10.0.0.2", .zone = "a", .hostname = "y"},
+                      {.address = "10.0.0.3", .zone = "b", .hostname = "x"},
+                      {.address = "10.0.0.4", .zone = "c", .hostname = "x"});
+    list = *list_of(service);
+    list.localities = localities;
+    list.localities_len = ARRAY_LEN(localities);
+    read_blob(encode_assignment(STR(NAME), &list, 0, str_of(hostname)));
+}
+
+Test(encode_assignment, localities_have_priorities_and_sub_zones)
+{
+    encode_by_priority(NULL);
+    cr_assert_str_eq(text(), "a%n1=1,10.0.0.1:8001 a!1=1,10.0.0.2:8001 b!2=1,10.0.0.3:8001 "
+                             "c!2=1,10.0.0.4:8001");
+}
+
+Test(encode_assignment, priorities_have_no_gaps_whatever_is_left_out)
+{
+    encode_by_priority("x");
+    cr_assert_str_eq(text(), "a%n1=1,10.0.0.1:8001 b!1=1,10.0.0.3:8001 c!1=1,10.0.0.4:8001");
+}
+
+Test(encode_assignment, the_first_priority_that_is_left_is_0)
+{
+    encode_by_priority("y");
+    cr_assert_str_eq(text(), "a=1,10.0.0.2:8001");
 }

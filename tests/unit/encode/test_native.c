@@ -176,3 +176,22 @@ Test(encode_native, other_content_has_another_version)
     other = encode_native_list(list_of(service), 0, STR("pod-0"), &other_version);
     cr_assert_neq(version, other_version);
 }
+
+Test(encode_native, backends_tell_their_priority)
+{
+    const struct locality localities[] = {
+        {.zone = STR("a"), .len = 1},
+        {.zone = STR("b"), .priority = 1, .first = 1, .len = 1},
+    };
+    struct backend_list list;
+
+    service = SERVICE({.address = "10.0.0.1", .zone = "a"}, {.address = "10.0.0.2", .zone = "b"});
+    list = *list_of(service);
+    list.localities = localities;
+    list.localities_len = ARRAY_LEN(localities);
+    blob = encode_native_list(&list, 0, STR(""), &version);
+    response = lookaside__v1__watch_response__unpack(NULL, blob->len, blob->bytes);
+    cr_assert_eq(response->n_backends, 2);
+    cr_assert_eq(response->backends[0]->priority, 0);
+    cr_assert_eq(response->backends[1]->priority, 1);
+}

@@ -2,6 +2,8 @@
 
 #include "base/buf.h"
 
+uint64_t text_now_us = 1;
+
 void text_wire(struct buf *out, const struct endpoint *endpoint, uint16_t port)
 {
     buf_printf(out, "%" STR_FMT ":%u;", STR_ARG(endpoint->address), (unsigned)port);
@@ -132,6 +134,7 @@ const struct service *make_service(const struct service_text *text, const struct
         .policy = text->policy,
         .ports = ports,
         .received_us = 1,
+        .now_us = text_now_us,
     };
     struct str rest = str_of(text->ports);
     const struct service *service;
@@ -172,7 +175,7 @@ const char *backends_text(const struct backend_list *list)
         for (at = locality->first; at < locality->first + locality->len; at++) {
             const struct listed *item = &list->items[at];
 
-            cr_assert(str_eq(item->zone, locality->zone));
+            cr_assert(!locality->zone.len || str_eq(item->zone, locality->zone));
             buf_printf(&text, "%s", at > locality->first ? "," : i > 0 ? " | " : "");
             put_backend(&text, item->backend);
             if (item->other) {
@@ -182,6 +185,10 @@ const char *backends_text(const struct backend_list *list)
         }
         if (locality->zone.len > 0)
             buf_printf(&text, "@%" STR_FMT, STR_ARG(locality->zone));
+        if (locality->sub_zone.len > 0)
+            buf_printf(&text, "%%%" STR_FMT, STR_ARG(locality->sub_zone));
+        if (locality->priority > 0)
+            buf_printf(&text, "!%u", locality->priority);
     }
     cr_assert_eq(at, list->len, "every backend stands in a locality");
     return buf_cstr(&text);
@@ -192,10 +199,9 @@ const char *list_text(const struct service_port *port)
     return backends_text(&port->list);
 }
 
-const char *view_text(const struct service_port *port, const char *zone, const char *node)
+const char *place_text(const struct service_port *port, const struct place *place)
 {
-    struct place place = {str_of(zone), str_of(node)};
-    struct view view = view_of(port, &place);
+    struct view view = view_of(port, place);
     struct backend_list list;
     struct arena arena = {0};
     const char *text;
@@ -204,6 +210,11 @@ const char *view_text(const struct service_port *port, const char *zone, const c
     text = backends_text(&list);
     arena_done(&arena);
     return text;
+}
+
+const char *view_text(const struct service_port *port, const char *zone, const char *node)
+{
+    return place_text(port, &(struct place){.zone = str_of(zone), .node = str_of(node)});
 }
 
 const struct service_port *port_of(const struct service *service, uint16_t number)
@@ -223,5 +234,5 @@ const struct service *carry_emptied(const struct service *before, const struct s
     cr_assert_leq(before->ports_len, ARRAY_LEN(keep));
     for (size_t i = 0; i < before->ports_len; i++)
         keep[i] = service_empties(&before->ports[i], after);
-    return service_carry(before, after, keep);
+    return service_carry(before, after, keep, text_now_us);
 }

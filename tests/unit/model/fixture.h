@@ -34,9 +34,12 @@ struct service_text {
     const char *external_name;
     enum address_family prefers;
     bool local;
-    const struct policy *policy; /* referenced by what is made */
+    const struct policy *policy; /* referenced by what is made; NULL: none */
     const struct service *before;
 };
+
+/* The time at which Services are made and carried. */
+extern uint64_t text_now_us;
 
 /* Consumes the slices' references. */
 const struct service *make_service(const struct service_text *text, const struct slice **slices,
@@ -51,12 +54,13 @@ const struct service *make_service(const struct service_text *text, const struct
         &(struct slice_text){.name = (slice), .ports = (port_text), .endpoints = __VA_ARGS__})
 #define SERVICE_TEXT(...) (&(struct service_text){__VA_ARGS__})
 
-/* "10.0.0.1:9001,10.0.0.2:9001+[fd00::2]:9001@a | 10.0.0.3:9001@b": backends by locality, with their other addresses. Static memory, valid
- * until the next call. */
+/* "10.0.0.1:9001,10.0.0.2:9001+[fd00::2]:9001@a | 10.0.0.3:9001@b%n1!1": backends by locality, with their other addresses; zone, sub_zone,
+ * priority. Static memory, valid until the next call. */
 const char *backends_text(const struct backend_list *list);
 /* Of the list for a client of unknown place. */
 const char *list_text(const struct service_port *port);
 /* Of the list for a client there; NULL: unknown. */
+const char *place_text(const struct service_port *port, const struct place *place);
 const char *view_text(const struct service_port *port, const char *zone, const char *node);
 /* ",": the port of that number; fails the test if there is none. */
 const struct service_port *port_of(const struct service *service, uint16_t number);

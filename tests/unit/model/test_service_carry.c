@@ -93,7 +93,7 @@ Test(service_carry, keeps_a_list_that_is_not_emptied_either)
                                                 SLICE_TEXT("s", "a=1 b=2", "10.0.0.1 10.0.0.2"));
     const struct service *after = MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81"),
                                                SLICE_TEXT("s", "a=1 b=2", "10.0.0.2"));
-    const struct service *service = service_carry(before, after, keep);
+    const struct service *service = service_carry(before, after, keep, 1);
 
     service_unref(before);
     service_unref(after);

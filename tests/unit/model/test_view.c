@@ -10,7 +10,7 @@
 
 static struct view view_at(const struct service *service, const char *zone, const char *node)
 {
-    return view_of(port_of(service, 80), &(struct place){str_of(zone), str_of(node)});
+    return view_of(port_of(service, 80), &(struct place){.zone = str_of(zone), .node = str_of(node)});
 }
 
 static const struct service *of_endpoints(const char *endpoints)
@@ -36,7 +36,7 @@ Test(view, of_a_headless_service_knows_hints_and_no_policy)
 
     EXPECT_VIEW(service, NULL, "n1", "10.0.0.1:80,10.0.0.2:80");
     EXPECT_VIEW(service, NULL, "n9", "10.0.0.1:80,10.0.0.2:80");
-    cr_assert_not(view_is_blind(port_of(service, 80), &(struct place){STR(""), STR("")}));
+    cr_assert_not(view_is_blind(port_of(service, 80), &(struct place){0}));
     EXPECT_VIEW(hinted, "a", NULL, "10.0.0.1:80");
     service_unref(service);
     service_unref(hinted);
@@ -255,12 +255,12 @@ Test(view, of_hundreds_of_nodes_is_found_for_each)
 
 Test(view, is_equal_by_kinds_and_by_what_of_the_place_matters)
 {
-    const struct view base = {VIEW_ZONE, VIEW_NODE, STR_INIT("a"), STR_INIT("n")};
+    const struct view base = {VIEW_ZONE, VIEW_NODE, STR_INIT("a"), STR_INIT("n"), 0};
     const struct view others[] = {
-        {VIEW_ALL, VIEW_NODE, STR_INIT("a"), STR_INIT("n")},
-        {VIEW_ZONE, VIEW_ALL, STR_INIT("a"), STR_INIT("n")},
-        {VIEW_ZONE, VIEW_NODE, STR_INIT("b"), STR_INIT("n")},
-        {VIEW_ZONE, VIEW_NODE, STR_INIT("a"), STR_INIT("m")},
+        {VIEW_ALL, VIEW_NODE, STR_INIT("a"), STR_INIT("n"), 0},
+        {VIEW_ZONE, VIEW_ALL, STR_INIT("a"), STR_INIT("n"), 0},
+        {VIEW_ZONE, VIEW_NODE, STR_INIT("b"), STR_INIT("n"), 0},
+        {VIEW_ZONE, VIEW_NODE, STR_INIT("a"), STR_INIT("m"), 0},
     };
 
     cr_assert(view_equal(&base, &base));
@@ -274,6 +274,8 @@ Test(view, has_a_name_for_every_kind)
     cr_assert_str_eq(view_kind_name(VIEW_ZONE), "zone");
     cr_assert_str_eq(view_kind_name(VIEW_NODE), "node");
     cr_assert_str_eq(view_kind_name(VIEW_LOCAL), "local");
+    cr_assert_str_eq(view_kind_name(VIEW_NEAR_ZONE), "near-zone");
+    cr_assert_str_eq(view_kind_name(VIEW_NEAR_NODE), "near-node");
 }
 
 /* Many clients ask: nothing is copied, nothing is made. */

@@ -379,3 +379,28 @@ Test(native_session, refuses_a_malformed_place)
     cr_assert_str_eq(err.msg, "malformed place");
     cr_assert_eq(subscribed, 0);
 }
+
+static enum code watch_in_group(uint64_t group)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(1024);
+    size_t place;
+
+    wire_put_bytes(&out, WATCH_REQUEST_TARGETS, STR("a"));
+    place = wire_open(&out, WATCH_REQUEST_PLACE);
+    wire_put_varint(&out, PLACE_GROUP, group);
+    wire_close(&out, place);
+    return native_session_request(session, buf_str(&out), &err);
+}
+
+Test(native_session, a_group_is_part_of_the_place)
+{
+    cr_assert_eq(watch_in_group(7), CODE_OK);
+    cr_assert_eq(native_session_place(session)->group, 7);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_eq(watch_in_group(7), CODE_OK);
+    cr_assert_str_eq(next(), "");
+    cr_assert_eq(watch_in_group(NATIVE_GROUPS), CODE_OK);
+    cr_assert_str_eq(next(), "a");
+    cr_assert_eq(watch_in_group(NATIVE_GROUPS + 1), CODE_INVALID_ARGUMENT);
+    cr_assert_str_eq(err.msg, "place.group is greater than 64");
+}

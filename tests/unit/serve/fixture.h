@@ -21,7 +21,7 @@ struct fixture_service {
     bool local;           /* internalTrafficPolicy: Local */
     bool no_ports;
     bool portless_slices; /* headless */
-    const struct policy *policy;
+    const struct policy *policy; /* borrowed; NULL: none */
 };
 
 /* `base` (consumed; NULL: empty) with that Service in namespace shop, at port 8001 "grpc", received at 7. */

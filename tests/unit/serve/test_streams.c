@@ -182,7 +182,7 @@ Test(streams, an_xds_client_is_where_its_locality_says)
 {
     struct client client;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&client, "a", "", LIST);
     expect(&client, true, false);
     client_close(&client);
@@ -192,7 +192,7 @@ Test(streams, a_client_that_says_nothing_is_where_its_address_is)
 {
     struct client xds, native;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&xds, "", "", LIST);
     expect(&xds, false, true);
     client_open(&native, WATCH);
@@ -206,7 +206,7 @@ Test(streams, the_zone_of_an_address_is_that_of_no_other_node)
 {
     struct client client;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&client, "", "n1", LIST);
     expect(&client, true, true);
     client_close(&client);
@@ -230,7 +230,7 @@ Test(streams, a_native_place_counts_as_given_and_may_change)
 {
     struct client client;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     client_open(&client, WATCH);
     native_ask(&client, "a", "greeter:8001");
     expect(&client, true, false);
@@ -239,6 +239,69 @@ Test(streams, a_native_place_counts_as_given_and_may_change)
     native_ask(&client, "", "greeter:8001");
     expect(&client, true, true);
     client_close(&client);
+}
+
+/* Publishes a Service of which every client gets one endpoint of `len`. */
+static void publish_parts(size_t len)
+{
+    static char addresses[64][16];
+    struct fixture_endpoint endpoints[64] = {0};
+    struct policy fields = *policy_default();
+    const struct policy *policy;
+
+    fields.subset_size = 1;
+    policy = policy_new(&fields);
+    for (size_t i = 0; i < len; i++) {
+        snprintf(addresses[i], sizeof(addresses[i]), "10.0.1.%zu", 100 + i);
+        endpoints[i].address = addresses[i];
+    }
+    serve_publish(serve, catalog_with(NULL, &(struct fixture_service){
+                             .name = "greeter", .endpoints = endpoints, .len = len, .policy = policy}));
+    policy_unref(policy);
+}
+
+/* Which of them the client has last. */
+static unsigned part_of(const struct client *client)
+{
+    struct str text = buf_str(&client->newest);
+    const char *found = memmem(text.ptr, text.len, "10.0.1.", 7);
+
+    cr_assert_not_null(found);
+    return (unsigned)strtoul(found + 7, NULL, 10);
+}
+
+static unsigned native_part(unsigned group)
+{
+    struct buf request = BUFFER_INIT(4096);
+    struct client client;
+    unsigned part;
+    size_t place;
+
+    wire_put_bytes(&request, WATCH_REQUEST_TARGETS, STR("greeter:8001"));
+    place = wire_open(&request, WATCH_REQUEST_PLACE);
+    wire_put_varint(&request, PLACE_GROUP, group);
+    wire_close(&request, place);
+    client_open(&client, WATCH);
+    ask(&client, &request);
+    part = part_of(&client);
+    client_close(&client);
+    return part;
+}
+
+Test(streams, a_client_is_in_the_group_of_its_address_or_the_one_that_it_says)
+{
+    unsigned own = place_group(STR(""), STR("\x7f\x00\x00\x01"));
+    struct client xds, native;
+
+    publish_parts(64);
+    xds_ask(&xds, "", "", LIST);
+    client_open(&native, WATCH);
+    native_ask(&native, "", "greeter:8001");
+    cr_assert_eq(part_of(&xds), native_part(own));
+    cr_assert_eq(part_of(&native), native_part(own));
+    cr_assert_neq(native_part(own), native_part(1 + own % PLACE_GROUPS));
+    client_close(&xds);
+    client_close(&native);
 }
 
 /* ---- dumps ---- */
@@ -287,15 +350,15 @@ Test(streams, a_dump_of_a_service_has_its_listeners_and_what_each_got)
 {
     struct client xds, native, other;
 
-    peer_place = (struct place){STR("b"), STR("n2")};
+    peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&xds, "a", "", LIST);
     client_open(&native, WATCH);
     native_ask(&native, "", "greeter:8001");
     xds_ask(&other, "a", "", "shop/other:8001");
     dump("greeter");
     cr_assert_eq(count(dumped, "\"protocol\""), 2, "%s", dumped);
-    cr_assert_not_null(strstr(dumped, "\"place\":{\"zone\":\"a\",\"node\":\"n2\"}"), "%s", dumped);
-    cr_assert_not_null(strstr(dumped, "\"place\":{\"zone\":\"\",\"node\":\"\"}"), "%s", dumped);
+    cr_assert_not_null(strstr(dumped, "\"place\":{\"zone\":\"a\",\"node\":\"n2\",\"group\":"), "%s", dumped);
+    cr_assert_not_null(strstr(dumped, "\"place\":{\"zone\":\"\",\"node\":\"\",\"group\":"), "%s", dumped);
     cr_assert_eq(count(dumped, "\"view\":\"zone\""), 1, "%s", dumped);
     cr_assert_eq(count(dumped, "\"view\":\"all\""), 1, "%s", dumped);
     cr_assert_null(strstr(dumped, "shop/other"));

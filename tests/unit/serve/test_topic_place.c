@@ -45,7 +45,7 @@ static void put(const struct fixture_endpoint *endpoints, size_t len, bool local
 
 static void join(const char *zone, const char *node, struct listener_fixture *listener)
 {
-    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){str_of(zone), str_of(node)}, listener);
+    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.zone = str_of(zone), .node = str_of(node)}, listener);
 }
 
 static void leave(struct listener_fixture *listeners, size_t len)
@@ -95,8 +95,8 @@ Test(topic_place, listeners_and_clusters_are_the_same_everywhere)
     struct listener_fixture who[2];
 
     put(hinted, 2, false);
-    listener_join(table, TOPIC_CLUSTER, LIST, (struct place){STR("a"), STR("")}, &who[0]);
-    listener_join(table, TOPIC_CLUSTER, LIST, (struct place){STR("b"), STR("")}, &who[1]);
+    listener_join(table, TOPIC_CLUSTER, LIST, (struct place){.zone = STR("a"), .node = STR("")}, &who[0]);
+    listener_join(table, TOPIC_CLUSTER, LIST, (struct place){.zone = STR("b"), .node = STR("")}, &who[1]);
     cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
     leave(who, 2);
 }
@@ -153,7 +153,7 @@ Test(topic_place, local_lists_are_the_nodes_own_and_the_blind_are_counted_once)
     join("a", "n1", &who[0]);
     join("a", "n7", &who[1]);
     join("a", "", &who[2]);
-    listener_join(table, TOPIC_NATIVE, "greeter:8001", (struct place){STR("a"), STR("n7")}, &who[3]);
+    listener_join(table, TOPIC_NATIVE, "greeter:8001", (struct place){.zone = STR("a"), .node = STR("n7")}, &who[3]);
     expect(&who[0], true, false);
     expect(&who[1], false, false);
     expect(&who[2], true, true);
@@ -186,8 +186,8 @@ Test(topic_place, a_name_of_one_pod_means_it_from_everywhere)
     struct listener_fixture who[2];
 
     put(pods, 2, false);
-    listener_join(table, TOPIC_ASSIGNMENT, "shop/greeter/pod-1:8001", (struct place){STR("a"), STR("n1")}, &who[0]);
-    listener_join(table, TOPIC_NATIVE, "pod-1.greeter.shop:8001", (struct place){STR("b"), STR("n2")}, &who[1]);
+    listener_join(table, TOPIC_ASSIGNMENT, "shop/greeter/pod-1:8001", (struct place){.zone = STR("a"), .node = STR("n1")}, &who[0]);
+    listener_join(table, TOPIC_NATIVE, "pod-1.greeter.shop:8001", (struct place){.zone = STR("b"), .node = STR("n2")}, &who[1]);
     expect(&who[0], false, true);
     expect(&who[1], false, true);
     leave(who, 2);
@@ -235,7 +235,7 @@ static void set_nodes(const char *zone)
 Test(topic_place, a_client_that_knows_its_node_only_is_in_the_nodes_zone)
 {
     struct listener_fixture who[3];
-    struct place place = {STR(""), STR("n1")};
+    struct place place = {.zone = STR(""), .node = STR("n1")};
 
     put(hinted, 2, false);
     join("", "n1", &who[0]);
@@ -266,4 +266,56 @@ Test(topic_place, a_zone_that_a_client_gives_itself_stands_against_its_nodes)
     join("b", "n1", &who);
     expect(&who, false, true);
     leave(&who, 1);
+}
+
+/* ---- parts ---- */
+
+static void put_cut(size_t len)
+{
+    static char addresses[40][16];
+    struct fixture_endpoint endpoints[40] = {0};
+    struct policy fields = *policy_default();
+    const struct policy *policy;
+
+    fields.subset_size = 2;
+    policy = policy_new(&fields);
+    for (size_t i = 0; i < len; i++) {
+        snprintf(addresses[i], sizeof(addresses[i]), "10.0.1.%zu", 100 + i);
+        endpoints[i].address = addresses[i];
+    }
+    catalog = catalog_with(catalog, &(struct fixture_service){
+                                        .name = "greeter", .endpoints = endpoints, .len = len, .policy = policy});
+    publish(table, catalog);
+    policy_unref(policy);
+}
+
+Test(topic_place, clients_of_one_group_share_their_part)
+{
+    struct listener_fixture who[4];
+
+    put_cut(40);
+    for (size_t i = 0; i < 4; i++)
+        listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.group = i < 2 ? 5 : 5 + 20 * (unsigned)(i - 2)}, &who[i]);
+    cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
+    cr_assert_eq(who[0].subscriber.content, who[2].subscriber.content);
+    cr_assert_neq(who[0].subscriber.content->version, who[3].subscriber.content->version);
+    cr_assert_eq(counter_get(&stats.views), 2);
+    cr_assert_eq(who[3].subscriber.content->view.group, 25);
+    leave(who, 4);
+}
+
+Test(topic_place, a_list_that_need_not_be_cut_is_one_for_all)
+{
+    struct listener_fixture who[2];
+
+    put_cut(2);
+    for (size_t i = 0; i < 2; i++)
+        listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.group = 1 + 30 * (unsigned)i}, &who[i]);
+    cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
+    put_cut(40);
+    cr_assert_neq(who[0].subscriber.content->version, who[1].subscriber.content->version);
+    cr_assert_eq(who[0].changes, 1);
+    put_cut(2);
+    cr_assert_eq(who[0].subscriber.content, who[1].subscriber.content);
+    leave(who, 2);
 }

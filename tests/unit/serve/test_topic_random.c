@@ -32,6 +32,19 @@ static size_t choose(size_t len)
     return (size_t)(state >> 33) % len;
 }
 
+/* Of those that say something about lists. */
+static const struct policy *choose_policy(void)
+{
+    struct policy fields = *policy_default();
+
+    fields.locality = (enum locality_mode)choose(LOCALITY_MODES);
+    fields.none_ready = (enum none_ready)choose(NONE_READY_KINDS);
+    fields.minimum_per_zone = 1 + (uint32_t)choose(2);
+    fields.subset_size = (uint32_t)choose(4);
+    fields.lb = choose(6) ? LB_ROUND_ROBIN : LB_RING_HASH;
+    return choose(2) ? policy_ref(policy_default()) : policy_new(&fields);
+}
+
 static void change_service(void)
 {
     static char addresses[6][32];
@@ -51,8 +64,10 @@ static void change_service(void)
         };
     }
     service.local = choose(4) == 0;
+    service.policy = choose_policy();
     service.external = choose(10) == 0 ? "db.example.com" : NULL;
     catalog = choose(10) == 0 ? catalog_without_greeter(catalog) : catalog_with(catalog, &service);
+    policy_unref(service.policy);
     topic_table_publish(table, catalog, 1);
 }
 
@@ -99,7 +114,9 @@ static void change_watcher(struct watcher *watcher, size_t step)
         watcher->subscribed = false;
         return;
     }
-    watcher->place = (struct place){str_of(zones[choose(4)]), str_of(nodes[choose(4)])};
+    watcher->place = (struct place){.zone = str_of(zones[choose(4)]),
+                                    .node = str_of(nodes[choose(4)]),
+                                    .group = choose(3) ? 1 + (unsigned)choose(PLACE_GROUPS) : 0};
     listener_join(table, TOPIC_ASSIGNMENT, LIST, watcher->place, &watcher->listener);
     watcher->subscribed = true;
     watcher->listener.subscriber.changed = on_told;

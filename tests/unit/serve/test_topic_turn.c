@@ -38,7 +38,7 @@ static void begin(const struct catalog *next)
 
 static void join(const char *node, struct listener_fixture *listener)
 {
-    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){STR(""), str_of(node)}, listener);
+    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.node = str_of(node)}, listener);
 }
 
 static void join_all(void)
@@ -168,8 +168,8 @@ Test(topic_turn, a_client_that_is_asked_gets_the_list_of_its_new_view)
     leave();
     begin(catalog_with(catalog, &(struct fixture_service){.name = "greeter", .endpoints = zones, .len = 2}));
     finish();
-    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){STR("a"), STR("")}, &first);
-    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){STR("a"), STR("n2")}, &second);
+    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.zone = STR("a")}, &first);
+    listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.zone = STR("a"), .node = STR("n2")}, &second);
     begin(catalog_with(catalog, &(struct fixture_service){.name = "greeter", .endpoints = both, .len = 2}));
     turn();
     cr_assert_eq(first.changes + second.changes, 0);
@@ -241,7 +241,7 @@ Test(topic_turn, clients_that_leave_in_between)
 Test(topic_turn, another_resource_of_the_service_in_a_later_one)
 {
     struct listener_fixture native, brief;
-    const struct place place = {STR(""), STR("n0")};
+    const struct place place = {.node = STR("n0")};
 
     listener_join(table, TOPIC_NATIVE, "greeter.shop:8001", place, &native);
     listener_join(table, TOPIC_NATIVE, "greeter.shop:grpc", place, &brief);

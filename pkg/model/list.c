@@ -9,7 +9,7 @@
 struct choice {
     const struct listed *all;
     size_t all_len;
-    uint16_t number; /* of the port: what backends have that leave theirs open */
+    uint16_t number;                 /* of the port: what backends have that leave theirs open */
     size_t len;                      /* those that are listed */
     uint32_t *marks;                 /* NOT_LISTED, or a rank; in the end an index of struct zones */
     unsigned priorities[LIST_RANKS]; /* of each rank */

@@ -335,16 +335,30 @@ static bool is_protected(const struct query *whole, const struct answer *before,
     return left * 100 < before->len * percent;
 }
 
-/* What is listed in states[i] has been, for long enough. */
-static bool stood(const struct query *whole, const struct states *states, size_t i, size_t len,
-                  uint64_t until_us)
+/* Of what that state lists, too little is left in every newer one of these. */
+static bool stays_protected(const struct query *whole, struct states state,
+                            const struct states *newer, size_t len)
 {
-    size_t first = i;
+    struct answer before;
 
-    while (first + 1 < len && judge_expected(whole, states[first + 1], true) ==
-                                  judge_expected(whole, states[i], true))
-        first++;
-    return begun_us(states[first]) + PUBLISHED_US <= until_us;
+    judge_oracle(whole, state, &before);
+    for (size_t i = 0; i < len; i++) {
+        if (!is_protected(whole, &before, newer[i]))
+            return false;
+    }
+    return true;
+}
+
+/* So it is with whatever is out when states[i - 1] comes: states[i], or one that did not end long before. */
+static bool drops(const struct query *whole, const struct states *states, size_t i, size_t len)
+{
+    uint64_t begin = begun_us(states[i - 1]);
+
+    for (size_t out = i; out < len && stays_protected(whole, states[out], states, i); out++) {
+        if (begun_us(states[out]) + PUBLISHED_US <= begin)
+            return true;
+    }
+    return false;
 }
 
 /* On the way from `from` to `pair`: when so much vanished at once that what was out before stays for a time.
@@ -359,16 +373,9 @@ static uint64_t dropped_us(const struct query *whole, struct states from, struct
         return 0;
     for (size_t i = 1; i < len; i++) {
         uint64_t begin = begun_us(states[i - 1]);
-        struct answer before;
-        bool all = true;
 
-        if (!stood(whole, states, i, len, begin) ||
-            judge_was_held(holds, begin - PUBLISHED_US, begin - EARLY_US))
-            continue;
-        judge_oracle(whole, states[i], &before);
-        for (size_t k = 0; k < i && all; k++)
-            all = is_protected(whole, &before, states[k]);
-        if (all)
+        if (drops(whole, states, i, len) &&
+            !judge_was_held(holds, back(begin, PUBLISHED_US), back(begin, EARLY_US)))
             return begin;
     }
     return 0;

@@ -177,6 +177,14 @@ void reflector_recovered(struct reflector *refl)
 
 /* ---- what comes next ---- */
 
+bool reflector_is_older(const struct reflector *refl, struct str version)
+{
+    uint64_t seen, now;
+
+    return refl->version && str_to_u64(str_of(refl->version), UINT64_MAX, &seen) &&
+           str_to_u64(version, UINT64_MAX, &now) && now < seen;
+}
+
 void reflector_must_list(struct reflector *refl, enum relist_cause cause)
 {
     if (!refl->must_list)

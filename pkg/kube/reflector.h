@@ -46,7 +46,7 @@ enum relist_cause {
     RELIST_GONE,      /* 410 */
     RELIST_LOST,      /* the connection broke, was refused or silent, or there was no watch for too long */
     RELIST_MALFORMED, /* a watch line that is no event */
-    RELIST_REWOUND,   /* the server's newest version is below ours */
+    RELIST_REWOUND,   /* the server's newest version, or one that a watch tells, is below ours */
     RELIST_BEHIND,    /* the watch does not follow the server */
     RELIST_DOUBT,     /* the sink asked for it */
     RELIST_CAUSES,

@@ -25,6 +25,7 @@ enum verdict {
     VERDICT_GONE,
     VERDICT_SERVER_ERROR,
     VERDICT_MALFORMED,
+    VERDICT_REWOUND,   /* it told an older version than before */
     VERDICT_NO_STREAM, /* the server does not stream lists */
 };
 
@@ -90,6 +91,8 @@ void reflector_set_text(char **slot, struct str text);
 void reflector_contact(struct reflector *refl);
 /* Once only. */
 void reflector_tell_synced(struct reflector *refl);
+/* Below the newest we saw, where both are numbers. */
+bool reflector_is_older(const struct reflector *refl, struct str version);
 /* What comes next is a list: counted under its cause, unless one was due already. */
 void reflector_must_list(struct reflector *refl, enum relist_cause cause);
 /* List or watch, now. No request may be in progress. */
@@ -103,7 +106,7 @@ void reflector_retry(struct reflector *refl, const char *doing,
                      const struct kube_response *response);
 /* What it answered was of no use. */
 void reflector_retry_useless(struct reflector *refl, const char *doing, const char *cause);
-/* Our version, or that of a list in progress, is too old. */
+/* Our version, or that of a list in progress, is too old; or the server is. */
 void reflector_retry_gone(struct reflector *refl, const char *doing, const char *cause);
 /* The watch works. */
 void reflector_recovered(struct reflector *refl);

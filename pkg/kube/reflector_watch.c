@@ -48,6 +48,15 @@ static bool server_error(struct reflector *refl, const struct watch_event *event
     return verdict_set(refl, event->error_code == 410 ? VERDICT_GONE : VERDICT_SERVER_ERROR);
 }
 
+/* Versions of a watch only grow: this server was restored from a backup, and what it tells next is of
+ * another history than what we know. */
+static bool server_rewound(struct reflector *refl, struct str version)
+{
+    fail(&refl->verdict_err, CODE_OUT_OF_RANGE, "the watch went back from version %s to %" STR_FMT,
+         refl->version, STR_ARG(version));
+    return verdict_set(refl, VERDICT_REWOUND);
+}
+
 static void event_deliver(struct reflector *refl, const struct watch_event *event)
 {
     const struct kube_sink *sink = refl->options.sink;
@@ -120,6 +129,8 @@ static bool on_line(void *ctx, struct str line)
         return server_error(refl, &event);
     if (refl->must_list)
         return stream_event_take(refl, &event);
+    if (reflector_is_older(refl, event.meta.version))
+        return server_rewound(refl, event.meta.version);
     watch_event_take(refl, &event);
     return true;
 }
@@ -176,6 +187,7 @@ static bool stream_refused(const struct reflector *refl, const struct kube_respo
         return refl->verdict_status.status != STATUS_TOO_MANY_REQUESTS;
     case VERDICT_MALFORMED:
         return false;
+    case VERDICT_REWOUND: /* not of a list */
     case VERDICT_NONE:
         break;
     }
@@ -249,6 +261,10 @@ static void watch_judged(struct reflector *refl, const struct kube_response *res
     case VERDICT_MALFORMED:
         reflector_must_list(refl, RELIST_MALFORMED);
         reflector_retry_useless(refl, "watch", refl->verdict_err.msg);
+        return;
+    case VERDICT_REWOUND:
+        reflector_must_list(refl, RELIST_REWOUND);
+        reflector_retry_gone(refl, "watch", refl->verdict_err.msg);
         return;
     case VERDICT_SERVER_ERROR:
         reflector_retry(refl, "watch", &refl->verdict_status);

@@ -48,9 +48,9 @@ static void answer(int fd, const char *status, const char *body)
                           "\"resourceVersion\":\"9\"},\"subsets\":[{\"addresses\":["               \
                           "{\"ip\":\"10.0.0.7\"}],\"ports\":[{\"port\":9001}]}]}")
 
-#define POLICY(policy)                                                                             \
-    "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\",\"resourceVersion\":\"9\"},"       \
-    "\"spec\":{\"loadBalancing\":{\"policy\":" policy "}}}"
+#define POLICY(version, policy)                                                                    \
+    "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"greeter\",\"resourceVersion\":\"" version          \
+    "\"},\"spec\":{\"loadBalancing\":{\"policy\":" policy "}}}"
 
 static void answer_list(int fd, const char *path)
 {
@@ -65,7 +65,7 @@ static void answer_list(int fd, const char *path)
     }
     server.lists++;
     if (strstr(path, "/lookasideservices"))
-        answer(fd, "200 OK", LIST("LookasideServiceList", POLICY("\"RingHash\"")));
+        answer(fd, "200 OK", LIST("LookasideServiceList", POLICY("9", "\"RingHash\"")));
     else if (strstr(path, "/nodes") && server.refuse_nodes)
         answer(fd, "403 Forbidden", "{\"kind\":\"Status\",\"message\":\"no right to list nodes\"}");
     else if (strstr(path, "/nodes"))
@@ -271,10 +271,10 @@ Test(source_kube, follows_resources)
         "%s", server.asked);
     cr_assert_eq(published_service("greeter")->policy->lb, LB_RING_HASH);
     turn_until(&server.watches, 3);
-    send_event(OBJECT_POLICY, "MODIFIED", POLICY("\"LeastRequest\""));
+    send_event(OBJECT_POLICY, "MODIFIED", POLICY("11", "\"LeastRequest\""));
     while (published_service("greeter")->policy->lb != LB_LEAST_REQUEST)
         turn_until(&world.publications, world.publications + 1);
-    send_event(OBJECT_POLICY, "DELETED", POLICY("\"LeastRequest\""));
+    send_event(OBJECT_POLICY, "DELETED", POLICY("12", "\"LeastRequest\""));
     while (published_service("greeter")->policy != policy_default())
         turn_until(&world.publications, world.publications + 1);
 }

@@ -69,6 +69,25 @@ Test(reflector_probe, lists_again_when_the_server_was_rewound)
     cr_assert_eq(w.server.accepted, 3);
 }
 
+/* Resumed at a version that the restored server has not reached, before a probe looks. */
+Test(reflector_probe, lists_again_when_a_watch_goes_back)
+{
+    static const struct step steps[] = {
+        {STREAM, 0, NULL, EVENT("ADDED", "a", "5") STREAM_END("10") BOOKMARK("9"), false, false},
+        {STREAM, 0, NULL,
+         EVENT("ADDED", "b", "4") STREAM_END("9") BOOKMARK("9") EVENT("MODIFIED", "b", "8"), false,
+         false},
+        {STREAM, 0, NULL, EVENT("ADDED", "c", "4") STREAM_END("8"), false, false}};
+
+    start(steps, ARRAY_LEN(steps));
+    turn_until(w.loop, &w.calls, 9);
+    cr_assert_str_eq(w.seen, "[ a ] [ b ] [ c ]", "what is older does not count");
+    cr_assert_lt(gap_ms(1), 100);
+    cr_assert_gt(gap_ms(2), 0);
+    cr_assert_eq(stat_of(&stats()->relists[RELIST_REWOUND]), 2);
+    cr_assert_eq(stat_of(&stats()->relists[RELIST_GONE]), 0);
+}
+
 /* Events that come while the probe is under way are newer than its answer may be. */
 Test(reflector_probe, compares_with_the_version_of_when_it_was_sent)
 {

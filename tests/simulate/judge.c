@@ -27,6 +27,18 @@ uint64_t judge_count(void)
     return count;
 }
 
+/* When the newest change came in of all that concerns the Service: a hold that begins counts from it. */
+static uint64_t touched_us(unsigned service)
+{
+    struct states now = judge_pair_at(sim.now_us);
+    struct moments own = {0}, slices = {0};
+
+    judge_service_moments(&own, service, now.service, now.service);
+    judge_slices_moments(&slices, service, now.slices, now.slices);
+    return max_u64(known_us(RESOURCE_SERVICES, own.items[0]),
+                   known_us(RESOURCE_SLICES, slices.items[0]));
+}
+
 void judge_note_hold(unsigned service, bool held)
 {
     struct hold_history *holds = &state.holds[service];
@@ -40,7 +52,7 @@ void judge_note_hold(unsigned service, bool held)
     if (holds->len == EPISODES_MAX)
         sim_fail("more than %d holds of a Service", EPISODES_MAX);
     else
-        holds->episodes[holds->len++] = (struct hold_episode){sim.now_us, SIM_NEVER};
+        holds->episodes[holds->len++] = (struct hold_episode){touched_us(service), SIM_NEVER};
 }
 
 void judge_note_stall(uint64_t us)

@@ -91,8 +91,9 @@ static void rewind_etcd(const struct action *action)
     size_t changes = 1 + action->a % 12;
     bool orderly = action->c % 4 == 0;
 
-    api_rewind(changes);
-    api_down(orderly ? 5500 * SIM_MS + action->b % (8 * SIM_S) : action->b % (3 * SIM_S), orderly);
+    api_restore(changes,
+                orderly ? 5500 * SIM_MS + action->b % (8 * SIM_S) : action->b % (3 * SIM_S),
+                orderly);
     sim_trace("etcd is restored, %zu changes back: step %zu, version %llu", changes, cluster.step,
               (unsigned long long)cluster.version);
 }

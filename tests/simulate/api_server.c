@@ -121,15 +121,14 @@ static void answer_watch(struct api_request *request)
         api_body_add_state(&request->body);
 }
 
-/* A cluster without the CRD. */
-static bool is_there(const struct api_request *request)
+bool api_is_there(const struct api_request *request)
 {
     return strstr(request->path, resource_names[request->resource]) != NULL;
 }
 
 void api_answer(struct api_request *request)
 {
-    if (!is_there(request))
+    if (!api_is_there(request))
         api_request_end(request, 404, CODE_NOT_FOUND, "404 page not found");
     else if (request->streams && !api.options.streams)
         api_request_end(request, 422, CODE_FAILED_PRECONDITION, "sendInitialEvents is forbidden");

@@ -62,6 +62,8 @@ void api_request_init(struct api_request *request, const char *path);
 void api_request_done(struct api_request *request);
 void api_request_end(struct api_request *request, unsigned status, enum code code,
                      const char *message);
+/* False: it is of a kind that this cluster has not. */
+bool api_is_there(const struct api_request *request);
 /* The request has come in. */
 void api_answer(struct api_request *request);
 /* When it has something more to say: 0 for changes that a watch has not told; SIM_NEVER for nothing. */

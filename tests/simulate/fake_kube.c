@@ -30,6 +30,7 @@ static struct {
     uint64_t down_until_us, latency_us;
     bool down_orderly;
     uint64_t began_us[RESOURCES]; /* the list that is being read in pages */
+    bool missed[RESOURCES];       /* a restoration, which lasts until that is noticed */
 } network;
 
 /* ---- what the controller is told ---- */
@@ -67,13 +68,23 @@ static void pass_marks(struct kube_request *request)
 
 /* ---- delivering ---- */
 
+/* For what follows the resource: no probe. */
+static bool follows(const struct kube_request *request)
+{
+    return !request->api.probe && api_is_there(&request->api);
+}
+
 static void answer(struct kube_request *request)
 {
+    bool *missed = &network.missed[request->api.resource];
+    bool refused = *missed && follows(request);
+
     request->answered = true;
     request->heard_us = sim.now_us;
+    *missed = *missed && !refused;
     if (sim.now_us < network.down_until_us && network.down_orderly)
         api_request_end(&request->api, 503, CODE_UNAVAILABLE, "no healthy upstream");
-    else if (sim.now_us < network.down_until_us)
+    else if (refused || sim.now_us < network.down_until_us)
         api_request_end(&request->api, 0, CODE_UNAVAILABLE, "connection refused");
     else
         api_answer(&request->api);
@@ -335,6 +346,21 @@ void api_down(uint64_t us, bool orderly)
     network.down_until_us = max_u64(network.down_until_us, sim.now_us + us);
     network.down_orderly = orderly;
     each_request(RESOURCES, orderly ? stop_orderly : cut_anywhere);
+}
+
+static void notices(struct kube_request *request)
+{
+    if (follows(request))
+        network.missed[request->api.resource] = false;
+}
+
+void api_restore(size_t changes, uint64_t us, bool orderly)
+{
+    for (size_t i = 0; i < RESOURCES; i++)
+        network.missed[i] = true;
+    each_request(RESOURCES, notices);
+    api_rewind(changes);
+    api_down(us, orderly);
 }
 
 void api_slow(uint64_t latency_us)

@@ -18,6 +18,9 @@ void api_cut(enum resource resource, bool orderly);
 void api_silence(enum resource resource);
 /* The servers are away for so long: connections break and are refused; or, in order, watches are ended and a load balancer answers 503. */
 void api_down(uint64_t us, bool orderly);
+/* etcd is restored behind them, so many changes back, while they are away: for so long, and until who asks for a resource knows that they are
+ * (its connection breaks, or else its next request is refused), because no restoration takes less time than that. */
+void api_restore(size_t changes, uint64_t us, bool orderly);
 void api_slow(uint64_t latency_us);
 /* All faults end; connections that are silent stay so, and servers that are down come back in their time. */
 void api_heal(void);

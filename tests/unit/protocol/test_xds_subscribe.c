@@ -249,7 +249,7 @@ static void ignore_subscription(unused_arg void *ctx, unused_arg struct xds_subs
 {
 }
 
-static bool resolve_none(unused_arg void *ctx, unused_arg const struct xds_subscription *sub,
+static bool resolve_none(unused_arg void *ctx, unused_arg struct xds_subscription *sub,
                          unused_arg struct xds_resource *resource)
 {
     return false;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 
 #include "controller/hosts.h"
+#include "controller/refusal.h"
 #include "controller/resource_internal.h"
 
 #define LIST_MAX 256 /* of names in a message */
@@ -243,16 +244,37 @@ const char *resource_client_note(const struct policy *policy)
     }
 }
 
-static void set_rejected(const struct policy *policy, struct condition *condition)
-{
-    char text[LIST_MAX] = "";
-    size_t len = 0;
+struct rejections {
+    char agents[LIST_MAX];
+    size_t len;
+    const char *words; /* of the first */
+};
 
-    for (size_t i = 0; i < policy->refused_by_len && len < sizeof(text) - 1; i++)
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%" STR_FMT, len > 0 ? ", " : "",
-                                STR_ARG(str_slice(policy->refused_by[i], 0, 64)));
+static void add_rejection(void *ctx, const struct refusal_info *info)
+{
+    struct rejections *rejections = ctx;
+
+    if (!info->plain || rejections->len >= LIST_MAX - 1)
+        return;
+    if (!rejections->words)
+        rejections->words = info->message;
+    rejections->len +=
+        (size_t)snprintf(rejections->agents + rejections->len, LIST_MAX - rejections->len,
+                         "%s'%.64s'", rejections->len > 0 ? ", " : "", info->agent);
+}
+
+/* False: no kind of client refuses what is in force. */
+static bool set_rejected(const struct subject *subject, struct condition *condition)
+{
+    struct rejections rejections = {0};
+
+    refusals_each(subject->group->refusals, subject->service->policy, add_rejection, &rejections);
+    if (rejections.len == 0)
+        return false;
     set_condition(condition, false, "ClientRejected",
-                  "refused by clients of kind %s: they get the Service without the policy", text);
+                  "clients of kind %s refuse the policy and get the Service without it; they say: %s",
+                  rejections.agents, rejections.words);
+    return true;
 }
 
 static void set_published(const struct subject *subject)
@@ -269,9 +291,7 @@ static void set_published(const struct subject *subject)
         set_condition(condition, false, "NotPublished",
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
-    else if (subject->service->policy->refused_by_len > 0)
-        set_rejected(subject->service->policy, condition);
-    else
+    else if (!set_rejected(subject, condition))
         set_condition(condition, true, "Published", "%s", resource_client_note(subject->policy));
 }
 

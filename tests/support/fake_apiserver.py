@@ -391,9 +391,11 @@ class FakeApiServer:
         self._wake()
 
     def bookmark(self, resource):
-        """Every open watch of the resource is told the newest version."""
+        """Every open watch of the resource is told the newest version, behind the events up to it."""
         with self._lock:
-            self.inject(resource, self._bookmark(resource, self.version))
+            for watch in list(self._watchers):
+                watch.due = watch.due or watch.resource == resource
+        self._wake()
 
     def drop_watches(self, reset=False):
         """Ends the connections of all watches, but not the server; no event comes on them any more."""
@@ -586,7 +588,7 @@ class FakeApiServer:
     async def watch(self, conn, request):
         watch = asyncio.Event()
         watch.resource, watch.namespace = request.resource, request.namespace
-        watch.conn, watch.injected = conn, []
+        watch.conn, watch.injected, watch.due = conn, [], False
         watch.begin = time.monotonic()
         seen = int(request.query.get("resourceVersion", 0))
         await conn.head(200, {"Content-Type": "application/json", "Transfer-Encoding": "chunked"})
@@ -615,9 +617,8 @@ class FakeApiServer:
         pause = min(end - time.monotonic(), bookmarks or 3600)
         try:
             await asyncio.wait_for(watch.wait(), max(pause, 0.001))
-            due = False
         except asyncio.TimeoutError:
-            due = bookmarks and not self.frozen
+            watch.due = watch.due or (bookmarks and not self.frozen)
         watch.clear()
         while watch.injected:
             data, then = watch.injected.pop(0)
@@ -638,7 +639,8 @@ class FakeApiServer:
                 return None
             await watch.conn.chunk(line * 2 if self.twice else line)
             seen = version
-        if due:
+        if watch.due:
+            watch.due = False
             await watch.conn.chunk(self._bookmark(request.resource, newest))
         return seen
 

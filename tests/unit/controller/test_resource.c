@@ -339,6 +339,28 @@ Test(resource, a_list_that_lacks_most_is_doubted, .init = world_start)
     cr_assert_str_eq(hold_of("greeter"), "");
 }
 
+Test(resource, that_a_kind_of_client_refuses_is_told_with_its_words)
+{
+    struct refusal refusal = {
+        .agent = STR("gRPC Go 1.85.0"), .peer = STR("10.0.0.1"), .message = STR("no ring")};
+
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn();
+    refusal.policy = policy_at("greeter");
+    controller_report_refusal(world.controller, &refusal);
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    refusal.peer = STR("10.0.0.2");
+    refusal.message = STR("no ring here either");
+    controller_report_refusal(world.controller, &refusal);
+    expect("greeter", CONDITION_PUBLISHED, false, "ClientRejected",
+           "clients of kind 'gRPC Go 1.85.0' refuse the policy and get the Service without it; they "
+           "say: no ring");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'loadBalancing':{'policy':'LeastRequest'}}"));
+    wait_for_policy("greeter", LB_LEAST_REQUEST);
+    cr_assert_str_eq(status_of("greeter").conditions[CONDITION_PUBLISHED].reason, "Published");
+}
+
 /* ---- all of them ---- */
 
 static void add_name(void *ctx, const struct resource_status *status)

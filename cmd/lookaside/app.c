@@ -216,6 +216,7 @@ static enum code start_serve(struct app *app, struct err *err)
                                     : (unsigned)min_u64(DEFAULT_THREADS_MAX, limits_cpus()),
         .cluster_domain = options->cluster_domain,
         .default_namespace = app_default_namespace(app),
+        .host_suffixes = (const char *const *)options->host_suffixes.items,
         .unknown_names = options->unknown_names,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,

@@ -7,6 +7,7 @@
 #define TEXT_MAX 4096
 #define NAMES_SHOWN 2
 #define REFUSAL_MAX 1024 /* bytes shown */
+#define FINE_SHOWN 10    /* of clients that have the newest list */
 
 /* ---- one stream ---- */
 
@@ -49,16 +50,27 @@ static const struct json *type_in_state(const struct json *stream, const char *s
     return NULL;
 }
 
+static const struct {
+    const char *state, *text;
+} states[] = {
+    {"tooLarge", "not sent: too large for one message"},
+    {"unanswered", "not answered: there is nothing to send"},
+    {"sent", "was sent the newest, has not acknowledged it yet"},
+};
+
+/* It has the newest list, as far as can be known. */
+static bool is_fine(const struct json *stream)
+{
+    bool fine = !json_bool(json_get(stream, "stalled")) && !type_in_state(stream, "rejected");
+
+    for (size_t i = 0; i < ARRAY_LEN(states); i++)
+        fine = fine && !type_in_state(stream, states[i].state);
+    return fine;
+}
+
 /* The worst first. */
 static void add_state(struct table *table, const struct json *stream)
 {
-    static const struct {
-        const char *state, *text;
-    } states[] = {
-        {"tooLarge", "not sent: too large for one message"},
-        {"unanswered", "not answered: there is nothing to send"},
-        {"sent", "was sent the newest, has not acknowledged it yet"},
-    };
     const struct json *refused = type_in_state(stream, "rejected");
     struct buf text = BUFFER_INIT(TEXT_MAX);
 
@@ -70,7 +82,7 @@ static void add_state(struct table *table, const struct json *stream)
         if (type_in_state(stream, states[i].state))
             buf_add_str(&text, str_of(states[i].text));
     if (!text.len)
-        buf_add_str(&text, json_get(stream, "targets") ? STR("was sent the newest list")
+        buf_add_str(&text, json_get(stream, "targets") ? STR("was sent the newest list (its protocol has no ACK)")
                                                        : STR("acknowledged the newest list"));
     table_add(table, buf_str(&text));
     buf_done(&text);
@@ -113,6 +125,7 @@ void explain_print_clients(const struct json *streams)
                                        "NODE", "ASKED FOR", "STATE"};
     const struct json *stream = json_first(json_get(streams, "streams"));
     struct table table = TABLE_INIT(head);
+    size_t fine = 0;
 
     printf("\nClients of this replica\n");
     if (!stream)
@@ -121,9 +134,12 @@ void explain_print_clients(const struct json *streams)
     table.indent = "  ";
     table_head(&table, head);
     for (; stream; stream = json_next(stream))
-        add_stream(&table, stream);
+        if (!is_fine(stream) || ++fine <= FINE_SHOWN)
+            add_stream(&table, stream);
     if (table.len > table.columns)
         table_print(&table);
+    if (fine > FINE_SHOWN)
+        printf("  and %zu more that have the newest list: lookasidectl streams\n", fine - FINE_SHOWN);
     table_done(&table);
     for (stream = json_first(json_get(streams, "streams")); stream; stream = json_next(stream))
         print_refusal(stream);

@@ -22,7 +22,9 @@ static void add_address(struct table *table, const struct json *endpoint)
 
 static void add_endpoint(struct table *table, const struct json *slice, const struct json *endpoint)
 {
-    table_add(table, json_bool(json_get(endpoint, "in")) ? STR("in") : STR("out"));
+    table_add(table, json_bool(json_get(endpoint, "in"))                ? STR("in")
+                     : str_eq(member(endpoint, "reason"), STR("duplicate")) ? STR("twice")
+                                                                            : STR("out"));
     add_address(table, endpoint);
     table_add(table, member(endpoint, "pod"));
     table_add(table, member(endpoint, "node"));
@@ -47,11 +49,9 @@ static void print_slice(const struct json *slice)
 {
     struct str refused = member(slice, "refused");
     bool doubted = json_bool(json_get(slice, "doubted"));
-    bool malformed = json_bool(json_get(slice, "malformed"));
-    bool flawed = json_bool(json_get(slice, "flawed"));
     struct buf text = BUFFER_INIT(LINE_MAX_BYTES);
 
-    if (!refused.len && !doubted && !malformed && !flawed && json_len(json_get(slice, "endpoints")) > 0)
+    if (!refused.len && !doubted && json_len(json_get(slice, "endpoints")) > 0)
         return;
     buf_printf(&text, "  %" STR_FMT " ", STR_ARG(member(slice, "source")));
     text_show(&text, member(slice, "name"));
@@ -60,12 +60,6 @@ static void print_slice(const struct json *slice)
     else if (doubted)
         buf_add_str(&text,
                     STR(" was not in the API server's last list, which is not believed yet"));
-    else if (malformed)
-        buf_add_str(&text, STR(" is malformed in its newest version: an earlier one counts, and "
-                               "the log says why"));
-    else if (flawed)
-        buf_add_str(&text, STR(" says something that no client could use: it is left out, and the "
-                               "log says what"));
     else
         buf_add_str(&text, STR(" has no endpoints"));
     text_show(&text, refused);
@@ -95,9 +89,10 @@ void explain_print_endpoints(const struct json *explain)
         table_print(&table);
     for (slice = json_first(slices); slice; slice = json_next(slice))
         print_slice(slice);
-    if (is_list)
+    if (is_list && !member(explain, "source_problem").len)
         printf("  A pod that is not here is in no EndpointSlice of the Service, as of %lu s ago: "
-               "compare its labels with the selector.\n",
+               "compare its labels with the Service's selector,\n"
+               "  and see whether it has an address yet.\n",
                member_count(explain, "staleness_ms") / 1000);
     table_done(&table);
 }
@@ -142,8 +137,8 @@ static void add_view(struct table *table, const struct json *explain, const stru
 
 void explain_print_views(const struct json *explain)
 {
-    static const char *const head[] = {"FOR", "ENDPOINTS"};
-    const struct json *views = json_get(explain, "views");
+    static const char *const head[] = {"FOR", "BACKENDS"};
+    const struct json *views = json_get(explain, "views"), *place = json_get(explain, "place");
     struct table table = TABLE_INIT(head);
 
     if (json_len(views) < 2)
@@ -156,6 +151,7 @@ void explain_print_views(const struct json *explain)
     table_print(&table);
     if (member_count(explain, "views_left_out"))
         printf("  and %lu more\n", member_count(explain, "views_left_out"));
-    printf("  To ask for one of them: --zone ZONE and --node NODE.\n");
+    if (!member(place, "zone").len && !member(place, "node").len)
+        printf("  To ask for one of them: --zone ZONE and --node NODE.\n");
     table_done(&table);
 }

@@ -35,6 +35,30 @@ static void print_settings(const struct json *resource)
     table_done(&table);
 }
 
+/* Who dials the name is sent on to these. */
+static void print_backends(const struct json *explain)
+{
+    static const char *const head[] = {"SERVICE", "XDS CLUSTER", "WEIGHT", "IN FORCE", "WHY"};
+    const struct json *backend = json_first(json_get(explain, "backends"));
+    struct table table = TABLE_INIT(head);
+
+    if (!backend)
+        return;
+    printf("  Calls go to the backends of spec.backends; the endpoints below are the Service's own\n");
+    table.drop_empty = true;
+    table.indent = "  ";
+    table_head(&table, head);
+    for (; backend; backend = json_next(backend)) {
+        table_add(&table, member(backend, "service"));
+        table_add(&table, member(backend, "cluster"));
+        table_addf(&table, "%lu", member_count(backend, "written"));
+        table_addf(&table, "%lu", member_count(backend, "weight"));
+        table_add(&table, member(backend, "problem"));
+    }
+    table_print(&table);
+    table_done(&table);
+}
+
 void explain_print_policy(const struct json *explain)
 {
     const struct json *resource = json_get(explain, "resource");
@@ -54,5 +78,6 @@ void explain_print_policy(const struct json *explain)
         printf(": asks for nothing beyond the defaults");
     printf("\n");
     print_settings(resource);
+    print_backends(explain);
     print_conditions(resource, "  ");
 }

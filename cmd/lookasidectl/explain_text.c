@@ -23,7 +23,7 @@ void explain_place(struct buf *out, struct str zone, struct str node)
         text_show(out, zone);
     }
     if (!zone.len && !node.len)
-        buf_add_str(out, STR("of unknown place"));
+        buf_add_str(out, STR("whose zone and node are not known"));
 }
 
 static void add_place(struct buf *out, const struct json *explain)
@@ -70,8 +70,8 @@ static void print_cause(const struct cause *cause)
     struct buf text = BUFFER_INIT(TEXT_MAX);
 
     text_show(&text, cause->why);
-    printf("  %zu %s: %s\n", cause->count, cause->counts ? "left out" : "not counted",
-           buf_cstr(&text));
+    printf("  %zu %s, %sbecause %s\n", cause->count, cause->counts ? "left out" : "not counted",
+           cause->count > 1 ? "each " : "", buf_cstr(&text));
     buf_done(&text);
 }
 
@@ -97,6 +97,15 @@ static bool has_list(const struct json *explain)
     return json_get(explain, "port") && !member(explain, "external_name").len;
 }
 
+/* It was asked for, or not everybody gets the same list. */
+static bool is_by_place(const struct json *explain)
+{
+    const struct json *port = json_get(explain, "port"), *place = json_get(explain, "place");
+
+    return member(place, "zone").len || member(place, "node").len ||
+           json_bool(json_get(port, "by_place")) || json_bool(json_get(port, "local"));
+}
+
 static void print_age(const struct json *explain)
 {
     unsigned long staleness_ms = member_count(explain, "staleness_ms");
@@ -104,26 +113,45 @@ static void print_age(const struct json *explain)
 
     text_show(&problem, member(explain, "source_problem"));
     if (problem.len > 0)
-        printf("The view of the cluster is %lu s old, and what changed since then is not known: "
-               "%s\n",
-               staleness_ms / 1000, buf_cstr(&problem));
+        printf("The API server does not tell what changes: %s\n"
+               "  All this is as it was %lu s ago. Lists stay as they are until it is back.\n",
+               buf_cstr(&problem), staleness_ms / 1000);
     else if (staleness_ms >= STALE_MS)
         printf(
-            "The API server was last heard of %lu s ago: what changed since then is not known.\n",
+            "The API server was last heard of %lu s ago: all this is as it was then.\n",
             staleness_ms / 1000);
     buf_done(&problem);
+}
+
+/* Of the Service, or of a slice. */
+static void print_fault(const char *what, const struct json *of)
+{
+    struct buf fault = BUFFER_INIT(TEXT_MAX);
+
+    text_show(&fault, member(of, "fault"));
+    printf("%s:\n  %s\n", what, buf_cstr(&fault));
+    buf_done(&fault);
 }
 
 /* What may be wrong with all that is said. */
 static void print_doubts(const struct json *explain)
 {
+    const struct json *slice;
+
     if (!json_bool(json_get(explain, "watched")))
         printf(
             "This replica does not watch that namespace (--namespaces): it knows nothing of it.\n");
     print_age(explain);
     if (json_bool(json_get(explain, "malformed")))
-        printf("The newest version of the Service is malformed: an earlier one counts, and the log "
-               "says why.\n");
+        print_fault("The newest version of the Service is malformed, and an earlier one counts",
+                    explain);
+    for (slice = json_first(json_get(explain, "slices")); slice; slice = json_next(slice)) {
+        if (json_bool(json_get(slice, "malformed")))
+            print_fault("The newest version of a slice is malformed, and an earlier one counts",
+                        slice);
+        else if (json_bool(json_get(slice, "flawed")))
+            print_fault("A part of a slice is of no use to any client, and is left out", slice);
+    }
 }
 
 void explain_print_answer(const struct json *explain)
@@ -131,7 +159,7 @@ void explain_print_answer(const struct json *explain)
     struct buf out = BUFFER_INIT(TEXT_MAX), summary = BUFFER_INIT(TEXT_MAX);
 
     text_show(&summary, member(explain, "summary"));
-    if (has_list(explain)) {
+    if (has_list(explain) && is_by_place(explain)) {
         buf_add_str(&out, STR("For "));
         add_place(&out, explain);
         buf_add_str(&out, STR(", "));
@@ -166,8 +194,9 @@ static void add_port(struct buf *text, const struct json *port)
 {
     buf_printf(text, "%lu", member_count(port, "number"));
     if (member(port, "name").len) {
-        buf_add_char(text, ' ');
+        buf_add_str(text, STR(" ("));
         text_show(text, member(port, "name"));
+        buf_add_char(text, ')');
     }
 }
 
@@ -176,7 +205,8 @@ static void print_service(const struct json *explain, struct buf *text)
     const struct json *port = json_first(json_get(explain, "ports"));
 
     if (!json_bool(json_get(explain, "found"))) {
-        buf_add_str(text, STR("there is no Service object"));
+        buf_add_str(text, json_get(explain, "port") ? STR("its object was deleted")
+                                                    : STR("there is no Service object"));
         print_line("Service", text);
         return;
     }
@@ -201,14 +231,15 @@ static void print_port(const struct json *explain, struct buf *text)
     buf_add_str(text, text->len ? STR(": ") : STR(""));
     text_show(text, problem.len ? problem : member(explain, "rule"));
     if (member_count(port, "target"))
-        buf_printf(text, "; pods listen on %lu", member_count(port, "target"));
+        buf_printf(text, "; the pods' port is %lu", member_count(port, "target"));
     print_line("Port", text);
 }
 
 static void print_cluster(const struct json *explain, struct buf *text)
 {
+    buf_add_str(text, STR("Cluster "));
     text_show(text, member(explain, "cluster"));
-    print_line("Cluster", text);
+    print_line("xDS", text);
 }
 
 /* What follows from the place, for one address family. */
@@ -217,9 +248,9 @@ static const char *view_text(struct str view)
     static const struct {
         const char *view, *text;
     } texts[] = {
-        {"all", "endpoints are not chosen by place"},
-        {"zone", "endpoints are chosen by zone hints"},
-        {"node", "endpoints are chosen by node hints"},
+        {"all", "endpoints are not chosen by zone or node"},
+        {"zone", "endpoints are chosen by the zone hints of EndpointSlices (trafficDistribution)"},
+        {"node", "endpoints are chosen by the node hints of EndpointSlices (trafficDistribution)"},
         {"near-zone", "endpoints of its zone come first, the others when those fail"},
         {"near-node", "endpoints of its node come first, then those of its zone, then the others"},
         {"local", "only endpoints on the client's node (internalTrafficPolicy is Local)"},
@@ -239,8 +270,8 @@ static const char *all_text(const struct json *port)
     if (str_starts_with(locality, STR("Prefer")))
         return "no endpoints are near enough to come first";
     if (member_count(port, "subset"))
-        return "endpoints are not chosen by place";
-    return "it gets all; other places get fewer, see Lists";
+        return "endpoints are not chosen by zone or node";
+    return "it gets all; clients of some zones or nodes get fewer, see Lists";
 }
 
 /* Of a list that is cut. */
@@ -285,7 +316,7 @@ static void print_place(const struct json *explain, struct buf *text)
     add_place(text, explain);
     buf_add_str(text, STR(": "));
     add_choice(text, explain);
-    print_line("Place", text);
+    print_line("Client", text);
 }
 
 /* Why a list is kept, for those who never heard of it. */
@@ -321,7 +352,8 @@ static void print_hold(const struct json *explain, struct buf *text)
     buf_add_str(text, STR(": the last list is kept"));
     if (json_get(hold, "until_ms"))
         buf_printf(text, " for at most another %lu.%lu s", until_ms / 1000, until_ms % 1000 / 100);
-    buf_printf(text, ", because %s", hold_text(member(hold, "name")));
+    buf_printf(text, ", because %s; then what the API server says counts",
+               hold_text(member(hold, "name")));
     if (doubted)
         buf_printf(text, " (it lacked %lu object%s of this Service)", doubted,
                    doubted == 1 ? "" : "s");

@@ -1,6 +1,7 @@
 #include "controller/explain_internal.h"
 
 #include "controller/resource_internal.h"
+#include "model/route.h"
 
 /* ---- gathering ---- */
 
@@ -227,7 +228,8 @@ static void write_service(const struct explanation *explanation, struct json_wri
     uint16_t number;
 
     json_put_bool(writer, "found", object != NULL);
-    json_put_bool(writer, "malformed", object && object->bad_message != 0);
+    json_put_bool(writer, "malformed", object && object->fault);
+    json_put_str(writer, "fault", str_of(object ? object->fault : NULL));
     json_put_str(writer, "type", str_of(type_name(now->service)));
     json_put_str(writer, "external_name", now->service ? now->service->external_name : STR(""));
     write_ports(now->service, writer);
@@ -425,8 +427,9 @@ static void write_slice(const struct explanation *explanation, const struct obje
     if (refused)
         json_put_str(writer, "refused", str_of(refused));
     json_put_bool(writer, "doubted", object->doubted_us != 0);
-    json_put_bool(writer, "malformed", object->bad_message != 0 && !object->flawed);
+    json_put_bool(writer, "malformed", object->fault && !object->flawed);
     json_put_bool(writer, "flawed", object->flawed);
+    json_put_str(writer, "fault", str_of(object->fault));
     write_slice_ports(slice, writer);
     json_open_array(writer, "endpoints");
     write_endpoints(explanation, object, slice, writer);
@@ -494,18 +497,21 @@ static void write_kept(const struct explanation *explanation, struct json_writer
 enum code explain_write(const struct explain_sources *sources, const struct explain_query *query,
                         struct json_writer *writer, struct err *err)
 {
-    const struct name_context context = {query->default_namespace, query->cluster_domain, NULL};
+    const struct name_context context = {query->default_namespace, query->cluster_domain,
+                                         publisher_options(sources->publisher)->host_suffixes};
     struct explanation explanation = {.store = sources->store, .publisher = sources->publisher};
     enum code code = name_parse(query->target, &context, &explanation.name, err);
 
     if (code != CODE_OK)
         return code;
+    route_set_owner(publisher_catalog(sources->publisher), &explanation.name);
     gather(&explanation, query);
     write_name(&explanation, query->target, writer);
     write_service(&explanation, writer);
     write_place(&explanation, writer);
     write_hold(&explanation, sources->now_us, writer);
     write_resource(&explanation, writer);
+    explain_write_route(&explanation, writer);
     write_counts(&explanation, writer);
     write_slices(&explanation, writer);
     write_kept(&explanation, writer);

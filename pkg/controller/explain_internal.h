@@ -49,6 +49,8 @@ enum explain_reason explain_staying(const struct explanation *explanation);
 enum explain_reason explain_judge(const struct explanation *explanation, const struct object *object, const struct backend *backend);
 /* Of an endpoint of a slice that has no port which counts. */
 enum explain_reason explain_judge_portless(const struct explanation *explanation, const struct slice *slice);
+/* The backends of the policy, each with its weight in force; nothing where the Service stands for itself. */
+void explain_write_route(const struct explanation *explanation, struct json_writer *writer);
 void explain_write_views(const struct explanation *explanation, struct json_writer *writer);
 /* How the name was read, by which rule its port was found, and the answer in one sentence. */
 void explain_write_form(const struct explanation *explanation, struct json_writer *writer);

@@ -38,9 +38,9 @@ const char *explain_reason_text(enum explain_reason reason)
 {
     static const char *const texts[EXPLAIN_REASONS] = {
         [EXPLAIN_READY] = "it is ready",
-        [EXPLAIN_DRAINING] = "it shuts down but still serves, and no endpoint is ready",
-        [EXPLAIN_JOINED] = "it is the other address of a pod that is listed",
-        [EXPLAIN_KEPT] = "a hold keeps it in the list, although its slices no longer have it so",
+        [EXPLAIN_DRAINING] = "it is terminating but still serves, and no endpoint is ready",
+        [EXPLAIN_JOINED] = "second address of a pod whose first one is listed: the client may use either",
+        [EXPLAIN_KEPT] = "it was in the last list, which a hold keeps; the slices no longer say so",
         [EXPLAIN_UNREADY] = "it is not ready, but no endpoint is, and whenNoneReady is All",
         [EXPLAIN_BEHIND] = "it is ready, but others are nearer: it is for when all those fail",
         [EXPLAIN_PROTECTED] = "protection keeps it in the list: too many vanished at once",
@@ -48,23 +48,23 @@ const char *explain_reason_text(enum explain_reason reason)
         [EXPLAIN_LEFTOVER] =
             "its slice is a leftover of an earlier Service of this name (another UID)",
         [EXPLAIN_NO_SUCH_PORT] = "its slice has no such TCP port",
-        [EXPLAIN_DUPLICATE] = "the same address and port counts elsewhere, in the newest slice",
-        [EXPLAIN_NOT_READY] = "it is not ready: its readiness probe fails, or has not passed yet",
-        [EXPLAIN_TERMINATING] = "it shuts down, and other endpoints are ready",
-        [EXPLAIN_STOPPED] = "it shuts down and no longer serves",
-        [EXPLAIN_OTHER_ZONE] = "it is ready, but zone hints give the client's zone other endpoints",
-        [EXPLAIN_OTHER_NODE] = "it is ready, but node hints give the client's node other endpoints",
+        [EXPLAIN_DUPLICATE] = "the same address and port is in a newer slice too, and that one counts",
+        [EXPLAIN_NOT_READY] = "it is not ready: its Pod's condition Ready is not True (a readiness probe, as a rule)",
+        [EXPLAIN_TERMINATING] = "it is terminating, and other endpoints are ready",
+        [EXPLAIN_STOPPED] = "it is terminating and no longer serves",
+        [EXPLAIN_OTHER_ZONE] = "it is ready, but by its zone hints it is not for clients of this zone (trafficDistribution)",
+        [EXPLAIN_OTHER_NODE] = "it is ready, but by its node hints it is not for clients on this node (trafficDistribution)",
         [EXPLAIN_NOT_LOCAL] = "it is not on the client's node, and internalTrafficPolicy is Local",
         [EXPLAIN_OTHER_GROUP] =
             "it could be listed, but the client gets a part, in which it is not",
-        [EXPLAIN_NONE_SHOWN] = "it shuts down but still serves; whenNoneReady is Empty",
+        [EXPLAIN_NONE_SHOWN] = "it is terminating but still serves; whenNoneReady is Empty",
         [EXPLAIN_OTHER_POD] = "the name means one pod by its hostname, and this is another",
         [EXPLAIN_HELD_BACK] = "it would be in the list, but a hold keeps the last list for now",
         [EXPLAIN_WAITING] = "it comes into the list within a second: changes are collected",
         [EXPLAIN_EXTERNAL] =
             "the Service is an ExternalName: its clients go to a host name instead",
         [EXPLAIN_NO_SERVICE] = "there is no Service object of this name",
-        [EXPLAIN_NO_PORT] = "the name means no port of the Service",
+        [EXPLAIN_NO_PORT] = "the name that was asked for means no port of the Service",
     };
 
     return texts[reason];

@@ -14,16 +14,22 @@ static void put_sentence(struct json_writer *writer, const char *key, struct buf
 void explain_write_form(const struct explanation *explanation, struct json_writer *writer)
 {
     static const char *const forms[] = {
-        [NAME_ONE_LABEL] = "one label, so the client's own namespace",
-        [NAME_TWO_LABELS] = "two labels",
-        [NAME_THREE_LABELS] = "three labels, so one pod by its hostname",
+        [NAME_ONE_LABEL] = "SERVICE, in the client's own namespace",
+        [NAME_TWO_LABELS] = "SERVICE.NAMESPACE",
+        [NAME_THREE_LABELS] = "POD.SERVICE.NAMESPACE, one pod by its hostname",
         [NAME_SVC] = "a name under svc",
         [NAME_SVC_DOMAIN] = "a name under svc and the cluster domain",
+        [NAME_HOST] = "a host that a LookasideService claims",
     };
     const struct name *name = &explanation->name;
     struct buf text = BUFFER_INIT(SENTENCE_MAX);
 
     buf_printf(&text, "%s: ", forms[name->form]);
+    if (name->service.len == 0) {
+        buf_add_str(&text, STR("nobody does"));
+        put_sentence(writer, "form", &text);
+        return;
+    }
     if (name->hostname.len > 0)
         buf_printf(&text, "pod %" STR_FMT " of ", STR_ARG(name->hostname));
     buf_printf(&text, "Service %" STR_FMT " in namespace %" STR_FMT, STR_ARG(name->service),
@@ -78,6 +84,12 @@ const char *explain_rule(const struct explanation *explanation)
 
 static void add_no_service(const struct explanation *explanation, struct buf *text)
 {
+    if (explanation->name.service.len == 0) {
+        buf_printf(text, "no LookasideService has the host %" STR_FMT
+                         " in spec.hosts: the list is empty, and calls fail until one has",
+                   STR_ARG(explanation->name.host));
+        return;
+    }
     buf_printf(text,
                "there is no Service %" STR_FMT " in namespace %" STR_FMT
                ": the list is empty, and calls fail until it is created",
@@ -108,9 +120,9 @@ static void add_by_place(const struct explanation *explanation, struct buf *text
     else if (view->ipv4 == VIEW_LOCAL && view->node.len > 0)
         buf_printf(text, ", those on node %" STR_FMT, STR_ARG(view->node));
     else if (view->node.len > 0)
-        buf_printf(text, ", those that hints give node %" STR_FMT, STR_ARG(view->node));
+        buf_printf(text, ", those whose hints name node %" STR_FMT, STR_ARG(view->node));
     else if (view->zone.len > 0)
-        buf_printf(text, ", those that hints give zone %" STR_FMT, STR_ARG(view->zone));
+        buf_printf(text, ", those whose hints name zone %" STR_FMT, STR_ARG(view->zone));
     if (view->group != 0)
         buf_printf(text, ", the part of group %u", view->group);
     else if (view_is_cut(explanation->now.port) && view->ipv4 != VIEW_LOCAL)
@@ -145,13 +157,13 @@ static void add_list(const struct explanation *explanation, struct buf *text)
     buf_printf(text, "%zu of %zu endpoint%s %s listed", now->entries_len, total,
                total == 1 ? "" : "s", now->entries_len == 1 ? "is" : "are");
     if (now->entries_len > now->listed)
-        buf_printf(text, " (%zu pod%s, some with two addresses)", now->listed,
+        buf_printf(text, " (%zu backend%s: the two addresses of a pod are one)", now->listed,
                    now->listed == 1 ? "" : "s");
     add_by_place(explanation, text);
     if (now->port->ready == 0)
         buf_add_str(text, now->port->policy->none_ready == NONE_READY_ALL
                               ? STR("; none is ready, so all are listed (whenNoneReady is All)")
-                              : STR("; none is ready, but these shut down and still serve"));
+                              : STR("; none is ready, but these are terminating and still serve"));
 }
 
 void explain_write_summary(const struct explanation *explanation, struct json_writer *writer)
@@ -168,7 +180,7 @@ void explain_write_summary(const struct explanation *explanation, struct json_wr
     else
         add_list(explanation, &text);
     if (now->service && !explanation->truth.service)
-        buf_add_str(&text, STR("; the Service is deleted, and a hold keeps what there was"));
+        buf_add_str(&text, STR("; the Service is deleted, and a hold keeps its last list"));
     else if (explanation->held)
         buf_add_str(&text, STR("; a hold keeps this list for now"));
     else if (explanation->group && explanation->group->doubted > 0)

@@ -1,5 +1,7 @@
 #include "controller/hosts.h"
 
+#include "model/name.h"
+
 struct host_claim {
     struct str host, owner;
     uint64_t created_us;
@@ -11,25 +13,13 @@ struct host_claims {
     size_t len, cap;
 };
 
-bool host_is_allowed(const char *const *suffixes, struct str host)
-{
-    for (; suffixes && *suffixes; suffixes++) {
-        struct str suffix = str_of(*suffixes);
-
-        if (host.len > suffix.len + 1 && str_ends_with(host, suffix) &&
-            host.ptr[host.len - suffix.len - 1] == '.')
-            return true;
-    }
-    return false;
-}
-
 static void add_claims(void *ctx, const struct object *object)
 {
     struct host_claims *claims = ctx;
     const struct policy *policy = object->value.policy;
 
     for (size_t i = 0; policy && i < policy->hosts_len; i++) {
-        if (!host_is_allowed(claims->suffixes, policy->hosts[i]))
+        if (!name_is_under(policy->hosts[i], claims->suffixes))
             continue;
         claims->items = xgrow(claims->items, &claims->cap, claims->len, sizeof(*claims->items));
         claims->items[claims->len++] =

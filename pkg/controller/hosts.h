@@ -9,8 +9,6 @@
 #include "controller/store.h"
 #include "model/pairs.h"
 
-/* Below one of the suffixes (NULL-terminated; NULL: there are none), not the suffix itself. */
-bool host_is_allowed(const char *const *suffixes, struct str host);
 /* For catalog_set_hosts(): each host once, with "namespace/name" of its owner; the caller frees the array, the text is the store's. */
 struct pair *hosts_assign(const struct store *store, const char *const *suffixes, size_t *ret_len) must_check;
 

@@ -5,6 +5,7 @@
 #include "controller/hosts.h"
 #include "controller/refusal.h"
 #include "controller/resource_internal.h"
+#include "model/name.h"
 
 #define LIST_MAX 256 /* of names in a message */
 
@@ -98,7 +99,7 @@ static bool owns_hosts(const struct subject *subject, struct condition *conditio
         struct str host = policy->hosts[i];
         struct str owner = catalog_host(publisher_catalog(publisher), host);
 
-        if (!host_is_allowed(suffixes, host)) {
+        if (!name_is_under(host, suffixes)) {
             set_not_allowed(subject, host, condition);
             return false;
         }

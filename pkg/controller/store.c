@@ -241,6 +241,7 @@ static void object_free(struct controller_scope *scope, struct object *object)
     value_done(&object->next);
     value_done(&object->doubted);
     store_drop_rejection(object);
+    free(object->fault);
     free(object->key);
     free(object);
 }
@@ -271,14 +272,16 @@ static void log_bad(const struct controller_scope *scope, const struct err *err,
 static void note_bad(struct controller_scope *scope, struct object *object,
                      const struct object_meta *meta, const struct err *err, const char *consequence)
 {
-    uint64_t message = hash_content(err->msg, strlen(err->msg)) | 1;
+    bool same = object->fault && strcmp(object->fault, err->msg) == 0;
 
-    if (object->bad_message != message || object->bad_version != meta->resource_version)
+    if (!same || object->fault_version != meta->resource_version)
         counter_add(&scope->store->stats->bad_objects, 1);
-    if (object->bad_message != message)
-        log_bad(scope, err, consequence);
-    object->bad_message = message;
-    object->bad_version = meta->resource_version;
+    object->fault_version = meta->resource_version;
+    if (same)
+        return;
+    log_bad(scope, err, consequence);
+    free(object->fault);
+    object->fault = xstrdup(err->msg);
 }
 
 static bool read_meta(struct controller_scope *scope, const struct json *json,
@@ -333,7 +336,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (object->flawed)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
-        object->bad_message = 0;
+        free(TAKE(object->fault));
     store_set_rejection(scope, object, json, NULL);
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
@@ -359,7 +362,7 @@ static void on_list_abort(void *ctx)
     {
         value_done(&object->next);
         object->has_next = false;
-        if (value_is_empty(object->value) && object->bad_message == 0)
+        if (value_is_empty(object->value) && !object->fault)
             object_free(scope, object);
     }
     scope->listing = false;
@@ -403,7 +406,7 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
         object->next = (struct value){0};
         object->has_next = false;
     }
-    if (lacking || (value_is_empty(object->value) && object->bad_message == 0))
+    if (lacking || (value_is_empty(object->value) && !object->fault))
         object_remove(scope, object, now);
 }
 

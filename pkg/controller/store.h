@@ -69,10 +69,11 @@ struct object {
     uint64_t doubted_us; /* since when a list lacks it, or most of it, that is not believed; 0: none does */
     struct group *group;
     struct list link;
-    /* The last version that could not be decoded; 0: the last one could. */
-    uint64_t bad_message, bad_version;
+    /* What is wrong with the newest version, and which that is; NULL: nothing. */
+    char *fault;
+    uint64_t fault_version;
     struct rejection *rejection; /* of a LookasideService: NULL unless its last version could not be decoded */
-    bool flawed; /* the last one could, but for something that was left out */
+    bool flawed; /* it counts nevertheless, but for what is wrong */
 };
 
 struct store {

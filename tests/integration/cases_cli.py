@@ -165,7 +165,7 @@ def admin_port_on_a_unix_socket(work):
                           f"unix:{work / 'listen.sock'}", "--admin", admin], work / "lookaside.log"):
         process.wait_until(lambda: _run(work, "services", "--admin", admin)[0] == 0, 10, "services")
         code, log = _run(work, "explain", TARGET, "--admin", admin)
-        assert code == 0 and "Headless with TCP ports 8001 grpc" in log, (code, log)
+        assert code == 0 and "Headless with TCP ports 8001 (grpc)" in log, (code, log)
         code, log = _run(work, "release", "shop/greeter", "--admin", admin)
         assert code == 1 and "no hold is in force" in log, (code, log)
 

@@ -52,6 +52,7 @@ struct rpc {
     struct address peer;
     uint64_t id, opened_us, bytes_sent;
     bool finishing, stalled;
+    bool polled; /* a turn has begun since the connection came: what it brings can be read */
     enum code code;
     struct rpc_out out;
     /* of the message in `out`, as in struct delivery */

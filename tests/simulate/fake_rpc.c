@@ -249,6 +249,10 @@ void rpc_turn(struct rpc *rpc)
     }
     if (rpc->stalled && send_out(rpc))
         rpc_wake(rpc, RPC_WAKE_UPDATE);
+    if (!rpc->polled) {
+        rpc->polled = true;
+        return;
+    }
     if (messages_due(&rpc->call->up) <= sim.now_us && !sim_rarely(4))
         receive(rpc);
 }

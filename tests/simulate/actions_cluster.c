@@ -201,7 +201,7 @@ static void slice_put(const struct action *action)
     struct api_slice *slice = &object.slice;
     unsigned pods = action->c & action->c >> 8;
 
-    slice->family = index == SLICES - 1 ? 6 : 4;
+    slice->family = index >= SLICES - 2 ? 6 : 4;
     set_ports(slice, service, action->b >> 8);
     set_owner(slice, service, action->b >> 16);
     slice->junk = action->b >> 24 & action->b >> 28;

@@ -65,6 +65,25 @@ static enum api_list_fault take_fault(const struct api_request *request)
     return fault;
 }
 
+/* True: that is the whole answer. */
+static bool is_refused(struct api_request *request, enum api_list_fault fault)
+{
+    if (fault == LIST_UNAVAILABLE)
+        api_request_end(request, 503, CODE_UNAVAILABLE, "overloaded");
+    if (fault == LIST_PATIENCE) {
+        api_request_end(request, 429, CODE_RESOURCE_EXHAUSTED, "too many requests");
+        request->end.retry_after_ms = 1000 * (1 + sim_below(3));
+    }
+    return request->ending;
+}
+
+static void cut_list(struct api_request *request, enum code code)
+{
+    request->body.bytes.len = sim_below(request->body.bytes.len);
+    request->body.marks_len = 0;
+    api_request_end(request, 200, code, "the body ended early");
+}
+
 static void answer_list(struct api_request *request)
 {
     enum api_list_fault fault = take_fault(request);
@@ -72,15 +91,8 @@ static void answer_list(struct api_request *request)
     size_t limit = min_size(api.options.page, (size_t)query_u64(request->path, "limit="));
     uint64_t version = version_at(at.step);
 
-    if (fault == LIST_UNAVAILABLE) {
-        api_request_end(request, 503, CODE_UNAVAILABLE, "overloaded");
+    if (is_refused(request, fault))
         return;
-    }
-    if (fault == LIST_PATIENCE) {
-        api_request_end(request, 429, CODE_RESOURCE_EXHAUSTED, "too many requests");
-        request->end.retry_after_ms = 1000 * (1 + sim_below(3));
-        return;
-    }
     if (request->continues &&
         (fault == LIST_EXPIRED || at.step < cluster.epoch_step || version < cluster.compacted)) {
         api_request_end(request, 410, CODE_OUT_OF_RANGE, "the continue token is too old");
@@ -89,19 +101,36 @@ static void answer_list(struct api_request *request)
     request->open = true;
     api_body_add_page(&request->body, at, limit, version, !request->probe);
     api_request_end(request, 200, CODE_OK, "");
-    if (fault == LIST_CUT) {
-        request->body.bytes.len = sim_below(request->body.bytes.len);
-        request->body.marks_len = 0;
-        api_request_end(request, 200, CODE_UNAVAILABLE, "the body ended early");
-    }
+    if (fault == LIST_CUT)
+        cut_list(request, CODE_UNAVAILABLE);
+}
+
+static void open_watch(struct api_request *request)
+{
+    request->open = true;
+    request->ends_us = sim.now_us + query_u64(request->path, "timeoutSeconds=") * SIM_S;
+    request->bookmark_us = sim.now_us + SIM_S + sim_below(BOOKMARK_US);
+}
+
+/* A list, and the watch that follows it. */
+static void answer_stream(struct api_request *request)
+{
+    enum api_list_fault fault = take_fault(request);
+
+    if (is_refused(request, fault))
+        return;
+    open_watch(request);
+    request->next = cluster.log_len;
+    api_body_add_state(&request->body);
+    if (fault == LIST_CUT)
+        cut_list(request, sim_rarely(2) ? CODE_OK : CODE_UNAVAILABLE);
 }
 
 static void answer_watch(struct api_request *request)
 {
     uint64_t version = query_u64(request->path, "resourceVersion=");
-    uint64_t seconds = query_u64(request->path, "timeoutSeconds=");
 
-    if (!request->streams && version < cluster.compacted) {
+    if (version < cluster.compacted) {
         if (sim_rarely(2)) {
             api_request_end(request, 410, CODE_OUT_OF_RANGE, "too old resource version");
             return;
@@ -111,14 +140,9 @@ static void answer_watch(struct api_request *request)
         api_request_end(request, 200, CODE_OK, "");
         return;
     }
-    request->open = true;
-    request->ends_us = sim.now_us + seconds * SIM_S;
-    request->bookmark_us = sim.now_us + SIM_S + sim_below(BOOKMARK_US);
-    while (request->next < cluster.log_len &&
-           (request->streams || cluster.log[request->next].version <= version))
+    open_watch(request);
+    while (request->next < cluster.log_len && cluster.log[request->next].version <= version)
         request->next++;
-    if (request->streams)
-        api_body_add_state(&request->body);
 }
 
 bool api_is_there(const struct api_request *request)
@@ -132,6 +156,8 @@ void api_answer(struct api_request *request)
         api_request_end(request, 404, CODE_NOT_FOUND, "404 page not found");
     else if (request->streams && !api.options.streams)
         api_request_end(request, 422, CODE_FAILED_PRECONDITION, "sendInitialEvents is forbidden");
+    else if (request->streams)
+        answer_stream(request);
     else if (request->watch)
         answer_watch(request);
     else

@@ -3,7 +3,11 @@
 #include "policies.h"
 
 #define DUE_US (1200 * SIM_MS)  /* the longest coalescing, and what the loops take */
-#define HOLD_US (11000 * SIM_MS) /* deletion, then service-change, then protection, then settling */
+/* The longest of each hold, and all of them one after the other. */
+#define DELETION_US (5000 * SIM_MS)
+#define CHANGE_US (2000 * SIM_MS)
+#define SETTLE_US (300 * SIM_MS) /* and what the loops take */
+#define HOLDS_US (DELETION_US + CHANGE_US + SETTLE_US) /* but for protection */
 #define VERSIONS_SIZE 16384
 
 static struct {
@@ -84,6 +88,22 @@ static uint64_t due_us(uint64_t at_us)
     return due <= state.stall_until_us ? back(due, state.stall_us) : due;
 }
 
+/* What had to be in a list by `due_us`, holds aside, may have been held back for so long: each hold once, however often its cause came. */
+static uint64_t held_us(unsigned service, uint64_t due_us, uint64_t at_us)
+{
+    uint64_t protection_us = policies_of(service)->protection_us;
+    size_t first = known_at(RESOURCE_SERVICES, back(due_us, HOLDS_US + protection_us));
+    size_t last = known_at(RESOURCE_SERVICES, at_us);
+    bool gone = false, changed = false;
+
+    for (size_t i = first; i <= last; i++) {
+        gone = gone || !known_object(service, i);
+        changed = changed ||
+                  (i > first && known_object(service, i) != known_object(service, i - 1));
+    }
+    return SETTLE_US + protection_us + (changed ? CHANGE_US : 0) + (gone ? DELETION_US : 0);
+}
+
 struct search {
     const struct query *query;
     const struct answer *answer;
@@ -123,7 +143,7 @@ static struct search search_of(const struct query *query, const struct answer *a
     bool held = judge_was_held(&state.holds[query->service], due, at_us);
     struct search search = {.query = query, .answer = answer, .held = held};
 
-    due = held ? back(due, HOLD_US) : due;
+    due = held ? back(due, held_us(query->service, due, at_us)) : due;
     search.low = judge_pair_at(due);
     search.high = judge_pair_at(at_us);
     external = external_since_us(query->service, search.low, search.high);

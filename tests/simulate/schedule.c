@@ -5,6 +5,7 @@
 #define KINDS_MAX 64
 #define ACTIONS_MIN 40
 #define ACTIONS_SPAN 90
+#define REPEATS_SPAN 10
 #define FIRST_ACTIONS 24 /* the cluster is filled before anything goes wrong */
 
 struct mix {
@@ -65,17 +66,33 @@ struct setup schedule_setup(uint64_t seed)
     setup.page = sim_rarely(2) ? 500 : 1 + sim_below(4);
     setup.streams = sim_rarely(2);
     setup.portless = sim_rarely(2);
+    setup.busy = sim_rarely(4);
     return setup;
+}
+
+/* Whoever does something once may do it again and again: before a list has settled, before a hold is over. */
+static void repeat(const struct mix *mix, struct action *actions, size_t len)
+{
+    static const uint64_t paces[] = {30 * SIM_MS, 1900 * SIM_MS, 4500 * SIM_MS};
+    const struct action_kind *kind = mix_pick(mix);
+    uint32_t object = (uint32_t)sim_random();
+    uint64_t pace = paces[sim_below(ARRAY_LEN(paces))];
+
+    for (size_t i = 0; i < len; i++) {
+        actions[i].kind = kind;
+        actions[i].a = object;
+        actions[i].delay_us = sim_below(pace);
+    }
 }
 
 void schedule_make(uint64_t seed, struct schedule *ret_schedule)
 {
-    struct mix first = {0}, mix = {0};
+    struct mix often = {0}, mix = {0};
     struct schedule schedule = {.seed = seed};
     unsigned haste, faults;
 
     sim_reseed(seed);
-    mix_add(&first, cluster_actions, 1);
+    mix_add(&often, cluster_actions, 1);
     mix_add(&mix, cluster_actions, 3);
     faults = (unsigned)sim_below(4);
     mix_add(&mix, world_actions, faults);
@@ -93,6 +110,12 @@ void schedule_make(uint64_t seed, struct schedule *ret_schedule)
             .salt = sim_random(),
             .delay_us = begins ? 0 : pick_delay(haste),
         };
+    }
+    for (size_t i = sim_below(4); i > 0; i--) {
+        size_t len = 3 + sim_below(REPEATS_SPAN);
+        size_t from = FIRST_ACTIONS + sim_below(schedule.len - FIRST_ACTIONS - len);
+
+        repeat(&often, &schedule.actions[from], len);
     }
     *ret_schedule = schedule;
 }

@@ -36,6 +36,7 @@ struct setup {
     size_t clients, page;
     unsigned workers;
     bool streams, portless;
+    bool busy; /* the machine: a turn's millisecond is soon over */
 };
 
 struct setup schedule_setup(uint64_t seed) must_check;

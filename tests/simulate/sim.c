@@ -21,7 +21,7 @@ uint64_t __wrap_clock_wall_us(void);
 /* Work takes time: now and then most of a turn's millisecond. */
 uint64_t __wrap_clock_monotonic_us(void)
 {
-    sim.now_us += sim_rarely(8) ? sim_below(900) : sim_below(3);
+    sim.now_us += sim_rarely(sim.busy ? 2 : 8) ? sim_below(900) : sim_below(3);
     return sim.now_us;
 }
 

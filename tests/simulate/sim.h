@@ -34,6 +34,7 @@ struct sim {
     uint64_t trace; /* hash of everything that happened */
     uint64_t turns;
     bool talk;      /* print the trace */
+    bool busy;      /* work often takes long */
     char failure[8192]; /* the first one; empty: none */
     struct list actors;
 };

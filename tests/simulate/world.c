@@ -53,6 +53,7 @@ static void begin(const struct schedule *schedule, bool talk)
     sim_start(talk);
     policies_start(schedule->seed);
     setup = schedule_setup(schedule->seed);
+    sim.busy = setup.busy;
     product_options = (struct product_options){.workers = setup.workers};
     cluster_start(setup.portless);
     known_start();
@@ -60,8 +61,9 @@ static void begin(const struct schedule *schedule, bool talk)
     api_start(&(struct api_options){.page = setup.page, .streams = setup.streams});
     product_start(&product_options);
     clients_start(setup.clients);
-    sim_trace("%zu clients, %u workers, pages of %zu, %s lists", setup.clients, setup.workers,
-              setup.page, setup.streams ? "streaming" : "paged");
+    sim_trace("%zu clients, %u workers%s, pages of %zu, %s lists", setup.clients, setup.workers,
+              setup.busy ? " on a busy machine" : "", setup.page,
+              setup.streams ? "streaming" : "paged");
     trace_policies();
 }
 

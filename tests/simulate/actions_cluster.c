@@ -420,7 +420,7 @@ const struct action_kind cluster_actions[] = {
     {"slice-put", 10, slice_put},
     {"slices-follow", 6, slices_follow},
     {"service-policy", 2, service_policy},
-    {"service-outside", 1, service_outside},
+    {"service-outside", 2, service_outside},
     {"service-delete", 3, service_delete},
     {"service-replace", 3, service_replace},
     {"slice-delete", 4, slice_delete},

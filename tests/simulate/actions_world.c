@@ -6,6 +6,8 @@
 #include "schedule.h"
 #include "world.h"
 
+#define REWOUND_MAX 12 /* changes */
+
 static enum resource pick_resource(const struct action *action)
 {
     return (enum resource)(action->a % (RESOURCES + 1));
@@ -78,24 +80,53 @@ static void list_fail(const struct action *action)
     api_fail_list((enum api_list_fault)(1 + action->a % (LIST_FAULTS - 1)));
 }
 
-static void compact(const struct action *action unused_arg)
+/* A server that was behind may find that it cannot catch up: it reads everything anew, and ends its watches. */
+static void compact(const struct action *action)
 {
-    sim_trace("etcd is compacted at version %llu", (unsigned long long)cluster.version);
+    bool end = action->a % 2;
+
+    sim_trace("etcd is compacted at version %llu%s", (unsigned long long)cluster.version,
+              end ? ", and watches are ended" : "");
     api_compact();
+    if (end)
+        api_cut(RESOURCES, true);
+}
+
+/* Controllers do again what got lost, in the same order, but not quite the same: versions come twice. */
+static void redo(const unsigned *slots, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        const struct api_object *now = cluster_get(slots[i]);
+        struct api_object object;
+
+        if (!now)
+            continue;
+        object = *now;
+        if (object.slice.endpoints_len > 0)
+            object.slice.endpoints[0].ready = object.slice.endpoints[0].ready == NO ? YES : NO;
+        cluster_put(&object);
+        sim_trace("step %zu, version %llu: done again, at slot %u", cluster.step,
+                  (unsigned long long)cluster.version, slots[i]);
+    }
 }
 
 /* While etcd is restored the API servers are down: if only for a moment, where every connection breaks; for longer than a source
  * resumes without listing, where they stop in order. */
 static void rewind_etcd(const struct action *action)
 {
-    size_t changes = 1 + action->a % 12;
+    size_t changes = min_size(1 + action->a % REWOUND_MAX, cluster.log_len);
     bool orderly = action->c % 4 == 0;
+    unsigned lost[REWOUND_MAX];
 
+    for (size_t i = 0; i < changes; i++)
+        lost[i] = cluster.log[cluster.log_len - changes + i].slot;
     api_restore(changes,
                 orderly ? 5500 * SIM_MS + action->b % (8 * SIM_S) : action->b % (3 * SIM_S),
                 orderly);
     sim_trace("etcd is restored, %zu changes back: step %zu, version %llu", changes, cluster.step,
               (unsigned long long)cluster.version);
+    if (action->c / 4 % 2)
+        redo(lost, changes);
 }
 
 /* ---- the product ---- */

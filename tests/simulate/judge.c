@@ -49,6 +49,9 @@ void judge_note_hold(unsigned service, bool held)
     struct hold_episode *last = holds->len > 0 ? &holds->episodes[holds->len - 1] : NULL;
     bool was = last && last->until_us == SIM_NEVER;
 
+    if (was != held)
+        sim_trace("%s lists of service %u", held ? "the controller keeps" : "no hold is left on",
+                  service);
     if (was && !held)
         last->until_us = sim.now_us;
     if (was || !held)
@@ -88,7 +91,8 @@ static uint64_t due_us(uint64_t at_us)
     return due <= state.stall_until_us ? back(due, state.stall_us) : due;
 }
 
-/* What had to be in a list by `due_us`, holds aside, may have been held back for so long: each hold once, however often its cause came. */
+/* What had to be in a list by `due_us`, holds aside, may have been held back for so long: each hold counts once,
+ * however often its cause came. */
 static uint64_t held_us(unsigned service, uint64_t due_us, uint64_t at_us)
 {
     uint64_t protection_us = policies_of(service)->protection_us;

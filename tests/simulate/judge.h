@@ -6,7 +6,7 @@
  *   1. the oracle makes this very list of them;
  *   2. both were known by t;
  *   3. neither had been overtaken for longer than a change may take (DUE_US) or, while the controller says
- *      that it keeps that Service's list, for longer than the holds may last besides that what happened to it allows;
+ *      that it keeps that Service's list, for longer than holds may last besides, of those that have a cause;
  *   4. it is not older, in either collection, than what explained the list before on the same stream;
  *   5. no hold forbids it yet (judge_hold.c).
  *

@@ -27,14 +27,14 @@ bool judge_was_held(const struct hold_history *holds, uint64_t from_us, uint64_t
     return false;
 }
 
-/* When the last hold before that time began. */
-static uint64_t held_from_us(const struct hold_history *holds, uint64_t us)
+/* When the hold began that was in force at some time between; the first such. SIM_NEVER: there was none. */
+static uint64_t held_from_us(const struct hold_history *holds, uint64_t from_us, uint64_t until_us)
 {
-    uint64_t from = SIM_NEVER;
-
-    for (size_t i = 0; i < holds->len && holds->episodes[i].from_us <= us; i++)
-        from = holds->episodes[i].from_us;
-    return from;
+    for (size_t i = 0; i < holds->len && holds->episodes[i].from_us <= until_us; i++) {
+        if (holds->episodes[i].until_us >= from_us)
+            return holds->episodes[i].from_us;
+    }
+    return SIM_NEVER;
 }
 
 static bool was_released(const struct hold_history *holds, uint64_t from_us)
@@ -115,7 +115,7 @@ static bool may_have_emptied(const struct query *whole, uint64_t us,
         return true;
     /* A hold that never ended counts from its first cause, at whatever port, which may be a change that came
      * some time before the list was empty. */
-    from = min_u64(from, back(held_from_us(holds, us), COALESCED_US + CHANGE_US));
+    from = min_u64(from, back(held_from_us(holds, from, us), COALESCED_US + CHANGE_US));
     for (size_t i = max_u64(known_at(RESOURCE_SERVICES, from), 1); i <= last; i++) {
         bool gone = is_gone(service, i);
         uint64_t begin = max_u64(from, known_us(RESOURCE_SERVICES, i));
@@ -290,11 +290,12 @@ static bool may_have_vanished(const struct account *account, const struct query 
         bool empty;
         uint64_t vanished = vanished_us(&whole, account->floors[i], pair, &empty);
         uint64_t bound = empty ? SETTLE_EMPTY_US : SETTLE_US;
+        uint64_t held = held_from_us(holds, vanished, us);
 
         if (is_named_anew(&whole, account->floors[i], pair))
             return true;
         if (vanished == SIM_NEVER || was_released(holds, vanished) ||
-            us + EARLY_US >= min_u64(vanished, held_from_us(holds, us)) + bound)
+            us + EARLY_US >= min_u64(vanished, held) + bound)
             return true;
     }
     return false;

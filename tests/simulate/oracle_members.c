@@ -80,7 +80,7 @@ static const struct candidate *find(const struct api_object *service,
                                     const struct query *query, const struct entry *entry,
                                     struct candidates *all)
 {
-    if (service)
+    if (service && !*service->service.external_name)
         oracle_collect(all, service, slices, query);
     for (size_t i = 0; i < all->len; i++) {
         if (all->items[i].port == entry->port &&

@@ -63,9 +63,15 @@ static bool is_gone(unsigned service, size_t index)
     return !known_object(service, index);
 }
 
+/* What it says, not only its version. */
 static bool has_changed(unsigned service, size_t index)
 {
-    return known_object(service, index) != known_object(service, index - 1);
+    const struct api_object *now = known_object(service, index);
+    const struct api_object *before = known_object(service, index - 1);
+
+    if (!now || !before)
+        return now != before;
+    return memcmp(&now->service, &before->service, sizeof(now->service)) != 0;
 }
 
 /* The first time at or after `from_us` at which the Service went (or changed otherwise). */

@@ -9,6 +9,7 @@
 #define SETTLE_US (300 * SIM_MS) /* and what the loops take */
 #define HOLDS_US (DELETION_US + CHANGE_US + SETTLE_US) /* but for protection */
 #define VERSIONS_SIZE 16384
+#define UNNAMED 1 /* a number that no port has */
 
 static struct {
     struct hold_history holds[SERVICES];
@@ -244,6 +245,37 @@ static bool find_held(const struct search *search, const struct moments *service
     return found;
 }
 
+/* The list of the backends whose ports are left open: what a number means that nobody names. */
+static uint64_t open_hash(const struct query *query, struct states pair, bool native)
+{
+    struct query unnamed = *query;
+    struct answer answer;
+
+    unnamed.number = UNNAMED;
+    judge_oracle(&unnamed, pair, &answer);
+    for (size_t i = 0; i < answer.len; i++) {
+        answer.items[i].port = query->number;
+        answer.items[i].other_port = *answer.items[i].other ? query->number : 0;
+    }
+    return judge_hash(&answer, native);
+}
+
+/* A hold may keep that one while the number's own, where pods named it, is over. */
+static bool find_open(const struct search *search, const struct moments *services)
+{
+    uint64_t hash = judge_hash(search->answer, is_native(search->answer));
+    struct moments slices = {0};
+
+    judge_slices_moments(&slices, search->query->service, search->low.slices, search->high.slices);
+    for (size_t i = 0; search->answer->len > 0 && i < services->len * slices.len; i++) {
+        struct states pair = {services->items[i / slices.len], slices.items[i % slices.len]};
+
+        if (open_hash(search->query, pair, is_native(search->answer)) == hash)
+            return true;
+    }
+    return false;
+}
+
 static bool find(const struct search *search, struct account *ret)
 {
     struct moments services = {0};
@@ -252,8 +284,9 @@ static bool find(const struct search *search, struct account *ret)
     judge_service_moments(&services, search->query->service, search->low.service,
                           search->high.service);
     found = find_of(search, &services, ret);
-    if (search->held && search->query->port != BY_NUMBER)
-        found = found || find_held(search, &services);
+    if (!found && search->held)
+        found = search->query->port == BY_NUMBER ? find_open(search, &services)
+                                                 : find_held(search, &services);
     return found;
 }
 

@@ -46,13 +46,14 @@ static bool was_released(const struct hold_history *holds, uint64_t from_us)
     return false;
 }
 
-/* What a client of unknown place gets of the whole port. */
+/* What a client of unknown place gets of the whole port; an ExternalName's host aside. */
 static struct query whole_of(const struct query *query)
 {
     struct query whole = *query;
 
     whole.zone = whole.node = whole.pod = -1;
     whole.group = 0;
+    whole.native = false;
     return whole;
 }
 

@@ -305,7 +305,7 @@ static bool may_have_vanished(const struct account *account, const struct query 
             us + EARLY_US >= min_u64(vanished, held) + bound)
             return true;
     }
-    return false;
+    return account->floors_len == 0; /* only known to be held */
 }
 
 /* ---- protection ---- */

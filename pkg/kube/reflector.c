@@ -23,6 +23,15 @@ void reflector_set_text(char **slot, struct str text)
     *slot = copy;
 }
 
+uint64_t reflector_version(const struct reflector *refl)
+{
+    uint64_t version = 0;
+
+    if (!refl->version || !str_to_u64(str_of(refl->version), UINT64_MAX, &version))
+        return 0;
+    return version;
+}
+
 void reflector_contact(struct reflector *refl)
 {
     counter_set(&refl->stats.last_contact_us, loop_now_us(refl->loop));
@@ -176,14 +185,6 @@ void reflector_recovered(struct reflector *refl)
 }
 
 /* ---- what comes next ---- */
-
-bool reflector_is_older(const struct reflector *refl, struct str version)
-{
-    uint64_t seen, now;
-
-    return refl->version && str_to_u64(str_of(refl->version), UINT64_MAX, &seen) &&
-           str_to_u64(version, UINT64_MAX, &now) && now < seen;
-}
 
 void reflector_must_list(struct reflector *refl, enum relist_cause cause)
 {

@@ -25,7 +25,7 @@ enum verdict {
     VERDICT_GONE,
     VERDICT_SERVER_ERROR,
     VERDICT_MALFORMED,
-    VERDICT_REWOUND,   /* it told an older version than before */
+    VERDICT_REWOUND,   /* it told a version from before it began */
     VERDICT_NO_STREAM, /* the server does not stream lists */
 };
 
@@ -70,6 +70,7 @@ struct reflector {
     /* the watch in progress */
     struct lines lines;
     uint64_t watch_seconds; /* how long the server was asked to keep it */
+    uint64_t watch_from;    /* our version when it began; 0: not a number */
     bool bookmarked;        /* by this watch */
     enum verdict verdict;
     struct err verdict_err;
@@ -87,12 +88,12 @@ struct reflector {
 
 /* Frees what was there; empty becomes NULL. */
 void reflector_set_text(char **slot, struct str text);
+/* 0: not a number. */
+uint64_t reflector_version(const struct reflector *refl);
 /* The view is proved current. */
 void reflector_contact(struct reflector *refl);
 /* Once only. */
 void reflector_tell_synced(struct reflector *refl);
-/* Below the newest we saw, where both are numbers. */
-bool reflector_is_older(const struct reflector *refl, struct str version);
 /* What comes next is a list: counted under its cause, unless one was due already. */
 void reflector_must_list(struct reflector *refl, enum relist_cause cause);
 /* List or watch, now. No request may be in progress. */

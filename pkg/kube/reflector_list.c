@@ -43,10 +43,13 @@ void reflector_list_object(struct reflector *refl, const struct json *object)
 
 static void version_warn(const struct reflector *refl, struct str version)
 {
-    if (reflector_is_older(refl, version))
+    uint64_t seen;
+    uint64_t now;
+
+    if (refl->version && str_to_u64(str_of(refl->version), UINT64_MAX, &seen) &&
+        str_to_u64(version, UINT64_MAX, &now) && now < seen)
         log_warn(LOG_KUBE, "the server's resource version went back, taking its list as it is",
-                 KV_STR("resource", refl->options.label), KV_STR("from", refl->version),
-                 KV_TEXT("to", version));
+                 KV_STR("resource", refl->options.label), KV_U64("from", seen), KV_U64("to", now));
 }
 
 static void present_again(struct reflector *refl)

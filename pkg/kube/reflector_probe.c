@@ -6,15 +6,6 @@
 #define PROBE_BYTES_MAX (8 * 1024 * 1024) /* one object */
 #define PATIENCE_GROWTH_MAX 8             /* 12 min: some stores tell their progress every 10 */
 
-static uint64_t number_of(const char *version)
-{
-    uint64_t number = 0;
-
-    if (!version || !str_to_u64(str_of(version), UINT64_MAX, &number))
-        return 0;
-    return number;
-}
-
 /* A bookmark a minute should have come by then. */
 static uint64_t patience_base_ms(const struct reflector *refl)
 {
@@ -45,7 +36,7 @@ static void look_later(struct reflector *refl, uint64_t at_least_ms)
 static bool is_behind(struct reflector *refl)
 {
     struct probe *probe = &refl->probe;
-    uint64_t ours = number_of(refl->version);
+    uint64_t ours = reflector_version(refl);
 
     if (probe->ahead == 0)
         return false;
@@ -63,7 +54,7 @@ static void give_up_behind(struct reflector *refl)
     log_info(LOG_KUBE, "the server is ahead of the watch, listing on a new connection",
              KV_STR("resource", refl->options.label), KV_STR("version", refl->version),
              KV_U64("servers_version", probe->ahead), KV_U64("patience_ms", probe->patience_ms));
-    probe->given_up_at = number_of(refl->version);
+    probe->given_up_at = reflector_version(refl);
     reflector_start_over(refl, RELIST_BEHIND);
 }
 
@@ -71,7 +62,7 @@ static void give_up_behind(struct reflector *refl)
 static void compare(struct reflector *refl, uint64_t theirs)
 {
     struct probe *probe = &refl->probe;
-    uint64_t ours = number_of(refl->version);
+    uint64_t ours = reflector_version(refl);
 
     counter_add(&refl->stats.probes, 1);
     if (theirs == 0 || probe->ours == 0 || ours == 0)
@@ -145,7 +136,7 @@ static void probe_send(struct reflector *refl)
     struct buf path = BUFFER_INIT(PATH_BYTES_MAX);
     enum code code;
 
-    probe->ours = number_of(refl->version);
+    probe->ours = reflector_version(refl);
     probe->sent_us = loop_now_us(refl->loop);
     (void)buf_printf(&path, "%s?limit=1", refl->options.path);
     code = kube_request_start(refl->client,

@@ -48,12 +48,20 @@ static bool server_error(struct reflector *refl, const struct watch_event *event
     return verdict_set(refl, event->error_code == 410 ? VERDICT_GONE : VERDICT_SERVER_ERROR);
 }
 
-/* Versions of a watch only grow: this server was restored from a backup, and what it tells next is of
- * another history than what we know. */
+/* A watch tells what comes after the version that it began with: this server was restored from a
+ * backup, and what it tells is of another history than what we know. */
+static bool is_rewound(const struct reflector *refl, struct str version)
+{
+    uint64_t told;
+
+    return str_to_u64(version, UINT64_MAX, &told) && told < refl->watch_from;
+}
+
 static bool server_rewound(struct reflector *refl, struct str version)
 {
-    fail(&refl->verdict_err, CODE_OUT_OF_RANGE, "the watch went back from version %s to %" STR_FMT,
-         refl->version, STR_ARG(version));
+    fail(&refl->verdict_err, CODE_OUT_OF_RANGE,
+         "the watch began at version %llu and tells %" STR_FMT ": the server was restored",
+         (unsigned long long)refl->watch_from, STR_ARG(version));
     return verdict_set(refl, VERDICT_REWOUND);
 }
 
@@ -95,6 +103,7 @@ static void stream_complete(struct reflector *refl, struct str version)
 {
     refl->streams_broken = 0;
     reflector_list_complete(refl, version, &refl->stats.lists_streamed);
+    refl->watch_from = reflector_version(refl);
     kube_request_set_idle_timeout(refl->request, watch_idle_ms(refl));
     timer_start(refl->timer, WATCH_PROVEN_MS);
 }
@@ -129,7 +138,7 @@ static bool on_line(void *ctx, struct str line)
         return server_error(refl, &event);
     if (refl->must_list)
         return stream_event_take(refl, &event);
-    if (reflector_is_older(refl, event.meta.version))
+    if (is_rewound(refl, event.meta.version))
         return server_rewound(refl, event.meta.version);
     watch_event_take(refl, &event);
     return true;
@@ -313,6 +322,7 @@ static void watch_request(struct reflector *refl, struct buf *path, uint64_t idl
 {
     refl->verdict = VERDICT_NONE;
     refl->bookmarked = false;
+    refl->watch_from = reflector_version(refl);
     refl->watch_open_us = 0;
     reflector_request(refl,
                       &(struct kube_request_options){.path = buf_cstr(path),

@@ -10,10 +10,13 @@
 #define HOLDS_US (DELETION_US + CHANGE_US + SETTLE_US) /* but for protection */
 #define VERSIONS_SIZE 16384
 #define UNNAMED 1 /* a number that no port has */
+#define PUBLICATIONS_MAX 512
 
 static struct {
     struct hold_history holds[SERVICES];
     uint64_t stall_until_us, stall_us;
+    uint64_t publications_us[PUBLICATIONS_MAX]; /* the newest, of all */
+    size_t publications;
     struct {
         uint64_t key, value;
     } versions[VERSIONS_SIZE];
@@ -61,6 +64,26 @@ void judge_note_hold(unsigned service, bool held)
         sim_fail("more than %d holds of a Service", EPISODES_MAX);
     else
         holds->episodes[holds->len++] = (struct hold_episode){touched_us(service), SIM_NEVER};
+}
+
+void judge_note_publication(void)
+{
+    state.publications_us[state.publications++ % PUBLICATIONS_MAX] = sim.now_us;
+}
+
+bool judge_was_published(uint64_t from_us, uint64_t until_us)
+{
+    size_t len = min_size(state.publications, PUBLICATIONS_MAX);
+
+    for (size_t i = state.publications; i-- > state.publications - len;) {
+        uint64_t us = state.publications_us[i % PUBLICATIONS_MAX];
+
+        if (us < from_us)
+            return false;
+        if (us < until_us)
+            return true;
+    }
+    return len == PUBLICATIONS_MAX;
 }
 
 void judge_note_stall(uint64_t us)

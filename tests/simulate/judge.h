@@ -65,6 +65,8 @@ void judge_version(const char *kind, struct str version, uint64_t content, const
 
 /* Whether that Service's list is being kept, as the controller says; after every turn of its loop. */
 void judge_note_hold(unsigned service, bool held);
+/* A catalog goes out. */
+void judge_note_publication(void);
 /* The control loop does nothing for so long. */
 void judge_note_stall(uint64_t us);
 /* Holds of that Service were ended by hand. */

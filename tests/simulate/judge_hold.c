@@ -89,22 +89,26 @@ static uint64_t first_change(unsigned service, uint64_t from_us, bool gone)
 }
 
 /* Since when it lists nothing, up to `us`, and whether a change of that very Service did that. 0: it never
- * listed anything. What it listed for no time at all, nobody was told of. */
+ * listed anything. What it listed between two publications, nobody was told of. */
 static uint64_t empty_since(const struct query *whole, uint64_t us, bool *ret_by_service)
 {
     struct states now = judge_pair_at(us);
     uint64_t since = us, begin;
     bool service = false;
 
+    *ret_by_service = false;
     for (;;) {
-        *ret_by_service = service && has_changed(whole->service, now.service + 1);
+        bool empty = judge_is_empty(whole, now);
+
         begin = max_u64(known_us(RESOURCE_SERVICES, now.service),
                         known_us(RESOURCE_SLICES, now.slices));
-        if (begin < since && !judge_is_empty(whole, now))
+        if (!empty && begin < since && judge_was_published(begin, since))
             return since;
-        since = begin;
+        since = empty ? begin : since;
         if (!judge_step_back(&now, &service))
             return 0;
+        if (empty)
+            *ret_by_service = service && has_changed(whole->service, now.service + 1);
     }
 }
 

@@ -47,6 +47,9 @@ struct hold_history {
 /* A hold was in force then. */
 bool judge_was_held(const struct hold_history *holds, uint64_t from_us, uint64_t until_us);
 
+/* A catalog went out from that time to before that one, or so long ago that it is not known any more. */
+bool judge_was_published(uint64_t from_us, uint64_t until_us);
+
 /* A list that follows from `pair` may take the place of the account's last at that time. */
 bool judge_may_replace(const struct account *account, const struct query *query,
                        const struct answer *answer, uint64_t us, struct states pair,

@@ -51,6 +51,7 @@ bool product_release(unsigned service)
 static void on_publish(void *ctx unused_arg, const struct catalog *catalog)
 {
     sim_trace("catalog %llu is published", (unsigned long long)catalog_generation(catalog));
+    judge_note_publication();
     serve_publish(product.serve, catalog);
     if (!product.listening)
         deferred_schedule(product.loop, &product.begin);

@@ -325,7 +325,7 @@ Test(publish_mode, annotated, .init = start_annotated)
     turn_until_published("greeter", "none");
 }
 
-Test(resource, a_list_that_lacks_most_is_doubted, .init = world_start)
+Test(resource, a_list_that_lacks_most_is_doubted)
 {
     upsert(world.services, GREETER);
     upsert(world.policies, POLICY_JSON("greeter", 1, RING));

@@ -1,5 +1,5 @@
 /* The settings of what LookasideServices may do. */
-#include "model/name.h"
+#include "controller/hosts.h"
 #include "options_internal.h"
 
 enum code option_set_publish(struct options *options, struct str value, struct err *err)
@@ -19,22 +19,9 @@ enum code option_set_publish(struct options *options, struct str value, struct e
     return fail(err, CODE_INVALID_ARGUMENT, "expected all, annotated or resources");
 }
 
-/* Two labels or more: names of one could not be told from namespaces. */
-static bool is_suffix(struct str text)
-{
-    size_t labels = 0;
-
-    do {
-        if (!name_is_label(str_cut(&text, '.')))
-            return false;
-        labels++;
-    } while (text.ptr);
-    return labels >= 2;
-}
-
 static enum code add_suffix(struct options *options, struct str value, struct err *err)
 {
-    if (!is_suffix(value))
+    if (!host_is_suffix(value))
         return fail(err, CODE_INVALID_ARGUMENT,
                     "'%" STR_FMT "' is no domain in lower case of two labels or more, such as "
                     "example.com",

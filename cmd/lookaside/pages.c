@@ -1,6 +1,8 @@
 /* What the admin port shows: health and metrics, and the table of all pages. */
 #include "pages.h"
 
+#include "controller/preview.h"
+
 #define PAGE_METRICS_MAX (16 * 1024 * 1024)
 #define REASON_MAX 1024
 
@@ -122,23 +124,29 @@ static void show_counts(void *ctx, struct admin_request *request)
 }
 
 const struct admin_route app_pages[] = {
-    {"GET", "/healthz", "200 while the process lives", false, show_healthz},
-    {"GET", "/readyz", "200 while clients are served, else 503 and the reason", false, show_readyz},
-    {"GET", "/metrics", "Prometheus text", false, show_metrics},
+    {"GET", "/healthz", "200 while the process lives", false, show_healthz, 0},
+    {"GET", "/readyz", "200 while clients are served, else 503 and the reason", false, show_readyz,
+     0},
+    {"GET", "/metrics", "Prometheus text", false, show_metrics, 0},
     {"GET", "/counts", "how many subscriptions there are to lists of each Service, JSON", false,
-     show_counts},
-    {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services},
+     show_counts, 0},
+    {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services, 0},
     {"GET", "/debug/resources",
      "every LookasideService: what is in force, what is not in order, and this replica's clients, "
      "JSON",
-     true, show_resources},
+     true, show_resources, 0},
     {"GET", "/debug/streams",
      "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",
-     true, show_streams},
+     true, show_streams, 0},
     {"GET", "/debug/explain",
      "?target=&zone=&node=&namespace=: why a client there gets the list that it gets, JSON", true,
-     show_explain},
+     show_explain, 0},
     {"POST", "/debug/release",
-     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold},
+     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold,
+     0},
+    {"POST", "/debug/diff",
+     "a List of manifests as JSON: what applying them would change in what is published, JSON; "
+     "nothing changes",
+     true, show_diff, PREVIEW_BYTES_MAX},
 };
 const size_t app_pages_len = ARRAY_LEN(app_pages);

@@ -10,8 +10,12 @@
 
 void show_services(void *ctx, struct admin_request *request);
 void show_resources(void *ctx, struct admin_request *request);
+void show_diff(void *ctx, struct admin_request *request);
 void show_streams(void *ctx, struct admin_request *request);
 void show_explain(void *ctx, struct admin_request *request);
 void release_hold(void *ctx, struct admin_request *request);
+
+/* Answers with that line. */
+void page_refuse(struct admin_request *request, unsigned status, const char *reason);
 
 #endif

@@ -180,10 +180,12 @@ static struct str argument(struct admin_request *request, const char *name)
 static bool is_watched(const struct app *app, const struct explain_query *query)
 {
     const struct text_list *namespaces = &app->options->namespaces;
-    const struct name_context context = {query->default_namespace, query->cluster_domain, NULL};
+    const struct name_context context = {query->default_namespace, query->cluster_domain,
+                                         (const char *const *)app->options->host_suffixes.items};
     struct name name;
 
-    if (namespaces->len == 0 || name_parse(query->target, &context, &name, NULL) != CODE_OK)
+    if (namespaces->len == 0 || name_parse(query->target, &context, &name, NULL) != CODE_OK ||
+        name.form == NAME_HOST)
         return true;
     for (size_t i = 0; i < namespaces->len; i++)
         if (str_eq(str_of(namespaces->items[i]), name.namespace_name))
@@ -219,7 +221,7 @@ static unsigned read_group(struct admin_request *request)
     return str_to_u64(argument(request, "group"), PLACE_GROUPS, &group) ? (unsigned)group : 0;
 }
 
-static void refuse_explain(struct admin_request *request, unsigned status, const char *reason)
+void page_refuse(struct admin_request *request, unsigned status, const char *reason)
 {
     struct buf text = BUFFER_INIT(TEXT_MAX);
 
@@ -244,11 +246,11 @@ void show_explain(void *ctx, struct admin_request *request)
     if (query.default_namespace.len == 0)
         query.default_namespace = str_of(app_default_namespace(app));
     if (query.target.len == 0)
-        refuse_explain(request, 400, "expected the argument target, as a client would dial it");
+        page_refuse(request, 400, "expected the argument target, as a client would dial it");
     else if (app->phase == APP_SYNCING)
-        refuse_explain(request, 503, "not synced yet: see /readyz");
+        page_refuse(request, 503, "not synced yet: see /readyz");
     else if (explain(app, &query, &out, &err) != CODE_OK)
-        refuse_explain(request, 400, err.msg);
+        page_refuse(request, 400, err.msg);
     else
         admin_reply(request, buf_failed(&out) ? 500 : 200, "application/json", buf_str(&out));
     buf_done(&out);

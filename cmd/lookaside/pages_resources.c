@@ -1,5 +1,7 @@
 /* LookasideServices for people and lookasidectl: JSON. */
+#include "base/clock.h"
 #include "base/counts.h"
+#include "controller/preview.h"
 #include "controller/resource.h"
 #include "pages.h"
 
@@ -64,4 +66,38 @@ void show_resources(void *ctx, struct admin_request *request)
 
     *page = (struct resources_page){app, request};
     serve_count_streams(app->serve, on_counted, page);
+}
+
+/* ---- what manifests would change ---- */
+
+static enum code preview(const struct app *app, struct str text, struct buf *out, struct err *err)
+{
+    /* In a directory an object is as old as it says; an API server says it. */
+    uint64_t now_us = app->options->directory ? 0 : clock_wall_us();
+    struct json_writer writer = json_writer(out);
+    struct manifest manifest = {0};
+    enum code code = manifest_parse(text, true, &manifest, err);
+
+    json_open_object(&writer, NULL);
+    if (code == CODE_OK)
+        code = controller_preview(app->controller, &manifest, now_us, &writer, err);
+    json_close_object(&writer);
+    buf_add_char(out, '\n');
+    manifest_done(&manifest);
+    return code;
+}
+
+void show_diff(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+    struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
+    struct err err = {0};
+
+    if (app->phase == APP_SYNCING)
+        page_refuse(request, 503, "not synced yet: see /readyz");
+    else if (preview(app, admin_body(request), &out, &err) != CODE_OK)
+        page_refuse(request, 400, err.msg);
+    else
+        admin_reply(request, buf_failed(&out) ? 507 : 200, "application/json", buf_str(&out));
+    buf_done(&out);
 }

@@ -16,6 +16,8 @@ struct command {
 };
 
 extern const struct command bootstrap_command;
+extern const struct command check_command;
+extern const struct command diff_command;
 extern const struct command explain_command;
 extern const struct command get_command;
 extern const struct command release_command;
@@ -84,8 +86,9 @@ struct str member(const struct json *json, const char *key);
 /* A member that is a count; 0 where there is none. */
 unsigned long member_count(const struct json *json, const char *key);
 
-/* Of a LookasideService (resource_write() of controller/resource.h): each condition that is false, in a line. */
-void print_conditions(const struct json *resource, const char *indent);
+/* Of a LookasideService (resource_write() of controller/resource.h): each condition that is not in order, in a line; with `all`, also what
+ * others say. */
+void print_conditions(const struct json *resource, const char *indent, bool all);
 
 /* ---- text on a terminal ---- */
 

@@ -57,6 +57,8 @@ static void print_json(const struct answer *answer)
     struct str explain = str_trim(buf_str(&answer->explain_text));
     struct str streams = str_trim(buf_str(&answer->streams_text));
 
+    if (streams.len == 0)
+        streams = STR("{\"streams\":[]}");
     printf("{\"explain\":%" STR_FMT ",%" STR_FMT "\n", STR_ARG(explain),
            STR_ARG(str_slice(streams, 1, streams.len)));
 }
@@ -68,7 +70,8 @@ static void print_text(const struct answer *answer)
     explain_print_policy(answer->explain);
     explain_print_endpoints(answer->explain);
     explain_print_views(answer->explain);
-    explain_print_clients(answer->streams);
+    if (answer->streams)
+        explain_print_clients(answer->streams);
 }
 
 static int explain(const struct question *question, bool as_json)
@@ -78,7 +81,7 @@ static int explain(const struct question *question, bool as_json)
     enum code code = ask_explain(question, &answer, &err);
     int exit_code = 0;
 
-    if (code == CODE_OK)
+    if (code == CODE_OK && member(answer.explain, "service").len)
         code = ask_streams(question, &answer, &err);
     if (code != CODE_OK)
         exit_code = failure(&err) + (code == CODE_INVALID_ARGUMENT);

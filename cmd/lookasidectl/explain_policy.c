@@ -79,5 +79,5 @@ void explain_print_policy(const struct json *explain)
     printf("\n");
     print_settings(resource);
     print_backends(explain);
-    print_conditions(resource, "  ");
+    print_conditions(resource, "  ", true);
 }

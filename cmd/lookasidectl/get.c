@@ -70,21 +70,32 @@ static void add_row(struct table *table, const struct json *resource)
 
 /* ---- what is not in order ---- */
 
-void print_conditions(const struct json *resource, const char *indent)
+static void print_condition(const struct json *condition, const char *indent)
 {
-    const struct json *condition = json_first(json_get(resource, "conditions"));
     struct buf text = BUFFER_INIT(TEXT_MAX);
 
-    for (; condition; condition = json_next(condition)) {
-        if (json_bool(json_get(condition, "status")))
-            continue;
-        text_show(&text, member(condition, "message"));
+    text_show(&text, member(condition, "message"));
+    if (json_bool(json_get(condition, "status")))
+        printf("%s%s\n", indent, buf_cstr(&text));
+    else
         printf("%s%" STR_FMT " is False (%" STR_FMT "): %s\n", indent,
                STR_ARG(member(condition, "type")), STR_ARG(member(condition, "reason")),
                buf_cstr(&text));
-        buf_reset(&text);
-    }
     buf_done(&text);
+}
+
+/* Of an accepted one Accepted says what of it is ignored. */
+void print_conditions(const struct json *resource, const char *indent, bool all)
+{
+    const struct json *condition = json_first(json_get(resource, "conditions"));
+
+    for (; condition; condition = json_next(condition)) {
+        bool said = member(condition, "message").len > 0;
+
+        if (!json_bool(json_get(condition, "status")) ||
+            (said && (all || str_eq(member(condition, "type"), STR("Accepted")))))
+            print_condition(condition, indent);
+    }
 }
 
 static void print_troubles(const struct json *resource)
@@ -93,7 +104,7 @@ static void print_troubles(const struct json *resource)
 
     snprintf(indent, sizeof(indent), "%" STR_FMT "/%" STR_FMT ": ",
              STR_ARG(member(resource, "namespace")), STR_ARG(member(resource, "name")));
-    print_conditions(resource, indent);
+    print_conditions(resource, indent, false);
 }
 
 /* ---- the command ---- */

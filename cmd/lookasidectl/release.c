@@ -17,7 +17,7 @@ static int release(const char *admin, struct str namespace_name, struct str name
     buf_add_str(&path, STR("/debug/release"));
     query_add(&path, "?namespace", namespace_name);
     query_add(&path, "&name", name);
-    if (fetch_post(admin, buf_cstr(&path), &answer, &err) == CODE_OK) {
+    if (fetch_post(admin, buf_cstr(&path), STR(""), &answer, &err) == CODE_OK) {
         text_show(&shown, str_trim(buf_str(&answer)));
         printf("%s\n", buf_cstr(&shown));
     } else {

@@ -32,7 +32,8 @@ struct admin_request {
     struct MHD_Connection *connection;
     struct MHD_Response *response;
     unsigned status;
-    bool suspended;
+    bool started, suspended;
+    struct buf body;
 };
 
 /* ---- requests ---- */
@@ -95,7 +96,7 @@ static enum MHD_Result answer_wrong_method(struct MHD_Connection *connection,
 {
     bool post = is_post(route);
     struct MHD_Response *response = make_response(
-        "text/plain; charset=utf-8", post ? STR("it changes something: only POST is allowed here\n")
+        "text/plain; charset=utf-8", post ? STR("only POST is allowed here\n")
                                           : STR("only GET is allowed here\n"));
     enum MHD_Result result;
 
@@ -178,47 +179,43 @@ static enum MHD_Result finish(struct admin_request *request)
     return result;
 }
 
-static enum MHD_Result start(struct admin *admin, struct MHD_Connection *connection,
-                             const struct admin_route *route, void **request_state)
+static enum MHD_Result start(struct admin_request *request, const struct admin_route *route)
 {
-    struct admin_request *request = xcalloc(1, sizeof(*request));
+    struct admin *admin = request->admin;
 
-    request->admin = admin;
-    request->connection = connection;
-    list_init(&request->link);
-    *request_state = request;
+    request->started = true;
     route->handle(admin->ctx, request);
     if (request->response)
         return finish(request);
     request->suspended = true;
     list_append(&admin->waiting, &request->link);
-    MHD_suspend_connection(connection);
+    MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
 
-static char first_call; /* a marker: headers are there, the body is not */
-
-static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version unused_arg,
-                                  const char *body unused_arg, size_t *body_len,
-                                  void **request_state)
+/* Headers are there, the body is not. Without a route the body has no bound but 0. */
+static struct admin_request *request_new(struct admin *admin, struct MHD_Connection *connection,
+                                         const struct admin_route *route, const char *method)
 {
-    struct admin *admin = ctx;
-    const struct admin_route *route = find_route(admin, url);
+    struct admin_request *request = xcalloc(1, sizeof(*request));
+    bool takes = route && method_fits(route, method) && !refuse(connection, route);
+
+    request->admin = admin;
+    request->connection = connection;
+    buf_init(&request->body, takes ? route->body_max : 0);
+    list_init(&request->link);
+    return request;
+}
+
+static enum MHD_Result answer_request(struct admin_request *request, const char *url,
+                                      const char *method)
+{
+    struct MHD_Connection *connection = request->connection;
+    const struct admin_route *route = find_route(request->admin, url);
     const char *refusal, *fault;
 
-    if (!*request_state) {
-        *request_state = &first_call;
-        return MHD_YES;
-    }
-    if (*body_len) { /* discarded */
-        *body_len = 0;
-        return MHD_YES;
-    }
-    if (*request_state != &first_call)
-        return finish(*request_state);
     if (strcmp(url, "/") == 0)
-        return answer_index(admin, connection);
+        return answer_index(request->admin, connection);
     if (!route)
         return answer(connection, MHD_HTTP_NOT_FOUND, "no such page; see /\n");
     if (!method_fits(route, method))
@@ -229,7 +226,27 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     fault = query_fault(connection);
     if (fault)
         return answer(connection, MHD_HTTP_BAD_REQUEST, fault);
-    return start(admin, connection, route, request_state);
+    if (route->body_max > 0 && buf_failed(&request->body))
+        return answer(connection, MHD_HTTP_CONTENT_TOO_LARGE, "the request is too large\n");
+    return start(request, route);
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version unused_arg,
+                                  const char *body, size_t *body_len, void **request_state)
+{
+    struct admin_request *request = *request_state;
+
+    if (!request) {
+        *request_state = request_new(ctx, connection, find_route(ctx, url), method);
+        return MHD_YES;
+    }
+    if (*body_len) {
+        (void)buf_append(&request->body, body, *body_len);
+        *body_len = 0;
+        return MHD_YES;
+    }
+    return request->started ? finish(request) : answer_request(request, url, method);
 }
 
 static void on_request_over(void *ctx unused_arg, struct MHD_Connection *connection unused_arg,
@@ -237,12 +254,18 @@ static void on_request_over(void *ctx unused_arg, struct MHD_Connection *connect
 {
     struct admin_request *request = *request_state;
 
-    if (!request || *request_state == (void *)&first_call)
+    if (!request)
         return;
     list_remove(&request->link);
     if (request->response)
         MHD_destroy_response(request->response);
+    buf_done(&request->body);
     free(request);
+}
+
+struct str admin_body(const struct admin_request *request)
+{
+    return buf_str(&request->body);
 }
 
 const char *admin_argument(struct admin_request *request, const char *name)

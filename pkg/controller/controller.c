@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "controller/explain_internal.h"
+#include "controller/preview_internal.h"
 #include "controller/publish.h"
 #include "controller/refusal.h"
 #include "controller/resource_internal.h"
@@ -38,15 +39,7 @@ void controller_free(struct controller *controller)
 struct controller_scope *controller_scope_new(struct controller *controller, enum object_kind kind,
                                               const char *label)
 {
-    struct controller_scope *scope = xcalloc(1, sizeof(*scope));
-
-    scope->store = &controller->store;
-    scope->loop = controller->loop;
-    scope->kind = kind;
-    scope->label = xstrdup(label);
-    list_init(&scope->link);
-    list_append(&controller->store.scopes, &scope->link);
-    return scope;
+    return store_scope_new(&controller->store, controller->loop, kind, label);
 }
 
 void controller_scope_set_place(struct controller_scope *scope, const char *file, size_t line)
@@ -113,6 +106,18 @@ bool controller_resource_status(const struct controller *controller, struct str 
     return object != NULL;
 }
 
+void controller_resource_faults(const struct controller *controller, struct str namespace_name,
+                                struct str name,
+                                void (*visit)(void *ctx, const struct resource_fault *fault),
+                                void *ctx)
+{
+    const struct resource_sources sources = {&controller->store, controller->publisher};
+    const struct object *object = store_resource(&controller->store, namespace_name, name);
+
+    if (object)
+        resource_each_fault(&sources, object, visit, ctx);
+}
+
 void controller_each_resource(const struct controller *controller,
                               void (*visit)(void *ctx, const struct resource_status *status),
                               void *ctx)
@@ -175,6 +180,14 @@ enum code controller_explain(const struct controller *controller, const struct e
     };
 
     return explain_write(&sources, query, writer, err);
+}
+
+enum code controller_preview(const struct controller *controller, const struct manifest *manifest,
+                             uint64_t now_us, struct json_writer *writer, struct err *err)
+{
+    const struct preview_sources sources = {&controller->store, controller->publisher};
+
+    return preview_write(&sources, manifest, now_us, writer, err);
 }
 
 const struct controller_stats *controller_stats(const struct controller *controller)

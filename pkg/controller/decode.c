@@ -339,6 +339,29 @@ enum code decode_service(const struct json *object, const struct object_meta *me
     return CODE_OK;
 }
 
+struct service_object *service_object_copy(const struct service_object *service)
+{
+    struct service_object *copy = xcalloc(1, sizeof(*copy));
+    const struct service_spec *spec = &service->spec;
+    struct arena *arena = &copy->arena;
+    struct service_spec_port *ports = arena_alloc(arena, spec->ports_len * sizeof(*ports));
+
+    copy->spec = *spec;
+    copy->annotated = service->annotated;
+    copy->selector = service->selector;
+    copy->spec.namespace_name = arena_text(arena, spec->namespace_name);
+    copy->spec.name = arena_text(arena, spec->name);
+    copy->spec.uid = arena_text(arena, spec->uid);
+    copy->spec.external_name = arena_text(arena, spec->external_name);
+    for (size_t i = 0; i < spec->ports_len; i++) {
+        ports[i] = spec->ports[i];
+        ports[i].name = arena_text(arena, ports[i].name);
+        ports[i].app_protocol = arena_text(arena, ports[i].app_protocol);
+    }
+    copy->spec.ports = ports;
+    return copy;
+}
+
 void service_object_free(struct service_object *service)
 {
     if (!service)

@@ -31,6 +31,7 @@ struct service_object {
 
 enum code decode_service(const struct json *object, const struct object_meta *meta, struct service_object **ret_service,
                          struct err *err) must_check;
+struct service_object *service_object_copy(const struct service_object *service) must_check;
 void service_object_free(struct service_object *service);
 bool service_object_equal(const struct service_object *a, const struct service_object *b);
 

@@ -2,7 +2,7 @@
  * Why a list is as it is, for people and programs: the answer behind `lookasidectl explain`.
  *
  * controller_explain() writes, as members of an open JSON object:
- *   target, namespace, service, hostname, port_asked    how the name was read ("" where it does not say)
+ *   target, namespace, service, hostname, port_asked    how the name was read ("" where it does not say; of a host that nobody claims)
  *   form          by which rule it was read so: "two labels: Service greeter in namespace shop"
  *   rule          by which rule the port was found, or `problem`: why it was not
  *   summary       the answer in one sentence

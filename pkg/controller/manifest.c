@@ -5,6 +5,8 @@
 #include "base/yaml.h"
 #include "controller/decode_policy.h"
 
+#define KEY_MAX 600 /* two names of 253, and a kind */
+
 static const struct kind {
     enum object_kind kind;
     const char *api, *word, *list;
@@ -68,7 +70,7 @@ static enum code add_object(struct reader *reader, const struct kind *kind, cons
     struct manifest *manifest = reader->manifest;
     struct object_meta meta;
     struct err inner = {0};
-    char key[600]; /* two names of 253, and a kind */
+    char key[KEY_MAX];
 
     if (decode_meta(json, &meta, &inner) != CODE_OK)
         return reader_fail(reader, path, inner.msg);
@@ -152,6 +154,14 @@ static enum code add_document(struct reader *reader, const struct json *json, co
     return CODE_OK;
 }
 
+/* The manifest owns it from now on. */
+static void keep_document(struct manifest *manifest, struct json *document)
+{
+    manifest->documents = xgrow(manifest->documents, &manifest->documents_cap,
+                                manifest->documents_len, sizeof(*manifest->documents));
+    manifest->documents[manifest->documents_len++] = document;
+}
+
 static void on_document(void *ctx, struct json *document, size_t line)
 {
     struct reader *reader = ctx;
@@ -165,9 +175,7 @@ static void on_document(void *ctx, struct json *document, size_t line)
         json_free(document);
         return;
     }
-    manifest->documents = xgrow(manifest->documents, &manifest->documents_cap,
-                                manifest->documents_len, sizeof(*manifest->documents));
-    manifest->documents[manifest->documents_len++] = document;
+    keep_document(manifest, document);
 }
 
 /* ---- keys that stand twice: the YAML reader refuses them, with their line ---- */
@@ -255,6 +263,59 @@ void manifest_done(struct manifest *manifest)
     *manifest = (struct manifest){0};
 }
 
+/* ---- namespaces ---- */
+
+/* A copy of the object whose metadata begins with that namespace: of two, the first counts. */
+static struct json *with_namespace(const struct json *object, struct str namespace_name)
+{
+    struct buf text = BUFFER_INIT((size_t)8 * MANIFEST_BYTES_MAX); /* escaped, as it may be */
+    struct json_writer writer = json_writer(&text);
+    struct json *copy = NULL;
+
+    json_open_object(&writer, NULL);
+    for (const struct json *item = json_first(object); item; item = json_next(item)) {
+        if (!str_eq(json_key(item), STR("metadata"))) {
+            json_put_json(&writer, json_key(item).ptr, item);
+            continue;
+        }
+        json_open_object(&writer, "metadata");
+        json_put_str(&writer, "namespace", namespace_name);
+        for (const struct json *part = json_first(item); part; part = json_next(part))
+            json_put_json(&writer, json_key(part).ptr, part);
+        json_close_object(&writer);
+    }
+    json_close_object(&writer);
+    if (buf_failed(&text) || json_parse(buf_str(&text), &copy, NULL) != CODE_OK)
+        copy = NULL;
+    buf_done(&text);
+    return copy;
+}
+
+void manifest_set_namespace(struct manifest *manifest, struct str namespace_name)
+{
+    for (size_t i = 0; i < manifest->len; i++) {
+        struct manifest_object *object = &manifest->objects[i];
+        const struct json *metadata = json_get(object->json, "metadata");
+        struct str name = str_of(object->key);
+        struct str kind = str_cut(&name, ' ');
+        struct json *copy;
+        char key[KEY_MAX];
+
+        if (object->kind == OBJECT_NODE || json_text(json_get(metadata, "namespace")).len > 0)
+            continue;
+        copy = with_namespace(object->json, namespace_name);
+        if (!copy)
+            continue;
+        keep_document(manifest, copy);
+        str_cut(&name, '/');
+        snprintf(key, sizeof(key), "%" STR_FMT " %" STR_FMT "/%" STR_FMT, STR_ARG(kind),
+                 STR_ARG(namespace_name), STR_ARG(name));
+        free(object->key);
+        object->key = xstrdup(key);
+        object->json = copy;
+    }
+}
+
 /* ---- keys ---- */
 
 enum object_kind manifest_key_kind(const char *key)
@@ -291,4 +352,23 @@ struct json *manifest_tombstone(const char *key)
     (void)code;
     buf_done(&text);
     return json;
+}
+
+static const struct kind *entry_of(enum object_kind kind)
+{
+    size_t at = 0;
+
+    while (kinds[at].kind != kind)
+        at++;
+    return &kinds[at];
+}
+
+const char *manifest_api(enum object_kind kind)
+{
+    return entry_of(kind)->api;
+}
+
+const char *manifest_kind_name(enum object_kind kind)
+{
+    return entry_of(kind)->word;
 }

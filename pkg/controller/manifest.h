@@ -44,10 +44,17 @@ enum code manifest_parse(struct str text, bool is_json, struct manifest *manifes
 /* The same for a file in the folder `dir`. NOT_FOUND: it does not exist. ABORTED: before the read or after it the file was not, or not any
  * more, as `stamp` says. */
 enum code manifest_read(int dir, const char *name, const struct stamp *stamp, struct manifest *manifest, struct err *err) must_check;
+/* Reads to the end of `fd`, whatever it is; a text that begins with { and is not named .yaml or .yml is JSON, too. */
+enum code manifest_read_stream(int fd, const char *name, struct manifest *manifest, struct err *err) must_check;
+/* Objects that do not name a namespace get this one in place of "default", as with kubectl -n. */
+void manifest_set_namespace(struct manifest *manifest, struct str namespace_name);
 void manifest_done(struct manifest *manifest);
 
 /* For the sink's remove: an object with no more than this key's namespace and name. The caller frees it. */
 struct json *manifest_tombstone(const char *key) must_check;
 enum object_kind manifest_key_kind(const char *key);
+/* Of one of manifest_kinds: "v1", "Service". */
+const char *manifest_api(enum object_kind kind);
+const char *manifest_kind_name(enum object_kind kind);
 
 #endif

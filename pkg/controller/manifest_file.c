@@ -72,3 +72,23 @@ enum code manifest_read(int dir, const char *name, const struct stamp *stamp,
     buf_done(&content);
     return code;
 }
+
+static bool is_json(const char *name, struct str text)
+{
+    struct str file = str_of(name);
+
+    return str_ends_with(file, STR(".json")) ||
+           (!str_ends_with(file, STR(".yaml")) && !str_ends_with(file, STR(".yml")) &&
+            str_starts_with(str_trim(text), STR("{")));
+}
+
+enum code manifest_read_stream(int fd, const char *name, struct manifest *manifest, struct err *err)
+{
+    struct buf content = BUFFER_INIT(MANIFEST_BYTES_MAX + READ_SIZE);
+    enum code code = read_all(fd, &content, err);
+
+    if (code == CODE_OK)
+        code = manifest_parse(buf_str(&content), is_json(name, buf_str(&content)), manifest, err);
+    buf_done(&content);
+    return code;
+}

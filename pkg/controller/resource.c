@@ -48,9 +48,8 @@ static void set_condition(struct condition *condition, bool status, const char *
 /* ---- Accepted ---- */
 
 /* Without the object's name, which its status need not say. */
-static const char *fault_of(const struct object *object)
+static const char *fault_of(const struct object *object, const char *why)
 {
-    const char *why = object->rejection->why;
     size_t len = strlen(object->key);
 
     return strncmp(why, object->key, len) == 0 && strncmp(why + len, ": ", 2) == 0 ? why + len + 2
@@ -59,7 +58,7 @@ static const char *fault_of(const struct object *object)
 
 static void set_invalid(const struct subject *subject, struct condition *condition)
 {
-    const char *fault = fault_of(subject->object);
+    const char *fault = fault_of(subject->object, subject->object->rejection->why);
     uint64_t generation = subject->policy ? subject->policy->generation : 0;
 
     if (!subject->policy)
@@ -88,28 +87,30 @@ static void set_not_allowed(const struct subject *subject, struct str host,
                   STR_ARG(str_slice(host, 0, 128)), *text ? text : "none");
 }
 
-/* False: some host is not its own. */
-static bool owns_hosts(const struct subject *subject, struct condition *condition)
+/* False: the host is not its own. */
+static bool owns_host(const struct subject *subject, struct str host, struct condition *condition)
 {
     const struct publisher *publisher = subject->sources->publisher;
-    const char *const *suffixes = publisher_options(publisher)->host_suffixes;
-    const struct policy *policy = subject->policy;
+    struct str owner = catalog_host(publisher_catalog(publisher), host);
 
-    for (size_t i = 0; i < policy->hosts_len; i++) {
-        struct str host = policy->hosts[i];
-        struct str owner = catalog_host(publisher_catalog(publisher), host);
+    if (!name_is_under(host, publisher_options(publisher)->host_suffixes)) {
+        set_not_allowed(subject, host, condition);
+        return false;
+    }
+    if (owner.len == 0 || str_eq(owner, str_of(subject->object->key)))
+        return true;
+    set_condition(condition, false, "HostConflict",
+                  "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
+                  ", which claimed it first; everything else is in force",
+                  STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
+    return false;
+}
 
-        if (!name_is_under(host, suffixes)) {
-            set_not_allowed(subject, host, condition);
+static bool owns_hosts(const struct subject *subject, struct condition *condition)
+{
+    for (size_t i = 0; i < subject->policy->hosts_len; i++) {
+        if (!owns_host(subject, subject->policy->hosts[i], condition))
             return false;
-        }
-        if (owner.len > 0 && !str_eq(owner, str_of(subject->object->key))) {
-            set_condition(condition, false, "HostConflict",
-                          "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
-                          ", which claimed it first; everything else is in force",
-                          STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
-            return false;
-        }
     }
     return true;
 }
@@ -117,11 +118,13 @@ static bool owns_hosts(const struct subject *subject, struct condition *conditio
 static void set_accepted(const struct subject *subject)
 {
     struct condition *condition = &subject->status->conditions[CONDITION_ACCEPTED];
+    const char *flaw = subject->object->flawed ? subject->object->fault : NULL;
 
     if (subject->object->rejection)
         set_invalid(subject, condition);
     else if (owns_hosts(subject, condition))
-        set_condition(condition, true, "Accepted", "%s", "");
+        set_condition(condition, true, "Accepted", "%s%s",
+                      flaw ? fault_of(subject->object, flaw) : "", flaw ? " (ignored)" : "");
 }
 
 /* ---- ResolvedRefs ---- */
@@ -173,16 +176,16 @@ static void list_ports(const struct service_spec *spec, char out[LIST_MAX])
     }
 }
 
-static bool resolve_backend(const struct subject *subject, size_t index,
-                            struct condition *condition)
+static bool resolve_backend(const struct subject *subject, const struct policy_backend *backend,
+                            struct condition *condition, struct str *ret_missing)
 {
-    const struct policy_backend *backend = &subject->policy->backends[index];
     const struct service_spec *spec = find_service(subject, backend->service);
     const char *consequence =
         backend->fail_when_empty ? "its share of the calls fails" : "the other backends take over";
     char port[64], ports[LIST_MAX];
 
     if (!spec) {
+        *ret_missing = backend->service;
         set_condition(
             condition, false, "BackendNotFound",
             "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT ": %s",
@@ -199,30 +202,56 @@ static bool resolve_backend(const struct subject *subject, size_t index,
     return false;
 }
 
-static void set_resolved(const struct subject *subject)
+/* The Service of its name, with spec.port. */
+static bool resolve_own(const struct subject *subject, struct condition *condition,
+                        struct str *ret_missing)
 {
-    struct condition *condition = &subject->status->conditions[CONDITION_RESOLVED_REFS];
     const struct service_spec *spec = find_service(subject, subject->status->name);
     char port[64], ports[LIST_MAX];
 
     if (!spec) {
+        *ret_missing = subject->status->name;
         set_condition(condition, false, "ServiceNotFound",
                       "there is no Service '%" STR_FMT "' in namespace %" STR_FMT
                       ": create it, or give the resource the name of one",
                       STR_ARG(subject->status->name), STR_ARG(subject->status->namespace_name));
-        return;
+        return false;
     }
-    if (subject->policy && !has_port(spec, &subject->policy->port)) {
-        format_port(&subject->policy->port, port);
-        list_ports(spec, ports);
-        set_condition(condition, false, "PortNotFound",
-                      "spec.port: the Service has no TCP port '%s', but %s: nothing of the "
-                      "resource is in force",
-                      port, ports);
-        return;
-    }
-    for (size_t i = 0; subject->policy && i < subject->policy->backends_len; i++) {
-        if (!resolve_backend(subject, i, condition))
+    if (!subject->policy || has_port(spec, &subject->policy->port))
+        return true;
+    format_port(&subject->policy->port, port);
+    list_ports(spec, ports);
+    set_condition(condition, false, "PortNotFound",
+                  "spec.port: the Service has no TCP port '%s', but %s: nothing of the "
+                  "resource is in force",
+                  port, ports);
+    return false;
+}
+
+/* How many Services it names, its own with them. */
+static size_t references(const struct subject *subject)
+{
+    return 1 + (subject->policy ? subject->policy->backends_len : 0);
+}
+
+/* False: number `index` of them leads nowhere. *ret_missing gets the name of a Service that there
+ * is not. */
+static bool resolve(const struct subject *subject, size_t index, struct condition *condition,
+                    struct str *ret_missing)
+{
+    return index == 0
+               ? resolve_own(subject, condition, ret_missing)
+               : resolve_backend(subject, &subject->policy->backends[index - 1], condition,
+                                 ret_missing);
+}
+
+static void set_resolved(const struct subject *subject)
+{
+    struct condition *condition = &subject->status->conditions[CONDITION_RESOLVED_REFS];
+    struct str missing;
+
+    for (size_t i = 0; i < references(subject); i++) {
+        if (!resolve(subject, i, condition, &missing))
             return;
     }
     set_condition(condition, true, "ResolvedRefs", "%s", "");
@@ -329,33 +358,62 @@ static void count(const struct subject *subject)
         subject->status->hold = info.hold;
 }
 
+static struct subject subject_of(const struct resource_sources *sources,
+                                 const struct object *object, struct resource_status *status)
+{
+    struct str name = str_of(object->key);
+    struct str namespace_name = str_cut(&name, '/');
+
+    status->namespace_name = namespace_name;
+    status->name = name;
+    return (struct subject){
+        .sources = sources,
+        .object = object,
+        .policy = object->value.policy,
+        .group = store_group(sources->store, namespace_name, name),
+        .service = catalog_find(publisher_catalog(sources->publisher), namespace_name, name),
+        .status = status,
+    };
+}
+
 void resource_read(const struct resource_sources *sources, const struct object *object,
                    struct resource_status *ret_status)
 {
     const struct policy *policy = object->value.policy;
-    struct str name = str_of(object->key);
-    struct str namespace_name = str_cut(&name, '/');
-    const struct subject subject = {
-        .sources = sources,
-        .object = object,
-        .policy = policy,
-        .group = store_group(sources->store, namespace_name, name),
-        .service = catalog_find(publisher_catalog(sources->publisher), namespace_name, name),
-        .status = ret_status,
-    };
+    struct subject subject;
 
     *ret_status = (struct resource_status){
-        .namespace_name = namespace_name,
-        .name = name,
         .uid = object->rejection ? str_of(object->rejection->uid) : policy->uid,
         .generation = object->rejection ? object->rejection->generation : policy->generation,
         .policy = policy,
         .created_us = object->value.created_us,
     };
+    subject = subject_of(sources, object, ret_status);
     set_accepted(&subject);
     set_resolved(&subject);
     set_published(&subject);
     count(&subject);
+}
+
+void resource_each_fault(const struct resource_sources *sources, const struct object *object,
+                         void (*visit)(void *ctx, const struct resource_fault *fault), void *ctx)
+{
+    struct resource_status status;
+    struct subject subject = subject_of(sources, object, &status);
+    struct condition condition;
+
+    for (size_t i = 0; subject.policy && i < subject.policy->hosts_len; i++) {
+        if (!owns_host(&subject, subject.policy->hosts[i], &condition))
+            visit(ctx, &(struct resource_fault){&condition, STR("")});
+    }
+    for (size_t i = 0; i < references(&subject); i++) {
+        struct resource_fault fault = {&condition, STR("")};
+
+        /* That its own Service is missing was said first. */
+        if (!resolve(&subject, i, &condition, &fault.missing) &&
+            (i == 0 || !str_eq(fault.missing, status.name)))
+            visit(ctx, &fault);
+    }
 }
 
 struct resource_sort {

@@ -45,6 +45,13 @@ bool controller_resource_status(const struct controller *controller, struct str 
 /* In order of namespace and name. */
 void controller_each_resource(const struct controller *controller, void (*visit)(void *ctx, const struct resource_status *status),
                               void *ctx);
+/* What is wrong with its hosts, and with the Services that it names: all of it, where conditions tell the first. */
+struct resource_fault {
+    const struct condition *condition; /* as it would be if it were the first */
+    struct str missing;                /* the Service that there is not; else empty */
+};
+void controller_resource_faults(const struct controller *controller, struct str namespace_name, struct str name,
+                                void (*visit)(void *ctx, const struct resource_fault *fault), void *ctx);
 /* As members of an open object: namespace, name, uid, generation (the newest), created (absent: not known), accepted (whether one ever was),
  * generationInForce, policy ("RingHash"), hosts: [...], settings: [{field, value, default}] other than the defaults, conditions: [{type,
  * status (a bool), reason, message}], ready, draining, total, hold ("": none). */

@@ -115,7 +115,7 @@ static void count_object(struct controller_scope *scope, struct value value, boo
 
 /* ---- objects ---- */
 
-static struct object *object_get(struct controller_scope *scope, const struct object_meta *meta)
+struct object *store_object(struct controller_scope *scope, const struct object_meta *meta)
 {
     size_t len;
     CLEANUP(freep) char *key = store_key(meta->namespace_name, meta->name, &len);
@@ -205,9 +205,8 @@ static void set_doubt(struct controller_scope *scope, struct object *object, uin
         count_doubt(scope->store->stats, object->group, since_us);
 }
 
-/* Puts `value` (owned) in force. */
-static void object_set(struct controller_scope *scope, struct object *object, struct value value,
-                       uint64_t received_us)
+void store_set_value(struct controller_scope *scope, struct object *object, struct value value,
+                     uint64_t received_us)
 {
     struct publisher *publisher = scope->store->publisher;
     struct group *left = object_leave(object);
@@ -250,7 +249,7 @@ static void object_remove(struct controller_scope *scope, struct object *object,
                           uint64_t received_us)
 {
     set_doubt(scope, object, 0);
-    object_set(scope, object, (struct value){0}, received_us);
+    store_set_value(scope, object, (struct value){0}, received_us);
     object_free(scope, object);
 }
 
@@ -315,12 +314,13 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     struct object *object;
     struct value value;
     struct err err = {0};
+    bool was_flawed;
 
     if (!read_meta(scope, json, &meta))
         return;
     if (scope->kind == OBJECT_POLICY)
         publisher_resource_seen(scope->store->publisher, json);
-    object = object_get(scope, &meta);
+    object = store_object(scope, &meta);
     object->seen = scope->list;
     object->deleted = 0;
     if (!scope->listing)
@@ -332,12 +332,15 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         object->flawed = false;
         return;
     }
+    was_flawed = object->flawed;
     object->flawed = err.code != CODE_OK;
     if (object->flawed)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
         free(TAKE(object->fault));
     store_set_rejection(scope, object, json, NULL);
+    if (scope->kind == OBJECT_POLICY && (was_flawed || object->flawed))
+        store_tell_resource(scope->store, object);
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
                   KV_STR("endpoints", object->key));
@@ -348,7 +351,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (value_equal(object->value, value))
         value_done(&value);
     else
-        object_set(scope, object, value, loop_now_us(scope->loop));
+        store_set_value(scope, object, value, loop_now_us(scope->loop));
     if (value_is_empty(object->value))
         object_free(scope, object);
 }
@@ -402,7 +405,7 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
     /* Before it can go to another group: the doubt is counted at this one. */
     set_doubt(scope, object, 0);
     if (object->has_next) {
-        object_set(scope, object, object->next, now);
+        store_set_value(scope, object, object->next, now);
         object->next = (struct value){0};
         object->has_next = false;
     }
@@ -506,7 +509,7 @@ static void believe(struct object *object)
     else if (value_is_empty(said))
         object_remove(scope, object, loop_now_us(scope->loop));
     else
-        object_set(scope, object, said, loop_now_us(scope->loop));
+        store_set_value(scope, object, said, loop_now_us(scope->loop));
 }
 
 static void drop_doubted(struct list *objects)
@@ -524,31 +527,6 @@ void store_drop_doubted(struct group *group)
     drop_doubted(&group->services);
     drop_doubted(&group->slices);
     drop_doubted(&group->policies);
-}
-
-/* ---- nodes ---- */
-
-struct pair *store_nodes(const struct store *store, size_t *ret_len)
-{
-    struct pair *nodes = NULL;
-    size_t len = 0, cap = 0;
-
-    list_for_each (link, &store->scopes) {
-        const struct controller_scope *scope = container_of(link, struct controller_scope, link);
-        const struct object *object, *next;
-
-        if (scope->kind != OBJECT_NODE)
-            continue;
-        HASH_ITER(hh, scope->objects, object, next)
-        {
-            if (!object->value.node || object->value.node->zone.len == 0)
-                continue;
-            nodes = xgrow(nodes, &cap, len, sizeof(*nodes));
-            nodes[len++] = (struct pair){object->value.node->name, object->value.node->zone};
-        }
-    }
-    *ret_len = len;
-    return nodes;
 }
 
 /* ---- life ---- */

@@ -102,6 +102,10 @@ struct controller_scope {
 void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats);
 /* All scopes must be gone. */
 void store_done(struct store *store);
+/* controller_scope_new(), controller_scope_free(). */
+struct controller_scope *store_scope_new(struct store *store, struct loop *loop, enum object_kind kind, const char *label) must_check;
+/* Takes over what is in force of an object of another store, unless the scope has one of that name. A Node is not copied. */
+void store_copy(struct controller_scope *scope, const struct object *object);
 /* NULL: never heard of, or all gone. */
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* The group's Service object; NULL: there is none. */

@@ -9,6 +9,11 @@
 /* "namespace/name", of *ret_len bytes; the caller frees it. */
 char *store_key(struct str namespace_name, struct str name, size_t *ret_len) must_check;
 
+/* The object of that name, which is made if there is none. */
+struct object *store_object(struct controller_scope *scope, const struct object_meta *meta) must_check;
+/* Puts `value` (owned) in force. */
+void store_set_value(struct controller_scope *scope, struct object *object, struct value value, uint64_t received_us);
+
 /* ---- store_resource.c: nothing of it concerns other kinds than OBJECT_POLICY ---- */
 
 /* `err` says why its newest version, `json`, is refused; NULL: it is accepted. */

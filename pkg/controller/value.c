@@ -48,6 +48,21 @@ enum code value_decode(enum object_kind kind, const struct json *json,
     return fail(err, CODE_INTERNAL, "no such kind");
 }
 
+struct value value_copy(struct value value)
+{
+    struct value copy = {.created_us = value.created_us, .slices_len = value.slices_len};
+
+    if (value.service)
+        copy.service = service_object_copy(value.service);
+    if (value.policy)
+        copy.policy = policy_ref(value.policy);
+    if (value.slices_len > 0)
+        copy.slices = xmalloc(value.slices_len * sizeof(*copy.slices));
+    for (size_t i = 0; i < value.slices_len; i++)
+        copy.slices[i] = slice_ref(value.slices[i]);
+    return copy;
+}
+
 void value_done(struct value *value)
 {
     service_object_free(value->service);

@@ -22,6 +22,7 @@ struct value {
 const char *value_kind_name(enum object_kind kind); /* "EndpointSlice" */
 enum code value_decode(enum object_kind kind, const struct json *json, const struct object_meta *meta, struct value *ret_value,
                        struct err *err) must_check;
+struct value value_copy(struct value value) must_check; /* of any but a Node */
 void value_done(struct value *value); /* {0} again */
 bool value_is_empty(struct value value);
 bool value_equal(struct value a, struct value b);

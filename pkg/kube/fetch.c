@@ -18,6 +18,8 @@ static enum code code_of_status(long status)
         return CODE_PERMISSION_DENIED;
     case 404:
         return CODE_NOT_FOUND;
+    case 413:
+        return CODE_RESOURCE_EXHAUSTED;
     default:
         return status >= 500 ? CODE_UNAVAILABLE : CODE_UNKNOWN;
     }
@@ -45,17 +47,29 @@ static enum code perform(CURL *easy, const char *address, struct buf *out, struc
     return CODE_OK;
 }
 
+static void set_body(CURL *easy, struct str body, struct curl_slist *headers)
+{
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body.len > 0 ? body.ptr : "");
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+    if (body.len > 0)
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+}
+
 /* `body` NULL: GET. */
-static enum code request(const char *address, const char *path, const char *body, struct buf *out,
-                         struct err *err)
+static enum code request(const char *address, const char *path, const struct str *body,
+                         struct buf *out, struct err *err)
 {
     struct str unix_path = str_of(address);
     CURL *easy = curl_easy_init();
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     struct buf url = BUFFER_INIT(FETCH_URL_MAX);
     enum code code;
 
-    if (!easy)
+    if (!easy || !headers) {
+        curl_slist_free_all(headers);
+        curl_easy_cleanup(easy);
         return fail(err, CODE_INTERNAL, "cannot reach '%s': libcurl gives no handle", address);
+    }
     if (str_starts_with(unix_path, STR("unix:"))) {
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, address + strlen("unix:"));
         buf_printf(&url, "http://localhost%s", path);
@@ -69,10 +83,11 @@ static enum code request(const char *address, const char *path, const char *body
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, out);
     if (body)
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+        set_body(easy, *body, headers);
     code = buf_failed(&url) ? fail(err, CODE_INVALID_ARGUMENT, "the request is too long")
                             : perform(easy, address, out, err);
     curl_easy_cleanup(easy);
+    curl_slist_free_all(headers);
     buf_done(&url);
     return code;
 }
@@ -82,7 +97,8 @@ enum code fetch(const char *address, const char *path, struct buf *out, struct e
     return request(address, path, NULL, out, err);
 }
 
-enum code fetch_post(const char *address, const char *path, struct buf *out, struct err *err)
+enum code fetch_post(const char *address, const char *path, struct str body, struct buf *out,
+                     struct err *err)
 {
-    return request(address, path, "", out, err);
+    return request(address, path, &body, out, err);
 }

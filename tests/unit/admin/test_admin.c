@@ -59,12 +59,25 @@ static void change(void *ctx, struct admin_request *request)
     echo(ctx, request);
 }
 
+static void measure(void *ctx unused_arg, struct admin_request *request)
+{
+    struct str body = admin_body(request);
+    struct buf text = BUFFER_INIT(4096);
+
+    buf_printf(&text, "%zu: %" STR_FMT, body.len, STR_ARG(body));
+    admin_reply(request, 200, "text/plain", buf_str(&text));
+    buf_done(&text);
+}
+
+#define BODY_MAX 16
+
 static const struct admin_route routes[] = {
-    {"GET", "/now", "at once", false, show_now},
-    {"GET", "/late", "a little later", true, show_late},
-    {"GET", "/never", "not at all", true, show_never},
-    {"GET", "/echo", "its arguments", false, echo},
-    {"POST", "/change", "changes something", false, change},
+    {"GET", "/now", "at once", false, show_now, 0},
+    {"GET", "/late", "a little later", true, show_late, 0},
+    {"GET", "/never", "not at all", true, show_never, 0},
+    {"GET", "/echo", "its arguments", false, echo, 0},
+    {"POST", "/change", "changes something", false, change, 0},
+    {"POST", "/measure", "its body", false, measure, BODY_MAX},
 };
 
 static void set_up(struct admin_fixture *fixture)
@@ -224,6 +237,27 @@ Test(admin, changes_by_post_only, .timeout = 20)
     cr_assert_eq(fixture.changes, 0);
     expect(&fixture, POST("/change?a=1", ""), " 200 ", "a=1 b=(none)");
     cr_assert_eq(fixture.changes, 1);
+    tear_down(&fixture);
+}
+
+#define POST_BODY(path, headers, len, body)                                                        \
+    "POST " path " HTTP/1.1\r\nHost: x\r\n" headers "Content-Length: " #len                          \
+    "\r\nConnection: close\r\n\r\n" body
+
+Test(admin, takes_bodies_up_to_a_bound, .timeout = 20)
+{
+    struct admin_fixture fixture;
+
+    set_up(&fixture);
+    expect(&fixture, POST_BODY("/measure", "", 5, "hello"), " 200 ", "5: hello");
+    expect(&fixture, POST("/measure", ""), " 200 ", "0: ");
+    expect(&fixture, POST_BODY("/measure", "", 16, "0123456789abcdef"), " 200 ",
+           "16: 0123456789abcdef");
+    expect(&fixture, POST_BODY("/measure", "", 17, "0123456789abcdefg"), " 413 ", "too large");
+    expect(&fixture, POST_BODY("/measure", "Origin: null\r\n", 5, "hello"), " 403 ", "web pages");
+    /* What takes none does not mind one. */
+    expect(&fixture, POST_BODY("/change?a=1", "", 5, "hello"), " 200 ", "a=1 b=(none)");
+    expect(&fixture, POST_BODY("/nothing", "", 5, "hello"), " 404 ", "no such page");
     tear_down(&fixture);
 }
 

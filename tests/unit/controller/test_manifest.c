@@ -1,5 +1,8 @@
 #include "fixture.h"
 
+#include <unistd.h>
+
+#include "controller/decode.h"
 #include "controller/manifest.h"
 
 /* "Service shop/greeter@1 EndpointSlice ...": key and line of every object. */
@@ -226,4 +229,66 @@ Test(manifest, makes_tombstones_of_keys)
     cr_assert_eq(manifest_key_kind("EndpointSlice shop/greeter-abc"), OBJECT_SLICE);
     cr_assert_eq(manifest_key_kind("Service shop/greeter"), OBJECT_SERVICE);
     json_free(json);
+}
+
+static void expect_in_namespace(const char *text, const char *wanted, const char *namespace_name)
+{
+    struct manifest manifest = {0};
+    struct object_meta meta;
+
+    cr_assert_eq(manifest_parse(str_of(text), false, &manifest, NULL), CODE_OK);
+    manifest_set_namespace(&manifest, STR("web"));
+    cr_assert_str_eq(keys(&manifest), wanted);
+    cr_assert_eq(decode_meta(manifest.objects[0].json, &meta, NULL), CODE_OK);
+    cr_assert(str_eq(meta.namespace_name, str_of(namespace_name)));
+    manifest_done(&manifest);
+}
+
+Test(manifest, gives_a_namespace_to_what_has_none)
+{
+    expect_in_namespace(SLICE "spec: {a: [1, {b: \"x\"}]}\n", "EndpointSlice web/b@1", "web");
+    expect_in_namespace("apiVersion: v1\nkind: Service\nmetadata: {namespace: '', name: a}\n",
+                        "Service web/a@1", "web");
+    expect_in_namespace(SERVICE, "Service shop/a@1", "shop");
+    expect_in_namespace("apiVersion: v1\nkind: Node\nmetadata: {name: a}\n", "Node default/a@1",
+                        "default");
+}
+
+Test(manifest, keeps_all_else_of_what_gets_a_namespace)
+{
+    struct manifest manifest = {0};
+    const struct json *spec;
+
+    cr_assert_eq(manifest_parse(STR(SLICE "spec: {a: [1, {b: \"x\"}]}\n"), false, &manifest, NULL),
+                 CODE_OK);
+    manifest_set_namespace(&manifest, STR("web"));
+    spec = json_get(manifest.objects[0].json, "spec");
+    cr_assert_eq(json_len(json_get(spec, "a")), 2);
+    cr_assert(
+        str_eq(json_text(json_get(json_next(json_first(json_get(spec, "a"))), "b")), STR("x")));
+    manifest_done(&manifest);
+}
+
+/* A pipe has no name that says what it brings. */
+Test(manifest, reads_streams_of_both_kinds)
+{
+    static const char *const texts[] = {
+        "\n {\"apiVersion\":\"v1\",\n\t\"kind\":\"Service\",\"metadata\":{\"name\":\"a\"}}\n",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct manifest manifest = {0};
+        struct err err = {0};
+        int fds[2];
+
+        cr_assert_eq(pipe(fds), 0);
+        cr_assert_eq(write(fds[1], texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
+        close(fds[1]);
+        cr_assert_eq(manifest_read_stream(fds[0], "standard input", &manifest, &err), CODE_OK, "%s",
+                     err.msg);
+        cr_assert_str_eq(keys(&manifest), "Service default/a@1");
+        close(fds[0]);
+        manifest_done(&manifest);
+    }
 }

@@ -385,3 +385,47 @@ Test(resource, each_comes_in_order)
     cr_assert_str_eq(buf_cstr(&names), "a/z a-shop/z shop/a shop/b ");
     buf_done(&names);
 }
+
+/* Without an API server nobody else tells of it. */
+Test(resource, says_which_field_is_ignored)
+{
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn();
+    world.told = 0;
+    log_capture();
+    upsert(world.policies,
+           POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'RingHash'},'localty':{}}"));
+    cr_assert_geq(world.told, 1);
+    expect("greeter", CONDITION_ACCEPTED, true, "Accepted",
+           "spec.localty: no such field; there are: port, hosts, backends, loadBalancing, "
+           "locality, subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, "
+           "outlierDetection (ignored)");
+    world.told = 0;
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    cr_assert_geq(world.told, 1);
+    expect("greeter", CONDITION_ACCEPTED, true, "Accepted", "");
+}
+
+static void count_fault(void *ctx, const struct resource_fault *fault)
+{
+    buf_printf(ctx, "%s(%" STR_FMT ") ", fault->condition->reason, STR_ARG(fault->missing));
+}
+
+/* The conditions have one each. */
+Test(resource, has_all_its_faults_told)
+{
+    struct buf found = BUFFER_INIT(4096);
+
+    upsert(world.services, GREETER);
+    upsert(world.policies,
+           POLICY_JSON("greeter", 1,
+                       "{'port':7,'hosts':['a.org','b.org'],'backends':[{'service':'x'},{'service':"
+                       "'greeter','port':9},{'service':'y'}]}"));
+    turn();
+    controller_resource_faults(world.controller, STR("shop"), STR("greeter"), count_fault, &found);
+    cr_assert_str_eq(buf_cstr(&found), "HostNotAllowed() HostNotAllowed() PortNotFound() "
+                                       "BackendNotFound(x) BackendPortNotFound() "
+                                       "BackendNotFound(y) ");
+    buf_done(&found);
+}

@@ -15,7 +15,7 @@ const char policy_service_message[] =
     "must be the name of a Service of the same namespace, without the namespace";
 const char policy_header_message[] = "must be the name of a header in lower case that does not end "
                                      "with -bin, such as x-user-id";
-static const char port_message[] =
+const char policy_port_message[] =
     "must be the name of a port, such as grpc, or a number from 1 to 65535";
 
 void policy_report(struct policy_reader *reader, const char *path, const char *fmt, ...)
@@ -130,23 +130,35 @@ static bool read_word(struct policy_reader *reader, const char *path,
     return false;
 }
 
+#define PORT_DIGITS_MAX 5
+
+static bool is_all_digits(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    }
+    return text.len > 0;
+}
+
 /* A number between quotes is one, too: templates make those. */
 static void read_port(struct policy_reader *reader, const char *path,
                       const struct policy_field *field, const struct json *json,
                       struct port_ref *ret_port)
 {
     struct str text = json_text(json);
-    uint64_t number;
+    uint64_t number = 0;
 
     if (json_type(json) == JSON_NUMBER) {
         if (read_number(reader, path, field, json, &number))
             *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
-    } else if (str_to_u64(text, UINT16_MAX, &number) && number > 0) {
+    } else if (text.len <= PORT_DIGITS_MAX && str_to_u64(text, field->max, &number) &&
+               number >= field->min) {
         *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
-    } else if (name_is_label(text) && !str_to_u64(text, UINT64_MAX, &number)) {
+    } else if (name_is_label(text) && !is_all_digits(text)) {
         *ret_port = (struct port_ref){.kind = PORT_NAME, .name = text};
     } else {
-        policy_report(reader, path, "%s", port_message);
+        policy_report(reader, path, "%s", policy_port_message);
     }
 }
 

@@ -150,6 +150,8 @@ Test(decode_policy, names_what_is_wrong)
         {"{'port':1.5}", "spec.port: expected a whole number from 1 to 65535, found 1.5"},
         {"{'port':'70000'}", PORT("spec.port")},
         {"{'port':'0'}", PORT("spec.port")},
+        {"{'port':'000080'}", PORT("spec.port")},
+        {"{'port':'99999999999999999999'}", PORT("spec.port")},
         {"{'port':'Grpc'}", PORT("spec.port")},
         {"{'port':true}", PORT("spec.port")},
         {"{'hosts':'a.example.com'}", "spec.hosts: expected an array, found a string"},

@@ -48,21 +48,30 @@ static bool expect(struct policy_reader *reader, const char *path, const struct 
 
 /* ---- values ---- */
 
+/* Of a wrong type: what it should be, and not only of which type. */
+static void report_number(struct policy_reader *reader, const char *path,
+                          const struct policy_field *field, const struct json *json)
+{
+    char found[32];
+
+    snprintf(found, sizeof(found), "%.15g", json_number(json));
+    policy_report(reader, path, "expected a whole number from %llu to %llu, found %s",
+                  (unsigned long long)field->min, (unsigned long long)field->max,
+                  json_type(json) == JSON_NUMBER ? found : json_type_name(json_type(json)));
+}
+
 static bool read_number(struct policy_reader *reader, const char *path,
                         const struct policy_field *field, const struct json *json,
                         uint64_t *ret_number)
 {
     double number = json_number(json);
 
-    if (!expect(reader, path, json, JSON_NUMBER))
-        return false;
-    if (number >= (double)field->min && number <= (double)field->max &&
-        number == (double)(uint64_t)number) {
+    if (json_type(json) == JSON_NUMBER && number >= (double)field->min &&
+        number <= (double)field->max && number == (double)(uint64_t)number) {
         *ret_number = (uint64_t)number;
         return true;
     }
-    policy_report(reader, path, "expected a whole number from %llu to %llu, found %.17g",
-                  (unsigned long long)field->min, (unsigned long long)field->max, number);
+    report_number(reader, path, field, json);
     return false;
 }
 
@@ -84,20 +93,26 @@ static bool is_duration(struct str text)
     return good;
 }
 
-static void read_duration(struct policy_reader *reader, const char *path,
-                          const struct policy_field *field, struct str text, uint64_t *ret_us)
+static void report_duration(struct policy_reader *reader, const char *path,
+                            const struct policy_field *field)
 {
     char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];
-    uint64_t ms = 0;
 
-    if (is_duration(text) && duration_parse(text, field->max, &ms, NULL) == CODE_OK &&
-        ms >= field->min) {
-        *ret_us = ms * 1000;
-        return;
-    }
     duration_format(field->min, min);
     duration_format(field->max, max);
     policy_report(reader, path, "must be a duration from %s to %s, such as 1m30s", min, max);
+}
+
+static void read_duration(struct policy_reader *reader, const char *path,
+                          const struct policy_field *field, struct str text, uint64_t *ret_us)
+{
+    uint64_t ms = 0;
+
+    if (is_duration(text) && duration_parse(text, field->max, &ms, NULL) == CODE_OK &&
+        ms >= field->min)
+        *ret_us = ms * 1000;
+    else
+        report_duration(reader, path, field);
 }
 
 /* Words as in a sentence: "a, b, c". */
@@ -318,6 +333,23 @@ static void read_text(struct policy_reader *reader, const char *path,
         *(struct str *)at = text;
 }
 
+/* What should be a text and is none. */
+static void report_text(struct policy_reader *reader, const char *path,
+                        const struct policy_field *field, const struct json *json)
+{
+    const char *type = json_type_name(json_type(json));
+    char known[KNOWN_TEXT_MAX];
+
+    if (field->kind == POLICY_DURATION) {
+        report_duration(reader, path, field);
+    } else if (field->words) {
+        add_words(field->words, known);
+        policy_report(reader, path, "expected one of %s, found %s", known, type);
+    } else {
+        policy_report(reader, path, "expected a string, found %s", type);
+    }
+}
+
 static void read_value(struct policy_reader *reader, const char *path,
                        const struct policy_field *field, const struct json *json, void *at)
 {
@@ -344,8 +376,10 @@ static void read_value(struct policy_reader *reader, const char *path,
         read_backends(reader, path, field, json);
         return;
     default:
-        if (expect(reader, path, json, JSON_STRING))
+        if (json_type(json) == JSON_STRING)
             read_text(reader, path, field, json_text(json), at);
+        else
+            report_text(reader, path, field, json);
     }
 }
 

@@ -21,14 +21,18 @@ def flags(place):
 
 
 class Lookaside:
-    def __init__(self, program, kubeconfig, log_path):
+    """Of several replicas each has ports of its own."""
+
+    def __init__(self, program, kubeconfig, log_path, flags=(), listen=LISTEN, admin=ADMIN):
         self.program, self.kubeconfig, self.log_path = program, kubeconfig, log_path
+        self.flags, self.listen, self.admin = flags, listen, admin
         self.direct = kubeconfig  # also while it goes another way
         self.process = None
 
     def start(self):
         self.process = Process("lookaside", [self.program, "--kubeconfig", self.kubeconfig,
-                                             "--listen", LISTEN, "--admin", ADMIN], self.log_path)
+                                             "--listen", self.listen, "--admin", self.admin,
+                                             *self.flags], self.log_path)
         wait_until(self.started, START_SECONDS, "Lookaside ready")
 
     @contextmanager
@@ -59,7 +63,7 @@ class Lookaside:
             raise AssertionError(f"Lookaside ended by itself with status {self.process.status()}")
 
     def get(self, path):
-        connection = http.client.HTTPConnection(ADMIN, timeout=10)
+        connection = http.client.HTTPConnection(self.admin, timeout=10)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -120,12 +124,12 @@ class Lookaside:
 
     def verify(self, place=NOWHERE, status=0):
         """lookasidectl's own opinion of every list at this place, by a fresh look at the API."""
-        return self.ctl("verify", "--kubeconfig", self.direct, "--server", LISTEN, *flags(place),
+        return self.ctl("verify", "--kubeconfig", self.direct, "--server", self.listen, *flags(place),
                         status=status)
 
     def explain(self, target, place=NOWHERE):
         """Why a client there gets what it gets. What a person would read goes to a log."""
-        argv = ("explain", target, *flags(place), "--admin", ADMIN)
+        argv = ("explain", target, *flags(place), "--admin", self.admin)
         with open(self.log_path.with_name("explanations.log"), "a") as log:
             log.write(f"$ lookasidectl {' '.join(argv)}\n{self.ctl(*argv)}\n")
         return json.loads(self.ctl(*argv, "-o", "json"))["explain"]

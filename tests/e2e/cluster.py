@@ -20,7 +20,7 @@ from process import Process, wait_until
 
 SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = "10.96.0.0/16,fd00:96::/112", "10.96.0.1"
 PORTS = (6443, 6444)  # of the API servers; the second one is started where a scenario wants it
-START_SECONDS = 60
+START_SECONDS = 120
 
 CONTROLLERS = ("endpointslice-controller", "endpointslice-mirroring-controller",
                "endpoints-controller", "serviceaccount-controller", "namespace-controller",
@@ -197,6 +197,11 @@ class Cluster:
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
         self.api.patch(f"{RBAC}/clusterroles/{LOOKASIDE}",
                        {"rules": LOOKASIDE_RULES + LOOKASIDE_RESOURCE_RULES})
+
+    def crd_schema(self):
+        """As the API server has it."""
+        found = json.loads(self.kubectl("get", "-f", CRD, "-o", "json"))
+        return found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
     def give_rights(self):
         self.api.create(f"{RBAC}/clusterrolebindings", LOOKASIDE_BINDING)

@@ -30,10 +30,13 @@ class Lookaside:
         self.process = None
 
     def start(self):
-        self.process = Process("lookaside", [self.program, "--kubeconfig", self.kubeconfig,
-                                             "--listen", self.listen, "--admin", self.admin,
-                                             *self.flags], self.log_path)
+        self.process = Process("lookaside", [self.program, *self.source(), "--listen",
+                                             self.listen, "--admin", self.admin, *self.flags],
+                               self.log_path)
         wait_until(self.started, START_SECONDS, "Lookaside ready")
+
+    def source(self):
+        return "--kubeconfig", self.kubeconfig
 
     @contextmanager
     def through(self, kubeconfig):
@@ -141,3 +144,14 @@ class Lookaside:
     def stop(self):
         process, self.process = self.process, None
         return process.stop(STOP_SECONDS) if process else None
+
+
+class FromDirectory(Lookaside):
+    """Another one, which reads manifests and knows no API server."""
+
+    def __init__(self, program, folder, log_path):
+        super().__init__(program, None, log_path, (), "127.0.0.1:18002", "127.0.0.1:18082")
+        self.folder = folder
+
+    def source(self):
+        return "--directory", self.folder

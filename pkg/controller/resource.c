@@ -2,10 +2,13 @@
 
 #include <stdarg.h>
 
+#include "base/utf8.h"
 #include "controller/hosts.h"
+#include "controller/refusal.h"
 #include "controller/resource_internal.h"
 
-#define LIST_MAX 256 /* of names in a message */
+#define LIST_MAX 256  /* of names in a message */
+#define WORDS_MAX 100 /* of a client's own */
 
 const char *condition_name(enum condition_kind kind)
 {
@@ -82,7 +85,8 @@ static void set_not_allowed(const struct subject *subject, struct str host,
             (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? ", " : "", *suffix);
     set_condition(condition, false, "HostNotAllowed",
                   "spec.hosts: '%" STR_FMT "' does not lie under a suffix that the administrator "
-                  "allows (--host-suffixes: %s); everything else is in force",
+                  "allows (--host-suffixes: %s): choose a host under one, or ask for another "
+                  "suffix; everything else is in force",
                   STR_ARG(str_slice(host, 0, 128)), *text ? text : "none");
 }
 
@@ -104,7 +108,8 @@ static bool owns_hosts(const struct subject *subject, struct condition *conditio
         if (owner.len > 0 && !str_eq(owner, str_of(subject->object->key))) {
             set_condition(condition, false, "HostConflict",
                           "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
-                          ", which claimed it first; everything else is in force",
+                          ", which claimed it first: remove it from one of the two; everything "
+                          "else is in force",
                           STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
             return false;
         }
@@ -183,7 +188,8 @@ static bool resolve_backend(const struct subject *subject, size_t index,
     if (!spec) {
         set_condition(
             condition, false, "BackendNotFound",
-            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT ": %s",
+            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT
+            ": create it, or remove the backend; until then %s",
             STR_ARG(backend->service), STR_ARG(subject->status->namespace_name), consequence);
         return false;
     }
@@ -192,7 +198,8 @@ static bool resolve_backend(const struct subject *subject, size_t index,
     format_port(&backend->port, port);
     list_ports(spec, ports);
     set_condition(condition, false, "BackendPortNotFound",
-                  "spec.backends: Service '%" STR_FMT "' has no TCP port '%s', but %s: %s",
+                  "spec.backends: Service '%" STR_FMT
+                  "' has no TCP port '%s', but %s: name one of those; until then %s",
                   STR_ARG(backend->service), port, ports, consequence);
     return false;
 }
@@ -214,8 +221,8 @@ static void set_resolved(const struct subject *subject)
         format_port(&subject->policy->port, port);
         list_ports(spec, ports);
         set_condition(condition, false, "PortNotFound",
-                      "spec.port: the Service has no TCP port '%s', but %s: nothing of the "
-                      "resource is in force",
+                      "spec.port: the Service has no TCP port '%s', but %s: name one of those; "
+                      "until then nothing of the resource is in force",
                       port, ports);
         return;
     }
@@ -243,16 +250,36 @@ const char *resource_client_note(const struct policy *policy)
     }
 }
 
-static void set_rejected(const struct policy *policy, struct condition *condition)
+struct refusing {
+    char *text;
+    size_t len;
+};
+
+/* Whoever is let alone has not refused as a kind. */
+static void add_refusing(void *ctx, const struct refusal_info *info)
+{
+    struct refusing *kinds = ctx;
+    struct str words = utf8_cut(str_of(info->message), WORDS_MAX);
+    int len;
+
+    if (!info->plain)
+        return;
+    len = snprintf(kinds->text + kinds->len, LIST_MAX - kinds->len,
+                   "%s%.64s ('%" STR_FMT "')", kinds->len > 0 ? ", " : "", info->agent,
+                   STR_ARG(words));
+    kinds->len = min_u64(kinds->len + (size_t)len, LIST_MAX - 1);
+}
+
+static void set_rejected(const struct subject *subject, struct condition *condition)
 {
     char text[LIST_MAX] = "";
-    size_t len = 0;
+    struct refusing kinds = {text, 0};
 
-    for (size_t i = 0; i < policy->refused_by_len && len < sizeof(text) - 1; i++)
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%" STR_FMT, len > 0 ? ", " : "",
-                                STR_ARG(str_slice(policy->refused_by[i], 0, 64)));
+    refusals_each(subject->group->refusals, subject->policy, add_refusing, &kinds);
     set_condition(condition, false, "ClientRejected",
-                  "refused by clients of kind %s: they get the Service without the policy", text);
+                  "clients of these kinds refuse the policy, and get the Service without it: "
+                  "%s; a changed spec is tried again",
+                  text);
 }
 
 static void set_published(const struct subject *subject)
@@ -270,7 +297,7 @@ static void set_published(const struct subject *subject)
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
     else if (subject->service->policy->refused_by_len > 0)
-        set_rejected(subject->service->policy, condition);
+        set_rejected(subject, condition);
     else
         set_condition(condition, true, "Published", "%s", resource_client_note(subject->policy));
 }

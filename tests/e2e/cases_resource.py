@@ -157,3 +157,123 @@ def compare(specs, answers, found):
             wrong.append(f"{json.dumps(specs[name])}: with the API server's defaults another policy: "
                          f"{found[name]['settings']}, {found[f'd-{name}']['settings']}")
     assert not wrong, f"{len(wrong)} of {len(answers)} differ:\n" + "\n".join(wrong[:10])
+
+
+# ---- what people read ----
+
+WEB = {"ports": [{"name": "grpc", "port": PORT, "targetPort": PORT}, {"name": "admin", "port": 8080}]}
+# {namespace/name: (spec, conditions that are not well, what one of them says)}: what only Lookaside can know.
+SHOP = {
+    "shop/greeter": (
+        {"hosts": ["greeter.example.com"], "loadBalancing": {"policy": "LeastRequest"},
+         "backends": [{"service": "greeter", "weight": 90}, {"service": "canary", "weight": 10}],
+         "retry": {"attempts": 3}}, {}, ""),
+    "shop/canary": ({"circuitBreaker": {"maxRequests": 100}, "port": 8080}, {}, ""),
+    "shop/orders": ({"hosts": ["greeter.example.com"]}, {"Accepted": "HostConflict"},
+                      "spec.hosts: 'greeter.example.com' belongs to shop/greeter"),
+    "shop/cart": ({"hosts": ["cart.other.org"]}, {"Accepted": "HostNotAllowed"},
+                  "(--host-suffixes: example.com, apps.example.org)"),
+    "shop/gone": ({}, {"ResolvedRefs": "ServiceNotFound", "Published": "NotPublished"},
+                  "there is no Service 'gone' in namespace shop"),
+    "web/frontend": ({"port": "http"}, {"ResolvedRefs": "PortNotFound"},
+                     "spec.port: the Service has no TCP port 'http', but 8001 grpc, 8080 admin"),
+    "web/search": ({"backends": [{"service": "search"}, {"service": "search-canary"}]},
+                   {"ResolvedRefs": "BackendNotFound"},
+                   "there is no Service 'search-canary' in namespace web"),
+    "web/ads": ({"backends": [{"service": "ads", "port": "rpc"}]},
+                {"ResolvedRefs": "BackendPortNotFound"}, "Service 'ads' has no TCP port 'rpc'"),
+    "web/picky": ({"circuitBreaker": {"maxRequests": 7}}, {"Published": "ClientRejected"},
+                  "picky ('circuit breakers are beyond me')"),
+}
+EVENT_NOTES = {"ServiceNotFound": "create it", "NotPublished": "to publish"}
+PICKY_PORT, PICKY_ADDRESS = 18010, "127.0.0.2"
+
+
+@contextmanager
+def shop(world):
+    """Those Services, the first ones with pods, and those resources; what they claim, the first in the list claimed first."""
+    with ExitStack() as stack:
+        for name in SHOP:
+            namespace, name = name.split("/")
+            service = stack.enter_context(world.service(namespace, name))
+            if name != "gone":
+                service.create(WEB["ports"])
+            if name in ("greeter", "canary"):
+                service.scale(2)
+                service.wait_api(set(service.pods))
+        resources = {namespace: Resources(world.cluster.api, namespace) for namespace in ("shop", "web")}
+        for name, (spec, _, _) in SHOP.items():
+            namespace, name = name.split("/")
+            resources[namespace].apply(name, spec)
+            stack.callback(resources[namespace].delete, name)
+            if name == "greeter":
+                resources[namespace].wait(name)
+        yield resources
+
+
+def refuse(server):
+    """A client of a kind that can do nothing with a limit of requests: it stays, and refuses."""
+    channel = ads.connect(server)
+    stream = ads.Stream(channel, ads.node("picky", user_agent="picky"))
+    target = f"picky.web:{PORT}"
+    cluster = stream.subscribe(ads.LDS, [target]).resources[target].cluster
+    stream.send(ads.CDS, [cluster])
+    refused_one = stream.expect(ads.CDS)
+    assert refused_one.resources[cluster].max_requests == 7, refused_one
+    stream.nack(refused_one, error="circuit breakers are beyond me")
+    plain = stream.expect(ads.CDS)
+    assert plain.resources[cluster].max_requests == Follower.NO_LIMIT, plain
+    stream.ack(plain)
+    stream.subscribe(ads.EDS, [plain.resources[cluster].eds_name])
+    return channel, stream
+
+
+@contextmanager
+def two_peers_refuse():
+    elsewhere = Elsewhere(PICKY_PORT, PICKY_ADDRESS, int(LISTEN.rsplit(":", 1)[1]))
+    elsewhere.open()
+    streams = []
+    try:
+        streams += [refuse(LISTEN), refuse(f"127.0.0.1:{PICKY_PORT}")]
+        yield streams
+    finally:
+        for channel, stream in streams:
+            stream.cancel()
+            channel.close()
+        elsewhere.stop()
+
+
+@scenario("what only Lookaside can refuse: conditions, Events, and what people read of them", seconds=120,
+          configuration=RESOURCES)
+def told(world):
+    with shop(world) as resources, two_peers_refuse():
+        for name, (_, wanted, says) in SHOP.items():
+            namespace, name = name.split("/")
+            messages = resources[namespace].wait(name, **wanted)
+            assert not wanted or any(says in text for text in messages.values()), (name, messages)
+            for kind, reason in wanted.items():
+                resources[namespace].wait_event(name, reason, messages[kind])
+            if "Accepted" not in wanted:
+                resources[namespace].wait_event(name, "Accepted", "generation 1 is in force", "Normal")
+        wait_until(lambda: counted(resources), 40, "endpoints and clients are counted")
+        read_aloud(world)
+    return f"{len(SHOP)} resources, {sum(len(wanted) for _, wanted, _ in SHOP.values())} complaints"
+
+
+def counted(resources):
+    status = {name: item.get("status") or {} for found in resources.values()
+              for name, item in found.all().items()}
+    return (status["greeter"]["endpoints"]["ready"] == status["canary"]["endpoints"]["ready"] == 2
+            and status["picky"]["clients"] == 2)
+
+
+def read_aloud(world):
+    """As kubectl and lookasidectl print them."""
+    compare_golden("get-lks.txt", without_ages(world.cluster.kubectl("get", "lks", "-A")))
+    for name in SHOP:
+        namespace, name = name.split("/")
+        text = world.cluster.kubectl("describe", "lks", "-n", namespace, name)
+        compare_golden(f"describe-{name}.txt", normal(text))
+    for target in (f"greeter.shop:{PORT}", f"search.web:{PORT}", f"picky.web:{PORT}"):
+        text = world.lookaside.ctl("explain", target, "--admin", world.lookaside.admin)
+        compare_golden(f"explain-{target.split('.', maxsplit=1)[0]}.txt", normal(text))

@@ -158,18 +158,35 @@ class Elsewhere(Balancer):
 
 # ---- what people read ----
 
-def normal(text, **names):
-    """Without what differs from run to run."""
-    for pattern, put in ((r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"), (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
-                         (r"(Resource Version:\s+)\d+", r"\1N"), (r"\bAge\b.*(?=\n)", "Age"),
-                         *((re.escape(name), put) for name, put in names.items())):
+VARYING = (
+    (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID"),
+    (r"(Resource Version: +)\d+", r"\1N"),
+    (r"\b(10\.244(\.\d+){2}:\d+|127\.0\.0\.\d+:\d+)", "ADDRESS"),
+    (r"-[a-z0-9]{5}\b(?=  | has)", "-XXXXX"),  # of a slice
+    (r"as of \d+ s ago", "as of N s ago"),
+)
+
+
+def normal(text):
+    """Without what differs from run to run; of tables the columns' width, too."""
+    for pattern, put in VARYING:
         text = re.sub(pattern, put, text)
-    return text
+    before, mark, events = text.partition("\nEvents:\n")
+    if mark:
+        return before + mark + "".join(sorted(map(event_line, events.splitlines()[2:])))
+    return re.sub(r"(?<=\S) {2,}", "  ", text)
+
+
+def event_line(line):
+    """Type, reason, who and what: not when, nor how often."""
+    kind, reason, _, who, note = re.split(r" {2,}", line.strip(), maxsplit=4)
+    return f"  {kind}  {reason}  {who}  {note}\n"
 
 
 def without_ages(text):
     """The table of `kubectl get`: its last column is the age."""
-    return re.sub(r"\s+(AGE|\d+[smhd][\dsmh]*)$", lambda m: " AGE" if m[1] == "AGE" else " N", text, flags=re.M)
+    return re.sub(r"\s+(?:AGE|(?:\d+[smhd])+)$", "", text, flags=re.M)
 
 
 def compare_golden(name, text):

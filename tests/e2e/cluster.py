@@ -191,6 +191,11 @@ class Cluster:
                                  f"{LOOKASIDE}/token", {"spec": {"expirationSeconds": 7200}})
         return {"token": answer["status"]["token"]}
 
+    def write_kubeconfig(self, name):
+        path = self.path(f"{name}.kubeconfig")
+        path.write_text(kubeconfig(self.token()))
+        return path
+
     def prepare_resources(self):
         """The kind LookasideService, and the rights that go with it."""
         self.kubectl("apply", "-f", CRD)

@@ -4,7 +4,8 @@ import json
 from collections import namedtuple
 from datetime import datetime
 
-# Statuses with what was written and what came of it; the rest by name. The first rule that fits counts.
+# Statuses with what was written and what came of it; the rest by name. The first rule that fits
+# counts.
 POLICY = {
     "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
     "rules": [
@@ -44,7 +45,8 @@ class Audit:
         return [parse(line) for line in lines if line.endswith(b"\n")]
 
     def writes(self, account="lookaside"):
-        """Of one ServiceAccount, answered: statuses and Events. The Lease has no part in the budget."""
+        """Of one ServiceAccount, answered: statuses and Events. The Lease has no part in the
+        budget."""
         return [e for e in self.entries() if e.who.endswith(f":{account}") and e.code
                 and (e.resource == "lookasideservices/status" or e.resource == "events")
                 and e.verb in ("create", "patch", "update")]
@@ -70,8 +72,8 @@ def idle(statuses):
 
 
 def wrong(statuses):
-    """Those that took effect on an object that they were not about: another UID, or a generation that
-    it did not have yet."""
+    """Those that took effect on an object that they were not about: another UID, or a generation
+    that it did not have yet."""
     return [e for e in statuses if e.code == 200
             and (e.asked["metadata"]["uid"] != e.answered["metadata"]["uid"]
                  or e.asked["status"]["observedGeneration"] > e.answered["metadata"]["generation"])]

@@ -1,4 +1,5 @@
-"""The kind LookasideService on a real API server: its documentation, what is refused, and what people read."""
+"""The kind LookasideService on a real API server: its documentation, what is refused, and what
+people read."""
 
 import json
 import pathlib
@@ -13,7 +14,7 @@ from kubelet import PORT
 from lookaside import LISTEN, FromDirectory
 from process import wait_until
 from random_specs import Specs
-from resources import (Elsewhere, Follower, Resources, compare_golden, is_told, normal, without_ages)
+from resources import Elsewhere, Follower, Resources, compare_golden, normal, without_ages
 from support import ads
 from world import RESOURCES, scenario
 
@@ -28,7 +29,8 @@ EXCEPTIONS = {
 }
 
 
-@scenario("the kind is established, and kubectl explain is its documentation", configuration=RESOURCES)
+@scenario("the kind is established, and kubectl explain is its documentation",
+          configuration=RESOURCES)
 def documentation(world):
     found = json.loads(world.cluster.kubectl("get", "-f", CRD, "-o", "json"))
     conditions = {c["type"]: c["status"] for c in found["status"]["conditions"]}
@@ -113,7 +115,8 @@ def random_specs(world):
     specs = {f"r-{number}": make() for number in range(count)}
     try:
         with ThreadPoolExecutor(KUBECTLS) as pool:
-            answers = dict(zip(specs, pool.map(lambda n: judge(world.cluster.api, n, specs[n]), specs)))
+            judged = pool.map(lambda name: judge(world.cluster.api, name, specs[name]), specs)
+            answers = dict(zip(specs, judged))
         taken = {f"d-{name}": spec for name, (spec, _) in answers.items() if spec is not None}
         with decoder(world, manifests_of({**specs, **taken})) as found:
             compare(specs, answers, found)
@@ -131,7 +134,8 @@ def manifest(name, spec):
 def manifests_of(specs, of_one_file=500):
     items = list(specs.items())
     for begin in range(0, len(items), of_one_file):
-        yield "\n---\n".join(json.dumps(manifest(*item)) for item in items[begin:begin + of_one_file])
+        yield "\n---\n".join(json.dumps(manifest(*item))
+                              for item in items[begin:begin + of_one_file])
 
 
 def judge(api, name, spec):
@@ -151,18 +155,18 @@ def compare(specs, answers, found):
     for name, (taken, why) in answers.items():
         told = fault(found[name])
         if bool(why) != bool(told) and not any(e in why for e in EXCEPTIONS):
-            wrong.append(f"{json.dumps(specs[name])}: the API server: {why or 'accepted'}; Lookaside: "
-                         f"{told or 'accepted'}")
+            wrong.append(f"{json.dumps(specs[name])}: the API server: {why or 'accepted'}; "
+                         f"Lookaside: {told or 'accepted'}")
         elif not why and found[name]["settings"] != found[f"d-{name}"]["settings"]:
-            wrong.append(f"{json.dumps(specs[name])}: with the API server's defaults another policy: "
-                         f"{found[name]['settings']}, {found[f'd-{name}']['settings']}")
+            wrong.append(f"{json.dumps(specs[name])}: with the API server's defaults another "
+                         f"policy: {found[name]['settings']}, {found[f'd-{name}']['settings']}")
     assert not wrong, f"{len(wrong)} of {len(answers)} differ:\n" + "\n".join(wrong[:10])
 
 
 # ---- what people read ----
 
-WEB = {"ports": [{"name": "grpc", "port": PORT, "targetPort": PORT}, {"name": "admin", "port": 8080}]}
-# {namespace/name: (spec, conditions that are not well, what one of them says)}: what only Lookaside can know.
+PORTS = [{"name": "grpc", "port": PORT, "targetPort": PORT}, {"name": "admin", "port": 8080}]
+# What only Lookaside can know: {namespace/name: (spec, conditions that are not well, its words)}.
 SHOP = {
     "shop/greeter": (
         {"hosts": ["greeter.example.com"], "loadBalancing": {"policy": "LeastRequest"},
@@ -185,23 +189,24 @@ SHOP = {
     "web/picky": ({"circuitBreaker": {"maxRequests": 7}}, {"Published": "ClientRejected"},
                   "picky ('circuit breakers are beyond me')"),
 }
-EVENT_NOTES = {"ServiceNotFound": "create it", "NotPublished": "to publish"}
 PICKY_PORT, PICKY_ADDRESS = 18010, "127.0.0.2"
 
 
 @contextmanager
 def shop(world):
-    """Those Services, the first ones with pods, and those resources; what they claim, the first in the list claimed first."""
+    """Those Services, some with pods, and the resources; the first is in force before the others
+    come, since it claims a host that another wants, too."""
     with ExitStack() as stack:
         for name in SHOP:
             namespace, name = name.split("/")
             service = stack.enter_context(world.service(namespace, name))
             if name != "gone":
-                service.create(WEB["ports"])
+                service.create(PORTS)
             if name in ("greeter", "canary"):
                 service.scale(2)
                 service.wait_api(set(service.pods))
-        resources = {namespace: Resources(world.cluster.api, namespace) for namespace in ("shop", "web")}
+        resources = {namespace: Resources(world.cluster.api, namespace)
+                     for namespace in ("shop", "web")}
         for name, (spec, _, _) in SHOP.items():
             namespace, name = name.split("/")
             resources[namespace].apply(name, spec)
@@ -243,8 +248,8 @@ def two_peers_refuse():
         elsewhere.stop()
 
 
-@scenario("what only Lookaside can refuse: conditions, Events, and what people read of them", seconds=120,
-          configuration=RESOURCES)
+@scenario("what only Lookaside can refuse: conditions, Events, and what people read of them",
+          seconds=120, configuration=RESOURCES)
 def told(world):
     with shop(world) as resources, two_peers_refuse():
         for name, (_, wanted, says) in SHOP.items():
@@ -254,7 +259,8 @@ def told(world):
             for kind, reason in wanted.items():
                 resources[namespace].wait_event(name, reason, messages[kind])
             if "Accepted" not in wanted:
-                resources[namespace].wait_event(name, "Accepted", "generation 1 is in force", "Normal")
+                resources[namespace].wait_event(name, "Accepted", "generation 1 is in force",
+                                                "Normal")
         wait_until(lambda: counted(resources), 40, "endpoints and clients are counted")
         read_aloud(world)
     return f"{len(SHOP)} resources, {sum(len(wanted) for _, wanted, _ in SHOP.values())} complaints"

@@ -127,8 +127,8 @@ class Lookaside:
 
     def verify(self, place=NOWHERE, status=0):
         """lookasidectl's own opinion of every list at this place, by a fresh look at the API."""
-        return self.ctl("verify", "--kubeconfig", self.direct, "--server", self.listen, *flags(place),
-                        status=status)
+        return self.ctl("verify", "--kubeconfig", self.direct, "--server", self.listen,
+                        *flags(place), status=status)
 
     def explain(self, target, place=NOWHERE):
         """Why a client there gets what it gets. What a person would read goes to a log."""

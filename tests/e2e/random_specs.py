@@ -1,18 +1,22 @@
-"""Random specs of a LookasideService, made from the schema of its kind: mostly valid, often at a bound or just
-beyond, sometimes of another type."""
+"""Random specs of a LookasideService, made from the schema of its kind: mostly valid, often at a
+bound or just beyond, sometimes of another type."""
 
 import itertools
 
 DURATIONS = ("1ms", "25ms", "99ms", "100ms", "999ms", "1s", "30s", "59s", "1m", "61s", "1m1s", "5m",
              "10m", "601s", "1h", "3601s", "24h", "1440m1ms", "0s", "1s1ms", "1ms1s", "000001s",
-             "0000001s", "1h1h", "999999h99999m", "1.5s", "-1s", "+1s", "5", "1d", "s", "1us", "1 s",
+             "0000001s", "1h1h", "999999h99999m", "1.5s", "-1s", "+1s", "5", "1d", "s", "1us",
+             "1 s",
              "", "1S", "1m5", "999999ms")
 HOSTS = ("a.b", "greeter.example.com", "1.b", "a.1", "a.1b", "a.b-", "-a.b", "a..b", "a.b.", "A.b",
          "a", "a_b.c", "a.b.c.d.e", "x" * 63 + ".b", "x" * 64 + ".b", ".a.b", "a.-b", "a.b1",
-         ".".join(["x" * 63] * 3 + ["y" * 61]), ".".join(["x" * 63] * 3 + ["y" * 62]), "a b.c", "é.fr")
-LABELS = ("greeter", "a", "a-b", "a-", "-a", "A", "a.b", "", "8001", "1a", "x" * 63, "x" * 64, "a_b",
+         ".".join(["x" * 63] * 3 + ["y" * 61]), ".".join(["x" * 63] * 3 + ["y" * 62]), "a b.c",
+         "é.fr")
+LABELS = ("greeter", "a", "a-b", "a-", "-a", "A", "a.b", "", "8001", "1a", "x" * 63, "x" * 64,
+          "a_b",
           "é", "web/a")
-PORTS = (1, 80, 65535, 0, 65536, -1, "grpc", "8001", "0", "65535", "65536", "080", "000080", "00080",
+PORTS = (1, 80, 65535, 0, 65536, -1, "grpc", "8001", "0", "65535", "65536", "080", "000080",
+         "00080",
          "g" * 63, "g" * 64, "GRPC", "g-", "-1", "", "99999999999999999999", "9" * 63, "1e3", "8 1")
 HEADERS = ("x-user-id", "a", "a.b_c-d", "-a", "a-bin", "bin", "-bin", ":path", "X-A", "",
            "a" * 64, "a" * 65, "0", "_a", "a b", "é")
@@ -21,7 +25,8 @@ KNOWN_WORDS = "RoundRobin", "Off", "off", "Fail", "unavailable", "UNAVAILABLE", 
 
 
 class Specs:
-    """random: of a seed, so that a run can be had again. wrong: how often a value is of no kind that the schema has."""
+    """random: of a seed, so that a run can be had again. wrong: how often a value is one that the
+    schema has not."""
 
     def __init__(self, schema, random, wrong):
         self.schema, self.random, self.wrong = schema, random, wrong
@@ -90,5 +95,6 @@ class Specs:
         return self.choose(LABELS, 3) if self.chance(0.3) else f"s{self.random.randint(0, 99)}"
 
     def duration(self):
-        parts = (f"{self.random.randint(0, 99)}{unit}" for unit in self.random.sample(("h", "m", "s", "ms"), 2))
+        units = self.random.sample(("h", "m", "s", "ms"), 2)
+        parts = (f"{self.random.randint(0, 99)}{unit}" for unit in units)
         return "".join(itertools.islice(parts, self.random.randint(1, 2)))

@@ -1,5 +1,5 @@
-"""LookasideServices as a test writes and reads them, what clients are told because of one, and texts for people
-that are compared with files."""
+"""LookasideServices as a test writes and reads them, what clients are told because of one, and
+texts for people that are compared with files."""
 
 import os
 import pathlib
@@ -58,8 +58,8 @@ class Resources:
         return conditions_of(self.get(name))
 
     def wait(self, name, within=CONDITION_SECONDS, **reasons):
-        """Until the status is about the newest generation, and its conditions have these reasons; the rest is well.
-        Returns {type: message}."""
+        """Until the status is about the newest generation, and its conditions have these reasons;
+        the rest is well. Returns {type: message}."""
         wanted, found = {**WELL, **reasons}, {}
 
         def met():
@@ -77,8 +77,8 @@ class Resources:
 
     def wait_event(self, name, reason, note, kind="Warning", within=CONDITION_SECONDS):
         wait_until(lambda: note in self.events(name).get((kind, reason), ""), within,
-                   lambda: f"an Event {kind} {reason} '{note}' about {self.namespace}/{name}; there "
-                   f"are {self.events(name)}")
+                   lambda: f"an Event {kind} {reason} '{note}' about {self.namespace}/{name}; "
+                   f"there are {self.events(name)}")
 
 
 def conditions_of(item):
@@ -86,7 +86,8 @@ def conditions_of(item):
 
 
 def is_told(item, wanted):
-    if not item or (item.get("status") or {}).get("observedGeneration") != item["metadata"]["generation"]:
+    status = (item or {}).get("status") or {}
+    if not item or status.get("observedGeneration") != item["metadata"]["generation"]:
         return False
     found = conditions_of(item)
     return all(kind in found and found[kind]["reason"] == reason
@@ -95,8 +96,8 @@ def is_told(item, wanted):
 
 
 class Follower:
-    """A raw xDS client of one name. What it was told of the Cluster is known by the limit of requests
-    (circuitBreaker.maxRequests), which a test gives each version another of."""
+    """A raw xDS client of one name. What it was told of the Cluster is known by the limit of
+    requests (circuitBreaker.maxRequests), which a test gives each version another of."""
 
     NO_LIMIT = 0xFFFFFFFF
 
@@ -121,11 +122,11 @@ class Follower:
             self.limits.append(None if limit == self.NO_LIMIT else limit)
 
     def wait(self, limit, within=5):
-        """Until that is the newest, and nothing of what came before was none of `limits`."""
+        """Until that is the newest."""
         deadline = time.monotonic() + within
         while self.limits[-1] != limit:
             left = deadline - time.monotonic()
-            assert left > 0, f"not within {within:g} s: a limit of {limit}; there were {self.limits}"
+            assert left > 0, f"not within {within:g} s: a limit of {limit}; found {self.limits}"
             self.pump(left)
 
     def stays(self, limit, seconds):
@@ -195,11 +196,13 @@ def compare_golden(name, text):
     if os.environ.get("LOOKASIDE_GOLDEN") == "write":
         path.write_text(text)
     wanted = path.read_text() if path.exists() else ""
-    assert text == wanted, (f"{path} says otherwise; if this is as it should be, run with LOOKASIDE_GOLDEN=write\n"
-                            + first_difference(wanted, text))
+    assert text == wanted, (f"{path} says otherwise; if this is as it should be, run with "
+                            "LOOKASIDE_GOLDEN=write\n" + first_difference(wanted, text))
 
 
 def first_difference(wanted, found):
     lines, others = wanted.splitlines() + [""], found.splitlines() + [""]
-    number = next((i for i, (a, b) in enumerate(zip(lines, others)) if a != b), min(len(lines), len(others)) - 1)
-    return f"line {number + 1}\n  wanted: {lines[number]}\n  found:  {others[number]}\n--- all of it\n{found}"
+    last = min(len(lines), len(others)) - 1
+    number = next((i for i, (a, b) in enumerate(zip(lines, others)) if a != b), last)
+    return (f"line {number + 1}\n  wanted: {lines[number]}\n  found:  {others[number]}\n"
+            f"--- all of it\n{found}")

@@ -21,8 +21,8 @@ from workload import Service
 
 DEFAULT, RESOURCES, DEBIAN_ETCD = "default", "LookasideServices", "Debian's etcd"
 # Of Lookaside, beyond those that every configuration has.
-FLAGS = {RESOURCES: ("--leader-election", "--lease", "lookaside-system/lookaside", "--identity", "a",
-                     "--host-suffixes", "example.com,apps.example.org")}
+FLAGS = {RESOURCES: ("--leader-election", "--lease", "lookaside-system/lookaside", "--identity",
+                     "a", "--host-suffixes", "example.com,apps.example.org")}
 EXPLAINED_SECONDS = 3  # changes are collected for up to a second
 HERE = Place(zone=ZONES[0])  # where clients are unless a scenario says otherwise
 

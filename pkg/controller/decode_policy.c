@@ -15,7 +15,7 @@ const char policy_service_message[] =
     "must be the name of a Service of the same namespace, without the namespace";
 const char policy_header_message[] = "must be the name of a header in lower case that does not end "
                                      "with -bin, such as x-user-id";
-static const char port_message[] =
+const char policy_port_message[] =
     "must be the name of a port, such as grpc, or a number from 1 to 65535";
 
 void policy_report(struct policy_reader *reader, const char *path, const char *fmt, ...)
@@ -48,21 +48,30 @@ static bool expect(struct policy_reader *reader, const char *path, const struct 
 
 /* ---- values ---- */
 
+/* Of a wrong type: what it should be, and not only of which type. */
+static void report_number(struct policy_reader *reader, const char *path,
+                          const struct policy_field *field, const struct json *json)
+{
+    char found[32];
+
+    snprintf(found, sizeof(found), "%.15g", json_number(json));
+    policy_report(reader, path, "expected a whole number from %llu to %llu, found %s",
+                  (unsigned long long)field->min, (unsigned long long)field->max,
+                  json_type(json) == JSON_NUMBER ? found : json_type_name(json_type(json)));
+}
+
 static bool read_number(struct policy_reader *reader, const char *path,
                         const struct policy_field *field, const struct json *json,
                         uint64_t *ret_number)
 {
     double number = json_number(json);
 
-    if (!expect(reader, path, json, JSON_NUMBER))
-        return false;
-    if (number >= (double)field->min && number <= (double)field->max &&
-        number == (double)(uint64_t)number) {
+    if (json_type(json) == JSON_NUMBER && number >= (double)field->min &&
+        number <= (double)field->max && number == (double)(uint64_t)number) {
         *ret_number = (uint64_t)number;
         return true;
     }
-    policy_report(reader, path, "expected a whole number from %llu to %llu, found %.17g",
-                  (unsigned long long)field->min, (unsigned long long)field->max, number);
+    report_number(reader, path, field, json);
     return false;
 }
 
@@ -84,20 +93,26 @@ static bool is_duration(struct str text)
     return good;
 }
 
-static void read_duration(struct policy_reader *reader, const char *path,
-                          const struct policy_field *field, struct str text, uint64_t *ret_us)
+static void report_duration(struct policy_reader *reader, const char *path,
+                            const struct policy_field *field)
 {
     char min[DURATION_TEXT_MAX], max[DURATION_TEXT_MAX];
-    uint64_t ms = 0;
 
-    if (is_duration(text) && duration_parse(text, field->max, &ms, NULL) == CODE_OK &&
-        ms >= field->min) {
-        *ret_us = ms * 1000;
-        return;
-    }
     duration_format(field->min, min);
     duration_format(field->max, max);
     policy_report(reader, path, "must be a duration from %s to %s, such as 1m30s", min, max);
+}
+
+static void read_duration(struct policy_reader *reader, const char *path,
+                          const struct policy_field *field, struct str text, uint64_t *ret_us)
+{
+    uint64_t ms = 0;
+
+    if (is_duration(text) && duration_parse(text, field->max, &ms, NULL) == CODE_OK &&
+        ms >= field->min)
+        *ret_us = ms * 1000;
+    else
+        report_duration(reader, path, field);
 }
 
 /* Words as in a sentence: "a, b, c". */
@@ -130,23 +145,35 @@ static bool read_word(struct policy_reader *reader, const char *path,
     return false;
 }
 
+#define PORT_DIGITS_MAX 5
+
+static bool is_all_digits(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    }
+    return text.len > 0;
+}
+
 /* A number between quotes is one, too: templates make those. */
 static void read_port(struct policy_reader *reader, const char *path,
                       const struct policy_field *field, const struct json *json,
                       struct port_ref *ret_port)
 {
     struct str text = json_text(json);
-    uint64_t number;
+    uint64_t number = 0;
 
     if (json_type(json) == JSON_NUMBER) {
         if (read_number(reader, path, field, json, &number))
             *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
-    } else if (str_to_u64(text, UINT16_MAX, &number) && number > 0) {
+    } else if (text.len <= PORT_DIGITS_MAX && str_to_u64(text, field->max, &number) &&
+               number >= field->min) {
         *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
-    } else if (name_is_label(text) && !str_to_u64(text, UINT64_MAX, &number)) {
+    } else if (name_is_label(text) && !is_all_digits(text)) {
         *ret_port = (struct port_ref){.kind = PORT_NAME, .name = text};
     } else {
-        policy_report(reader, path, "%s", port_message);
+        policy_report(reader, path, "%s", policy_port_message);
     }
 }
 
@@ -306,6 +333,23 @@ static void read_text(struct policy_reader *reader, const char *path,
         *(struct str *)at = text;
 }
 
+/* What should be a text and is none. */
+static void report_text(struct policy_reader *reader, const char *path,
+                        const struct policy_field *field, const struct json *json)
+{
+    const char *type = json_type_name(json_type(json));
+    char known[KNOWN_TEXT_MAX];
+
+    if (field->kind == POLICY_DURATION) {
+        report_duration(reader, path, field);
+    } else if (field->words) {
+        add_words(field->words, known);
+        policy_report(reader, path, "expected one of %s, found %s", known, type);
+    } else {
+        policy_report(reader, path, "expected a string, found %s", type);
+    }
+}
+
 static void read_value(struct policy_reader *reader, const char *path,
                        const struct policy_field *field, const struct json *json, void *at)
 {
@@ -332,8 +376,10 @@ static void read_value(struct policy_reader *reader, const char *path,
         read_backends(reader, path, field, json);
         return;
     default:
-        if (expect(reader, path, json, JSON_STRING))
+        if (json_type(json) == JSON_STRING)
             read_text(reader, path, field, json_text(json), at);
+        else
+            report_text(reader, path, field, json);
     }
 }
 

@@ -2,12 +2,14 @@
 
 #include <stdarg.h>
 
+#include "base/utf8.h"
 #include "controller/hosts.h"
 #include "controller/refusal.h"
 #include "controller/resource_internal.h"
 #include "model/name.h"
 
-#define LIST_MAX 256 /* of names in a message */
+#define LIST_MAX 256  /* of names in a message */
+#define WORDS_MAX 100 /* of a client's own */
 
 const char *condition_name(enum condition_kind kind)
 {
@@ -83,7 +85,8 @@ static void set_not_allowed(const struct subject *subject, struct str host,
             (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? ", " : "", *suffix);
     set_condition(condition, false, "HostNotAllowed",
                   "spec.hosts: '%" STR_FMT "' does not lie under a suffix that the administrator "
-                  "allows (--host-suffixes: %s); everything else is in force",
+                  "allows (--host-suffixes: %s): choose a host under one, or ask for another "
+                  "suffix; everything else is in force",
                   STR_ARG(str_slice(host, 0, 128)), *text ? text : "none");
 }
 
@@ -101,7 +104,8 @@ static bool owns_host(const struct subject *subject, struct str host, struct con
         return true;
     set_condition(condition, false, "HostConflict",
                   "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
-                  ", which claimed it first; everything else is in force",
+                  ", which claimed it first: remove it from one of the two; everything else is in "
+                  "force",
                   STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
     return false;
 }
@@ -188,7 +192,8 @@ static bool resolve_backend(const struct subject *subject, const struct policy_b
         *ret_missing = backend->service;
         set_condition(
             condition, false, "BackendNotFound",
-            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT ": %s",
+            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT
+            ": create it, or remove the backend; until then %s",
             STR_ARG(backend->service), STR_ARG(subject->status->namespace_name), consequence);
         return false;
     }
@@ -197,7 +202,8 @@ static bool resolve_backend(const struct subject *subject, const struct policy_b
     format_port(&backend->port, port);
     list_ports(spec, ports);
     set_condition(condition, false, "BackendPortNotFound",
-                  "spec.backends: Service '%" STR_FMT "' has no TCP port '%s', but %s: %s",
+                  "spec.backends: Service '%" STR_FMT
+                  "' has no TCP port '%s', but %s: name one of those; until then %s",
                   STR_ARG(backend->service), port, ports, consequence);
     return false;
 }
@@ -222,8 +228,8 @@ static bool resolve_own(const struct subject *subject, struct condition *conditi
     format_port(&subject->policy->port, port);
     list_ports(spec, ports);
     set_condition(condition, false, "PortNotFound",
-                  "spec.port: the Service has no TCP port '%s', but %s: nothing of the "
-                  "resource is in force",
+                  "spec.port: the Service has no TCP port '%s', but %s: name one of those; "
+                  "until then nothing of the resource is in force",
                   port, ports);
     return false;
 }
@@ -274,36 +280,39 @@ const char *resource_client_note(const struct policy *policy)
     }
 }
 
-struct rejections {
-    char agents[LIST_MAX];
+struct refusing {
+    char *text;
     size_t len;
-    const char *words; /* of the first */
 };
 
-static void add_rejection(void *ctx, const struct refusal_info *info)
+/* Whoever is let alone has not refused as a kind. */
+static void add_refusing(void *ctx, const struct refusal_info *info)
 {
-    struct rejections *rejections = ctx;
+    struct refusing *kinds = ctx;
+    struct str words = utf8_cut(str_of(info->message), WORDS_MAX);
+    int len;
 
-    if (!info->plain || rejections->len >= LIST_MAX - 1)
+    if (!info->plain)
         return;
-    if (!rejections->words)
-        rejections->words = info->message;
-    rejections->len +=
-        (size_t)snprintf(rejections->agents + rejections->len, LIST_MAX - rejections->len,
-                         "%s'%.64s'", rejections->len > 0 ? ", " : "", info->agent);
+    len = snprintf(kinds->text + kinds->len, LIST_MAX - kinds->len,
+                   "%s%.64s ('%" STR_FMT "')", kinds->len > 0 ? ", " : "", info->agent,
+                   STR_ARG(words));
+    kinds->len = min_u64(kinds->len + (size_t)len, LIST_MAX - 1);
 }
 
 /* False: no kind of client refuses what is in force. */
 static bool set_rejected(const struct subject *subject, struct condition *condition)
 {
-    struct rejections rejections = {0};
+    char text[LIST_MAX] = "";
+    struct refusing kinds = {text, 0};
 
-    refusals_each(subject->group->refusals, subject->service->policy, add_rejection, &rejections);
-    if (rejections.len == 0)
+    refusals_each(subject->group->refusals, subject->service->policy, add_refusing, &kinds);
+    if (kinds.len == 0)
         return false;
     set_condition(condition, false, "ClientRejected",
-                  "clients of kind %s refuse the policy and get the Service without it; they say: %s",
-                  rejections.agents, rejections.words);
+                  "clients of these kinds refuse the policy, and get the Service without it: "
+                  "%s; a changed spec is tried again",
+                  text);
     return true;
 }
 

@@ -5,10 +5,12 @@ namespace of its own (namespace.py).
 """
 
 import json
+import pathlib
 import signal
 import subprocess
 from contextlib import contextmanager
 
+import audit
 import etcd
 from api import Api, ApiError, UNREACHABLE
 from certificates import make_all
@@ -18,7 +20,7 @@ from process import Process, wait_until
 
 SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = "10.96.0.0/16,fd00:96::/112", "10.96.0.1"
 PORTS = (6443, 6444)  # of the API servers; the second one is started where a scenario wants it
-START_SECONDS = 60
+START_SECONDS = 120
 
 CONTROLLERS = ("endpointslice-controller", "endpointslice-mirroring-controller",
                "endpoints-controller", "serviceaccount-controller", "namespace-controller",
@@ -31,6 +33,17 @@ LOOKASIDE_RULES = [
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
      "verbs": ["list", "watch"]},
 ]
+# And where it reads LookasideServices and writes their status.
+LOOKASIDE_RESOURCE_RULES = [
+    {"apiGroups": ["lookaside.dev"], "resources": ["lookasideservices"],
+     "verbs": ["list", "watch"]},
+    {"apiGroups": ["lookaside.dev"], "resources": ["lookasideservices/status"],
+     "verbs": ["patch"]},
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+     "verbs": ["get", "create", "update"]},
+]
+CRD = pathlib.Path(__file__).resolve().parents[2] / "crds/lookaside.dev_lookasideservices.yaml"
 LOOKASIDE, LOOKASIDE_NAMESPACE = "lookaside", "lookaside-system"
 LOOKASIDE_BINDING = {
     "metadata": {"name": LOOKASIDE},
@@ -67,6 +80,7 @@ class Cluster:
         make_all(self.folder, FIRST_SERVICE_ADDRESS)
         self.path("admin.kubeconfig").write_text(
             kubeconfig({"client-certificate": "admin.crt", "client-key": "admin.key"}))
+        self.path("audit-policy.json").write_text(json.dumps(audit.POLICY))
         self.api = Api(self.folder, PORTS[0])
         self.etcd.start()
         self.start_apiserver()
@@ -81,8 +95,13 @@ class Cluster:
                  "--client-ca-file=ca.crt", "--service-account-key-file=service-account.key",
                  "--service-account-signing-key-file=service-account.key",
                  "--service-account-issuer=https://kubernetes.default.svc",
-                 f"--service-cluster-ip-range={SERVICE_NETWORKS}", "--authorization-mode=RBAC")
+                 f"--service-cluster-ip-range={SERVICE_NETWORKS}", "--authorization-mode=RBAC",
+                 "--audit-policy-file=audit-policy.json",
+                 f"--audit-log-path={self.audit_log(number)}")
         self.wait_apiserver(number)
+
+    def audit_log(self, number=0):
+        return self.path(f"audit-{number}.log")
 
     def wait_apiserver(self, number=0):
         wait_until(lambda: self.ready(number), START_SECONDS,
@@ -131,12 +150,15 @@ class Cluster:
             self.stop_apiserver(1)
 
     def kubectl(self, *args, stdin=""):
-        done = subprocess.run([self.programs["kubectl"], "--kubeconfig", "admin.kubeconfig", *args],
+        done = self.try_kubectl(*args, stdin=stdin)
+        if done.returncode != 0:
+            raise AssertionError(f"kubectl {' '.join(map(str, args))}: {done.stderr.strip()}")
+        return done.stdout
+
+    def try_kubectl(self, *args, stdin=""):
+        return subprocess.run([self.programs["kubectl"], "--kubeconfig", "admin.kubeconfig", *args],
                               cwd=self.folder, input=stdin, capture_output=True, text=True,
                               timeout=60, check=False)
-        if done.returncode != 0:
-            raise AssertionError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-        return done.stdout
 
     def dead(self):
         ended = [name for name, p in self.processes.items() if p.status() is not None]
@@ -159,11 +181,32 @@ class Cluster:
         self.api.create(f"{RBAC}/clusterroles",
                         {"metadata": {"name": LOOKASIDE}, "rules": LOOKASIDE_RULES})
         self.give_rights()
-        answer = self.api.create(f"{accounts}/{LOOKASIDE}/token",
-                                 {"spec": {"expirationSeconds": 7200}})
-        token = {"token": answer["status"]["token"]}
+        token = self.token()
         self.path("lookaside.kubeconfig").write_text(kubeconfig(token))
         self.path("balanced.kubeconfig").write_text(kubeconfig(token, BALANCER_PORT))
+
+    def token(self):
+        """Another one of Lookaside's account: the audit log tells one from another."""
+        answer = self.api.create(f"/api/v1/namespaces/{LOOKASIDE_NAMESPACE}/serviceaccounts/"
+                                 f"{LOOKASIDE}/token", {"spec": {"expirationSeconds": 7200}})
+        return {"token": answer["status"]["token"]}
+
+    def write_kubeconfig(self, name):
+        path = self.path(f"{name}.kubeconfig")
+        path.write_text(kubeconfig(self.token()))
+        return path
+
+    def prepare_resources(self):
+        """The kind LookasideService, and the rights that go with it."""
+        self.kubectl("apply", "-f", CRD)
+        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
+        self.api.patch(f"{RBAC}/clusterroles/{LOOKASIDE}",
+                       {"rules": LOOKASIDE_RULES + LOOKASIDE_RESOURCE_RULES})
+
+    def crd_schema(self):
+        """As the API server has it."""
+        found = json.loads(self.kubectl("get", "-f", CRD, "-o", "json"))
+        return found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
     def give_rights(self):
         self.api.create(f"{RBAC}/clusterrolebindings", LOOKASIDE_BINDING)

@@ -21,15 +21,22 @@ def flags(place):
 
 
 class Lookaside:
-    def __init__(self, program, kubeconfig, log_path):
+    """Of several replicas each has ports of its own."""
+
+    def __init__(self, program, kubeconfig, log_path, flags=(), listen=LISTEN, admin=ADMIN):
         self.program, self.kubeconfig, self.log_path = program, kubeconfig, log_path
+        self.flags, self.listen, self.admin = flags, listen, admin
         self.direct = kubeconfig  # also while it goes another way
         self.process = None
 
     def start(self):
-        self.process = Process("lookaside", [self.program, "--kubeconfig", self.kubeconfig,
-                                             "--listen", LISTEN, "--admin", ADMIN], self.log_path)
+        self.process = Process("lookaside", [self.program, *self.source(), "--listen",
+                                             self.listen, "--admin", self.admin, *self.flags],
+                               self.log_path)
         wait_until(self.started, START_SECONDS, "Lookaside ready")
+
+    def source(self):
+        return "--kubeconfig", self.kubeconfig
 
     @contextmanager
     def through(self, kubeconfig):
@@ -59,7 +66,7 @@ class Lookaside:
             raise AssertionError(f"Lookaside ended by itself with status {self.process.status()}")
 
     def get(self, path):
-        connection = http.client.HTTPConnection(ADMIN, timeout=10)
+        connection = http.client.HTTPConnection(self.admin, timeout=10)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -120,12 +127,12 @@ class Lookaside:
 
     def verify(self, place=NOWHERE, status=0):
         """lookasidectl's own opinion of every list at this place, by a fresh look at the API."""
-        return self.ctl("verify", "--kubeconfig", self.direct, "--server", LISTEN, *flags(place),
-                        status=status)
+        return self.ctl("verify", "--kubeconfig", self.direct, "--server", self.listen,
+                        *flags(place), status=status)
 
     def explain(self, target, place=NOWHERE):
         """Why a client there gets what it gets. What a person would read goes to a log."""
-        argv = ("explain", target, *flags(place), "--admin", ADMIN)
+        argv = ("explain", target, *flags(place), "--admin", self.admin)
         with open(self.log_path.with_name("explanations.log"), "a") as log:
             log.write(f"$ lookasidectl {' '.join(argv)}\n{self.ctl(*argv)}\n")
         return json.loads(self.ctl(*argv, "-o", "json"))["explain"]
@@ -137,3 +144,14 @@ class Lookaside:
     def stop(self):
         process, self.process = self.process, None
         return process.stop(STOP_SECONDS) if process else None
+
+
+class FromDirectory(Lookaside):
+    """Another one, which reads manifests and knows no API server."""
+
+    def __init__(self, program, folder, log_path):
+        super().__init__(program, None, log_path, (), "127.0.0.1:18002", "127.0.0.1:18082")
+        self.folder = folder
+
+    def source(self):
+        return "--directory", self.folder

@@ -11,6 +11,8 @@ import threading
 BALANCER_PORT, OLD_PORT = 6440, 6450
 HOST = "127.0.0.1"
 CHUNK = 65536
+# A request, with its token, is longer than what ends a handshake of TLS 1.3, which is data, too.
+TLS_DATA, TLS_FINISHED_MAX = b"\x17", 400
 
 
 def close(connection):
@@ -29,7 +31,9 @@ class Balancer:
         self.port, self.targets, self.turns = port, (), itertools.count()
         self.listener, self.connections = None, set()
         self.lock, self.flowing = threading.Lock(), threading.Event()
+        self.rising = threading.Event()
         self.flowing.set()
+        self.rising.set()
 
     def aim(self, *ports):
         """For connections to come."""
@@ -54,7 +58,12 @@ class Balancer:
         """Everything stays open and nothing gets through; who connects is accepted."""
         self.flowing.clear()
 
+    def hold_requests(self):
+        """They get no further, while servers are still heard, and connections made."""
+        self.rising.clear()
+
     def thaw(self):
+        self.rising.set()
         self.flowing.set()
 
     def stop(self):
@@ -93,7 +102,7 @@ class Balancer:
         self.keep(server)
         back = threading.Thread(target=self.pump, args=(server, client), daemon=True)
         back.start()
-        self.pump(client, server)
+        self.pump(client, server, self.let_rise)
         back.join()
         self.drop(client, server)
 
@@ -106,12 +115,17 @@ class Balancer:
                 continue
         return None
 
-    def pump(self, source, sink):
+    def let_rise(self, data):
+        if data[:1] == TLS_DATA and len(data) > TLS_FINISHED_MAX:
+            self.rising.wait()
+
+    def pump(self, source, sink, let_pass=lambda data: None):
         """Until one side is closed; then both are, once that may be known."""
         try:
             source.settimeout(None)
             while data := source.recv(CHUNK):
                 self.flowing.wait()
+                let_pass(data)
                 sink.sendall(data)
         except OSError:
             pass

@@ -75,15 +75,17 @@ class Printer:
 class Suite:
     """A cluster of one configuration, with Lookaside on it."""
 
-    def __init__(self, binaries, folder, arguments, etcd):
+    def __init__(self, binaries, folder, arguments, etcd, configuration):
         from cluster import Cluster
         from lookaside import LISTEN, Lookaside
+        from world import FLAGS, RESOURCES
         self.folder, self.logs, self.factor = folder, folder / "logs", arguments.factor
         self.logs.mkdir(parents=True)
         self.server = LISTEN
         self.cluster = Cluster(binaries, folder, etcd)
         self.lookaside = Lookaside(arguments.build / "lookaside", folder / "lookaside.kubeconfig",
-                                   self.logs / "lookaside.log")
+                                   self.logs / "lookaside.log", FLAGS.get(configuration, ()))
+        self.with_resources = configuration == RESOURCES
         self.greeter, self.kubelet, self.times = arguments.greeter, None, None
 
     def start(self):
@@ -94,6 +96,8 @@ class Suite:
         self.kubelet = Kubelet(self.cluster.api, self.greeter, self.logs)
         self.kubelet.start()
         self.times = SliceTimes(self.folder, self.logs / "slice-times.log")
+        if self.with_resources:
+            self.cluster.prepare_resources()
         up = time.monotonic()
         self.lookaside.start()
         print(f"e2e: cluster up in {up - started:.1f} s, Lookaside ready in "
@@ -152,7 +156,7 @@ def run_configuration(name, scenarios, binaries, folder, arguments):
             etcd = programs.DEBIAN_ETCD
             binaries = {**binaries, etcd: programs.debian_etcd()}
         print(f"e2e: configuration: {name}", flush=True)
-        suite = Suite(binaries, folder, arguments, etcd)
+        suite = Suite(binaries, folder, arguments, etcd, name)
         suite.start()
         for scenario in scenarios:
             results.append(suite.run(scenario))

@@ -5,10 +5,13 @@ import cases_service
 import cases_place
 import cases_source
 import cases_process
-from world import DEFAULT, SCENARIOS
+import cases_resource
+import cases_resource_life
+from world import DEBIAN_ETCD, DEFAULT, RESOURCES, SCENARIOS
 
 __all__ = ("SCENARIOS",)
 
-del cases_scale, cases_service, cases_place, cases_source, cases_process
+del cases_scale, cases_service, cases_place, cases_source, cases_process, cases_resource
+del cases_resource_life
 # Each configuration needs a cluster of its own.
-SCENARIOS.sort(key=lambda s: s.configuration != DEFAULT)
+SCENARIOS.sort(key=lambda s: (DEFAULT, RESOURCES, DEBIAN_ETCD).index(s.configuration))

@@ -19,7 +19,10 @@ from process import wait_until
 from watchers import Watch
 from workload import Service
 
-DEFAULT, DEBIAN_ETCD = "default", "Debian's etcd"
+DEFAULT, RESOURCES, DEBIAN_ETCD = "default", "LookasideServices", "Debian's etcd"
+# Of Lookaside, beyond those that every configuration has.
+FLAGS = {RESOURCES: ("--leader-election", "--lease", "lookaside-system/lookaside", "--identity",
+                     "a", "--host-suffixes", "example.com,apps.example.org")}
 EXPLAINED_SECONDS = 3  # changes are collected for up to a second
 HERE = Place(zone=ZONES[0])  # where clients are unless a scenario says otherwise
 

@@ -62,9 +62,10 @@ def check_finds_all_that_is_wrong(work):
         "subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, outlierDetection",
         f"{at}/greeter: not checked against Service 'greeter', which is not given",
         f"{at}/other: spec.hosts: 'a.example.org' does not lie under a suffix that the administrator allows "
-        "(--host-suffixes: example.com); everything else is in force",
-        f"{at}/other: spec.port: the Service has no TCP port 'web', but 8001 grpc: nothing of the resource is "
-        "in force",
+        "(--host-suffixes: example.com): choose a host under one, or ask for another suffix; everything else is in "
+        "force",
+        f"{at}/other: spec.port: the Service has no TCP port 'web', but 8001 grpc: name one of those; until "
+        "then nothing of the resource is in force",
         "2 LookasideServices, 5 faults (2 objects of other kinds)"], out
     code, out, _ = _ctl("check", "-f", bad, "-o", "json")
     page = json.loads(out)

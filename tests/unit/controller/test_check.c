@@ -100,12 +100,13 @@ Test(check, follows_references_that_are_given)
                        "port: 7}]}"),
         false);
     add("b.yaml", SERVICE("greeter") "---\n" SERVICE("canary"), false);
-    expect(AT(1) "spec.port: the Service has no TCP port 'web', but 8001 grpc: nothing of the "
-                 "resource is in force\n" AT(
-                     1) "spec.backends: Service 'canary' has no TCP port '99', but 8001 grpc: the "
-                        "other backends take over\n" AT(1) "spec.backends: Service 'greeter' has "
-                                                           "no TCP port '7', but 8001 grpc: the "
-                                                           "other backends take over\n");
+    expect(AT(1) "spec.port: the Service has no TCP port 'web', but 8001 grpc: name one of "
+                 "those; until then nothing of the resource is in force\n" AT(
+                     1) "spec.backends: Service 'canary' has no TCP port '99', but 8001 grpc: name "
+                        "one of those; until then the other backends take over\n" AT(1) "spec.backends: Service 'greeter' has "
+                                                           "no TCP port '7', but 8001 grpc: name "
+                                                           "one of those; until then the other "
+                                                           "backends take over\n");
 }
 
 #define SPLIT LKS("greeter", "{backends: [{service: greeter}, {service: canary}]}")
@@ -123,8 +124,8 @@ Test(check, blames_it_where_every_service_is_given)
     options.complete = true;
     add("a.yaml", SPLIT, false);
     add("services.yaml", SERVICE("greeter") "---\n" LKS("canary", "{subset: {size: 0}}"), true);
-    expect(AT(1) "spec.backends: there is no Service 'canary' in namespace shop: the other "
-                 "backends take over\n");
+    expect(AT(1) "spec.backends: there is no Service 'canary' in namespace shop: create it, "
+                 "or remove the backend; until then the other backends take over\n");
 }
 
 #define TWO_CLAIMS                                                                                 \
@@ -138,9 +139,11 @@ Test(check, holds_hosts_against_suffixes)
     options.host_suffixes = suffixes;
     add("a.yaml", TWO_CLAIMS, false);
     expect(AT(1) "spec.hosts: 'b.example.org' does not lie under a suffix that the administrator "
-                 "allows (--host-suffixes: example.com); everything else is in force\n"
+                 "allows (--host-suffixes: example.com): choose a host under one, or ask for another "
+                 "suffix; everything else is in force\n"
                  "a.yaml:6: LookasideService shop/zeb: spec.hosts: 'a.example.com' belongs to "
-                 "shop/greeter, which claimed it first; everything else is in force\n");
+                 "shop/greeter, which claimed it first: remove it from one of the two; everything "
+                 "else is in force\n");
 }
 
 /* Where all Services are, other things may be, too: they are not what is looked at. */

@@ -141,6 +141,23 @@ static void expect_duration(const struct json *node, const struct policy_field *
     cr_assert_eq(json_number(json_get(node, "maxLength")), POLICY_DURATION_LEN_MAX, "%s", path);
 }
 
+/* A name or a number, and of what is a number between quotes the same as of one without. */
+static void expect_port(const struct json *node, const struct policy_field *field, const char *path)
+{
+    char text[512];
+    struct str rule = json_text(at(node, VALIDATIONS "/0/rule"));
+
+    cr_assert(json_bool(json_get(node, "x-kubernetes-int-or-string")), "%s", path);
+    cr_assert_eq(json_number(json_get(node, "maxLength")), 63, "%s", path);
+    expect_message(node, policy_port_message, path);
+    snprintf(text, sizeof(text),
+             "type(self) == int || (self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$') && "
+             "(!self.matches('^[0-9]+$') || (self.size() <= 5 && int(self) >= %llu && "
+             "int(self) <= %llu)))",
+             (unsigned long long)field->min, (unsigned long long)field->max);
+    cr_assert(str_eq(rule, str_of(text)), "%s: '%" STR_FMT "'", path, STR_ARG(rule));
+}
+
 static void expect_kind(const struct json *node, const struct policy_field *field, const char *path)
 {
     static const char *const types[] = {
@@ -166,7 +183,7 @@ static void expect_kind(const struct json *node, const struct policy_field *fiel
     if (field->kind == POLICY_DURATION)
         expect_duration(node, field, path);
     if (field->kind == POLICY_PORT)
-        cr_assert(json_bool(json_get(node, "x-kubernetes-int-or-string")), "%s", path);
+        expect_port(node, field, path);
 }
 
 static void expect_default(const struct json *node, const struct policy_field *field,
@@ -215,6 +232,12 @@ Test(policy_schema, has_every_field_of_the_table)
         policy_header_message, "header");
 }
 
+/* What YAML makes of a bare `on`: there so that its message says so. */
+static bool is_trap(const struct json *property)
+{
+    return str_eq(json_key(property), STR("true"));
+}
+
 /* Properties that have none of their own, and those that are a way of ejecting. */
 static size_t count_leaves(const struct json *node)
 {
@@ -224,7 +247,7 @@ static size_t count_leaves(const struct json *node)
 
     cr_assert_gt(json_text(json_get(node, "description")).len, 10, "no description");
     for (const struct json *item = json_first(properties); item; item = json_next(item)) {
-        len += count_leaves(item);
+        len += count_leaves(item) - is_trap(item);
         len += str_eq(json_key(item), STR("failurePercentage")) ||
                str_eq(json_key(item), STR("successRate"));
     }
@@ -271,6 +294,17 @@ static size_t count_rules(const struct json *node, const char *path)
 Test(policy_schema, has_the_rules_between_fields)
 {
     cr_assert_eq(count_rules(root, ""), POLICY_RULES);
+}
+
+Test(policy_schema, refuses_what_yaml_makes_of_a_bare_on)
+{
+    const struct json *retry = at(root, "properties/spec/properties/retry/properties");
+    const struct json *trap = json_get(retry, "true");
+
+    cr_assert_not_null(json_get(retry, "on"));
+    cr_assert(str_eq(json_text(at(trap, VALIDATIONS "/0/rule")), STR("false")));
+    expect_message(trap, "YAML takes on without quotes for true: write \"on\", with the quotes",
+                   "retry");
 }
 
 /* ---- the README ---- */

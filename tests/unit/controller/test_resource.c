@@ -158,21 +158,21 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     upsert(world.services, GREETER);
     turn();
     expect("greeter", CONDITION_RESOLVED_REFS, false, "PortNotFound",
-           "spec.port: the Service has no TCP port 'grpc', but 8001: nothing of the resource is in "
-           "force");
+           "spec.port: the Service has no TCP port 'grpc', but 8001: name one of those; until then "
+           "nothing of the resource is in force");
     upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':["
                            "{'port':8001,'name':'grpc'}]}}");
     turn_until(&world.publications, 2);
     expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendNotFound",
-           "spec.backends: there is no Service 'canary' in namespace shop: its share of the calls "
-           "fails");
+           "spec.backends: there is no Service 'canary' in namespace shop: create it, or remove the "
+           "backend; until then its share of the calls fails");
     world.told = 0;
     upsert(world.services, CANARY);
     cr_assert_geq(world.told, 1, "another Service's coming is heard of");
     cr_assert_str_eq(world.told_of, "shop/greeter");
     expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendPortNotFound",
-           "spec.backends: Service 'canary' has no TCP port '9', but 8002: its share of the calls "
-           "fails");
+           "spec.backends: Service 'canary' has no TCP port '9', but 8002: name one of those; until "
+           "then its share of the calls fails");
     upsert(world.services, SERVICE_JSON("canary", 9));
     expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
     world.told = 0;
@@ -188,6 +188,35 @@ Test(resource, says_what_some_clients_do_instead)
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin");
+}
+
+static void refuse(const char *agent, const char *peer, const char *words)
+{
+    const struct refusal refusal = {policy_at("greeter"), str_of(agent), str_of(peer),
+                                    str_of(words)};
+
+    controller_report_refusal(world.controller, &refusal);
+}
+
+Test(resource, says_which_clients_refuse_it_in_their_own_words)
+{
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn();
+    log_capture();
+    refuse("gRPC Go 1.85.0", "10.0.0.1", "no rings");
+    refuse("other 1", "10.0.0.1", "nor me");
+    turn();
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    refuse("gRPC Go 1.85.0", "10.0.0.2", "no more rings");
+    turn_until(&world.publications, 2);
+    expect("greeter", CONDITION_PUBLISHED, false, "ClientRejected",
+           "clients of these kinds refuse the policy, and get the Service without it: gRPC Go "
+           "1.85.0 ('no rings'); a changed spec is tried again");
+    upsert(world.policies,
+           POLICY_JSON("greeter", 2, "{'loadBalancing':{'policy':'LeastRequest'}}"));
+    wait_for_policy("greeter", LB_LEAST_REQUEST);
+    cr_assert_str_eq(status_of("greeter").conditions[CONDITION_PUBLISHED].reason, "Published");
 }
 
 /* ---- hosts ---- */
@@ -211,14 +240,14 @@ Test(resource, hosts_go_to_the_oldest)
     expect_owner("x.example.com", "shop/a");
     expect("a", CONDITION_ACCEPTED, true, "Accepted", "");
     expect("b", CONDITION_ACCEPTED, false, "HostConflict",
-           "spec.hosts: 'x.example.com' belongs to shop/a, which claimed it first; everything "
-           "else is in force");
+           "spec.hosts: 'x.example.com' belongs to shop/a, which claimed it first: remove it "
+           "from one of the two; everything else is in force");
     upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "x.example.com"));
     turn();
     expect_owner("x.example.com", "shop/c");
     expect("a", CONDITION_ACCEPTED, false, "HostConflict",
-           "spec.hosts: 'x.example.com' belongs to shop/c, which claimed it first; everything "
-           "else is in force");
+           "spec.hosts: 'x.example.com' belongs to shop/c, which claimed it first: remove it "
+           "from one of the two; everything else is in force");
     world.told = 0;
     upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "y.apps.example.org"));
     turn();
@@ -245,7 +274,8 @@ Test(resource, hosts_lie_below_a_suffix)
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
         snprintf(text, sizeof(text),
                  "spec.hosts: '%s' does not lie under a suffix that the administrator allows "
-                 "(--host-suffixes: example.com, apps.example.org); everything else is in force",
+                 "(--host-suffixes: example.com, apps.example.org): choose a host under one, or "
+                 "ask for another suffix; everything else is in force",
                  refused[i]);
         upsert(world.policies, POLICY_JSON("greeter", 1, HOST("%s")), refused[i]);
         turn();
@@ -340,28 +370,6 @@ Test(resource, a_list_that_lacks_most_is_doubted)
     cr_assert(list_end(world.policies));
     wait_for_policy("greeter", LB_ROUND_ROBIN);
     cr_assert_str_eq(hold_of("greeter"), "");
-}
-
-Test(resource, that_a_kind_of_client_refuses_is_told_with_its_words)
-{
-    struct refusal refusal = {
-        .agent = STR("gRPC Go 1.85.0"), .peer = STR("10.0.0.1"), .message = STR("no ring")};
-
-    upsert(world.services, GREETER);
-    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
-    turn();
-    refusal.policy = policy_at("greeter");
-    controller_report_refusal(world.controller, &refusal);
-    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
-    refusal.peer = STR("10.0.0.2");
-    refusal.message = STR("no ring here either");
-    controller_report_refusal(world.controller, &refusal);
-    expect("greeter", CONDITION_PUBLISHED, false, "ClientRejected",
-           "clients of kind 'gRPC Go 1.85.0' refuse the policy and get the Service without it; they "
-           "say: no ring");
-    upsert(world.policies, POLICY_JSON("greeter", 2, "{'loadBalancing':{'policy':'LeastRequest'}}"));
-    wait_for_policy("greeter", LB_LEAST_REQUEST);
-    cr_assert_str_eq(status_of("greeter").conditions[CONDITION_PUBLISHED].reason, "Published");
 }
 
 /* ---- all of them ---- */

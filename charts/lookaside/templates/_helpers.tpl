@@ -2,12 +2,17 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 54 characters, so that the longest suffix still makes a DNS label. */}}
+{{/* At most 52 characters, so that the longest suffix still makes a DNS label. */}}
 {{- define "lookaside.fullname" -}}
 {{- $name := include "lookaside.name" . -}}
 {{- $full := .Release.Name -}}
 {{- if not (contains $name .Release.Name) -}}{{- $full = printf "%s-%s" .Release.Name $name -}}{{- end -}}
 {{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Of what lives in no namespace: two releases of one name may stand in two namespaces. */}}
+{{- define "lookaside.clusterName" -}}
+{{ include "lookaside.fullname" . }}.{{ .Release.Namespace }}
 {{- end -}}
 
 {{- define "lookaside.selector" -}}
@@ -47,9 +52,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (include "lookaside.host" .) .Values.bootstrap.server -}}
 {{- end -}}
 
-{{/* What `lookasidectl bootstrap` prints, byte for byte. Takes server, id, zone, namespace, and node where it is known. */}}
+{{/* What `lookasidectl bootstrap` prints, byte for byte. Takes server, id, zone, namespace, and node where it is known. The schema lets no
+quotes or backslashes into the server. */}}
 {{- define "lookaside.bootstrap" -}}
-{"xds_servers":[{"server_uri":{{ toJson .server }},"channel_creds":[{"type":"insecure"}],"server_features":["xds_v3"]}],
+{"xds_servers":[{"server_uri":"{{ .server }}","channel_creds":[{"type":"insecure"}],"server_features":["xds_v3"]}],
 {{- "" -}}"node":{"id":"{{ .id }}","cluster":"lookaside","locality":{"zone":"{{ .zone }}"},"metadata":{"namespace":"{{ .namespace }}"
 {{- if .node }},"node":"{{ .node }}"{{ end }}}}}
 {{- end -}}

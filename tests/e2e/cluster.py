@@ -9,14 +9,16 @@ import signal
 import subprocess
 from contextlib import contextmanager
 
+import audit
 import etcd
 from api import Api, ApiError, UNREACHABLE
 from certificates import make_all
 from middle import BALANCER_PORT
-from namespace import ADVERTISED
+from namespace import ADVERTISED, SERVICE_NETWORK
 from process import Process, wait_until
 
-SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = "10.96.0.0/16,fd00:96::/112", "10.96.0.1"
+SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = f"{SERVICE_NETWORK},fd00:96::/112", "10.96.0.1"
+AUDIT_POLICY, AUDIT_LOG = "audit-policy.json", "audit.log"
 PORTS = (6443, 6444)  # of the API servers; the second one is started where a scenario wants it
 START_SECONDS = 60
 
@@ -65,6 +67,7 @@ class Cluster:
 
     def start(self):
         make_all(self.folder, FIRST_SERVICE_ADDRESS)
+        audit.write_policy(self.path(AUDIT_POLICY))
         self.path("admin.kubeconfig").write_text(
             kubeconfig({"client-certificate": "admin.crt", "client-key": "admin.key"}))
         self.api = Api(self.folder, PORTS[0])
@@ -81,7 +84,8 @@ class Cluster:
                  "--client-ca-file=ca.crt", "--service-account-key-file=service-account.key",
                  "--service-account-signing-key-file=service-account.key",
                  "--service-account-issuer=https://kubernetes.default.svc",
-                 f"--service-cluster-ip-range={SERVICE_NETWORKS}", "--authorization-mode=RBAC")
+                 f"--service-cluster-ip-range={SERVICE_NETWORKS}", "--authorization-mode=RBAC",
+                 f"--audit-policy-file={AUDIT_POLICY}", f"--audit-log-path={AUDIT_LOG}")
         self.wait_apiserver(number)
 
     def wait_apiserver(self, number=0):

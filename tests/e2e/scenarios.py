@@ -1,5 +1,6 @@
 """All scenarios, in the order in which they run."""
 
+import cases_chart
 import cases_scale
 import cases_service
 import cases_place
@@ -9,6 +10,6 @@ from world import DEFAULT, SCENARIOS
 
 __all__ = ("SCENARIOS",)
 
-del cases_scale, cases_service, cases_place, cases_source, cases_process
+del cases_chart, cases_scale, cases_service, cases_place, cases_source, cases_process
 # Each configuration needs a cluster of its own.
 SCENARIOS.sort(key=lambda s: s.configuration != DEFAULT)

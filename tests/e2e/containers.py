@@ -60,6 +60,10 @@ def environment(pod, container, config_maps=None):
     return result
 
 
+def owner(pod):
+    return [reference["uid"] for reference in pod["metadata"].get("ownerReferences") or []]
+
+
 def ip(*commands, inside=None):
     prefix = ["nsenter", "--target", str(inside), "--net"] if inside else []
     for command in commands:
@@ -301,10 +305,8 @@ class Containers:
                 if not pod.deleted.is_set() and pod.is_alive()}
 
     def next_node(self, pod):
-        """One with few pods like this one: what its topology spread asks for."""
-        labels = pod["metadata"].get("labels")
-        taken = [p.node for p in self.living().values()
-                 if p.pod["metadata"].get("labels") == labels]
+        """One with few of its ReplicaSet: what its topology spread asks for."""
+        taken = [p.node for p in self.living().values() if owner(p.pod) == owner(pod)]
         return min((name for name, zone in NODES.items() if zone), key=taken.count)
 
     def hosts(self):

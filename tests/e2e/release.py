@@ -65,6 +65,7 @@ class Release:
             if error.code != 409:
                 raise
         wait_until(lambda: self.cluster.has_default_account(NAMESPACE), 15, "its ServiceAccount")
+        self.api.delete(LEASE)  # of a release before, which leaves it
         self.addresses.start()
         self.containers.start()
         return self

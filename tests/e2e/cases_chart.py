@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 from api import ApiError
-from client import AGENT, LIGHT_US
+from client import AGENT, LIGHT_US, Client
 from containers import environment
 from kubelet import IMAGE
 from process import wait_until
@@ -18,7 +19,8 @@ from workload import CORE
 from world import scenario
 
 LKS = "/apis/lookaside.dev/v1alpha1/namespaces/{}/lookasideservices"
-CLIENTS, PAUSE_US, FOLLOW_SECONDS = 100, 1000000, 20
+CLIENTS, PAUSE_US, FEW_CLIENTS = 100, 1000000, 6
+FOLLOW_SECONDS, CLOSERS = 20, 20
 INJECT = "lookaside.dev/inject"
 VARIABLE = "GRPC_XDS_BOOTSTRAP_CONFIG"
 INJECTED = ["LOOKASIDE_POD_NAME", "LOOKASIDE_POD_NAMESPACE", "LOOKASIDE_NODE_NAME",
@@ -203,15 +205,7 @@ def upgrade(world):
         older, newer = release.package(OLDER), release.package()
         release.install(older)
         before = set(release.wait_ready())
-        clients = [stack.enter_context(release.client(agent, target(service),
-                                                      release.bootstrap(f"client-{i}")))
-                   for i in range(CLIENTS)]
-        with stack:
-            for client in clients:
-                client.start_load(PAUSE_US)
-            follow(service, clients, 3)
-            for client in clients:
-                client.mark()
+        with fleet(release, agent, service, CLIENTS, PAUSE_US) as clients:
             steps = []
             for step in (lambda: release.upgrade(newer),
                          lambda: release.helm("rollback", NAME, "--wait", "--timeout", "60s")):
@@ -229,6 +223,25 @@ def upgrade(world):
             calls = sum(client.ok for client in clients)
         assert steps[1].endswith(f"({OLDER})"), steps
         return f"{' and '.join(steps)}; {calls} calls, 0 failed"
+
+
+@contextmanager
+def fleet(release, agent, service, count, pause_us):
+    """Clients that call, and from here on may not fail."""
+    clients = []
+    try:
+        for i in range(count):
+            clients.append(release.client(agent, target(service), release.bootstrap(f"client-{i}")))
+            clients[-1].start_load(pause_us)
+        follow(service, clients, len(service.pods))
+        for client in clients:
+            client.mark()
+        yield clients
+        with ThreadPoolExecutor(CLOSERS) as pool:  # a load ends after its pause
+            list(pool.map(Client.close, clients))
+    finally:
+        for client in clients:
+            client.process.stop()
 
 
 def follow(service, clients, count):
@@ -276,15 +289,7 @@ def trouble(world):
     with stack, Release(world) as release:
         release.install(release.package())
         release.wait_ready()
-        clients = [stack.enter_context(release.client(agent, target(service),
-                                                      release.bootstrap(f"client-{i}")))
-                   for i in range(6)]
-        with stack:
-            for client in clients:
-                client.start_load(LIGHT_US)
-            follow(service, clients, 3)
-            for client in clients:
-                client.mark()
+        with fleet(release, agent, service, FEW_CLIENTS, LIGHT_US) as clients:
             release.leader()
             make_resource(release.api, service, maxCallDuration="30s")
             wait_observed(release.api, service)

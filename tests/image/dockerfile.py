@@ -96,7 +96,8 @@ class Builder:
 
     def layer(self, stage, said, content=b""):
         """(folder, whether it is there already)."""
-        stage.key = hashlib.sha256(f"{stage.key}\0{said}\0".encode() + content).hexdigest()[:16]
+        place = "\0".join((stage.key, stage.folder, stage.user, said, ""))
+        stage.key = hashlib.sha256(place.encode() + content).hexdigest()[:16]
         if stage.cached:
             target = CACHE / stage.key
             there = target.exists()

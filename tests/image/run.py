@@ -45,7 +45,8 @@ def holds_the_programs_and_no_compiler(builder, stage):
     assert not left.strip(), left
     for program in sorted(PROGRAMS):
         path = f"/usr/local/bin/{program}"
-        assert "not found" not in builder.inside(stage, "ldd", path)
+        libraries = builder.inside(stage, "ldd", path)
+        assert "not found" not in libraries, libraries
         mode = builder.inside(stage, "stat", "-c", "%a %U", path).split()
         assert mode == ["755", "root"], mode
 

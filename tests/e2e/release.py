@@ -33,13 +33,19 @@ NAMESPACE_LABELS = {"pod-security.kubernetes.io/enforce": "restricted",
                     "pod-security.kubernetes.io/enforce-version": "latest"}
 
 
-def ensure_go_agent():
-    """The command of the Go client, built once in the cache of tests/conformance."""
+def find_agents():
+    """{language: command} of the clients that can be built here, once, in tests/conformance's
+    cache. Go's is needed, since it is light enough to run a hundred times."""
     from conformance import agents  # pylint: disable=import-outside-toplevel
-    try:
-        return agents.build_go(lambda text: print(f"e2e: {text}", flush=True))
-    except Skip as reason:
-        raise Missing(f"the Go client: {reason}") from reason
+    found = {}
+    for language in agents.LANGUAGES:
+        try:
+            found[language.name] = language.build(
+                lambda text: print(f"e2e: {text}", flush=True))
+        except Skip as reason:
+            if language.name == "go":
+                raise Missing(f"the Go client: {reason}") from reason
+    return found
 
 
 class Release:

@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # for "sup
 
 import namespace  # noqa: E402  (nothing is to be left in the tree)
 import programs  # noqa: E402
-from release import ensure_go_agent  # noqa: E402
+from release import find_agents  # noqa: E402
 from client import AGENT, Client, find_python, has_grpc, write_bootstrap  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -210,7 +210,7 @@ def prepare():
     find_python()
     namespace.unshare_argv()
     programs.ensure()
-    ensure_go_agent()
+    find_agents()
     try:
         programs.debian_etcd()
     except programs.Missing:

@@ -95,5 +95,6 @@ class Helm:
 
     def notes(self, values=None):
         with self.values(values or {}) as flags:
-            text, _ = self.run("install", RELEASE, CHART, "--namespace", NAMESPACE, "--dry-run=client", *flags)
+            text, _ = self.run("install", RELEASE, CHART, "--namespace", NAMESPACE,
+                               "--dry-run=client", *flags)
         return text.split("NOTES:\n", 1)[1]

@@ -212,7 +212,8 @@ class Pod(threading.Thread):
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
-        probe, deadline = self.container.get("readinessProbe"), self.grace_seconds + time.monotonic()
+        probe = self.container.get("readinessProbe")
+        deadline = time.monotonic() + self.grace_seconds
         while not self.process_ended():
             if time.monotonic() > deadline or self.removed.is_set():
                 self.process.stop(first=signal.SIGKILL)

@@ -118,8 +118,8 @@ class Release:
         said = self.helm("package", source, "--destination", self.folder, *flags)
         return pathlib.Path(said.strip().rsplit(" ", 1)[1])
 
-    def install(self, package, values=None):
-        return self.helm("install", NAME, package, *self.flags(values))
+    def install(self, package, values=None, *flags):
+        return self.helm("install", NAME, package, *self.flags(values), *flags)
 
     def upgrade(self, package, values=None):
         return self.helm("upgrade", NAME, package, *self.flags(values))

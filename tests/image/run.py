@@ -1,4 +1,4 @@
-"""The image: the steps of cmd/lookaside/Dockerfile run in scratch roots, and what comes out of them."""
+"""The image: the steps of cmd/lookaside/Dockerfile run in scratch roots, and what comes out."""
 import re
 import sys
 from pathlib import Path

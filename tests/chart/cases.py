@@ -317,6 +317,13 @@ def what_is_switched_off_is_not_made(helm):
     assert plain.pod()["spec"]["serviceAccountName"] == "default"
 
 
+@case
+def who_may_write_in_namespaces_only_can_install_it(helm):
+    rendered = helm.template({"namespaces": ["shop"], "crds": {"install": False},
+                              "bootstrap": {"inject": {"enabled": False}}})
+    assert {o["metadata"]["namespace"] for o in rendered.objects} == {"shop", NAMESPACE}
+
+
 # ---- the kind
 
 @case

@@ -302,6 +302,7 @@ def trouble(world):
             wait_observed(release.api, service)
             taken = stop_leader(world, release, service)
             absent = take_crd(world, release, service, clients)
+            warn_twice(release.api, service)
             follow(service, clients, 4)
             for client in clients:
                 client.expect_no_failure("all of that")
@@ -359,6 +360,17 @@ def take_crd(world, release, service, clients):
     wait_until(made, 20, "the kind is served again")
     wait_observed(release.api, service, within=45)  # it is looked for every 30 s
     return time.monotonic() - started
+
+
+def warn_twice(api, service):
+    """The same warning again, after it was gone: one Event, which is to become a series."""
+    for other in ("nobody", "", "nobody"):
+        others = [{"service": other, "weight": 0}] if other else []
+        api.patch(f"{LKS.format(service.namespace)}/{service.name}",
+                  {"spec": {"backends": [{"service": service.name}, *others]}})
+        status = wait_observed(api, service)
+        bad = [c for c in status["conditions"] if c["status"] != "True"]
+        assert bool(bad) == bool(other), status
 
 
 def is_absent(api, path):

@@ -185,6 +185,11 @@ conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
 	$(Q)$(PYTHON) tests/conformance/run.py $(if $(STORY),--story)
+chart: deps ## what Helm makes of the chart, without a cluster
+	$(build_all)
+	$(Q)$(PYTHON) tests/chart/run.py
+image: deps ## the steps of the Dockerfile in scratch roots, and what comes out (as root)
+	$(Q)$(PYTHON) tests/image/run.py
 e2e: deps ## a real API server in a network namespace; e2e-long: outages of five minutes
 	$(build_all)
 	$(Q)$(PYTHON) tests/e2e/run.py
@@ -208,5 +213,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run test deps unit race fuzz integration integration-long conformance e2e e2e-long bench layers headers format install clean help
+.PHONY: all run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -32,6 +32,8 @@ SUITES = [
     ("race", ["make", "-s", "race"], {}, 600),
     ("fuzz", ["make", "-s", "fuzz"], {}, 900),
     ("simulate", ["make", "-s", "simulate"], {}, 300),
+    ("image", [sys.executable, "tests/image/run.py"], {}, 1500),
+    ("chart", [sys.executable, "tests/chart/run.py"], {}, 900),
     ("integration", [sys.executable, "tests/integration/run.py"], {"LOOKASIDE_BUILD": "build-asan"}, 900),
     ("conformance", [sys.executable, "tests/conformance/run.py"], {"LOOKASIDE_BUILD": "build-asan"}, 2400),
     ("story", [sys.executable, "tests/conformance/run.py", "--story"], {}, 900),

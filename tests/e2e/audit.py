@@ -11,7 +11,8 @@ POLICY = {
     "rules": [
         {"level": "RequestResponse",
          "resources": [{"group": "lookaside.dev", "resources": ["lookasideservices/status"]}]},
-        {"level": "Metadata", "userGroups": ["system:serviceaccounts:lookaside-system"]},
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
         {"level": "None"},
     ]}
 CREDENTIAL = "authentication.kubernetes.io/credential-id"

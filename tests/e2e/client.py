@@ -67,13 +67,13 @@ class Client:
 
     numbers = 0
 
-    def __init__(self, python, bootstrap, target, log_folder):
+    def __init__(self, agent, bootstrap, target, log_folder):
+        """agent: a command; bootstrap: the variable that tells it where Lookaside is."""
         Client.numbers += 1
         self.target = target
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-        env["GRPC_XDS_BOOTSTRAP"] = str(bootstrap)
-        self.process = Process("agent", [python, AGENT, target],
-                               log_folder / f"agent-{Client.numbers}.log", env=env,
+        self.process = Process("agent", [*agent, target],
+                               log_folder / f"agent-{Client.numbers}.log", env={**env, **bootstrap},
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.stdin, self.stdout = self.process.child.stdin, self.process.child.stdout
         self.first_seen, self.loaded = {}, False

@@ -15,10 +15,11 @@ import etcd
 from api import Api, ApiError, UNREACHABLE
 from certificates import make_all
 from middle import BALANCER_PORT
-from namespace import ADVERTISED
+from namespace import ADVERTISED, SERVICE_NETWORK
 from process import Process, wait_until
 
-SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = "10.96.0.0/16,fd00:96::/112", "10.96.0.1"
+SERVICE_NETWORKS, FIRST_SERVICE_ADDRESS = f"{SERVICE_NETWORK},fd00:96::/112", "10.96.0.1"
+AUDIT_POLICY = "audit-policy.json"
 PORTS = (6443, 6444)  # of the API servers; the second one is started where a scenario wants it
 START_SECONDS = 120
 
@@ -78,9 +79,9 @@ class Cluster:
 
     def start(self):
         make_all(self.folder, FIRST_SERVICE_ADDRESS)
+        self.path(AUDIT_POLICY).write_text(json.dumps(audit.POLICY))
         self.path("admin.kubeconfig").write_text(
             kubeconfig({"client-certificate": "admin.crt", "client-key": "admin.key"}))
-        self.path("audit-policy.json").write_text(json.dumps(audit.POLICY))
         self.api = Api(self.folder, PORTS[0])
         self.etcd.start()
         self.start_apiserver()
@@ -96,7 +97,7 @@ class Cluster:
                  "--service-account-signing-key-file=service-account.key",
                  "--service-account-issuer=https://kubernetes.default.svc",
                  f"--service-cluster-ip-range={SERVICE_NETWORKS}", "--authorization-mode=RBAC",
-                 "--audit-policy-file=audit-policy.json",
+                 f"--audit-policy-file={AUDIT_POLICY}",
                  f"--audit-log-path={self.audit_log(number)}")
         self.wait_apiserver(number)
 

@@ -26,6 +26,7 @@ NODES = {"node-a": "a", "node-b": "b", "node-c": "c", "node-a2": "a", "node-x": 
 ADDRESSES_PER_NODE = 50 * 250
 REGION = "r"
 PORT = 8001
+IMAGE = "-"  # of a greeter; pods of other images are not this kubelet's
 # Longer than a client may take to follow (CALLS_SECONDS of client.py): the list moves it, not this.
 PRESTOP_SECONDS = 3.0
 CUT_OFF = "e2e.lookaside.dev/cut-off"
@@ -168,7 +169,7 @@ class Kubelet:
         return max(0, self.timers[0][0] - time.monotonic()) if self.timers else None
 
     def handle(self, kind, pod):
-        if kind == "TICK":
+        if kind == "TICK" or pod["spec"]["containers"][0]["image"] != IMAGE:
             return
         uid, metadata = pod["metadata"]["uid"], pod["metadata"]
         mine = self.pods.get(uid)

@@ -25,22 +25,22 @@ def close(connection):
 
 
 class Balancer:
-    """Connections to one port go on, in turn, to those of the aimed-at ports that accept them."""
+    """Connections to one port go on, in turn, to those of the aimed-at that accept them."""
 
-    def __init__(self, port=BALANCER_PORT):
-        self.port, self.targets, self.turns = port, (), itertools.count()
+    def __init__(self, port=BALANCER_PORT, host=HOST):
+        self.address, self.targets, self.turns = (host, port), (), itertools.count()
         self.listener, self.connections = None, set()
         self.lock, self.flowing = threading.Lock(), threading.Event()
         self.rising = threading.Event()
         self.flowing.set()
         self.rising.set()
 
-    def aim(self, *ports):
-        """For connections to come."""
-        self.targets = ports
+    def aim(self, *targets):
+        """For connections to come: addresses, or ports of this machine."""
+        self.targets = [(HOST, t) if isinstance(t, int) else t for t in targets]
 
     def open(self):
-        self.listener = socket.create_server((HOST, self.port), backlog=64)
+        self.listener = socket.create_server(self.address, backlog=128)
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 
     def close(self):
@@ -110,7 +110,7 @@ class Balancer:
         targets, turn = self.targets, next(self.turns)
         for i in range(len(targets)):
             try:
-                return socket.create_connection((HOST, targets[(turn + i) % len(targets)]), 5)
+                return socket.create_connection(targets[(turn + i) % len(targets)], 5)
             except OSError:
                 continue
         return None

@@ -12,11 +12,14 @@ import sys
 
 from programs import Missing
 
+SERVICE_NETWORK = "10.96.0.0/16"
 POD_NETWORK, POD_NETWORK_6 = "10.244.0.0/16", "fd00:244::/64"
 # Of each API server; it refuses to advertise a loopback address.
 ADVERTISED = ("10.96.255.254", "10.96.255.253")
 # Linux lets a process listen on an IPv4 address that is only routed, on an IPv6 one not by itself.
 NONLOCAL_BIND = pathlib.Path("/proc/sys/net/ipv6/ip_nonlocal_bind")
+# Between pods that have networks of their own (containers.py).
+FORWARD = pathlib.Path("/proc/sys/net/ipv4/ip_forward")
 MARK = "LOOKASIDE_E2E_NAMESPACE"
 
 
@@ -51,6 +54,8 @@ def prepare():
     for command in ("link set lo up",
                     *(f"address add {address}/32 dev lo" for address in ADVERTISED),
                     f"route add local {POD_NETWORK} dev lo",
+                    f"route add local {SERVICE_NETWORK} dev lo",
                     f"-6 route add local {POD_NETWORK_6} dev lo"):
         subprocess.run(["ip"] + command.split(), check=True)
     NONLOCAL_BIND.write_text("1")
+    FORWARD.write_text("1")

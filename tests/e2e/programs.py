@@ -37,10 +37,12 @@ PROGRAMS = (
     Program("kube-controller-manager", "kubernetes",
             "k8s.io/kubernetes/cmd/kube-controller-manager"),
     Program("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
+    Program("helm", "helm", "helm.sh/helm/v4/cmd/helm"),
 )
 
 # Each module's main requirement, whose version names the cache folder.
-REQUIREMENTS = {"kubernetes": "k8s.io/kubernetes", "etcd": "go.etcd.io/etcd/server/v3"}
+REQUIREMENTS = {"kubernetes": "k8s.io/kubernetes", "etcd": "go.etcd.io/etcd/server/v3",
+                "helm": "helm.sh/helm/v4"}
 
 
 class Missing(Exception):
@@ -66,10 +68,12 @@ def module_folder(module):
 
 
 def linker_flags(module):
-    """Without these the API server says that it is v0.0.0-master."""
+    """Without these the API server says that it is v0.0.0-master, and Helm something like it."""
+    version = required_version(module)
+    if module == "helm":
+        return f"-s -w -X helm.sh/helm/v4/internal/version.version={version}"
     if module != "kubernetes":
         return "-s -w"
-    version = required_version(module)
     major, minor = version[1:].split(".")[:2]
     stamp = "-X k8s.io/component-base/version."
     return f"-s -w {stamp}gitVersion={version} {stamp}gitMajor={major} {stamp}gitMinor={minor}"

@@ -23,7 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # for "sup
 
 import namespace  # noqa: E402  (nothing is to be left in the tree)
 import programs  # noqa: E402
-from client import Client, find_python, has_grpc, write_bootstrap  # noqa: E402
+from release import find_agents  # noqa: E402
+from client import AGENT, Client, find_python, has_grpc, write_bootstrap  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXIT_FAILED, EXIT_SKIPPED = 1, 77
@@ -108,7 +109,8 @@ class Suite:
         place = place or HERE
         bootstrap = self.folder / f"bootstrap-{'-'.join(place)}.json"
         write_bootstrap(bootstrap, self.server, place)
-        return Client(sys.executable, bootstrap, f"xds:///{target}", self.logs)
+        return Client([sys.executable, AGENT], {"GRPC_XDS_BOOTSTRAP": str(bootstrap)},
+                      f"xds:///{target}", self.logs)
 
     def run(self, scenario):
         """One scenario; its line is printed and returned, with whether it passed."""
@@ -212,6 +214,7 @@ def prepare():
     find_python()
     namespace.unshare_argv()
     programs.ensure()
+    find_agents()
     try:
         programs.debian_etcd()
     except programs.Missing:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import oracle
 from api import ApiError
-from kubelet import PORT, ZONES, node_of, ready_condition
+from kubelet import IMAGE, PORT, ZONES, node_of, ready_condition
 from process import Process, wait_until
 
 CORE = "/api/v1/namespaces"
@@ -74,7 +74,7 @@ class Service:
         return f"{self.name}-{self.namespace}-{next(self.numbers)}"
 
     def create_pod(self, name, node, ports=(), **spec):
-        container = {"name": "greeter", "image": "-", "ports": list(ports)}
+        container = {"name": "greeter", "image": IMAGE, "ports": list(ports)}
         self.api.create(self.pods_path, {
             "metadata": {"name": name, "labels": {"app": self.name},
                          "annotations": self.annotations},

@@ -5,7 +5,7 @@ set -eu
 build="gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libnghttp2-dev libprotobuf-c-dev
  protobuf-c-compiler protobuf-compiler libuv1-dev libmicrohttpd-dev libxxhash-dev uthash-dev zlib1g-dev"
 run="$build python3 python3-grpcio"
-check="$run clang libclang-rt-14-dev libcriterion-dev iproute2 util-linux openssl curl ccache"
+check="$run clang libclang-rt-14-dev libcriterion-dev iproute2 util-linux openssl curl ccache python3-yaml"
 test=$check
 
 goal=${1:?build, run, check or test}

@@ -270,7 +270,7 @@ static const struct setting settings[] = {
      option_set_status, false},
     {"replicas-service", "replicasService", "NAMESPACE/NAME",
      "the Service whose endpoints are the replicas' admin ports, to count clients over all of "
-     "them (default: only this one's)",
+     "them (default: only this one's) and to share them evenly",
      option_set_replicas_service, false},
     {"rebalance", "rebalance", NULL,
      "while this replica holds more than its share of the streams, end some: their clients come "

@@ -144,6 +144,14 @@ static uint16_t admin_port(const struct slice *slice)
     return slice->ports_len ? slice->ports[0].number : 0;
 }
 
+/* A Service that publishes addresses which are not ready calls them all ready. */
+static bool is_wanted(const struct replica_round *round, const struct endpoint *endpoint)
+{
+    if (round->options.only_ready)
+        return endpoint->ready && endpoint->serving && !endpoint->terminating;
+    return endpoint->ready || (endpoint->serving && endpoint->terminating);
+}
+
 static void ask_slice(struct replica_round *round, const struct json *item)
 {
     const struct slice *slice = NULL;
@@ -157,8 +165,7 @@ static void ask_slice(struct replica_round *round, const struct json *item)
     for (size_t i = 0; i < slice->endpoints_len && port; i++) {
         const struct endpoint *endpoint = &slice->endpoints[i];
 
-        if (endpoint->ready ||
-            (endpoint->serving && endpoint->terminating && !round->options.only_ready))
+        if (is_wanted(round, endpoint))
             ask_one(round, endpoint, port);
     }
     slice_unref(slice);

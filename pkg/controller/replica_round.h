@@ -31,7 +31,7 @@ struct replica_round_options {
     const char *path;
     size_t answer_max;
     uint64_t timeout_ms; /* of each answer; 0: REPLICAS_TIMEOUT_MS */
-    bool only_ready;     /* those that end are not asked */
+    bool only_ready;     /* only those that new connections are given to */
     /* An answer, borrowed. Whether it is one that counts. */
     bool (*on_answer)(void *ctx, const struct json *answer);
     /* The round is over; borrowed. The next may begin here. */

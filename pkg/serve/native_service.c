@@ -165,12 +165,7 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     free(stream);
 }
 
-/* ---- shedding and dumps ---- */
-
-static enum spare spare(struct rpc *rpc)
-{
-    return rpc_agent(rpc) == RPC_AGENT_UNTOLD ? SPARE_UNKNOWN : SPARE_NOT;
-}
+/* ---- dumps ---- */
 
 
 static bool is_of(void *interest, const struct native_target *target)
@@ -199,7 +194,7 @@ static void dump(struct rpc *rpc, const struct dump_filter *filter, struct json_
     native_session_dump(stream->session, writer, filter->all ? NULL : is_of, filter->interest);
 }
 
-const struct stream_kind native_stream_kind = {"native", spare, listens, place_of, dump};
+const struct stream_kind native_stream_kind = {"native", NULL, listens, place_of, dump};
 
 const struct rpc_handler native_watch_handler = {
     .on_open = on_open,

@@ -37,7 +37,7 @@ enum spare { SPARE_NOT, SPARE_NODE, SPARE_UNKNOWN, SPARE_YOUNG, SPARE_STALLED, S
 /* How the streams of one method are dumped, and what is known of their clients. */
 struct stream_kind {
     const char *protocol;
-    /* By what the client has told: whether it comes back by itself, at once, when the stream ends. */
+    /* By what the client has told on it: whether it comes back by itself, at once, when the stream ends. NULL: it tells nothing of itself but its user-agent. */
     enum spare (*spare)(struct rpc *rpc);
     bool (*listens)(struct rpc *rpc, struct interest *interest);
     struct place (*place)(struct rpc *rpc);

@@ -51,10 +51,19 @@ static void close_candidate(struct pass *pass)
     }
 }
 
+static enum spare judge_client(const struct stream_kind *kind, struct rpc *rpc)
+{
+    if (rpc_agent(rpc) == RPC_AGENT_NODE)
+        return SPARE_NODE;
+    if (kind->spare)
+        return kind->spare(rpc);
+    return rpc_agent(rpc) == RPC_AGENT_UNTOLD ? SPARE_UNKNOWN : SPARE_NOT;
+}
+
 static enum spare judge(const struct pass *pass, const struct stream_kind *kind, struct rpc *rpc)
 {
     uint64_t age_us = loop_now_us(pass->worker->loop) - rpc_opened_us(rpc);
-    enum spare spare = rpc_agent(rpc) == RPC_AGENT_NODE ? SPARE_NODE : kind->spare(rpc);
+    enum spare spare = judge_client(kind, rpc);
 
     if (spare != SPARE_NOT)
         return spare;

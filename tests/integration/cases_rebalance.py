@@ -34,8 +34,9 @@ class Client:
     """An ADS client as libraries have them: when its stream ends it opens the next one, on the same channel. Remembers
     how old each stream was at its end."""
 
-    def __init__(self, server, agent=GO):
-        self.agent, self.channel = agent, ads.connect(server)
+    def __init__(self, server, agent=GO, library=None):
+        options = [("grpc.primary_user_agent", library)] if library else []
+        self.agent, self.channel = agent, ads.connect(server, options)
         self.ages, self.error, self.closing = [], None, False
         self.fresh = threading.Event()                 # the current stream has its list
         self.thread = threading.Thread(target=self._follow, daemon=True)
@@ -115,8 +116,8 @@ class Cluster:
     def port(address):
         return int(address.rpartition(":")[2])
 
-    def connect(self, count, agent=GO):
-        new = [Client(self.service.address, agent) for _ in range(count)]
+    def connect(self, count, *args):
+        new = [Client(self.service.address, *args) for _ in range(count)]
         self.clients += new
         for client in new:
             assert client.fresh.wait(20), "a client has no list"
@@ -161,7 +162,7 @@ def from_three_to_four(work):
     """Each holds its share, Node and young streams are spared, it ends, and what it cost is told."""
     with Cluster(work) as cluster:
         cluster.put_behind(0, 1, 2)
-        node = cluster.connect(6, NODE)                # the oldest
+        node = cluster.connect(4, NODE) + cluster.connect(2, GO, "grpc-node-js/1.14.1")   # the oldest
         cluster.connect(CLIENTS)
         cluster.grow_old()
         wait_until(lambda: not any(cluster.metric("lookaside_rebalancing")), 60,

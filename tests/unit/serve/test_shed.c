@@ -220,8 +220,10 @@ Test(shed, over_all_workers_exactly_so_many_go)
     start(4);
     for (int i = 0; i < STREAMS_MAX; i++)
         open_xds(GO, false);
-    shed(11, 20, 0);
-    expect_ended(11);
+    for (size_t i = 1; i <= 8; i++) {
+        shed(3, 20, 0);
+        expect_ended(3 * i);
+    }
 }
 
 Test(shed, native_streams_go_too)
@@ -274,6 +276,18 @@ Test(shed, the_streams_of_a_connection_go_together)
     cr_assert(streams[3].ended, "it passes the larger one by");
     shed(1, 3, 0);
     expect_ended(4);
+}
+
+Test(shed, what_does_not_fit_any_more_is_passed_by)
+{
+    start(1);
+    open_xds(GO, false);
+    open_xds(GO, false);
+    open_xds(GO, true);
+    open_xds(GO, false);
+    shed(2, 4, 0);
+    expect_ended(2);
+    cr_assert(streams[0].ended && streams[3].ended);
 }
 
 Test(shed, nothing_is_nothing)

@@ -86,31 +86,41 @@ static bool on_answer(void *ctx, const struct json *answer)
 
 /* ---- a round ---- */
 
-static void log_change(struct rebalance *rebalance, enum shares_state before,
-                       const struct shares_step *step)
+static void log_begin(struct rebalance *rebalance, const struct shares_step *step)
+{
+    rebalance->begun_us = loop_now_us(rebalance->options.loop);
+    rebalance->shed_before = serve_shed_total(rebalance->options.serve);
+    log_info(LOG_MAIN, "replicas hold uneven shares of the streams; who has too many sheds some",
+             KV_U64("replicas", rebalance->answers_len),
+             KV_U64("streams", serve_list_streams(rebalance->options.serve)),
+             KV_U64("share", step->mean));
+}
+
+static void log_end(const struct rebalance *rebalance, const struct shares_step *step)
+{
+    bool even = rebalance->shares.state == SHARES_EVEN;
+    uint64_t us = loop_now_us(rebalance->options.loop) - rebalance->begun_us;
+
+    log_at(even ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, LOG_MAIN,
+           even ? "replicas hold even shares of the streams again"
+                : "shedding does not make shares of the streams even; given up until replicas change",
+           KV_U64("replicas", rebalance->answers_len),
+           KV_U64("streams", serve_list_streams(rebalance->options.serve)),
+           KV_U64("share", step->mean),
+           KV_U64("shed", serve_shed_total(rebalance->options.serve) - rebalance->shed_before),
+           KV_U64("ms", us / 1000));
+}
+
+static void note_change(struct rebalance *rebalance, enum shares_state before,
+                        const struct shares_step *step)
 {
     enum shares_state now = rebalance->shares.state;
-    uint64_t now_us = loop_now_us(rebalance->options.loop);
-    uint64_t streams = serve_list_streams(rebalance->options.serve);
-    uint64_t total = serve_shed_total(rebalance->options.serve);
 
     counter_set(&rebalance->moving, now == SHARES_MOVING);
-    if (now == before)
-        return;
-    if (now == SHARES_MOVING) {
-        rebalance->begun_us = now_us;
-        rebalance->shed_before = total;
-        log_info(LOG_MAIN, "replicas hold uneven shares of the streams; who has too many sheds some",
-                 KV_U64("replicas", rebalance->answers_len), KV_U64("streams", streams),
-                 KV_U64("share", step->mean));
-    } else if (before == SHARES_MOVING) {
-        log_info(LOG_MAIN,
-                 now == SHARES_EVEN ? "replicas hold even shares of the streams again"
-                                    : "shares of the streams do not become even; left as they are",
-                 KV_U64("replicas", rebalance->answers_len), KV_U64("streams", streams),
-                 KV_U64("share", step->mean), KV_U64("shed", total - rebalance->shed_before),
-                 KV_U64("ms", (now_us - rebalance->begun_us) / 1000));
-    }
+    if (now == SHARES_MOVING && before != SHARES_MOVING)
+        log_begin(rebalance, step);
+    else if (now != SHARES_MOVING && before == SHARES_MOVING)
+        log_end(rebalance, step);
 }
 
 static bool is_known(const struct rebalance *rebalance, const struct replica_round_result *result)
@@ -138,7 +148,7 @@ static void on_round_done(void *ctx, const struct replica_round_result *result)
     }
     step = shares_next(&rebalance->shares, rebalance->answers, rebalance->answers_len,
                        rebalance->options.replica);
-    log_change(rebalance, before, &step);
+    note_change(rebalance, before, &step);
     serve_shed(rebalance->options.serve,
                &(struct serve_shed){.streams = step.shed,
                                     .most = step.surplus,

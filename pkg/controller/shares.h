@@ -7,7 +7,7 @@
  *   even      nothing is shed. Chance alone makes N replicas differ by about the square root of the mean: only what is beyond that (SHARES_CHANCE times, or half the
  *             mean where that is less) and beyond SHARES_BEGIN_PERCENT of the mean begins a move.
  *   moving    of a surplus, SHARES_PACE_PERCENT times N are shed in a round, at least one and at most all of it: since one in N of these lands where it lacks, the gap
- *             shrinks by about SHARES_PACE_PERCENT a round, to 15 % of what it was in 18, and whoever holds its share or less sheds nothing. It ends when no replica differs by
+ *             shrinks by about SHARES_PACE_PERCENT a round, to 15 % of what it was in 12, and whoever holds its share or less sheds nothing. It ends when no replica differs by
  *             more than SHARES_END_PERCENT of the mean, or by more than one stream.
  *   given up  the gap is no smaller by a fifth after SHARES_PATIENCE rounds (a Service with session affinity, clients that may not be moved): nothing is shed until the
  *             replicas are others, or hold even shares.
@@ -24,7 +24,7 @@
 #define SHARES_BEGIN_PERCENT 10
 #define SHARES_END_PERCENT 5
 #define SHARES_CHANCE 2
-#define SHARES_PACE_PERCENT 10
+#define SHARES_PACE_PERCENT 15
 #define SHARES_PATIENCE 30
 #define SHARES_STREAMS_MAX (UINT64_C(1) << 30) /* of a replica; more are taken for so many */
 

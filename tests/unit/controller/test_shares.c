@@ -26,10 +26,10 @@ Test(shares, of_a_surplus_a_part_is_shed_in_each_round)
 
     cr_assert_eq(step.mean, 250);
     cr_assert_eq(step.surplus, 83);
-    cr_assert_eq(step.shed, 34);
+    cr_assert_eq(step.shed, 50);
     step = next(&shares, REPLICAS(252, 248, 250, 200));
     cr_assert_eq(step.surplus, 15);
-    cr_assert_eq(step.shed, 6);
+    cr_assert_eq(step.shed, 9);
     step = next(&shares, REPLICAS(238, 237, 237, 238));
     cr_assert_eq(step.shed, 0);
     cr_assert_eq(shares.state, SHARES_EVEN);
@@ -290,6 +290,21 @@ Test(shares, of_three_and_one_more_are_even_within_five_minutes)
         cr_assert_leq(sim.reconnects, 1400, "seed %" PRIu64 ": %" PRIu64, seed, sim.reconnects);
         cr_assert_leq(most_moves(), 5, "seed %" PRIu64 ": %u", seed, most_moves());
         expect_rest("from 3 to 4", seed);
+    }
+}
+
+/* Nobody may be moved in the first two of the five. */
+Test(shares, of_young_clients_are_even_within_five_minutes)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        start(seed, 3, 1000);
+        for (size_t i = 0; i < sim.clients_len; i++)
+            sim.clients[i].since = sim.now;
+        scale(4);
+        run(AGE_MS);
+        cr_assert_eq(sim.reconnects, 0);
+        run(5 * MINUTES - AGE_MS);
+        cr_assert_leq(farthest(), 15, "seed %" PRIu64 ": %g %%", seed, farthest());
     }
 }
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "limits.h"
 
 #define DEFAULT_THREADS_MAX 4
@@ -69,6 +70,8 @@ static void on_signal(void *ctx, int signum)
     app->phase = APP_DELAYING;
     app->stopping_us = now_us;
     serve_set_draining(app->serve);
+    if (app->rebalance)
+        rebalance_stop(app->rebalance);
     if (app->report)
         report_stop(app->report, on_report_stopped, app);
     else
@@ -128,6 +131,8 @@ static void on_first_publication(void *ctx)
     log_serving(app);
     if (app->report)
         report_start(app->report);
+    if (app->rebalance)
+        rebalance_start(app->rebalance);
 }
 
 /* ---- construction ---- */
@@ -250,6 +255,14 @@ static enum code start_source(struct app *app, struct err *err)
         .controller = app->controller,
         .serve = app->serve,
     });
+    if (app->options->rebalance)
+        app->rebalance = rebalance_new(&(struct rebalance_options){
+            .options = app->options,
+            .loop = app->loop,
+            .client = app->kube_client,
+            .serve = app->serve,
+            .replica = app->replica,
+        });
     kube.client = app->kube_client;
     return source_kube_new(app->loop, app->controller, &kube, &app->source, err);
 }
@@ -294,7 +307,7 @@ enum code app_start(struct app *app, const struct options *options, struct err *
     };
     enum code code;
 
-    *app = (struct app){.options = options};
+    *app = (struct app){.options = options, .replica = random_u64()};
     deferred_init(&app->begin, on_first_publication, app);
     if (!options->directory && (code = load_kube_config(app, err)) != CODE_OK)
         return code;
@@ -324,6 +337,7 @@ void app_stop(struct app *app)
     deferred_cancel(&app->begin);
     admin_free(app->admin);
     source_free(app->source);
+    rebalance_free(app->rebalance);
     report_free(app->report);
     kube_client_free(app->kube_client);
     serve_free(app->serve);

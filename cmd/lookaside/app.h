@@ -12,6 +12,7 @@
 #include "controller/source.h"
 #include "kube/client.h"
 #include "options.h"
+#include "rebalance.h"
 #include "report.h"
 
 enum app_phase { APP_SYNCING, APP_SERVING, APP_DELAYING, APP_DRAINING, APP_STOPPED };
@@ -26,7 +27,9 @@ struct app {
     struct controller *controller;
     struct source *source;
     struct admin *admin;
-    struct report *report; /* NULL: with a directory */
+    struct report *report;       /* NULL: with a directory */
+    struct rebalance *rebalance; /* NULL: it is switched off */
+    uint64_t replica;            /* this process's id among the replicas */
     struct signal_watch *sigterm, *sigint, *sighup;
     struct deferred begin; /* of serving */
     struct timer *timer;   /* shutdown's steps */

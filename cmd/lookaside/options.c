@@ -270,8 +270,14 @@ static const struct setting settings[] = {
      option_set_status, false},
     {"replicas-service", "replicasService", "NAMESPACE/NAME",
      "the Service whose endpoints are the replicas' admin ports, to count clients over all of "
-     "them (default: only this one's)",
+     "them (default: only this one's) and to share them evenly",
      option_set_replicas_service, false},
+    {"rebalance", "rebalance", NULL,
+     "while this replica holds more than its share of the streams, end some: their clients come "
+     "back through the Service (default: with --replicas-service)",
+     option_set_rebalance, false},
+    {"rebalance-age", "rebalanceAge", "DURATION", "but none that is younger (default 2m)",
+     option_set_rebalance_age, false},
 };
 
 /* ---- the config file ---- */
@@ -505,8 +511,10 @@ enum code options_parse(int argc, char **argv, struct options *options,
     CLEANUP(freep) char *config = NULL;
     enum code code = CODE_OK;
 
-    *options = (struct options){
-        .deletion_grace_ms = 5000, .log_level = LOG_LEVEL_INFO, .shutdown_timeout_ms = 10000};
+    *options = (struct options){.deletion_grace_ms = 5000,
+                                .log_level = LOG_LEVEL_INFO,
+                                .shutdown_timeout_ms = 10000,
+                                .rebalance_age_ms = 120 * 1000};
     *ret_result = OPTIONS_RUN;
     for (int i = 1; i < argc && code == CODE_OK; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -525,6 +533,8 @@ enum code options_parse(int argc, char **argv, struct options *options,
         code = read_config(config, options, set, err);
     if (!options->status_given)
         options->status = options->leader_election;
+    if (!options->rebalance_given)
+        options->rebalance = options->replicas_service != NULL;
     if (code == CODE_OK)
         code = check_together(options, err);
     set_defaults(options);

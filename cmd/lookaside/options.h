@@ -48,6 +48,9 @@ struct options {
     bool status;            /* default: as leader_election */
     bool status_given;
     char *replicas_service; /* NULL: only this replica's clients are counted */
+    bool rebalance;         /* default: with replicas_service */
+    bool rebalance_given;
+    uint64_t rebalance_age_ms;
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };
@@ -57,5 +60,8 @@ enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };
 enum code options_parse(int argc, char **argv, struct options *options,
                         enum options_result *ret_result, struct err *err) must_check;
 void options_done(struct options *options);
+
+/* "NAMESPACE/NAME" in two texts of the caller's. */
+void options_split(const char *object, char **ret_namespace, char **ret_name);
 
 #endif

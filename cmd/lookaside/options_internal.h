@@ -10,13 +10,15 @@ void option_replace(char **slot, struct str value);
 void option_add(struct text_list *list, struct str value);
 enum code option_read_switch(struct str value, bool *ret_on, struct err *err) must_check;
 
-/* ---- options_writing.c: setters, and what excludes what ---- */
+/* ---- options_writing.c: setters of it and of replicas, and what excludes what ---- */
 
 enum code option_set_leader_election(struct options *options, struct str value, struct err *err);
 enum code option_set_lease(struct options *options, struct str value, struct err *err);
 enum code option_set_identity(struct options *options, struct str value, struct err *err);
 enum code option_set_status(struct options *options, struct str value, struct err *err);
 enum code option_set_replicas_service(struct options *options, struct str value, struct err *err);
+enum code option_set_rebalance(struct options *options, struct str value, struct err *err);
+enum code option_set_rebalance_age(struct options *options, struct str value, struct err *err);
 enum code option_check_writing(const struct options *options, struct err *err) must_check;
 
 /* ---- options_resource.c ---- */

@@ -103,6 +103,8 @@ static void show_metrics(void *ctx, struct admin_request *request)
     write_admin(app, &out);
     if (app->report)
         report_write_metrics(app->report, &out);
+    if (app->rebalance)
+        rebalance_write_metrics(app->rebalance, &out);
     admin_reply(request, buf_failed(&out) ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8",
                 buf_str(&out));
     buf_done(&out);
@@ -123,6 +125,21 @@ static void show_counts(void *ctx, struct admin_request *request)
     serve_count_streams(app->serve, on_counts, request);
 }
 
+/* For the other replicas. One that ends has clients that leave anyhow: what it holds says nothing. */
+static void show_stream_count(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+    struct buf out = BUFFER_INIT(REBALANCE_ANSWER_MAX);
+
+    if (app->phase != APP_SERVING) {
+        admin_reply(request, 503, "text/plain", STR("not serving\n"));
+        return;
+    }
+    rebalance_write_answer(app->replica, serve_list_streams(app->serve), &out);
+    admin_reply(request, 200, "application/json", buf_str(&out));
+    buf_done(&out);
+}
+
 const struct admin_route app_pages[] = {
     {"GET", "/healthz", "200 while the process lives", false, show_healthz, 0},
     {"GET", "/readyz", "200 while clients are served, else 503 and the reason", false, show_readyz,
@@ -130,6 +147,8 @@ const struct admin_route app_pages[] = {
     {"GET", "/metrics", "Prometheus text", false, show_metrics, 0},
     {"GET", "/counts", "how many subscriptions there are to lists of each Service, JSON", false,
      show_counts, 0},
+    {"GET", REBALANCE_PATH, "how many streams this replica holds, JSON", false, show_stream_count,
+     0},
     {"GET", "/debug/services", "every Service with its backends, JSON", true, show_services, 0},
     {"GET", "/debug/resources",
      "every LookasideService: what is in force, what is not in order, and this replica's clients, "

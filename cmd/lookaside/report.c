@@ -96,15 +96,6 @@ static void on_counted(void *ctx)
 
 /* ---- life ---- */
 
-/* "namespace/name" in two. */
-static void split(const char *text, char **ret_namespace, char **ret_name)
-{
-    struct str name = str_of(text);
-
-    *ret_namespace = str_dup(str_cut(&name, '/'));
-    *ret_name = str_dup(name);
-}
-
 static void name_things(struct report *report)
 {
     const struct options *options = report->options.options;
@@ -114,13 +105,14 @@ static void name_things(struct report *report)
     else if (gethostname(report->identity, sizeof(report->identity) - 1) != 0 || !*report->identity)
         snprintf(report->identity, sizeof(report->identity), "lookaside");
     if (options->lease) {
-        split(options->lease, &report->lease_namespace, &report->lease_name);
+        options_split(options->lease, &report->lease_namespace, &report->lease_name);
     } else {
         report->lease_namespace = xstrdup(report->options.namespace_name);
         report->lease_name = xstrdup(LEASE_NAME);
     }
     if (options->replicas_service)
-        split(options->replicas_service, &report->replicas_namespace, &report->replicas_name);
+        options_split(options->replicas_service, &report->replicas_namespace,
+                      &report->replicas_name);
 }
 
 static void make_writers(struct report *report)

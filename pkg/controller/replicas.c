@@ -2,36 +2,16 @@
 
 #include "base/counts.h"
 #include "base/log.h"
-#include "controller/decode.h"
-#include "kube/call.h"
-#include "kube/query.h"
+#include "controller/replica_round.h"
 
-#define PATH_MAX_BYTES 1024
-#define URL_MAX_BYTES 128
-#define NAME_MAX_BYTES 256
-#define SLICES_MAX_BYTES (8 * 1024 * 1024)
 #define UNCOUNTED_MAX_BYTES 400
 #define KEY_MAX_BYTES 512
-#define ADMIN_PORT STR("admin")
-
-/* One replica that is asked. */
-struct ask {
-    struct replicas *replicas;
-    struct kube_config config; /* its server is `url` */
-    struct kube_client *client;
-    struct kube_call *call;
-    char url[URL_MAX_BYTES];
-    char name[NAME_MAX_BYTES];
-    bool answered;
-};
 
 struct replicas {
     struct replicas_options options;
     struct timer *timer;
-    struct deferred finish; /* of a round: clients cannot go inside their own callbacks */
-    struct kube_call *list;
-    struct ask *asks[REPLICAS_MAX];
-    size_t asks_len, waiting;
+    struct deferred finish;      /* of a round of this process alone */
+    struct replica_round *round; /* NULL: this process is asked, alone */
     bool active, own_under_way, failing;
     struct counts *counting; /* the round's */
     struct counts *counted;  /* the last one's */
@@ -41,46 +21,26 @@ struct replicas {
 
 /* ---- a round ends ---- */
 
-static void asks_free(struct replicas *replicas)
+static void take_result(struct replicas *replicas, const struct replica_round_result *result)
 {
-    for (size_t i = 0; i < replicas->asks_len; i++) {
-        struct ask *ask = replicas->asks[i];
+    struct replicas_stats *stats = &replicas->stats;
 
-        kube_call_free(ask->call);
-        kube_client_free(ask->client);
-        free(ask);
-    }
-    replicas->asks_len = replicas->waiting = 0;
-}
-
-static void name_uncounted(struct replicas *replicas)
-{
-    struct buf text = BUFFER_INIT(sizeof(replicas->uncounted) - 1);
-    uint64_t unanswered = 0;
-
-    for (size_t i = 0; i < replicas->asks_len; i++)
-        if (!replicas->asks[i]->answered)
-            buf_printf(&text, "%s%s", unanswered++ ? ", " : "", replicas->asks[i]->name);
-    snprintf(replicas->uncounted, sizeof(replicas->uncounted), "%s", buf_cstr(&text));
-    buf_done(&text);
-    if (unanswered > 0 && counter_get(&replicas->stats.unanswered) == 0)
+    counts_free(replicas->counted);
+    replicas->counted = TAKE(replicas->counting);
+    snprintf(replicas->uncounted, sizeof(replicas->uncounted), "%s", result->silent);
+    if (result->unanswered > 0 && counter_get(&stats->unanswered) == 0)
         log_warn(LOG_CONTROLLER, "replicas do not say how many clients they have",
                  KV_STR("replicas", replicas->uncounted));
-    counter_set(&replicas->stats.asked, replicas->asks_len);
-    counter_set(&replicas->stats.unanswered, unanswered);
+    counter_set(&stats->asked, result->asked);
+    counter_set(&stats->unanswered, result->unanswered);
+    replicas->failing = false;
+    counter_add(&stats->rounds, 1);
+    replicas->options.on_counted(replicas->options.ctx);
 }
 
 static void on_finish(void *ctx)
 {
-    struct replicas *replicas = ctx;
-
-    counts_free(replicas->counted);
-    replicas->counted = TAKE(replicas->counting);
-    name_uncounted(replicas);
-    asks_free(replicas);
-    replicas->failing = false;
-    counter_add(&replicas->stats.rounds, 1);
-    replicas->options.on_counted(replicas->options.ctx);
+    take_result(ctx, &(struct replica_round_result){.silent = ""});
 }
 
 /* The last counts stand. */
@@ -95,135 +55,31 @@ static void fail_round(struct replicas *replicas, const char *reason)
     counts_free(TAKE(replicas->counting));
 }
 
-/* ---- asking ---- */
-
-static bool take_counts(struct replicas *replicas, struct str text)
+static void on_round_done(void *ctx, const struct replica_round_result *result)
 {
-    CLEANUP(json_freep) struct json *json = NULL;
+    struct replicas *replicas = ctx;
 
-    if (json_parse(text, &json, NULL) != CODE_OK || json_type(json) != JSON_OBJECT)
-        return false;
-    counts_add_json(replicas->counting, json_get(json, "services"));
+    if (result->problem)
+        fail_round(replicas, result->problem);
+    else
+        take_result(replicas, result);
+}
+
+/* ---- answers ---- */
+
+static bool on_answer(void *ctx, const struct json *answer)
+{
+    struct replicas *replicas = ctx;
+
+    counts_add_json(replicas->counting, json_get(answer, "services"));
     return true;
 }
 
-static void on_answer(void *ctx, const struct kube_response *response, struct str body)
+static bool take_own(struct replicas *replicas, struct str text)
 {
-    struct ask *ask = ctx;
-    struct replicas *replicas = ask->replicas;
+    CLEANUP(json_freep) struct json *json = NULL;
 
-    ask->call = NULL;
-    ask->answered = response->code == CODE_OK && take_counts(replicas, body);
-    if (!ask->answered)
-        log_debug(LOG_CONTROLLER, "a replica does not answer", KV_STR("replica", ask->name),
-                  KV_STR("url", ask->url), KV_STR("error", response->message));
-    if (--replicas->waiting == 0)
-        deferred_schedule(replicas->options.loop, &replicas->finish);
-}
-
-static bool is_asked(const struct replicas *replicas, const char *url)
-{
-    for (size_t i = 0; i < replicas->asks_len; i++)
-        if (strcmp(replicas->asks[i]->url, url) == 0)
-            return true;
-    return false;
-}
-
-static void ask_one(struct replicas *replicas, const struct endpoint *endpoint, uint16_t port)
-{
-    struct str name = endpoint->pod.len ? endpoint->pod : endpoint->address;
-    bool is_ipv6 = endpoint->family == FAMILY_IPV6;
-    struct ask *ask;
-    char url[URL_MAX_BYTES];
-
-    snprintf(url, sizeof(url), "http://%s%" STR_FMT "%s:%u", is_ipv6 ? "[" : "",
-             STR_ARG(endpoint->address), is_ipv6 ? "]" : "", port);
-    if (replicas->asks_len == REPLICAS_MAX || is_asked(replicas, url))
-        return;
-    ask = xcalloc(1, sizeof(*ask));
-    memcpy(ask->url, url, sizeof(url));
-    snprintf(ask->name, sizeof(ask->name), "%" STR_FMT, STR_ARG(name));
-    ask->replicas = replicas;
-    ask->config.server = ask->url;
-    ask->config.direct = true;
-    if (kube_client_new(replicas->options.loop, &ask->config, &ask->client, NULL) != CODE_OK) {
-        free(ask);
-        return;
-    }
-    ask->call = kube_call_start(ask->client, &(struct kube_call_options){
-                                                 .path = "/counts",
-                                                 .max_body = REPLICAS_ANSWER_MAX,
-                                                 .timeout_ms = replicas->options.timeout_ms,
-                                                 .on_done = on_answer,
-                                                 .ctx = ask,
-                                             });
-    replicas->asks[replicas->asks_len++] = ask;
-    replicas->waiting++;
-}
-
-/* ---- whom to ask ---- */
-
-static uint16_t admin_port(const struct slice *slice)
-{
-    for (size_t i = 0; i < slice->ports_len; i++)
-        if (str_eq(slice->ports[i].name, ADMIN_PORT))
-            return slice->ports[i].number;
-    return slice->ports_len ? slice->ports[0].number : 0;
-}
-
-static void ask_slice(struct replicas *replicas, const struct json *item)
-{
-    const struct slice *slice = NULL;
-    struct object_meta meta;
-    uint16_t port;
-
-    if (decode_meta(item, &meta, NULL) != CODE_OK ||
-        decode_slice(item, &meta, &slice, NULL) != CODE_OK || !slice)
-        return;
-    port = admin_port(slice);
-    for (size_t i = 0; i < slice->endpoints_len && port; i++) {
-        const struct endpoint *endpoint = &slice->endpoints[i];
-
-        if (endpoint->ready || (endpoint->serving && endpoint->terminating))
-            ask_one(replicas, endpoint, port);
-    }
-    slice_unref(slice);
-}
-
-static void on_slices(void *ctx, const struct kube_response *response, struct str body)
-{
-    struct replicas *replicas = ctx;
-    CLEANUP(json_freep) struct json *list = NULL;
-
-    replicas->list = NULL;
-    if (response->code != CODE_OK || json_parse(body, &list, NULL) != CODE_OK) {
-        fail_round(replicas, response->code != CODE_OK ? response->message : "no JSON");
-        return;
-    }
-    for (const struct json *item = json_first(json_get(list, "items")); item;
-         item = json_next(item))
-        ask_slice(replicas, item);
-    if (replicas->waiting == 0)
-        fail_round(replicas, "it has no endpoints with a port");
-}
-
-static void list_slices(struct replicas *replicas)
-{
-    struct buf path = BUFFER_INIT(PATH_MAX_BYTES);
-    struct buf selector = BUFFER_INIT(PATH_MAX_BYTES);
-
-    buf_printf(&selector, "kubernetes.io/service-name=%s", replicas->options.service);
-    buf_printf(&path, "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices",
-               replicas->options.namespace_name);
-    query_add(&path, "?labelSelector", buf_str(&selector));
-    replicas->list = kube_call_start(replicas->options.client, &(struct kube_call_options){
-                                                                   .path = buf_cstr(&path),
-                                                                   .max_body = SLICES_MAX_BYTES,
-                                                                   .on_done = on_slices,
-                                                                   .ctx = replicas,
-                                                               });
-    buf_done(&path);
-    buf_done(&selector);
+    return json_parse(text, &json, NULL) == CODE_OK && on_answer(replicas, json);
 }
 
 /* ---- rounds ---- */
@@ -235,7 +91,7 @@ static void on_own(void *ctx, struct buf *json)
     replicas->own_under_way = false;
     if (!replicas->active || !replicas->counting)
         return;
-    if (buf_failed(json) || !take_counts(replicas, buf_str(json)))
+    if (buf_failed(json) || !take_own(replicas, buf_str(json)))
         fail_round(replicas, "too many Services");
     else
         deferred_schedule(replicas->options.loop, &replicas->finish);
@@ -249,8 +105,8 @@ static void on_time(void *ctx)
     if (replicas->counting || replicas->own_under_way)
         return; /* the last round is not over */
     replicas->counting = counts_new();
-    if (replicas->options.service) {
-        list_slices(replicas);
+    if (replicas->round) {
+        replica_round_start(replicas->round);
     } else {
         replicas->own_under_way = true;
         replicas->options.count_own(replicas->options.ctx, on_own, replicas);
@@ -266,8 +122,8 @@ void replicas_set_active(struct replicas *replicas, bool active)
     }
     timer_stop(replicas->timer);
     deferred_cancel(&replicas->finish);
-    kube_call_free(TAKE(replicas->list));
-    asks_free(replicas);
+    if (replicas->round)
+        replica_round_cancel(replicas->round);
     counts_free(TAKE(replicas->counting));
     counts_free(TAKE(replicas->counted));
     *replicas->uncounted = '\0';
@@ -285,8 +141,19 @@ struct replicas *replicas_new(const struct replicas_options *options)
     replicas->options = *options;
     if (options->every_ms == 0)
         replicas->options.every_ms = REPLICAS_EVERY_MS;
-    if (options->timeout_ms == 0)
-        replicas->options.timeout_ms = REPLICAS_TIMEOUT_MS;
+    if (options->service)
+        replicas->round = replica_round_new(&(struct replica_round_options){
+            .loop = options->loop,
+            .client = options->client,
+            .namespace_name = options->namespace_name,
+            .service = options->service,
+            .path = "/counts",
+            .answer_max = REPLICAS_ANSWER_MAX,
+            .timeout_ms = options->timeout_ms,
+            .on_answer = on_answer,
+            .on_done = on_round_done,
+            .ctx = replicas,
+        });
     replicas->timer = timer_new(options->loop, on_time, replicas);
     deferred_init(&replicas->finish, on_finish, replicas);
     return replicas;
@@ -297,6 +164,7 @@ void replicas_free(struct replicas *replicas)
     if (!replicas)
         return;
     replicas_set_active(replicas, false);
+    replica_round_free(replicas->round);
     timer_free(replicas->timer);
     free(replicas);
 }

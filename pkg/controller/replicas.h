@@ -1,23 +1,19 @@
 /*
  * How many clients listen to each Service over all replicas: the one that writes the statuses asks the others.
  *
- * Every REPLICAS_EVERY_MS it lists the EndpointSlices of the replicas' own Service (by a request, not from the store: neither --namespaces nor --publish need
- * include Lookaside itself) and asks GET /counts at each endpoint that is ready, or serves while it ends, itself among them: at the port named `admin`, else at
- * the first. Who has not answered within REPLICAS_TIMEOUT_MS is named, and counts for nothing until the next round. Without such a Service only this process
- * is asked.
+ * Every REPLICAS_EVERY_MS it asks GET /counts at each replica (replica_round.h). Who has not answered within REPLICAS_TIMEOUT_MS is named, and counts for nothing
+ * until the next round. Without a Service of the replicas only this process is asked.
  *
  * Threads: the control loop.
- * Limits:  REPLICAS_MAX are asked; of an answer REPLICAS_ANSWER_MAX bytes count.
+ * Limits:  of an answer REPLICAS_ANSWER_MAX bytes count.
  */
 #ifndef CONTROLLER_REPLICAS_H
 #define CONTROLLER_REPLICAS_H
 
 #include "base/metric.h"
-#include "kube/client.h"
+#include "controller/replica_round.h"
 
 #define REPLICAS_EVERY_MS 30000
-#define REPLICAS_TIMEOUT_MS 2000
-#define REPLICAS_MAX 100
 #define REPLICAS_ANSWER_MAX (4 * 1024 * 1024)
 
 struct replicas;
@@ -31,7 +27,7 @@ struct replicas_options {
     /* A round is over. */
     void (*on_counted)(void *ctx);
     void *ctx;
-    uint64_t every_ms, timeout_ms; /* 0: as above */
+    uint64_t every_ms, timeout_ms; /* 0: REPLICAS_EVERY_MS, REPLICAS_TIMEOUT_MS */
 };
 
 struct replicas_stats {

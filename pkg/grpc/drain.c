@@ -1,5 +1,5 @@
 /*
- * Graceful shutdown. Each connection gets two GOAWAYs: the first asks the client to open no more
+ * Graceful shutdown, of a server or of one connection. Each connection gets two GOAWAYs: the first asks the client to open no more
  * streams, the second, once the client has answered a ping and thus seen the first, names the last
  * stream that is processed. So no call is lost on the way. Streaming calls (those that are pulled)
  * end with OK; unary calls finish by themselves.
@@ -65,6 +65,16 @@ void peer_check_drain(struct peer *peer)
         notice(peer);
     else if (peer->drain == DRAIN_NOTICED && now >= peer->due_us)
         finish(peer);
+}
+
+void rpc_drain_connection(struct rpc *rpc, uint64_t delay_ms)
+{
+    peer_start_drain(rpc->peer, now_of(rpc->peer) + delay_ms * 1000);
+}
+
+bool rpc_draining(const struct rpc *rpc)
+{
+    return rpc->peer->drain != DRAIN_NONE;
 }
 
 /* ---- the server ---- */

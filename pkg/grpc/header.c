@@ -46,6 +46,15 @@ bool grpc_content_type(struct str text)
     return text.len == plain.len || text.ptr[plain.len] == '+' || text.ptr[plain.len] == ';';
 }
 
+bool grpc_agent_is_node(struct str text)
+{
+    do {
+        if (str_starts_with(str_cut(&text, ' '), STR("grpc-node")))
+            return true;
+    } while (text.ptr);
+    return false;
+}
+
 size_t grpc_message_encode(const char *text, char out[GRPC_STATUS_MESSAGE_MAX])
 {
     static const char hex[] = "0123456789ABCDEF";

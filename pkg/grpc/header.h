@@ -17,6 +17,8 @@ bool grpc_timeout_parse(struct str text, uint64_t *ret_us) must_check;
 void grpc_timeout_format(uint64_t ms, char out[16]);
 /* application/grpc, application/grpc+proto, application/grpc;...; not application/grpc-web. */
 bool grpc_content_type(struct str text);
+/* Whether a user-agent is grpc-js's: one of its words is grpc-node-js/VERSION. */
+bool grpc_agent_is_node(struct str text);
 /* Percent-encodes what is not printable ASCII, and '%'; cut before GRPC_STATUS_MESSAGE_MAX;
  * NUL-terminated. */
 size_t grpc_message_encode(const char *text, char out[GRPC_STATUS_MESSAGE_MAX]);

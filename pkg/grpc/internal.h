@@ -69,6 +69,7 @@ struct rpc {
     unsigned unwritten : 1;   /* `out` is framed, but not given to the kernel in full */
     unsigned late : 1;        /* `out` is counted in peer.late and server.late */
 
+    enum rpc_agent agent;
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
     char *message;        /* of the status, percent-encoded; or NULL */

@@ -99,6 +99,11 @@ static void on_timeout_header(struct rpc *rpc, struct str value)
     rpc->timeout_us = max_u64(rpc->timeout_us, 1); /* 0 means "none" to us, "now" to the client */
 }
 
+static void on_agent(struct rpc *rpc, struct str value)
+{
+    rpc->agent = grpc_agent_is_node(value) ? RPC_AGENT_NODE : RPC_AGENT_OTHER;
+}
+
 static void on_request_header(struct rpc *rpc, struct str name, struct str value)
 {
     if (str_eq(name, STR(":method")))
@@ -111,6 +116,8 @@ static void on_request_header(struct rpc *rpc, struct str name, struct str value
         on_encoding(rpc, value);
     else if (str_eq(name, STR("grpc-timeout")))
         on_timeout_header(rpc, value);
+    else if (str_eq(name, STR("user-agent")))
+        on_agent(rpc, value);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,

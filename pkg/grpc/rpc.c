@@ -310,3 +310,8 @@ struct str rpc_path(const struct rpc *rpc)
 {
     return rpc->path;
 }
+
+enum rpc_agent rpc_agent(const struct rpc *rpc)
+{
+    return rpc->agent;
+}

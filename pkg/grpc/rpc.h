@@ -86,4 +86,15 @@ uint64_t rpc_bytes_sent(const struct rpc *rpc);
 /* A pulled message has not gone out in full yet: the client, or the network, is slow. */
 bool rpc_stalled(const struct rpc *rpc);
 
+/* The client's library, as its user-agent says. */
+enum rpc_agent { RPC_AGENT_UNTOLD, RPC_AGENT_NODE, RPC_AGENT_OTHER };
+enum rpc_agent rpc_agent(const struct rpc *rpc);
+
+/* Ends the call's connection in `delay_ms`, as grpc_server_drain() ends all: the client is asked to
+ * open no more calls on it, those that are pulled end with OK, the others finish by themselves.
+ * Twice is once. */
+void rpc_drain_connection(struct rpc *rpc, uint64_t delay_ms);
+/* That is under way, or the whole server's drain. */
+bool rpc_draining(const struct rpc *rpc);
+
 #endif

@@ -167,6 +167,7 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
 
 /* ---- dumps ---- */
 
+
 static bool is_of(void *interest, const struct native_target *target)
 {
     const struct native_tie *tie = target->host;
@@ -193,7 +194,7 @@ static void dump(struct rpc *rpc, const struct dump_filter *filter, struct json_
     native_session_dump(stream->session, writer, filter->all ? NULL : is_of, filter->interest);
 }
 
-const struct stream_dumper native_stream_dumper = {"native", listens, place_of, dump};
+const struct stream_kind native_stream_kind = {"native", NULL, listens, place_of, dump};
 
 const struct rpc_handler native_watch_handler = {
     .on_open = on_open,

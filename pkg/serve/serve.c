@@ -66,6 +66,16 @@ uint64_t serve_streams(const struct serve *serve)
     return streams;
 }
 
+uint64_t serve_list_streams(const struct serve *serve)
+{
+    uint64_t streams = 0;
+
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        streams += counter_get(&serve->workers[i]->stats.streams_xds) +
+                   counter_get(&serve->workers[i]->stats.streams_native);
+    return streams;
+}
+
 uint64_t serve_fanout_us(const struct serve *serve)
 {
     uint64_t longest = 0;

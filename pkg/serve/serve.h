@@ -52,6 +52,22 @@ const struct address *serve_address(const struct serve *serve, size_t index);
 void serve_publish(struct serve *serve, const struct catalog *catalog);
 /* Open calls, over all workers. */
 uint64_t serve_streams(const struct serve *serve);
+/* Of these, open streams that carry lists. */
+uint64_t serve_list_streams(const struct serve *serve);
+
+/* Streams that end so that their clients connect anew, and perhaps to another replica: the oldest first. With a stream goes its connection (GOAWAY; status 0), since on
+ * what is left of it a client would come straight back; so all streams of a connection go, or none.
+ * Spared are: grpc-js; who has not told what it is, or was never answered; connections with a stream that is younger than min_age_ms, or whose client does not read. */
+struct serve_shed {
+    uint64_t streams;   /* so many, at most; over all workers by how many each has */
+    uint64_t most;      /* no connection with more of them than this goes; one with more than `streams` goes alone */
+    uint64_t min_age_ms;
+    uint64_t spread_ms; /* they go at random moments within */
+};
+
+void serve_shed(struct serve *serve, const struct serve_shed *shed);
+/* So many have been chosen so far. */
+uint64_t serve_shed_total(const struct serve *serve);
 /* The longest last fan-out of all workers. */
 uint64_t serve_fanout_us(const struct serve *serve);
 

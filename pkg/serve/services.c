@@ -13,10 +13,10 @@ const size_t service_methods_len = ARRAY_LEN(service_methods);
 
 static const struct {
     const struct rpc_handler *handler;
-    const struct stream_dumper *dumper;
-} dumpers[] = {
-    {&xds_sotw_handler, &xds_stream_dumper},
-    {&native_watch_handler, &native_stream_dumper},
+    const struct stream_kind *kind;
+} kinds[] = {
+    {&xds_sotw_handler, &xds_stream_kind},
+    {&native_watch_handler, &native_stream_kind},
 };
 
 static const struct rpc_handler *handler_of(struct str path)
@@ -27,14 +27,13 @@ static const struct rpc_handler *handler_of(struct str path)
     return NULL;
 }
 
-/* NULL: the call is no stream of lists. */
-static const struct stream_dumper *dumper_of(const struct rpc *rpc)
+const struct stream_kind *service_stream_kind(const struct rpc *rpc)
 {
     const struct rpc_handler *handler = handler_of(rpc_path(rpc));
 
-    for (size_t i = 0; i < ARRAY_LEN(dumpers); i++)
-        if (dumpers[i].handler == handler)
-            return dumpers[i].dumper;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].handler == handler)
+            return kinds[i].kind;
     return NULL;
 }
 
@@ -52,11 +51,11 @@ static void dump_call(struct rpc *rpc, struct json_writer *writer)
     json_put_bool(writer, "stalled", rpc_stalled(rpc));
 }
 
-static void dump_place(struct rpc *rpc, const struct stream_dumper *dumper,
+static void dump_place(struct rpc *rpc, const struct stream_kind *kind,
                        struct json_writer *writer)
 {
     const struct worker *worker = rpc_server_ctx(rpc);
-    struct place said = dumper->place(rpc);
+    struct place said = kind->place(rpc);
     struct place place = topic_table_place(worker->topics, &said);
 
     json_open_object(writer, "place");
@@ -68,16 +67,16 @@ static void dump_place(struct rpc *rpc, const struct stream_dumper *dumper,
 
 void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json_writer *writer)
 {
-    const struct stream_dumper *dumper = dumper_of(rpc);
+    const struct stream_kind *kind = service_stream_kind(rpc);
 
-    if (!dumper || !(filter->all || dumper->listens(rpc, filter->interest)))
+    if (!kind || !(filter->all || kind->listens(rpc, filter->interest)))
         return;
     json_open_object(writer, NULL);
     json_put_u64(writer, "id", rpc_id(rpc));
-    json_put_str(writer, "protocol", str_of(dumper->protocol));
+    json_put_str(writer, "protocol", str_of(kind->protocol));
     dump_call(rpc, writer);
-    dump_place(rpc, dumper, writer);
-    dumper->dump(rpc, filter, writer);
+    dump_place(rpc, kind, writer);
+    kind->dump(rpc, filter, writer);
     json_close_object(writer);
 }
 

@@ -31,17 +31,24 @@ void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json
 /* The view that a subscription got, as a member of an open object. */
 void service_dump_view(const struct subscriber *subscriber, struct json_writer *writer);
 
-/* How the streams of one method are dumped. */
-struct stream_dumper {
+/* Why a stream is not shed. */
+enum spare { SPARE_NOT, SPARE_NODE, SPARE_UNKNOWN, SPARE_YOUNG, SPARE_STALLED, SPARE_LARGE, SPARE_REASONS };
+
+/* How the streams of one method are dumped, and what is known of their clients. */
+struct stream_kind {
     const char *protocol;
+    /* By what the client has told on it: whether it comes back by itself, at once, when the stream ends. NULL: it tells nothing of itself but its user-agent. */
+    enum spare (*spare)(struct rpc *rpc);
     bool (*listens)(struct rpc *rpc, struct interest *interest);
     struct place (*place)(struct rpc *rpc);
     /* Members of an open object. */
     void (*dump)(struct rpc *rpc, const struct dump_filter *filter, struct json_writer *writer);
 };
 
-extern const struct stream_dumper xds_stream_dumper;
-extern const struct stream_dumper native_stream_dumper;
+extern const struct stream_kind xds_stream_kind;
+extern const struct stream_kind native_stream_kind;
+/* NULL: the call is no stream of lists. */
+const struct stream_kind *service_stream_kind(const struct rpc *rpc);
 
 /* Wildcard subscriptions look again: the set of Services may have changed. */
 void xds_streams_touch_wildcard(struct worker *worker);

@@ -12,6 +12,7 @@
 #include "model/place.h"
 #include "model/refusal.h"
 #include "protocol/request.h"
+#include "serve/services.h"
 #include "serve/topic.h"
 
 /* Written by the worker's thread, read by any. */
@@ -22,6 +23,8 @@ struct worker_stats {
     struct counter push_bytes;
     struct counter acks, nacks, stale_nonces;
     struct counter refused_policies; /* Listeners and Clusters that clients got in their plain form since they refused the other */
+    struct counter shed; /* streams of lists ended so that their clients come to another replica */
+    struct counter spared[SPARE_REASONS];
     struct counter refused_streams; /* ended for a limit or a malformed request */
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */

@@ -375,7 +375,19 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     free(stream);
 }
 
-/* ---- dumps ---- */
+/* ---- shedding and dumps ---- */
+
+/* grpc-js waits up to two minutes before it opens the next stream: its backoff is never reset. */
+static enum spare spare(struct rpc *rpc)
+{
+    const struct xds_stream *stream = rpc_state(rpc);
+    struct str agent = xds_session_node(stream->session)->user_agent;
+
+    if (str_starts_with(agent, STR("gRPC Node")))
+        return SPARE_NODE;
+    return agent.len > 0 ? SPARE_NOT : SPARE_UNKNOWN;
+}
+
 
 static bool is_of(void *interest, const struct xds_subscription *subscription)
 {
@@ -404,7 +416,7 @@ static void dump(struct rpc *rpc, const struct dump_filter *filter, struct json_
     xds_session_dump(stream->session, writer, filter->all ? NULL : is_of, filter->interest);
 }
 
-const struct stream_dumper xds_stream_dumper = {"xds", listens, place_of, dump};
+const struct stream_kind xds_stream_kind = {"xds", spare, listens, place_of, dump};
 
 const struct rpc_handler xds_sotw_handler = {
     .on_open = on_open,

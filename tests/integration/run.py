@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.lookaside import build_has  # noqa: E402
-from tests.support.report import Report  # noqa: E402
+from tests.support.report import Report, Skip  # noqa: E402
 
 MODULES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
 
@@ -46,6 +46,8 @@ def run_case(report, name, case):
     with report.case(name):
         try:
             case(work)
+        except Skip:
+            raise
         except Exception:
             (work / "traceback.txt").write_text(traceback.format_exc())
             report.note(f"{name}: see {work}")

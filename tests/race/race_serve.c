@@ -1,5 +1,5 @@
 /*
- * The serving side under TSan: catalogs published, clients of different places that connect, watch, move and leave, dumps, metrics, a drain and a hard end, all at the
+ * The serving side under TSan: catalogs published, clients of different places that connect, watch, move and leave, dumps, metrics, looks for streams to shed, a drain and a hard end, all at the
  * same time. The Service's hints come and go, and nodes change their zones.
  * Exit 0 when every client saw the last list of its zone; TSan reports races by itself.
  */
@@ -179,6 +179,7 @@ static void on_tick(void *ctx unused_arg)
     serve_write_metrics(serve, &metrics);
     buf_done(&metrics);
     serve_dump_streams(serve, &filter, on_dump, NULL);
+    serve_shed(serve, &(struct serve_shed){.streams = 2, .most = 3, .min_age_ms = 3600 * 1000}); /* it looks at all, and takes none */
     if (waiting == 0) {
         timer_stop(ticker);
         serve_drain(serve, 20, 2000, on_drained, NULL);

@@ -309,8 +309,8 @@ class Stream:
         self.call.cancel()
 
 
-def connect(server):
+def connect(server, options=()):
     """A channel of its own connection to ADDRESS:PORT."""
     return grpc.insecure_channel(server, options=[
         ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0),
-        ("grpc.max_send_message_length", -1)])
+        ("grpc.max_send_message_length", -1), *options])

@@ -20,6 +20,7 @@ static struct world {
     int list_status;                      /* 0: 200 */
     const char *answers[REPLICA_SERVERS]; /* NULL: none */
     const char *conditions[REPLICA_SERVERS];
+    size_t pods[REPLICA_SERVERS]; /* the numbers in their names */
     const char *port_name;
     size_t counted, own;
 } w;
@@ -38,7 +39,7 @@ static void serve_api(void *ctx unused_arg, struct fake_conn *conn, const char *
                    "{\"addresses\":[\"127.0.0.1\"],\"conditions\":{%s},"
                    "\"targetRef\":{\"kind\":\"Pod\",\"name\":\"pod-%zu\"}}]}",
                    i ? "," : "", i, w.port_name, w.replicas[i].port,
-                   w.conditions[i] ? w.conditions[i] : "", i);
+                   w.conditions[i] ? w.conditions[i] : "", w.pods[i]);
     buf_printf(&list, "]}");
     fake_answer(conn, w.list_status ? w.list_status : 200, "", buf_cstr(&list));
     buf_done(&list);
@@ -109,6 +110,7 @@ static void world_make(void)
         w.replicas[i].on_request = serve_replica;
         w.replicas[i].ctx = &w.replicas[i];
         fake_server_start(&w.replicas[i], w.loop, 0);
+        w.pods[i] = i;
         w.answers[i] = "{\"services\":{\"shop/greeter\":2}}";
     }
     snprintf(w.url, sizeof(w.url), "http://127.0.0.1:%u", w.api.port);
@@ -185,6 +187,62 @@ Test(replicas, that_begin_are_not_asked_and_those_that_end_are)
     wait_for(&w.counted, 1);
     cr_assert_eq(counter_get(&replicas_stats(w.collector)->asked), 2);
     cr_assert_eq(w.replicas[0].requests, 0);
+}
+
+/* One of each address family. */
+Test(replicas, with_two_addresses_are_asked_once)
+{
+    w.pods[1] = 0;
+    collect("lookaside-admin");
+    wait_for(&w.counted, 1);
+    cr_assert_eq(counter_get(&replicas_stats(w.collector)->asked), 2);
+    cr_assert_eq(clients("greeter"), 4);
+}
+
+static bool on_some_answer(void *ctx unused_arg, const struct json *answer)
+{
+    return json_get(answer, "services") != NULL;
+}
+
+static void on_round_done(void *ctx unused_arg, const struct replica_round_result *result)
+{
+    cr_assert_null(result->problem);
+    cr_assert_eq(result->asked, 2, "%zu", result->asked);
+    cr_assert_eq(result->unanswered, 1, "an answer to something else is none");
+    cr_assert_str_eq(result->silent, "pod-2");
+    w.counted++;
+}
+
+Test(replicas, that_get_no_new_clients_need_not_be_asked)
+{
+    /* The last two as publishNotReadyAddresses has them. */
+    static const char *const conditions[] = {
+        "\"ready\":false,\"serving\":true,\"terminating\":true",
+        "\"ready\":true,\"serving\":true,\"terminating\":true",
+        "\"ready\":true,\"serving\":false,\"terminating\":false",
+    };
+    struct replica_round *round = replica_round_new(&(struct replica_round_options){
+        .loop = w.loop,
+        .client = w.client,
+        .namespace_name = "lookaside",
+        .service = "lookaside-admin",
+        .path = "/counts",
+        .answer_max = 100,
+        .only_ready = true,
+        .on_answer = on_some_answer,
+        .on_done = on_round_done,
+    });
+
+    w.answers[2] = "{}";
+    for (size_t i = 0; i < ARRAY_LEN(conditions); i++) {
+        w.conditions[1] = conditions[i];
+        replica_round_start(round);
+        cr_assert(replica_round_under_way(round));
+        wait_for(&w.counted, i + 1);
+        cr_assert_not(replica_round_under_way(round));
+    }
+    cr_assert_eq(w.replicas[1].requests, 0);
+    replica_round_free(round);
 }
 
 Test(replicas, keep_their_last_counts_while_they_cannot_be_listed)

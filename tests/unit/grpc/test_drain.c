@@ -135,3 +135,48 @@ Test(drain, reaches_connections_that_come_late)
     cr_assert(world_until(is_drained, &drained));
     world_stop();
 }
+
+/* The others live on, and the one can still be asked. */
+Test(drain, of_one_connection_leaves_the_others)
+{
+    static struct raw other;
+    struct rpc *rpc;
+
+    world_start();
+    raw_hello(&raw);
+    raw_call(&raw, 1, STREAM, "user-agent", "grpc-node-js/1.14.1");
+    world_settle();
+    rpc = world.rpc;
+    cr_assert_eq(rpc_agent(rpc), RPC_AGENT_NODE);
+    raw_hello(&other);
+    raw_call(&other, 1, STREAM, NULL, NULL);
+    world_settle();
+    cr_assert_eq(rpc_agent(world.rpc), RPC_AGENT_UNTOLD);
+    rpc_drain_connection(rpc, 0);
+    cr_assert(rpc_draining(rpc));
+    rpc_drain_connection(rpc, 1000000); /* it is not put off */
+    cr_assert(raw_await(&raw, FRAME_GOAWAY, 0, NULL));
+    cr_assert(raw_await_end(&raw));
+    expect_status(1, "0");
+    raw_close(&raw);
+    world_settle();
+    cr_assert_not(rpc_draining(world.rpc));
+    cr_assert_not(raw_find(&other, FRAME_GOAWAY, 0, 0, NULL));
+    cr_assert_eq(counter_get(&world_stats()->calls), 1);
+    raw_close(&other);
+    world_stop();
+}
+
+Test(drain, of_one_connection_waits_for_its_time)
+{
+    world_start();
+    raw_hello(&raw);
+    raw_call(&raw, 1, STREAM, NULL, NULL);
+    world_settle();
+    rpc_drain_connection(world.rpc, 1000000);
+    for (int i = 0; i < 5; i++)
+        loop_turn(world.loop, 10);
+    cr_assert_not(raw_find(&raw, FRAME_GOAWAY, 0, 0, NULL));
+    raw_close(&raw);
+    world_stop();
+}

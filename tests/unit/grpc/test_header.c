@@ -52,6 +52,15 @@ Test(header, writes_timeouts_that_it_reads)
     }
 }
 
+Test(header, knows_grpc_js)
+{
+    cr_assert(grpc_agent_is_node(STR("grpc-node-js/1.14.1")));
+    cr_assert(grpc_agent_is_node(STR("checkout/1.0 grpc-node-js/1.14.1")));
+    cr_assert_not(grpc_agent_is_node(STR("grpc-go/1.85.0")));
+    cr_assert_not(grpc_agent_is_node(STR("my-grpc-node/1.0 grpc-go/1.85.0")));
+    cr_assert_not(grpc_agent_is_node(STR("")));
+}
+
 Test(header, tells_grpc_from_other_content_types)
 {
     cr_assert(grpc_content_type(STR("application/grpc")));

@@ -8,7 +8,8 @@ OTHER_POLICIES = ("RoundRobin", "WeightedRoundRobin", "LeastRequest", "PickFirst
 # Of each kind those that are sound, and others.
 DURATIONS = ("1ms", "99ms", "100ms", "999ms", "1s", "1m1s", "5m", "10m", "601s", "1h", "3601s",
              "24h", "1440m1ms", "0s", "1s1ms", "1ms1s", "000001s", "0000001s", "1h1h",
-             "999999h99999m", "1.5s", "-1s", "+1s", "5", "1d", "s", "1us", "1 s", "", "1S", "1m5", "999999ms")
+             "999999h99999m", "1.5s", "-1s", "+1s", "5", "1d", "s", "1us", "1 s", "", "1S", "1m5",
+             "999999ms")
 HOSTS = (("a.b", "greeter.example.com", "1.b", "a.b.c.d.e", "x" * 63 + ".b",
           "a.b1", ".".join(["x" * 63] * 3 + ["y" * 61])),
          ("a.1", "a.1b", "a.b-", "-a.b", "a..b", "a.b.", "A.b", "a", "a_b.c", "x" * 64 + ".b",

@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 namespace {
@@ -133,8 +134,10 @@ class Channel {
         std::thread([this] { Watch(); }).detach();
     }
 
-    grpc::Status Once(std::chrono::milliseconds timeout, bool wait_for_ready, std::string* name) {
+    grpc::Status Once(std::chrono::milliseconds timeout, bool wait_for_ready,
+                      const std::pair<std::string, std::string>& header, std::string* name) {
         grpc::ClientContext context;
+        if (!header.first.empty()) context.AddMetadata(header.first, header.second);
         context.set_deadline(std::chrono::system_clock::now() + timeout);
         context.set_wait_for_ready(wait_for_ready);
         grpc::Slice bytes(kRequest, sizeof kRequest - 1);
@@ -192,6 +195,7 @@ class Worker {
           timeout_(command.Number("timeout_ms", 5000)),
           pause_(command.Number("pause_us", 0)),
           wait_for_ready_(command.Flag("wait_for_ready")),
+          header_(command.Text("header"), command.Text("value")),
           more_(more),
           thread_([this] { Work(); }) {}
 
@@ -209,7 +213,7 @@ class Worker {
         while (more_()) {
             std::string name;
             Clock::time_point begin = Clock::now();
-            grpc::Status status = channel_->Once(timeout_, wait_for_ready_, &name);
+            grpc::Status status = channel_->Once(timeout_, wait_for_ready_, header_, &name);
             std::chrono::duration<double, std::milli> took = Clock::now() - begin;
             Count(status, name, took.count());
             if (pause_.count() > 0) std::this_thread::sleep_for(pause_);
@@ -234,6 +238,7 @@ class Worker {
     std::chrono::milliseconds timeout_;
     std::chrono::microseconds pause_;
     bool wait_for_ready_;
+    std::pair<std::string, std::string> header_;
     std::function<bool()> more_;
     std::mutex mutex_;
     Totals sum_;
@@ -291,7 +296,7 @@ class Agent {
     Channel* Dial(const Command& command) {
         std::string target = command.Text("target", target_);
         long idle_ms = command.Number("idle_ms", 0);
-        auto& channel = channels_[{target, idle_ms}];
+        auto& channel = channels_[{target, idle_ms, command.Text("channel")}];
         if (!channel) channel = std::make_unique<Channel>(target, idle_ms);
         return channel.get();
     }
@@ -318,7 +323,7 @@ class Agent {
     }
 
     std::string target_;
-    std::map<std::pair<std::string, long>, std::unique_ptr<Channel>> channels_;
+    std::map<std::tuple<std::string, long, std::string>, std::unique_ptr<Channel>> channels_;
     std::atomic<bool> halt_{false};
     std::unique_ptr<Run> load_;
 };

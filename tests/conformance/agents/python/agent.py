@@ -31,7 +31,9 @@ class Channel:
         self.state = state.name
 
     def once(self, command):
+        header = command.get("header")
         return self.call(REQUEST, timeout=command.get("timeout_ms", 5000) / 1000,
+                         metadata=((header, command["value"]),) if header else None,
                          wait_for_ready=command.get("wait_for_ready", False))
 
 
@@ -113,9 +115,10 @@ class Agent:
         self.load, self.halt = None, threading.Event()
 
     def channel(self, command):
-        key = (command.get("target", self.target), command.get("idle_ms", 0))
+        address = (command.get("target", self.target), command.get("idle_ms", 0))
+        key = (*address, command.get("channel", ""))
         if key not in self.channels:
-            self.channels[key] = Channel(*key, command.get("service_config"))
+            self.channels[key] = Channel(*address, command.get("service_config"))
         return self.channels[key]
 
     def call(self, command):

@@ -217,6 +217,7 @@ static enum code start_serve(struct app *app, struct err *err)
         .cluster_domain = options->cluster_domain,
         .default_namespace = app_default_namespace(app),
         .unknown_names = options->unknown_names,
+        .host_suffixes = (const char *const *)options->host_suffixes.items,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,
         .refused = on_refused,

@@ -229,16 +229,22 @@ static void set_resolved(const struct subject *subject)
 
 /* ---- Published ---- */
 
-/* As the languages' own documentation and reference tests have it. */
+/* By the releases that brought each (gRFC A48, A52, A58, A62); make conformance compares it with what clients do. RingHash: see
+ * ring_hash_crashes(). */
 const char *resource_client_note(const struct policy *policy)
 {
     switch (policy->lb) {
     case LB_LEAST_REQUEST:
-        return "clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin";
+        return "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74";
     case LB_WEIGHTED_ROUND_ROBIN:
-        return "clients in Node.js do not know WeightedRoundRobin and use RoundRobin";
+        return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, Node.js, "
+               "Go before 1.56, Java before 1.54";
+    case LB_RING_HASH:
+        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (RingHash crashes "
+               "them)";
     case LB_PICK_FIRST:
-        return "clients in Node.js do not know PickFirst and use RoundRobin";
+        return "these clients use RoundRobin instead: C++ before 1.58, Python before 1.58, Node.js, "
+               "Go before 1.56, Java before 1.58";
     default:
         return "";
     }

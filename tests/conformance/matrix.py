@@ -64,16 +64,21 @@ def _parse(table):
             for column, word in zip(columns, line[1:])}
 
 
-def _number(version):
-    return [int(part) for part in re.findall(r"\d+", version)]
+def _release(version):
+    return [int(part) for part in re.findall(r"\d+", version)[:2]]
 
 
 def is_named(message, language):
-    """Whether a condition's message says that such a client does not know the policy."""
-    kinds = re.search(r"use RoundRobin: (.*)", message)
+    """Whether a condition's message says that such a client uses RoundRobin: "Go before 1.74, C++ 1.50 to
+    1.51, Node.js"."""
+    kinds = re.search(r"use RoundRobin instead: (.*)", message)
     for kind in kinds.group(1).split(", ") if kinds else []:
-        name, _, before = kind.partition(" before ")
-        if name == language.title and (not before or _number(language.version()) < _number(before)):
+        name, _, rest = kind.partition(" ")
+        bounds = [_release(word) for word in re.findall(r"[\d.]+", rest)]
+        release = _release(language.version())
+        if name == language.title and (
+                not bounds or (release < bounds[0] if rest.startswith("before")
+                               else bounds[0] <= release <= bounds[1])):
             return True
     return False
 

@@ -13,7 +13,7 @@ static bool can_be_plain(const struct xds_subscription *subscription)
 }
 
 /* The client would crash. Only of a Cluster: the same policy's Listener is harmless. */
-static bool is_deadly(const struct xds_tie *tie)
+static bool is_deadly(struct xds_tie *tie)
 {
     return tie->no_ring && tie->subscription->type == XDS_CLUSTER &&
            topic_content(&tie->subscriber)->policy->lb == LB_RING_HASH;

@@ -229,9 +229,8 @@ static void set_resolved(const struct subject *subject)
 
 /* ---- Published ---- */
 
-/* By the releases that brought each (gRFC A48, A52, A58, A62); make conformance compares it with what clients do. RingHash: see
- * ring_hash_crashes(). */
-const char *resource_client_note(const struct policy *policy)
+/* By the releases that brought each (gRFC A48, A52, A58, A62). RingHash: see ring_hash_crashes(). */
+static const char *balancing_note(const struct policy *policy)
 {
     switch (policy->lb) {
     case LB_LEAST_REQUEST:
@@ -248,6 +247,27 @@ const char *resource_client_note(const struct policy *policy)
     default:
         return "";
     }
+}
+
+/* A call's time counts from up to two seconds before it (grpc/grpc#40633). */
+#define EARLY_US 2000000
+
+static const char *duration_note(const struct policy *policy)
+{
+    if (policy->max_call_us == 0)
+        return "";
+    return policy->max_call_us > EARLY_US
+               ? "these clients end calls 1 to 2 s early: C++, Python"
+               : "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python";
+}
+
+/* What some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
+static void set_noted(const struct policy *policy, struct condition *condition)
+{
+    const char *balancing = balancing_note(policy), *duration = duration_note(policy);
+
+    set_condition(condition, true, "Published", "%s%s%s", balancing,
+                  *balancing && *duration ? "; " : "", duration);
 }
 
 struct rejections {
@@ -298,7 +318,7 @@ static void set_published(const struct subject *subject)
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
     else if (!set_rejected(subject, condition))
-        set_condition(condition, true, "Published", "%s", resource_client_note(subject->policy));
+        set_noted(subject->policy, condition);
 }
 
 /* ---- all of it ---- */

@@ -15,7 +15,5 @@ struct resource_sources {
 /* `object` is a LookasideService's. */
 void resource_read(const struct resource_sources *sources, const struct object *object, struct resource_status *ret_status);
 void resource_each(const struct resource_sources *sources, void (*visit)(void *ctx, const struct resource_status *status), void *ctx);
-/* What some kinds of clients do instead of what the policy asks for; "": all do it. */
-const char *resource_client_note(const struct policy *policy);
 
 #endif

@@ -6,7 +6,7 @@ there fails; --write-readme writes what came out.
 import re
 import threading
 
-from policies import ROUND_ROBIN, ROWS, PolicyWorld
+from policies import EARLY, ROUND_ROBIN, ROWS, PolicyWorld
 from support import process
 
 README = process.REPOSITORY / "README.md"
@@ -68,10 +68,13 @@ def _release(version):
     return [int(part) for part in re.findall(r"\d+", version)[:2]]
 
 
-def is_named(message, language):
-    """Whether a condition's message says that such a client uses RoundRobin: "Go before 1.74, C++ 1.50 to
-    1.51, Node.js"."""
-    kinds = re.search(r"use RoundRobin instead: (.*)", message)
+# What the condition says of clients of which a cell has this word.
+SAYINGS = {ROUND_ROBIN: r"use RoundRobin instead: ([^;]*)", EARLY: r"1 to 2 s early[^:]*: ([^;]*)"}
+
+
+def is_named(message, saying, language):
+    """Whether a condition's message says that of such a client: "Go before 1.74, C++ 1.50 to 1.51"."""
+    kinds = re.search(saying, message)
     for kind in kinds.group(1).split(", ") if kinds else []:
         name, _, rest = kind.partition(" ")
         bounds = [_release(word) for word in re.findall(r"[\d.]+", rest)]
@@ -85,8 +88,9 @@ def is_named(message, language):
 
 def _check_words(world, language, row, word):
     message = world.published(row.resource)
-    assert is_named(message, language) == (word == ROUND_ROBIN), \
-        f"{word}, but the condition says: {message!r}"
+    for said, saying in SAYINGS.items():
+        assert is_named(message, saying, language) == (word == said), \
+            f"{word}, but the condition says: {message!r}"
 
 
 def _run_row(world, language, row, matrix, notes):

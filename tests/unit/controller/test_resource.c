@@ -191,6 +191,17 @@ Test(resource, says_what_some_clients_do_instead)
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'maxCallDuration':'5s'}"));
+    turn();
+    expect("greeter", CONDITION_PUBLISHED, true, "Published",
+           "these clients end calls 1 to 2 s early: C++, Python");
+    upsert(world.policies,
+           POLICY_JSON("greeter", 3,
+                       "{'maxCallDuration':'2s','loadBalancing':{'policy':'LeastRequest'}}"));
+    turn();
+    expect("greeter", CONDITION_PUBLISHED, true, "Published",
+           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
+           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python");
 }
 
 /* ---- hosts ---- */

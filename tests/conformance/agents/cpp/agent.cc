@@ -123,10 +123,13 @@ struct Totals {
 // Channel is one dialled target, and when each of its backends first answered.
 class Channel {
   public:
-    Channel(const std::string& target, long idle_ms) {
+    Channel(const std::string& target, long idle_ms, const std::string& name) {
         grpc::ChannelArguments arguments;
         if (idle_ms > 0) {
             arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, static_cast<int>(idle_ms));
+        }
+        if (!name.empty()) {      // else PickFirst takes what another channel has
+            arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
         }
         channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
         method_ = std::make_unique<grpc::internal::RpcMethod>(
@@ -296,8 +299,9 @@ class Agent {
     Channel* Dial(const Command& command) {
         std::string target = command.Text("target", target_);
         long idle_ms = command.Number("idle_ms", 0);
-        auto& channel = channels_[{target, idle_ms, command.Text("channel")}];
-        if (!channel) channel = std::make_unique<Channel>(target, idle_ms);
+        std::string name = command.Text("channel");
+        auto& channel = channels_[{target, idle_ms, name}];
+        if (!channel) channel = std::make_unique<Channel>(target, idle_ms, name);
         return channel.get();
     }
 

@@ -1,17 +1,20 @@
 #include "greeter.h"
 
+#include "base/base64.h"
+#include "wire/fields.h"
 #include "wire/writer.h"
 
-/* Fields of our few messages; each has but one that matters. */
-enum { HELLO_REQUEST_NAME = 1, HELLO_REPLY_MESSAGE = 1 };
-enum { HEALTH_REQUEST_SERVICE = 1, HEALTH_RESPONSE_STATUS = 1 };
 #define HEALTH_REPLY_MAX 16
-enum { HEALTH_SERVING = 1, HEALTH_NOT_SERVING = 2 };
+#define LOAD_TRAILER "endpoint-load-metrics-bin"
+#define LOAD_REPORT_MAX 64
+/* Calls per second that a report tells of, whatever they are: the weights follow the utilization alone. */
+#define LOAD_RATE 100
 
 struct greeter {
-    struct loop *loop;
+    struct greeter_options options;
     char *name;
-    uint64_t delay_ms;
+    char *load;     /* the trailer that tells it; or NULL */
+    uint32_t owed;  /* percent of a failed call */
     struct timer *timer;
     struct list delayed; /* in order of their time, since all wait equally long */
     bool draining;
@@ -37,7 +40,7 @@ static void free_delayed(struct delayed *delayed)
 static void on_timer(void *ctx)
 {
     struct greeter *greeter = ctx;
-    uint64_t now = loop_now_us(greeter->loop);
+    uint64_t now = loop_now_us(greeter->options.loop);
 
     while (!list_empty(&greeter->delayed)) {
         struct delayed *first = container_of(greeter->delayed.next, struct delayed, link);
@@ -59,11 +62,11 @@ static void delay(struct greeter *greeter, struct rpc *rpc, struct buf *reply)
     delayed->rpc = rpc;
     delayed->reply = *reply;
     *reply = (struct buf){0};
-    delayed->due_us = loop_now_us(greeter->loop) + greeter->delay_ms * 1000;
+    delayed->due_us = loop_now_us(greeter->options.loop) + greeter->options.delay_ms * 1000;
     list_append(&greeter->delayed, &delayed->link);
     rpc_set_state(rpc, delayed);
     if (!timer_active(greeter->timer))
-        timer_start(greeter->timer, greeter->delay_ms);
+        timer_start(greeter->timer, greeter->options.delay_ms);
 }
 
 /* ---- helloworld.Greeter/SayHello ---- */
@@ -92,6 +95,16 @@ static void write_hello(struct buf *reply, struct str name, const char *backend)
     wire_close(reply, mark);
 }
 
+/* Every so many calls, not by chance. */
+static bool fails(struct greeter *greeter)
+{
+    greeter->owed += greeter->options.fail_percent;
+    if (greeter->owed < 100)
+        return false;
+    greeter->owed -= 100;
+    return true;
+}
+
 static void say_hello(struct rpc *rpc, struct str message)
 {
     struct greeter *greeter = rpc_server_ctx(rpc);
@@ -100,6 +113,12 @@ static void say_hello(struct rpc *rpc, struct str message)
 
     if (rpc_state(rpc))
         return; /* a second message of a unary call */
+    if (greeter->load)
+        rpc_set_trailer(rpc, LOAD_TRAILER, greeter->load);
+    if (fails(greeter)) {
+        rpc_finish(rpc, greeter->options.fail_code, "asked to fail");
+        return;
+    }
     if (!read_text(message, HELLO_REQUEST_NAME, &name)) {
         rpc_finish(rpc, CODE_INVALID_ARGUMENT, "malformed HelloRequest");
         return;
@@ -108,7 +127,7 @@ static void say_hello(struct rpc *rpc, struct str message)
     write_hello(&reply, name, greeter->name);
     if (buf_failed(&reply))
         rpc_finish(rpc, CODE_RESOURCE_EXHAUSTED, "the name is too long");
-    else if (greeter->delay_ms > 0)
+    else if (greeter->options.delay_ms > 0)
         delay(greeter, rpc, &reply);
     else
         rpc_reply(rpc, reply.ptr, reply.len);
@@ -137,7 +156,7 @@ static void check_health(struct rpc *rpc, struct str message)
     struct str service = {0};
     struct buf out;
 
-    if (!read_text(message, HEALTH_REQUEST_SERVICE, &service)) {
+    if (!read_text(message, HEALTH_CHECK_REQUEST_SERVICE, &service)) {
         rpc_finish(rpc, CODE_INVALID_ARGUMENT, "malformed HealthCheckRequest");
         return;
     }
@@ -146,8 +165,8 @@ static void check_health(struct rpc *rpc, struct str message)
         return;
     }
     buf_init(&out, HEALTH_REPLY_MAX);
-    wire_put_varint(&out, HEALTH_RESPONSE_STATUS,
-                    greeter->draining ? HEALTH_NOT_SERVING : HEALTH_SERVING);
+    wire_put_varint(&out, HEALTH_CHECK_RESPONSE_STATUS,
+                    greeter->draining ? HEALTH_CHECK_RESPONSE_SERVING_STATUS_NOT_SERVING : HEALTH_CHECK_RESPONSE_SERVING_STATUS_SERVING);
     rpc_reply(rpc, out.ptr, out.len);
     buf_done(&out);
 }
@@ -169,14 +188,32 @@ const struct rpc_method *greeter_methods(size_t *ret_len)
 
 /* ---- life ---- */
 
-struct greeter *greeter_new(struct loop *loop, const char *name, uint64_t delay_ms)
+/* An OrcaLoadReport, as a trailer has it. */
+static char *load_trailer(uint32_t percent)
+{
+    struct buf report = BUFFER_INIT(LOAD_REPORT_MAX), text = BUFFER_INIT(2 * LOAD_REPORT_MAX);
+    double utilization = percent / 100.0;
+    char *trailer;
+
+    wire_put_double(&report, ORCA_LOAD_REPORT_CPU_UTILIZATION, utilization);
+    wire_put_double(&report, ORCA_LOAD_REPORT_RPS_FRACTIONAL, LOAD_RATE);
+    wire_put_double(&report, ORCA_LOAD_REPORT_APPLICATION_UTILIZATION, utilization);
+    base64_add(&text, buf_str(&report));
+    trailer = str_dup(buf_str(&text));
+    buf_done(&text);
+    buf_done(&report);
+    return trailer;
+}
+
+struct greeter *greeter_new(const struct greeter_options *options)
 {
     struct greeter *greeter = xcalloc(1, sizeof(*greeter));
 
-    greeter->loop = loop;
-    greeter->name = xstrdup(name);
-    greeter->delay_ms = delay_ms;
-    greeter->timer = timer_new(loop, on_timer, greeter);
+    greeter->options = *options;
+    greeter->name = xstrdup(options->name);
+    if (options->load_percent > 0)
+        greeter->load = load_trailer(options->load_percent);
+    greeter->timer = timer_new(options->loop, on_timer, greeter);
     list_init(&greeter->delayed);
     return greeter;
 }
@@ -186,6 +223,7 @@ void greeter_free(struct greeter *greeter)
     if (!greeter)
         return;
     timer_free(greeter->timer);
+    free(greeter->load);
     free(greeter->name);
     free(greeter);
 }

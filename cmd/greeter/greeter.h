@@ -11,8 +11,16 @@
 
 struct greeter;
 
-/* `name` is copied. */
-struct greeter *greeter_new(struct loop *loop, const char *name, uint64_t delay_ms) must_check;
+struct greeter_options {
+    struct loop *loop;
+    const char *name;      /* copied */
+    uint64_t delay_ms;     /* before each reply; what fails, fails at once */
+    uint32_t fail_percent; /* of the calls, evenly */
+    enum code fail_code;
+    uint32_t load_percent; /* told with each reply, as its own utilization (gRFC A51); 0: not told */
+};
+
+struct greeter *greeter_new(const struct greeter_options *options) must_check;
 void greeter_free(struct greeter *greeter); /* NULL is fine */
 /* Health says NOT_SERVING from now on. */
 void greeter_drain(struct greeter *greeter);

@@ -265,19 +265,55 @@ static void set_resolved(const struct subject *subject)
 
 /* ---- Published ---- */
 
-/* As the languages' own documentation and reference tests have it. */
-const char *resource_client_note(const struct policy *policy)
+/* By the releases that brought each (gRFC A48, A52, A58, A62). RingHash: see ring_hash_crashes(). */
+static const char *balancing_note(const struct policy *policy)
 {
     switch (policy->lb) {
     case LB_LEAST_REQUEST:
-        return "clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin";
+        return "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74";
     case LB_WEIGHTED_ROUND_ROBIN:
-        return "clients in Node.js do not know WeightedRoundRobin and use RoundRobin";
+        return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, Node.js, "
+               "Go before 1.56, Java before 1.54";
+    case LB_RING_HASH:
+        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (RingHash crashes "
+               "them)";
     case LB_PICK_FIRST:
-        return "clients in Node.js do not know PickFirst and use RoundRobin";
+        return "these clients use RoundRobin instead: C++ before 1.58, Python before 1.58, Node.js, "
+               "Go before 1.56, Java before 1.58";
     default:
         return "";
     }
+}
+
+/* A call's time counts from up to two seconds before it (grpc/grpc#40633). */
+#define EARLY_US 2000000
+
+static const char *duration_note(const struct policy *policy)
+{
+    if (policy->max_call_us == 0)
+        return "";
+    return policy->max_call_us > EARLY_US
+               ? "these clients end calls 1 to 2 s early: C++, Python"
+               : "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python";
+}
+
+/* grpc-java counts calls in flight only where it reports load (1.85). */
+static const char *breaker_note(const struct policy *policy)
+{
+    return policy->max_requests > 0 ? "these clients ignore circuitBreaker: Java" : "";
+}
+
+/* What some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
+static void set_noted(const struct policy *policy, struct condition *condition)
+{
+    const char *notes[] = {balancing_note(policy), duration_note(policy), breaker_note(policy)};
+    char text[CONDITION_MESSAGE_MAX] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
+        if (*notes[i])
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "", notes[i]);
+    set_condition(condition, true, "Published", "%s", text);
 }
 
 struct refusing {
@@ -331,7 +367,7 @@ static void set_published(const struct subject *subject)
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
     else if (!set_rejected(subject, condition))
-        set_condition(condition, true, "Published", "%s", resource_client_note(subject->policy));
+        set_noted(subject->policy, condition);
 }
 
 /* ---- all of it ---- */

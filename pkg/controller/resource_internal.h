@@ -18,7 +18,5 @@ void resource_each(const struct resource_sources *sources, void (*visit)(void *c
 /* controller_resource_faults(). */
 void resource_each_fault(const struct resource_sources *sources, const struct object *object,
                          void (*visit)(void *ctx, const struct resource_fault *fault), void *ctx);
-/* What some kinds of clients do instead of what the policy asks for; "": all do it. */
-const char *resource_client_note(const struct policy *policy);
 
 #endif

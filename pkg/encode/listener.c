@@ -1,6 +1,9 @@
 #include "encode/resource.h"
 #include "encode/xds.h"
 
+/* gRPC C-core 1.85 makes a wait of less than a millisecond, by chance, of a base of one, and then never tries again. */
+#define RETRY_BASE_LEAST_US 2000
+
 /* ---- which Cluster ---- */
 
 static void cluster_name(const struct route *route, const struct route_target *target,
@@ -8,6 +11,20 @@ static void cluster_name(const struct route *route, const struct route_target *t
 {
     name_format_target(route->namespace_name, target->service, route->hostname, &target->port,
                        target->number, out);
+}
+
+/* Clusters with the weights that they have in a route of the resource. */
+struct shares {
+    const struct route *route;
+    size_t len;
+    const struct route_target *targets[POLICY_BACKENDS_MAX];
+    uint32_t weights[POLICY_BACKENDS_MAX];
+};
+
+static void add_share(struct shares *shares, const struct route_target *target, uint32_t weight)
+{
+    shares->targets[shares->len] = target;
+    shares->weights[shares->len++] = weight;
 }
 
 static void put_weight(struct buf *out, const char *cluster, uint32_t weight)
@@ -19,31 +36,56 @@ static void put_weight(struct buf *out, const char *cluster, uint32_t weight)
     wire_close(out, entry);
 }
 
-/* Who gets no calls is not named: clients would hold connections to it. */
-static void put_clusters(struct buf *out, const struct route *route)
+/* With their sum: gRPC C-core 1.51 refuses weights that do not come to it, or to 100. */
+static void put_clusters(struct buf *out, const struct shares *shares)
 {
     char cluster[NAME_CLUSTER_MAX];
-    const struct route_target *only = NULL;
-    size_t named = 0, weighted;
+    uint32_t total = 0;
+    size_t weighted;
 
-    for (size_t i = 0; i < route->len; i++) {
-        if (route->targets[i].weight == 0)
-            continue;
-        only = &route->targets[i];
-        named++;
-    }
-    if (named == 1) {
-        cluster_name(route, only, cluster);
+    if (shares->len == 1) {
+        cluster_name(shares->route, shares->targets[0], cluster);
         wire_put_bytes(out, ROUTE_ACTION_CLUSTER, str_of(cluster));
         return;
     }
     weighted = wire_open(out, ROUTE_ACTION_WEIGHTED_CLUSTERS);
+    for (size_t i = 0; i < shares->len; i++) {
+        cluster_name(shares->route, shares->targets[i], cluster);
+        put_weight(out, cluster, shares->weights[i]);
+        total += shares->weights[i];
+    }
+    put_u32_value(out, WEIGHTED_CLUSTER_TOTAL_WEIGHT, total);
+    wire_close(out, weighted);
+}
+
+static bool is_named(const struct shares *shares, const char *cluster)
+{
+    char other[NAME_CLUSTER_MAX];
+
+    for (size_t i = 0; i < shares->len; i++) {
+        cluster_name(shares->route, shares->targets[i], other);
+        if (strcmp(other, cluster) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Those that get calls, and those that may come to get some: a Service that is there. */
+static void find_shares(const struct route *route, struct shares *ret_now, struct shares *ret_later)
+{
+    char cluster[NAME_CLUSTER_MAX];
+
+    ret_now->route = ret_later->route = route;
+    ret_now->len = ret_later->len = 0;
+    for (size_t i = 0; i < route->len; i++)
+        if (route->targets[i].weight > 0)
+            add_share(ret_now, &route->targets[i], route->targets[i].weight);
     for (size_t i = 0; i < route->len; i++) {
         cluster_name(route, &route->targets[i], cluster);
-        if (route->targets[i].weight > 0)
-            put_weight(out, cluster, route->targets[i].weight);
+        if (route->targets[i].weight == 0 && route->targets[i].resolved &&
+            !is_named(ret_now, cluster) && !is_named(ret_later, cluster))
+            add_share(ret_later, &route->targets[i], 1);
     }
-    wire_close(out, weighted);
 }
 
 /* ---- how ---- */
@@ -67,6 +109,7 @@ static struct str retry_text(unsigned retry_on, struct buf *out)
 
 static void put_retry(struct buf *out, const struct policy *policy)
 {
+    uint64_t base_us = max_u64(policy->retry_base_us, RETRY_BASE_LEAST_US);
     struct buf text = BUFFER_INIT(128);
     struct str statuses = retry_text(policy->retry_on, &text);
     size_t retry, back_off;
@@ -76,8 +119,9 @@ static void put_retry(struct buf *out, const struct policy *policy)
         wire_put_bytes(out, RETRY_POLICY_RETRY_ON, statuses);
         put_u32_value(out, RETRY_POLICY_NUM_RETRIES, policy->retry_attempts - 1);
         back_off = wire_open(out, RETRY_POLICY_RETRY_BACK_OFF);
-        put_duration(out, RETRY_POLICY_RETRY_BACK_OFF_BASE_INTERVAL, policy->retry_base_us);
-        put_duration(out, RETRY_POLICY_RETRY_BACK_OFF_MAX_INTERVAL, policy->retry_max_us);
+        put_duration(out, RETRY_POLICY_RETRY_BACK_OFF_BASE_INTERVAL, base_us);
+        put_duration(out, RETRY_POLICY_RETRY_BACK_OFF_MAX_INTERVAL,
+                     max_u64(policy->retry_max_us, base_us));
         wire_close(out, back_off);
         wire_close(out, retry);
     }
@@ -124,11 +168,11 @@ static void put_duration_limit(struct buf *out, uint64_t us)
     wire_close(out, limit);
 }
 
-static void put_action(struct buf *out, const struct route *route)
+static void put_action(struct buf *out, const struct route *route, const struct shares *shares)
 {
     size_t action = wire_open(out, ROUTE_ROUTE);
 
-    put_clusters(out, route);
+    put_clusters(out, shares);
     put_retry(out, route->policy);
     put_hash(out, route);
     put_duration_limit(out, route->policy->max_call_us);
@@ -139,7 +183,7 @@ static void put_action(struct buf *out, const struct route *route)
 
 /* An empty prefix matches everything, but has to be there; case_sensitive too: Java takes its
  * absence for false. */
-static void put_route(struct buf *out, const struct route *to)
+static void put_route(struct buf *out, const struct route *to, const struct shares *shares)
 {
     size_t route = wire_open(out, VIRTUAL_HOST_ROUTES);
     size_t match = wire_open(out, ROUTE_MATCH);
@@ -150,20 +194,26 @@ static void put_route(struct buf *out, const struct route *to)
     wire_put_varint(out, BOOL_VALUE_VALUE, true);
     wire_close(out, case_sensitive);
     wire_close(out, match);
-    put_action(out, to);
+    put_action(out, to, shares);
     wire_close(out, route);
 }
 
+/* The second route matches nothing that the first leaves: it has clients know a Cluster before calls go there. grpc-go fails calls that
+ * meet one that it has just heard of (UNAVAILABLE, "unknown cluster selected for RPC"). */
 static void put_route_config(struct buf *out, struct str name, const struct route *route)
 {
     size_t config = wire_open(out, HTTP_CONNECTION_MANAGER_ROUTE_CONFIG);
+    struct shares now, later;
     size_t host;
 
     wire_put_bytes(out, ROUTE_CONFIGURATION_NAME, name);
     host = wire_open(out, ROUTE_CONFIGURATION_VIRTUAL_HOSTS);
     wire_put_bytes(out, VIRTUAL_HOST_NAME, name);
     wire_put_bytes(out, VIRTUAL_HOST_DOMAINS, STR("*"));
-    put_route(out, route);
+    find_shares(route, &now, &later);
+    put_route(out, route, &now);
+    if (later.len > 0)
+        put_route(out, route, &later);
     wire_close(out, host);
     wire_close(out, config);
 }

@@ -73,6 +73,8 @@ struct rpc {
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
     char *message;        /* of the status, percent-encoded; or NULL */
+    const char *trailer_name; /* one of the handler's; or NULL */
+    const char *trailer_value;
     char *unknown_path;   /* cut at PATH_KEPT_MAX; or NULL */
     struct message_reader reader;
     size_t partial; /* bytes in it, as counted in peer.partial and server.partial */

@@ -259,6 +259,12 @@ void rpc_reply(struct rpc *rpc, const void *ptr, size_t len)
         rpc_finish(rpc, CODE_OK, NULL);
 }
 
+void rpc_set_trailer(struct rpc *rpc, const char *name, const char *value)
+{
+    rpc->trailer_name = name;
+    rpc->trailer_value = value;
+}
+
 /* ---- what a handler may ask ---- */
 
 void rpc_set_state(struct rpc *rpc, void *state)

@@ -70,6 +70,9 @@ void rpc_finish(struct rpc *rpc, enum code code, const char *message);
 /* Unary convenience: sends one message (copied), then finishes with OK. Not together with
  * on_pull. */
 void rpc_reply(struct rpc *rpc, const void *ptr, size_t len);
+/* One more trailer, before the call is finished; both are borrowed until it is closed. A name that ends with -bin has a value in
+ * base64. */
+void rpc_set_trailer(struct rpc *rpc, const char *name, const char *value);
 
 void rpc_set_state(struct rpc *rpc, void *state);
 void *rpc_state(const struct rpc *rpc);

@@ -10,7 +10,7 @@
             sizeof(value) - 1, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE        \
     }
 
-#define TRAILERS_MAX 2
+#define TRAILERS_MAX 3
 
 static nghttp2_nv header_of(const char *name, const char *value)
 {
@@ -18,15 +18,18 @@ static nghttp2_nv header_of(const char *name, const char *value)
                         strlen(value), NGHTTP2_NV_FLAG_NO_COPY_NAME};
 }
 
-/* grpc-status and grpc-message; `number` has room for the digits. */
+/* grpc-status, grpc-message, and the handler's own; `number` has room for the digits. */
 static size_t trailers_of(const struct rpc *rpc, char number[12], nghttp2_nv out[TRAILERS_MAX])
 {
+    size_t len = 0;
+
     snprintf(number, 12, "%d", (int)rpc->code);
-    out[0] = header_of("grpc-status", number);
-    if (!rpc->message)
-        return 1;
-    out[1] = header_of("grpc-message", rpc->message);
-    return 2;
+    out[len++] = header_of("grpc-status", number);
+    if (rpc->message)
+        out[len++] = header_of("grpc-message", rpc->message);
+    if (rpc->trailer_name)
+        out[len++] = header_of(rpc->trailer_name, rpc->trailer_value);
+    return len;
 }
 
 /* ---- reading a call's message into frames ---- */

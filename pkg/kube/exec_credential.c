@@ -1,8 +1,8 @@
 #include "kube/exec_credential.h"
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "kube/base64.h"
 #include "kube/file.h"
 
 #define INFO_MAX (4 * 1024 * 1024) /* the kubeconfig's own limit */

@@ -1,7 +1,7 @@
 #include "kube/kubeconfig_internal.h"
 
+#include "base/base64.h"
 #include "base/yaml.h"
-#include "kube/base64.h"
 #include "kube/file.h"
 
 #define KUBECONFIG_SIZE_MAX (4 * 1024 * 1024)

@@ -66,6 +66,7 @@ struct xds_subscription {
 struct xds_resource {
     uint64_t version;  /* hash of the bytes, never 0 */
     struct blob *blob; /* one encoded DiscoveryResponse.resources field */
+    bool empty;        /* of endpoints: there are none. Told after Listeners, whose routes may have left it */
 };
 
 struct xds_host {
@@ -128,7 +129,7 @@ void xds_subscription_touch(struct xds_subscription *subscription);
 /* Wildcard subscriptions of the type may have changed. */
 void xds_session_touch_wildcard(struct xds_session *session, enum xds_type type);
 bool xds_session_has_wildcard(const struct xds_session *session, enum xds_type type);
-/* Builds the next response, Clusters before Endpoints before Listeners before Routes; false:
+/* Builds the next response, Clusters before Endpoints before Listeners before Routes, and what of Endpoints is empty behind all; false:
  * nothing to say. */
 bool xds_session_next(struct xds_session *session, struct xds_response *response) must_check;
 

@@ -100,12 +100,23 @@ static struct xds_subscription *first_dirty(const struct xds_type_state *state)
 
 /* ---- routes and endpoints: what changed, in as many responses as it takes ---- */
 
+/* Calls would fail that go to a list which is empty while the news that a route has left it is still to come. */
+static bool is_for_later(const struct draft *draft, const struct xds_resource *resource)
+{
+    return resource->empty && !list_empty(&draft->session->types[XDS_LISTENER].dirty);
+}
+
 /* False: no more fits; the subscription stays dirty for the next response. */
-static bool add_change(struct draft *draft, struct xds_subscription *subscription)
+static bool add_change(struct draft *draft, struct xds_subscription *subscription, struct list *later)
 {
     struct xds_resource resource;
 
     if (resolve(draft, subscription, &resource) && is_news(subscription, resource.version)) {
+        if (is_for_later(draft, &resource)) {
+            list_remove(&subscription->dirty);
+            list_append(later, &subscription->dirty);
+            return true;
+        }
         if (resource.blob->len > RESOURCES_MAX)
             refuse(draft, subscription, resource.blob->len);
         else if (resource.blob->len > draft->left)
@@ -120,9 +131,12 @@ static bool add_change(struct draft *draft, struct xds_subscription *subscriptio
 static bool build_changes(struct draft *draft)
 {
     struct xds_subscription *subscription;
+    struct list later;
 
-    while ((subscription = first_dirty(draft->state)) && add_change(draft, subscription))
+    list_init(&later);
+    while ((subscription = first_dirty(draft->state)) && add_change(draft, subscription, &later))
         ;
+    list_splice(&draft->state->dirty, &later);
     if (draft->len == 0)
         return false;
     finish(draft);
@@ -276,10 +290,11 @@ static bool build(struct xds_session *session, enum xds_type type, struct xds_re
     return xds_is_full_state(type) ? build_full_state(&draft) : build_changes(&draft);
 }
 
-/* Make before break: what a route names is there before the route. */
+/* Make before break: what a route names is there before the route, and ends after it. */
 bool xds_session_next(struct xds_session *session, struct xds_response *response)
 {
-    static const enum xds_type order[] = {XDS_CLUSTER, XDS_ENDPOINT, XDS_LISTENER, XDS_ROUTE};
+    static const enum xds_type order[] = {XDS_CLUSTER, XDS_ENDPOINT, XDS_LISTENER, XDS_ROUTE,
+                                          XDS_ENDPOINT};
 
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
         if (build(session, order[i], response))

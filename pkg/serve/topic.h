@@ -37,7 +37,7 @@ struct topic_place; /* an interned struct place */
 struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
     struct blob *blob;
-    const char *problem;  /* native: why there is no list; a static text or NULL */
+    const char *problem;  /* of a list: why it is empty; a static text or NULL */
     const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */
     struct view view;

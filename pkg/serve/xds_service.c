@@ -118,6 +118,7 @@ static bool host_resolve(void *ctx, struct xds_subscription *subscription,
         return false;
     ret_resource->version = content->version;
     ret_resource->blob = content->blob;
+    ret_resource->empty = subscription->type == XDS_ENDPOINT && content->problem;
     return true;
 }
 
@@ -171,7 +172,8 @@ struct wildcard_visit {
 static void visit_cluster(void *ctx, struct str name, struct blob *cluster)
 {
     struct wildcard_visit *wildcard = ctx;
-    struct xds_resource resource = {hash_content(cluster->bytes, cluster->len) | 1, cluster};
+    struct xds_resource resource = {.version = hash_content(cluster->bytes, cluster->len) | 1,
+                                    .blob = cluster};
 
     wildcard->visit(wildcard->ctx, name, &resource);
 }

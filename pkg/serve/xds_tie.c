@@ -12,6 +12,13 @@ static bool can_be_plain(const struct xds_subscription *subscription)
     return subscription->type == XDS_LISTENER || subscription->type == XDS_CLUSTER;
 }
 
+/* The client would crash. Only of a Cluster: the same policy's Listener is harmless. */
+static bool is_deadly(struct xds_tie *tie)
+{
+    return tie->no_ring && tie->subscription->type == XDS_CLUSTER &&
+           topic_content(&tie->subscriber)->policy->lb == LB_RING_HASH;
+}
+
 static void tie_free(struct xds_tie *tie)
 {
     if (!tie)
@@ -33,6 +40,7 @@ static struct xds_tie *tie_new(struct xds_subscription *subscription,
     topic.plain = refused != NULL;
     tie->subscription = subscription;
     tie->stream = client->stream;
+    tie->no_ring = ring_hash_crashes(client->agent);
     tie->subscriber.changed = client->changed;
     if (refused)
         tie->refused = policy_ref(refused);
@@ -69,8 +77,9 @@ static void join_full(struct xds_subscription *subscription, const struct xds_ti
     struct xds_tie *tie = tie_new(subscription, client, NULL, err);
 
     replace(subscription, tie);
-    if (tie && can_be_plain(subscription) &&
-        policy_is_refused_by(tie->subscriber.content->policy, client->agent))
+    if (!tie || !can_be_plain(subscription))
+        return;
+    if (policy_is_refused_by(tie->subscriber.content->policy, client->agent) || is_deadly(tie))
         make_plain(subscription, client);
 }
 
@@ -114,8 +123,9 @@ bool xds_tie_is_outdated(const struct xds_subscription *subscription)
 {
     struct xds_tie *tie = subscription->host;
 
-    return tie && tie->refused &&
-           !policy_same_spec(tie->refused, topic_content(&tie->subscriber)->policy);
+    if (tie && tie->refused)
+        return !policy_same_spec(tie->refused, topic_content(&tie->subscriber)->policy);
+    return tie && is_deadly(tie);
 }
 
 void xds_tie_retry(struct xds_subscription *subscription, const struct xds_tie_client *client)

@@ -29,6 +29,8 @@ class Language:
     """A client: its name, its builder (returns the command line), how many calls it is good for
     in the tests that count, and where it differs from the others.
 
+    title, version: what the README calls it, and the product where it says who cannot do something.
+
     heeds_empty: an empty list makes calls fail at once. grpc-java 1.85 hands an empty
     ClusterLoadAssignment down as a resolution error, which a READY round_robin ignores: it goes
     on with the backends that it has until they close their connections.
@@ -41,6 +43,8 @@ class Language:
     name: str
     build: Callable
     calls: int
+    title: str
+    version: Callable
     heeds_empty: bool = True
     dials_port_names: bool = True
     both_families: bool = True
@@ -48,8 +52,8 @@ class Language:
     first_call_ms: int = 500
 
 
-def _output(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+def _output(*argv, seconds=60):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds)
     return (done.stdout + done.stderr).strip()
 
 
@@ -156,20 +160,38 @@ def build_cpp(note):
     version = _output("pkg-config", "--modversion", "grpc++")
     if not re.match(r"\d", version):
         raise Skip("gRPC C++ (libgrpc++-dev) is not installed")
-    flags = _output("pkg-config", "--cflags", "--libs", "grpc++").split()
-    folder = _cached("cpp", version, _output("g++", "--version"), note, lambda fresh: _run(
-        ["g++", "-std=c++17", "-O2", "source/agent.cc", "-o", "agent", *flags], fresh))
+
+    def build(fresh):
+        # pkg-config goes through Abseil's hundred packages again and again: some 20 s.
+        flags = _output("pkg-config", "--cflags", "--libs", "grpc++", seconds=300).split()
+        _run(["g++", "-std=c++17", "-O2", "source/agent.cc", "-o", "agent", *flags], fresh)
+
+    folder = _cached("cpp", version, _output("g++", "--version"), note, build)
     return [folder / "agent"]
 
 
+def _grpc_of_debian():
+    return _output(DEBIAN_PYTHON, "-c", "import grpc; print(grpc.__version__)")
+
+
+def _of(path, pattern):
+    return lambda: _version(path, pattern)
+
+
 LANGUAGES = [
-    Language("go", build_go, 20000),
-    Language("java", build_java, 20000, heeds_empty=False, both_families=False,
+    Language("go", build_go, 20000, "Go", _of("go/go.mod", r"google.golang.org/grpc v(\S+)")),
+    Language("java", build_java, 20000, "Java", _of("java/pom.xml", r"<grpc.version>([^<]+)<"),
+             heeds_empty=False, both_families=False,
              both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", first_call_ms=3000),
-    Language("node", build_node, 10000, dials_port_names=False),
-    Language("python-pypi", build_python_pypi, 10000),
-    Language("python-debian", build_python_debian, 10000, both_families=False),
-    Language("cpp", build_cpp, 20000, both_families=False),
+    Language("node", build_node, 10000, "Node.js",
+             _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
+             dials_port_names=False),
+    Language("python-pypi", build_python_pypi, 10000, "Python",
+             _of("python/requirements.txt", r"grpcio==(\S+)")),
+    Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
+             both_families=False),
+    Language("cpp", build_cpp, 20000, "C++", lambda: _output("pkg-config", "--modversion", "grpc++"),
+             both_families=False),
 ]
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Conformance: stock gRPC clients of every language against the real controller.
 
-run.py [--language go,java,...] [--story] [--keep] [--jobs N]
+run.py [--language go,java,...] [--scenarios | --policies [--write-readme] | --story] [--keep] [--jobs N]
 
 A language whose toolchain is missing is skipped by name; with LOOKASIDE_NO_SKIP=1 that fails.
 Exit code: 0, 1 if anything failed, 77 if everything was skipped.
@@ -23,6 +23,7 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import matrix
 import story
 from agents import LANGUAGES
 from scenarios import SCENARIOS
@@ -105,6 +106,11 @@ def parse_arguments():
     names = [language.name for language in LANGUAGES] + [PROTOCOL]
     parser.add_argument("--language", default="", metavar="A,B",
                         help="only these (a prefix will do): " + ", ".join(names))
+    parser.add_argument("--scenarios", action="store_true", help="all but the policies")
+    parser.add_argument("--policies", action="store_true",
+                        help="what each policy does with each client, beside the README's table")
+    parser.add_argument("--write-readme", action="store_true",
+                        help="write that table instead of comparing it")
     parser.add_argument("--story", action="store_true",
                         help="a million calls of the C++ client instead of the scenarios")
     parser.add_argument("--keep", action="store_true", help="keep logs and manifests")
@@ -119,6 +125,28 @@ def parse_arguments():
     return arguments
 
 
+def run_scenarios(arguments, languages, commands, report, work):
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        tasks = [pool.submit(run_language, language, commands[language.name],
+                             work / language.name, report) for language in languages]
+        if PROTOCOL in arguments.names:
+            tasks.append(pool.submit(run_protocol, work / PROTOCOL, report))
+        for task in tasks:
+            task.result()
+
+
+def run_policies(arguments, languages, commands, report, work):
+    """Clients of policies wait most of their time: half as many again as there are jobs."""
+    begin, table = time.monotonic(), matrix.Matrix(arguments.write_readme)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs + arguments.jobs // 2) as pool:
+        list(pool.map(lambda language: matrix.run_language(
+            language, commands[language.name], work / f"{language.name}-policies", report, table),
+            languages))
+    if arguments.write_readme:
+        table.write([matrix.column_of(language) for language in LANGUAGES])
+    report.note(f"the policies took {time.monotonic() - begin:.0f} s")
+
+
 def run_all(arguments, report, work):
     if arguments.story:
         arguments.names = ["cpp"]
@@ -129,14 +157,11 @@ def run_all(arguments, report, work):
         if "cpp" in commands:
             story.run(commands["cpp"], work / "story", report)
         return
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        tasks = [pool.submit(run_language, language, commands[language.name],
-                             work / language.name, report)
-                 for language in languages if language.name in commands]
-        if PROTOCOL in arguments.names:
-            tasks.append(pool.submit(run_protocol, work / PROTOCOL, report))
-        for task in tasks:
-            task.result()
+    languages = [language for language in languages if language.name in commands]
+    if not arguments.policies:
+        run_scenarios(arguments, languages, commands, report, work)
+    if not arguments.scenarios:
+        run_policies(arguments, languages, commands, report, work)
 
 
 def main():

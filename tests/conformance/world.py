@@ -13,13 +13,13 @@ BACKENDS = 10
 class World:
     """Everything lives on one block of loopback addresses, so that worlds run side by side."""
 
-    def __init__(self, work, command):
-        self.work, self.command = Path(work), command
+    def __init__(self, work, command, flags=(), greeter_flags=()):
+        self.work, self.command, self.greeter_flags = Path(work), command, greeter_flags
         self.block = Block()
         self.manifests = Manifests(self.work / "manifests")
         server = self.block.address(254)
         self.lookaside = lookaside.Lookaside(self.work, self.manifests.directory,
-                                             f"{server}:18000", f"{server}:18080")
+                                             f"{server}:18000", f"{server}:18080", flags)
         self.greeters, self.agent = [], None
 
     def __enter__(self):
@@ -27,8 +27,9 @@ class World:
         with contextlib.ExitStack() as undo:
             undo.callback(self.block.close)
             undo.callback(lambda: [greeter.process.kill() for greeter in self.greeters])
-            self.greeters = greeters.start_all(
-                [self.block.address(10 + i) for i in range(1, BACKENDS + 1)], self.work)
+            self.start_greeters()
+            for greeter in self.greeters:
+                greeter.wait_ready()
             undo.callback(self.lookaside.stop)
             self.lookaside.start()
             bootstrap = self.lookaside.bootstrap(self.work / "bootstrap.json", "conformance")
@@ -39,6 +40,16 @@ class World:
 
     def __exit__(self, *_):
         self.cleanup.close()
+
+    def start_greeter(self, number, name, *flags):
+        greeter = greeters.Greeter(self.block.address(10 + number), name, self.work,
+                                   flags=(*self.greeter_flags, *flags))
+        self.greeters.append(greeter.start())
+        return greeter
+
+    def start_greeters(self):
+        for number in range(1, BACKENDS + 1):
+            self.start_greeter(number, f"b{number}")
 
     def end_controller(self):
         code = self.lookaside.stop()
@@ -68,10 +79,7 @@ class World:
 
     def leaver(self, number=11):
         """One more backend, for a scenario to end: the process and its endpoint."""
-        greeter = greeters.Greeter(self.block.address(10 + number), f"b{number}", self.work)
-        self.greeters.append(greeter)
-        greeter.start().wait_ready()
-        return greeter, self.endpoint(number)
+        return self.start_greeter(number, f"b{number}").wait_ready(), self.endpoint(number)
 
     def publish(self, name, endpoints):
         """A new Service and its slice; returns the target and the moment of the slice's write."""

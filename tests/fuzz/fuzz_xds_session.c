@@ -86,7 +86,7 @@ static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscripti
     const struct cell *cell = &kinds[subscription->type].cells[cell_of(subscription->name)];
 
     must_hold(cell->subscription == subscription);
-    *ret_resource = (struct xds_resource){cell->version, cell->blob};
+    *ret_resource = (struct xds_resource){.version = cell->version, .blob = cell->blob};
     return cell->version != 0;
 }
 
@@ -99,7 +99,7 @@ static void on_each(void *ctx unused_arg, enum xds_type type,
         const struct cell *cell = &kinds[type].cells[i];
 
         if (cell->version != 0)
-            visit(visit_ctx, str_of(names[i]), &(struct xds_resource){cell->version, cell->blob});
+            visit(visit_ctx, str_of(names[i]), &(struct xds_resource){.version = cell->version, .blob = cell->blob});
     }
 }
 

@@ -7,10 +7,10 @@ from . import process
 class Greeter:
     """One backend. SIGTERM makes it drain: calls in flight end, then it exits."""
 
-    def __init__(self, address, name, logs, port=8001):
+    def __init__(self, address, name, logs, port=8001, flags=()):
         self.address, self.name, self.port = address, name, port
         listen = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        argv = [process.BUILD / "greeter", "--listen", listen, "--name", name]
+        argv = [process.BUILD / "greeter", "--listen", listen, "--name", name, *flags]
         self.process = process.Process(argv, Path(logs) / f"greeter-{name}.log", f"greeter {name}")
 
     def start(self):
@@ -24,6 +24,10 @@ class Greeter:
             return process.accepts(self.address, self.port)
         process.wait_until(ready, timeout, f"greeter {self.name} accepts connections")
         return self
+
+    def connections(self):
+        """How many have been accepted; with --log-level debug."""
+        return self.process.log_path.read_text(errors="replace").count(" accepted ")
 
     def drain(self):
         """Asks the process to finish its calls and end."""

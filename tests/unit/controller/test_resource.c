@@ -16,6 +16,9 @@ TestSuite(resource, .init = start, .fini = world_stop);
 #define GREETER SERVICE_JSON("greeter", 8001)
 #define CANARY SERVICE_JSON("canary", 8002)
 #define RING "{'loadBalancing':{'policy':'RingHash'}}"
+#define RING_NOTE                                                                                  \
+    "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (RingHash "       \
+    "crashes them)"
 #define HOST(host) "{'hosts':['" host "']}"
 
 static struct resource_status status_of(const char *name)
@@ -67,7 +70,7 @@ Test(resource, is_in_force_and_all_is_said_to_be_well)
     cr_assert_eq(published_service("greeter")->ports[0].policy->lb, LB_RING_HASH);
     expect("greeter", CONDITION_ACCEPTED, true, "Accepted", "");
     expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
-    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", RING_NOTE);
     status = status_of("greeter");
     cr_assert(str_eq(status.uid, STR("u-greeter")));
     cr_assert_eq(status.generation, 3);
@@ -111,7 +114,7 @@ Test(resource, that_becomes_invalid_stays_as_it_was)
     expect("greeter", CONDITION_ACCEPTED, false, "Invalid",
            "spec.subset.size: expected a whole number from 1 to 1000, found 0; generation 1 is in "
            "force instead");
-    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", RING_NOTE);
     status = status_of("greeter");
     cr_assert_eq(status.generation, 2);
     cr_assert(str_eq(status.uid, STR("u-greeter")));
@@ -187,7 +190,20 @@ Test(resource, says_what_some_clients_do_instead)
            POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'LeastRequest'}}"));
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
-           "clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin");
+           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'maxCallDuration':'5s'}"));
+    turn();
+    expect("greeter", CONDITION_PUBLISHED, true, "Published",
+           "these clients end calls 1 to 2 s early: C++, Python");
+    upsert(world.policies,
+           POLICY_JSON("greeter", 3,
+                       "{'maxCallDuration':'2s','loadBalancing':{'policy':'LeastRequest'},"
+                       "'circuitBreaker':{'maxRequests':9}}"));
+    turn();
+    expect("greeter", CONDITION_PUBLISHED, true, "Published",
+           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
+           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python; "
+           "these clients ignore circuitBreaker: Java");
 }
 
 static void refuse(const char *agent, const char *peer, const char *words)
@@ -207,7 +223,7 @@ Test(resource, says_which_clients_refuse_it_in_their_own_words)
     refuse("gRPC Go 1.85.0", "10.0.0.1", "no rings");
     refuse("other 1", "10.0.0.1", "nor me");
     turn();
-    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", RING_NOTE);
     refuse("gRPC Go 1.85.0", "10.0.0.2", "no more rings");
     turn_until(&world.publications, 2);
     expect("greeter", CONDITION_PUBLISHED, false, "ClientRejected",

@@ -102,7 +102,7 @@ static ProtobufCBinaryData resource_of(struct blob *blob)
     return response->resources[0]->value;
 }
 
-static const Envoy__Config__Route__V3__RouteAction *action(void)
+static const Envoy__Config__Route__V3__VirtualHost *virtual_host(void)
 {
     ProtobufCBinaryData value = resource_of(encode_listener(NAME, &route));
     const Envoy__Config__Listener__V3__Listener *listener =
@@ -111,9 +111,12 @@ static const Envoy__Config__Route__V3__RouteAction *action(void)
     value = listener->api_listener->api_listener->value;
     return envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__unpack(
                &unpacking, value.len, value.data)
-        ->route_config->virtual_hosts[0]
-        ->routes[0]
-        ->route;
+        ->route_config->virtual_hosts[0];
+}
+
+static const Envoy__Config__Route__V3__RouteAction *action(void)
+{
+    return virtual_host()->routes[0]->route;
 }
 
 static void target(const char *service, uint32_t weight)
@@ -136,19 +139,40 @@ Test(encode_policy, weights_name_a_cluster_each)
     cr_expect_eq(seen->weighted_clusters->clusters[0]->weight->value, 90);
     cr_expect_str_eq(seen->weighted_clusters->clusters[1]->name, "shop/canary:8001");
     cr_expect_eq(seen->weighted_clusters->clusters[1]->weight->value, 10);
+    route.targets[1].weight = 20;
+    cr_expect_eq(action()->weighted_clusters->total_weight->value, 110);
+    cr_expect_eq(virtual_host()->n_routes, 1);
 }
 
-Test(encode_policy, who_gets_no_calls_is_not_named)
+/* In a route that no call takes: so clients know it before any call goes there. */
+Test(encode_policy, who_gets_no_calls_is_named_behind_the_others)
 {
-    const Envoy__Config__Route__V3__RouteAction *seen;
+    const Envoy__Config__Route__V3__VirtualHost *seen;
 
     target("canary", 0);
-    seen = action();
-    cr_assert_eq(seen->cluster_specifier_case, ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER);
-    cr_expect_str_eq(seen->cluster, "shop/greeter:8001");
-    route.targets[0].weight = 0;
-    route.targets[1].weight = 10;
-    cr_expect_str_eq(action()->cluster, "shop/canary:8001");
+    cr_expect_eq(virtual_host()->n_routes, 1, "there is no such Service");
+    route.targets[1].resolved = true;
+    seen = virtual_host();
+    cr_assert_eq(seen->n_routes, 2);
+    cr_assert_eq(seen->routes[0]->route->cluster_specifier_case,
+                 ENVOY__CONFIG__ROUTE__V3__ROUTE_ACTION__CLUSTER_SPECIFIER_CLUSTER);
+    cr_expect_str_eq(seen->routes[0]->route->cluster, "shop/greeter:8001");
+    cr_expect_str_eq(seen->routes[0]->match->prefix, "");
+    cr_expect_str_eq(seen->routes[1]->route->cluster, "shop/canary:8001");
+    target("next", 0);
+    route.targets[2].resolved = true;
+    cr_expect_eq(virtual_host()->routes[1]->route->weighted_clusters->n_clusters, 2);
+}
+
+Test(encode_policy, of_two_names_for_a_cluster_none_is_named_twice)
+{
+    target("greeter", 0);
+    target("canary", 0);
+    target("canary", 0);
+    for (size_t i = 1; i < route.len; i++)
+        route.targets[i].resolved = true;
+    cr_assert_eq(virtual_host()->n_routes, 2);
+    cr_expect_str_eq(virtual_host()->routes[1]->route->cluster, "shop/canary:8001");
 }
 
 Test(encode_policy, a_calls_time_is_bounded)
@@ -176,6 +200,15 @@ Test(encode_policy, calls_are_retried)
                      "cancelled,deadline-exceeded,internal,resource-exhausted,unavailable");
     policy.retry_on = 0;
     cr_expect_null(action()->retry_policy);
+}
+
+Test(encode_policy, no_retry_waits_for_less_than_clients_can)
+{
+    policy.retry_on = RETRY_UNAVAILABLE;
+    policy.retry_attempts = 2;
+    policy.retry_base_us = policy.retry_max_us = 1000;
+    cr_expect_eq(action()->retry_policy->retry_back_off->base_interval->nanos, 2000000);
+    cr_expect_eq(action()->retry_policy->retry_back_off->max_interval->nanos, 2000000);
 }
 
 Test(encode_policy, a_ring_hashes_a_header_or_the_channel)

@@ -71,6 +71,40 @@ Test(rpc, answers_a_unary_call_with_headers_message_and_trailers)
     stop();
 }
 
+static void check_own_trailer(uint32_t stream)
+{
+    char value[64];
+
+    cr_assert(raw_header(&raw, stream, "load-bin", value, sizeof(value)));
+    cr_assert_str_eq(value, "AAE=");
+}
+
+Test(rpc, sends_a_trailer_of_the_handler_with_an_answer_and_with_an_error)
+{
+    struct frame frame;
+
+    start();
+    raw_call(&raw, 1, SILENT, NULL, NULL);
+    raw_message(&raw, 1, "x", 1, true);
+    world_settle();
+    rpc_set_trailer(world.rpc, "load-bin", "AAE=");
+    rpc_reply(world.rpc, "hello", 5);
+    cr_assert(raw_await(&raw, FRAME_DATA, 1, NULL));
+    cr_assert(raw_find(&raw, FRAME_HEADERS, 1, 1, &frame));
+    check_own_trailer(1);
+    expect_status(1, "0", NULL);
+    raw_call(&raw, 3, SILENT, NULL, NULL);
+    raw_message(&raw, 3, "x", 1, true);
+    world_settle();
+    rpc_set_trailer(world.rpc, "load-bin", "AAE=");
+    rpc_finish(world.rpc, CODE_UNAVAILABLE, "busy");
+    cr_assert(raw_await(&raw, FRAME_HEADERS, 3, &frame));
+    cr_assert(frame.flags & FLAG_END_STREAM);
+    check_own_trailer(3);
+    expect_status(3, "14", "busy");
+    stop();
+}
+
 Test(rpc, ends_a_call_whose_client_has_not_half_closed_with_a_reset_without_error)
 {
     struct frame frame;

@@ -183,7 +183,13 @@ static void set(struct fake_host *fake, enum xds_type type, const char *name,
 void fake_put_sized(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version,
                     size_t len)
 {
-    set(fake, type, name, (struct xds_resource){version, make_blob(type, name, len)});
+    set(fake, type, name, (struct xds_resource){.version = version, .blob = make_blob(type, name, len)});
+}
+
+void fake_put_empty(struct fake_host *fake, const char *name, uint64_t version)
+{
+    fake_put_sized(fake, XDS_ENDPOINT, name, version, 8);
+    find(fake, XDS_ENDPOINT, str_of(name))->resource.empty = true;
 }
 
 void fake_put(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version)
@@ -193,7 +199,7 @@ void fake_put(struct fake_host *fake, enum xds_type type, const char *name, uint
 
 void fake_remove(struct fake_host *fake, enum xds_type type, const char *name)
 {
-    set(fake, type, name, (struct xds_resource){0, NULL});
+    set(fake, type, name, (struct xds_resource){0});
 }
 
 /* ---- the client ---- */

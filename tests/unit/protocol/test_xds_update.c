@@ -61,6 +61,34 @@ Test(xds_update, changes_that_were_not_sent_yet_are_one)
     cr_assert_str_eq(fake_next(&f), "");
 }
 
+static void listen(void)
+{
+    fake_put(&f, XDS_LISTENER, "l", 1);
+    fake_ask(&f, XDS_LISTENER, "l", "");
+    fake_ack(&f, XDS_LISTENER, "l");
+}
+
+Test(xds_update, a_list_that_became_empty_is_told_after_the_route_that_left_it)
+{
+    listen();
+    fake_put_empty(&f, "b", 20);
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    fake_put(&f, XDS_LISTENER, "l", 2);
+    cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment a");
+    cr_assert_str_eq(fake_next(&f), "Listener l");
+    cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment b");
+    cr_assert_str_eq(fake_next(&f), "");
+}
+
+Test(xds_update, a_list_that_became_empty_waits_for_no_listener_that_is_as_it_was)
+{
+    listen();
+    fake_put_empty(&f, "b", 20);
+    fake_touch(&f, XDS_LISTENER, "l");
+    cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment b");
+    cr_assert_str_eq(fake_next(&f), "");
+}
+
 Test(xds_update, a_change_that_was_taken_back_before_it_was_sent_is_none)
 {
     fake_put(&f, XDS_ENDPOINT, "b", 20);

@@ -166,3 +166,33 @@ Test(xds_tie, of_a_malformed_name_is_none)
     cr_expect(!xds_tie_is_outdated(&subscription));
     cr_expect(!xds_tie_refuse(&subscription, &client, &refused));
 }
+
+Test(xds_tie, of_a_client_that_a_ring_crashes_is_plain)
+{
+    client.agent = STR("gRPC C-core linux Python C-core 29.0.0 Python 1.51.1");
+    policy.lb = LB_RING_HASH;
+    put();
+    join();
+    cr_expect(is_plain());
+    cr_expect(!xds_tie_is_outdated(&subscription));
+    policy.lb = LB_PICK_FIRST;
+    put();
+    cr_assert(xds_tie_is_outdated(&subscription));
+    xds_tie_retry(&subscription, &client);
+    cr_expect(!is_plain());
+    policy.lb = LB_RING_HASH;
+    put();
+    cr_assert(xds_tie_is_outdated(&subscription), "before it is sent");
+    xds_tie_retry(&subscription, &client);
+    cr_expect(is_plain());
+}
+
+Test(xds_tie, of_a_listener_is_no_danger)
+{
+    client.agent = STR("gRPC C-core linux C-core 28.0.0");
+    policy.lb = LB_RING_HASH;
+    put();
+    subscription = (struct xds_subscription){.type = XDS_LISTENER, .name = STR("greeter.shop:8001")};
+    join();
+    cr_expect(!is_plain());
+}

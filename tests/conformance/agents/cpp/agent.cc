@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 namespace {
@@ -122,10 +123,13 @@ struct Totals {
 // Channel is one dialled target, and when each of its backends first answered.
 class Channel {
   public:
-    Channel(const std::string& target, long idle_ms) {
+    Channel(const std::string& target, long idle_ms, const std::string& name) {
         grpc::ChannelArguments arguments;
         if (idle_ms > 0) {
             arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, static_cast<int>(idle_ms));
+        }
+        if (!name.empty()) {      // else PickFirst takes what another channel has
+            arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
         }
         channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
         method_ = std::make_unique<grpc::internal::RpcMethod>(
@@ -133,8 +137,10 @@ class Channel {
         std::thread([this] { Watch(); }).detach();
     }
 
-    grpc::Status Once(std::chrono::milliseconds timeout, bool wait_for_ready, std::string* name) {
+    grpc::Status Once(std::chrono::milliseconds timeout, bool wait_for_ready,
+                      const std::pair<std::string, std::string>& header, std::string* name) {
         grpc::ClientContext context;
+        if (!header.first.empty()) context.AddMetadata(header.first, header.second);
         context.set_deadline(std::chrono::system_clock::now() + timeout);
         context.set_wait_for_ready(wait_for_ready);
         grpc::Slice bytes(kRequest, sizeof kRequest - 1);
@@ -192,6 +198,7 @@ class Worker {
           timeout_(command.Number("timeout_ms", 5000)),
           pause_(command.Number("pause_us", 0)),
           wait_for_ready_(command.Flag("wait_for_ready")),
+          header_(command.Text("header"), command.Text("value")),
           more_(more),
           thread_([this] { Work(); }) {}
 
@@ -209,7 +216,7 @@ class Worker {
         while (more_()) {
             std::string name;
             Clock::time_point begin = Clock::now();
-            grpc::Status status = channel_->Once(timeout_, wait_for_ready_, &name);
+            grpc::Status status = channel_->Once(timeout_, wait_for_ready_, header_, &name);
             std::chrono::duration<double, std::milli> took = Clock::now() - begin;
             Count(status, name, took.count());
             if (pause_.count() > 0) std::this_thread::sleep_for(pause_);
@@ -234,6 +241,7 @@ class Worker {
     std::chrono::milliseconds timeout_;
     std::chrono::microseconds pause_;
     bool wait_for_ready_;
+    std::pair<std::string, std::string> header_;
     std::function<bool()> more_;
     std::mutex mutex_;
     Totals sum_;
@@ -291,8 +299,9 @@ class Agent {
     Channel* Dial(const Command& command) {
         std::string target = command.Text("target", target_);
         long idle_ms = command.Number("idle_ms", 0);
-        auto& channel = channels_[{target, idle_ms}];
-        if (!channel) channel = std::make_unique<Channel>(target, idle_ms);
+        std::string name = command.Text("channel");
+        auto& channel = channels_[{target, idle_ms, name}];
+        if (!channel) channel = std::make_unique<Channel>(target, idle_ms, name);
         return channel.get();
     }
 
@@ -318,7 +327,7 @@ class Agent {
     }
 
     std::string target_;
-    std::map<std::pair<std::string, long>, std::unique_ptr<Channel>> channels_;
+    std::map<std::tuple<std::string, long, std::string>, std::unique_ptr<Channel>> channels_;
     std::atomic<bool> halt_{false};
     std::unique_ptr<Run> load_;
 };

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	_ "google.golang.org/grpc/xds"
 )
@@ -41,6 +42,9 @@ type command struct {
 	WaitForReady bool   `json:"wait_for_ready"`
 	PauseUS      int64  `json:"pause_us"`
 	IdleMS       int64  `json:"idle_ms"`
+	Channel      string `json:"channel"`
+	Header       string `json:"header"`
+	Value        string `json:"value"`
 }
 
 type totals struct {
@@ -84,6 +88,9 @@ func backendOf(reply []byte) string {
 func (c *channel) once(cmd *command) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(cmd.TimeoutMS)*time.Millisecond)
 	defer cancel()
+	if cmd.Header != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, cmd.Header, cmd.Value)
+	}
 	var reply []byte
 	err := c.conn.Invoke(ctx, method, &request, &reply, grpc.WaitForReady(cmd.WaitForReady))
 	return backendOf(reply), err
@@ -175,7 +182,7 @@ func (a *agent) channel(cmd *command) (*channel, error) {
 	if target == "" {
 		target = a.target
 	}
-	key := fmt.Sprint(target, " ", cmd.IdleMS)
+	key := fmt.Sprint(target, " ", cmd.IdleMS, " ", cmd.Channel)
 	if found, ok := a.channels[key]; ok {
 		return found, nil
 	}

@@ -21,6 +21,7 @@ class Channel {
 
   once(cmd) {
     const metadata = new grpc.Metadata({ waitForReady: Boolean(cmd.wait_for_ready) });
+    if (cmd.header) metadata.set(cmd.header, cmd.value);
     const deadline = new Date(Date.now() + (cmd.timeout_ms ?? 5000));
     return new Promise((done) => {
       this.client.makeUnaryRequest(METHOD, same, same, REQUEST, metadata, { deadline },
@@ -91,7 +92,7 @@ let halted = false;
 
 function channelOf(cmd) {
   const target = cmd.target ?? process.argv[2];
-  const key = `${target} ${cmd.idle_ms ?? 0}`;
+  const key = `${target} ${cmd.idle_ms ?? 0} ${cmd.channel ?? ''}`;
   if (!channels.has(key)) channels.set(key, new Channel(target, cmd.idle_ms ?? 0));
   return channels.get(key);
 }

@@ -17,8 +17,10 @@ REQUEST = b"\x0a\x05agent"                       # HelloRequest{name: "agent"}
 class Channel:
     """One dialled target, and when each of its backends first answered."""
 
-    def __init__(self, target, idle_ms, service_config):
+    def __init__(self, target, idle_ms, name, service_config):
         options = [("grpc.client_idle_timeout_ms", idle_ms)] if idle_ms else []
+        if name:                                 # else PickFirst takes what another channel has
+            options.append(("grpc.use_local_subchannel_pool", 1))
         if service_config:                       # for targets that are not xds:///
             options.append(("grpc.service_config", json.dumps(service_config)))
         self.channel = grpc.insecure_channel(target, options=options)
@@ -31,7 +33,9 @@ class Channel:
         self.state = state.name
 
     def once(self, command):
+        header = command.get("header")
         return self.call(REQUEST, timeout=command.get("timeout_ms", 5000) / 1000,
+                         metadata=((header, command["value"]),) if header else None,
                          wait_for_ready=command.get("wait_for_ready", False))
 
 
@@ -113,7 +117,8 @@ class Agent:
         self.load, self.halt = None, threading.Event()
 
     def channel(self, command):
-        key = (command.get("target", self.target), command.get("idle_ms", 0))
+        key = (command.get("target", self.target), command.get("idle_ms", 0),
+               command.get("channel", ""))
         if key not in self.channels:
             self.channels[key] = Channel(*key, command.get("service_config"))
         return self.channels[key]

@@ -25,7 +25,7 @@ public final class Agent {
 
     private Channel channel(Command command) {
         String dialled = command.target == null ? target : command.target;
-        return channels.computeIfAbsent(dialled + " " + command.idle_ms,
+        return channels.computeIfAbsent(dialled + " " + command.idle_ms + " " + command.channel,
                 key -> new Channel(dialled, command.idle_ms));
     }
 

@@ -1,12 +1,15 @@
 package agent;
 
 import io.grpc.CallOptions;
+import io.grpc.ClientInterceptors;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
+import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.stub.ClientCalls;
+import io.grpc.stub.MetadataUtils;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -47,9 +50,19 @@ final class Channel {
         if (command.wait_for_ready) {
             options = options.withWaitForReady();
         }
-        byte[] reply = ClientCalls.blockingUnaryCall(channel, METHOD, options, REQUEST);
+        byte[] reply = ClientCalls.blockingUnaryCall(with(command), METHOD, options, REQUEST);
         String text = new String(reply, StandardCharsets.UTF_8);
         return text.substring(text.indexOf(FROM) + FROM.length());
+    }
+
+    /** The channel, with the command's header on each call. */
+    private io.grpc.Channel with(Command command) {
+        if (command.header == null) {
+            return channel;
+        }
+        Metadata headers = new Metadata();
+        headers.put(Metadata.Key.of(command.header, Metadata.ASCII_STRING_MARSHALLER), command.value);
+        return ClientInterceptors.intercept(channel, MetadataUtils.newAttachHeadersInterceptor(headers));
     }
 
     String state() {

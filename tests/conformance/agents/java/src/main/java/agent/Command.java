@@ -10,4 +10,7 @@ final class Command {
     boolean wait_for_ready;
     long pause_us;
     long idle_ms;
+    String channel = "";
+    String header;
+    String value;
 }

@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "kube/base64.h"
+#include "base/base64.h"
 
 static void assert_decodes(const char *text, const char *want)
 {

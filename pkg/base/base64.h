@@ -1,8 +1,8 @@
 /*
- * Base64 of RFC 4648, section 4, as kubeconfig files carry it.
+ * Base64 of RFC 4648, section 4.
  */
-#ifndef KUBE_BASE64_H
-#define KUBE_BASE64_H
+#ifndef BASE_BASE64_H
+#define BASE_BASE64_H
 
 #include "base/buf.h"
 

@@ -1,0 +1,407 @@
+"""What each field of a LookasideService does with a stock client of each language, seen at the backends.
+
+A row's function makes the client call, and returns one word about what it saw: YES, ROUND_ROBIN (it
+balances as without the policy), IGNORED, RECONNECTS (it does what it should, but by new connections)
+or EARLY. What is none of these fails. matrix.py compares the words with the table in README.md.
+"""
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from support.manifests import service
+from support.process import wait_until
+from world import World
+
+YES, ROUND_ROBIN, IGNORED = "yes", "RoundRobin instead", "ignored"
+RECONNECTS, EARLY = "reconnects", "1 to 2 s early"
+
+CANARY_CALLS, CANARY_SHARE, CANARY_TOLERANCE = 10000, 0.10, 0.02
+CHANNELS = 12                   # that all take the same of three backends: once in 3^11
+VALUES = 24                     # of a hashed header
+AT_ONCE_MS = 600                # a call that is not let through, beside a backend that takes BUSY_MS
+BUSY_MS = 2000
+BLACKOUT_S = 10                 # of WeightedRoundRobin, from the first report of a backend (gRFC A58)
+HOST_SUFFIX = "example.com"
+
+# The backends that behave in some way: name → flags. b1 to b10 just answer.
+SPECIAL = {
+    "slow": ("--delay-ms", 100),
+    "busy": ("--delay-ms", BUSY_MS),
+    "asleep": ("--delay-ms", 10000),
+    "half": ("--fail-percent", 50, "--status", "unavailable"),
+    "broken": ("--fail-percent", 100, "--status", "internal"),
+    "light-1": ("--load-percent", 10),
+    "light-2": ("--load-percent", 10),
+    "heavy": ("--load-percent", 90),
+}
+SPECIAL_FIRST = 20              # the number of the first's address
+
+
+class PolicyWorld(World):
+    """A world whose Services have LookasideServices, and whose backends tell of their connections."""
+
+    def __init__(self, work, command):
+        super().__init__(work, command, flags=("--host-suffixes", HOST_SUFFIX),
+                         greeter_flags=("--log-level", "debug"))
+        self.numbers = {name: SPECIAL_FIRST + i for i, name in enumerate(SPECIAL)}
+
+    def start_greeters(self):
+        super().start_greeters()
+        for name, flags in SPECIAL.items():
+            self.start_greeter(self.numbers[name], name, *flags)
+
+    def named(self, *names):
+        """Endpoints of backends by name: "b1", "slow"."""
+        return self.endpoints(*(self.numbers.get(name) or int(name[1:]) for name in names))
+
+    def policy(self, name, **spec):
+        self.manifests.put(f"shop-{name}-policy", {
+            "apiVersion": "lookaside.dev/v1alpha1", "kind": "LookasideService",
+            "metadata": {"name": name, "namespace": "shop"}, "spec": spec})
+
+    def resource(self, name):
+        """What the controller says of the LookasideService, or None."""
+        return next((entry for entry in self.lookaside.json("/debug/resources")["resources"]
+                     if entry["name"] == name), None)
+
+    def published(self, name):
+        """The message of its condition Published."""
+        return next(condition["message"] for condition in self.resource(name)["conditions"]
+                    if condition["type"] == "Published")
+
+    def shape(self, name, endpoints, **spec):
+        """A Service of these backends with a policy, in force; returns the target to dial."""
+        self.policy(name, **spec)
+        target, _ = self.publish(name, self.named(*endpoints))
+
+        def in_force():
+            resource = self.resource(name)
+            return (resource and all(c["status"] for c in resource["conditions"])
+                    and len(self.listed(name)) == len(endpoints))
+        wait_until(in_force, 10, lambda: f"the policy is in force: {self.resource(name)}")
+        return target
+
+    def connections(self, *names):
+        """How many connections these backends have been made."""
+        return {greeter.name: greeter.connections() for greeter in self.greeters
+                if greeter.name in names}
+
+    def first_call(self, target, **fields):
+        """On a loaded machine a client's first takes its time."""
+        wait_until(lambda: self.call(target, **fields)["ok"], 60, "a first call", interval=0.1)
+
+    def sample(self, target, n, **fields):
+        """Calls that must all succeed: {backend: share}."""
+        got = self.call(target, n, **{"threads": 4, "timeout_ms": 20000, **fields})
+        assert got["failed"] == 0, f"{got['failed']} of {n} calls failed: {got['first_error']}"
+        return {name: count / n for name, count in got["by_backend"].items()}
+
+
+def _either(share, yes, otherwise, what):
+    """YES if the share is in the one range, ROUND_ROBIN if it is in the other."""
+    if yes[0] <= share <= yes[1]:
+        return YES
+    assert otherwise[0] <= share <= otherwise[1], f"{what} got {share:.1%} of the calls"
+    return ROUND_ROBIN
+
+
+# ---- where calls go: weights ----
+
+def round_robin(world, notes):
+    target = world.shape("even", ("b1", "b2", "b3"), loadBalancing={"policy": "RoundRobin"})
+    world.reach(target, ("b1", "b2", "b3"))
+    shares = world.sample(target, 300)
+    assert all(abs(share - 1 / 3) < 0.02 for share in shares.values()), f"shares: {shares}"
+    return YES
+
+
+def canary(world, notes):
+    world.publish("canary-next", world.named("b3"))
+    backends = [{"service": "canary", "weight": 90}, {"service": "canary-next", "weight": 10}]
+    target = world.shape("canary", ("b1", "b2"), backends=backends)
+    world.reach(target, ("b1", "b2", "b3"))
+    share = world.sample(target, CANARY_CALLS, threads=8).get("b3", 0)
+    assert abs(share - CANARY_SHARE) <= CANARY_TOLERANCE, f"the canary got {share:.2%}"
+    notes.append(f"{share:.2%} of {CANARY_CALLS} calls")
+    return YES
+
+
+def weight_change(world, notes):
+    """Of the canary that is there already."""
+    target, backends = "xds:///canary.shop:8001", ("b1", "b2", "b3")
+    before = world.connections(*backends)
+    with world.load(target) as load:
+        load.wait_calls(50)
+        for mine, next_ in ((50, 50), (10, 90), (95, 5)):
+            world.policy("canary", backends=[{"service": "canary", "weight": mine},
+                                             {"service": "canary-next", "weight": next_}])
+
+            def follows():
+                got = load.stats()["by_backend"]
+                total = sum(got.values())
+                return total > 60 and abs(got.get("b3", 0) / total - next_ / 100) < 0.15
+            wait_until(follows, 10, f"the canary gets {next_} %", interval=0.2)
+    load.assert_unfailed()
+    made = {name: count - before[name] for name, count in world.connections(*backends).items()}
+    notes.append(f"{load.ok} calls, 0 failed, new connections: {sum(made.values())}")
+    return RECONNECTS if any(made.values()) else YES
+
+
+def share_redistributed(world, notes):
+    """One of three loses its endpoints: the others have its share, by their weights."""
+    world.publish("share-b", world.named("b2"))
+    world.publish("share-c", world.named("b3"))
+    backends = [{"service": "share", "weight": 40}, {"service": "share-b", "weight": 40},
+                {"service": "share-c", "weight": 20}]
+    target = world.shape("share", ("b1",), backends=backends)
+    world.reach(target, ("b1", "b2", "b3"))
+    world.manifests.slice("share-b", [])
+    wait_until(lambda: set(world.call(target, 60, threads=4)["by_backend"]) == {"b1", "b3"}, 10,
+               "the empty one gets no call", interval=0.05)
+    shares = world.sample(target, 600)
+    assert abs(shares["b1"] - 2 / 3) < 0.08, f"shares: {shares}"
+    with world.load(target) as load:
+        load.wait_calls(50)
+        world.manifests.slice("share-b", world.named("b2"))
+        world.reach(target, ("b1", "b2", "b3"))
+    load.assert_unfailed()
+    notes.append(f"{shares['b1']:.0%} and {shares['b3']:.0%} of 2:1, then back; 0 failed")
+    return YES
+
+
+def share_fails(world, notes):
+    world.publish("fail-empty", [])
+    backends = [{"service": "fail", "weight": 50},
+                {"service": "fail-empty", "weight": 50, "whenEmpty": "Fail"}]
+    target = world.shape("fail", ("b1",), backends=backends)
+    world.first_call(target)
+    got = world.call(target, 400, threads=4)
+    assert set(got["errors"]) == {"UNAVAILABLE"}, f"errors: {got['errors']}"
+    assert 0.4 < got["failed"] / 400 < 0.6, f"{got['failed']} of 400 calls failed"
+    notes.append(f"{got['failed'] / 400:.0%} of the calls fail")
+    return YES
+
+
+# ---- where calls go: balancing ----
+
+class WeightedRoundRobin:
+    """Its weights come into force BLACKOUT_S after the first report, while other rows run."""
+    BACKENDS = ("light-1", "light-2", "heavy")
+    TARGET = "xds:///weighted.shop:8001"
+
+    @classmethod
+    def begin(cls, world):
+        world.shape("weighted", cls.BACKENDS, loadBalancing={"policy": "WeightedRoundRobin"})
+        world.first_call(cls.TARGET)
+        world.reach(cls.TARGET, cls.BACKENDS)
+        world.weighted_since, world.weighted_by = time.monotonic(), world.agent
+
+    @classmethod
+    def run(cls, world, notes):
+        def share():
+            return world.sample(cls.TARGET, 90)["heavy"]
+        if world.agent is not world.weighted_by:         # it was started again meanwhile
+            cls.begin(world)
+        until = world.weighted_since + BLACKOUT_S + 4
+        while share() > 0.15 and time.monotonic() < until:
+            time.sleep(0.5)                 # the next of its updates of weights, once a second
+        last = world.sample(cls.TARGET, 300).get("heavy", 0)
+        notes.append(f"{last:.0%} to one of three that has nine times the load")
+        return _either(last, (0.01, 0.15), (0.31, 0.36), "the loaded one")
+
+
+def least_request(world, notes):
+    backends = ("b1", "b2", "b3", "slow")
+    target = world.shape("least", backends, loadBalancing={"policy": "LeastRequest"})
+    world.reach(target, backends)
+    share = world.sample(target, 400, threads=10).get("slow", 0)
+    notes.append(f"{share:.0%} to the slow one of four")
+    return _either(share, (0, 0.16), (0.23, 0.27), "the slow one")
+
+
+def _homes(world, target, calls=4):
+    """{value of the header: backends that its calls went to}."""
+    return {value: frozenset(world.sample(target, calls, threads=1, header="x-user-id",
+                                          value=f"user-{value}")) for value in range(VALUES)}
+
+
+def ring_by_header(world, notes):
+    backends = ("b1", "b2", "b3", "b4")
+    target = world.shape("ring", backends, loadBalancing={
+        "policy": "RingHash", "ringHash": {"header": "x-user-id"}})
+    world.first_call(target)
+    before = _homes(world, target)
+    if all(len(homes) > 1 for homes in before.values()):
+        return ROUND_ROBIN
+    assert all(len(homes) == 1 for homes in before.values()), f"homes: {before}"
+    assert len(set(before.values())) > 1, "all values have the same home"
+    world.manifests.slice("ring", world.named("b1", "b2", "b3"))
+    gone = frozenset(["b4"])
+    wait_until(lambda: gone not in (after := _homes(world, target)).values() and after, 10,
+               "nobody's home is the one that left")
+    after = _homes(world, target)
+    moved = sum(before[value] != after[value] for value in before if before[value] != gone)
+    stayed = sum(homes != gone for homes in before.values())
+    assert moved <= 0.45 * stayed, f"{moved} of {stayed} moved that had not to"
+    notes.append(f"{VALUES} values, of one home each; when another's leaves, {moved} of {stayed} move")
+    return YES
+
+
+def _channel_homes(world, target, calls=5):
+    """The backends of each channel."""
+    homes = []
+    for channel in range(CHANNELS):
+        world.first_call(target, channel=f"c{channel}")
+        homes.append(frozenset(world.sample(target, calls, threads=1, channel=f"c{channel}")))
+    return homes
+
+
+def _one_home_each(world, target, notes):
+    homes = _channel_homes(world, target)
+    if all(len(found) > 1 for found in homes):
+        return ROUND_ROBIN
+    assert all(len(found) == 1 for found in homes), f"homes: {homes}"
+    assert len(set(homes)) > 1, f"all channels call {homes[0]}"
+    notes.append(f"{CHANNELS} channels, of one home each, {len(set(homes))} homes")
+    return YES
+
+
+def ring_by_channel(world, notes):
+    target = world.shape("ring-channel", ("b1", "b2", "b3"), loadBalancing={"policy": "RingHash"})
+    return _one_home_each(world, target, notes)
+
+
+def pick_first(world, notes):
+    target = world.shape("first", ("b1", "b2", "b3"), loadBalancing={"policy": "PickFirst"})
+    return _one_home_each(world, target, notes)
+
+
+# ---- what calls may do ----
+
+def max_call_duration(world, notes):
+    target = world.shape("short", ("asleep",), maxCallDuration="2500ms")
+    wait_until(lambda: world.call(target)["errors"] != {"UNAVAILABLE": 1}, 60, "a first call")
+    got = world.call(target, 3, threads=3, timeout_ms=8000)
+    assert got["errors"] == {"DEADLINE_EXCEEDED": 3}, f"errors: {got['errors']}"
+    notes.append(f"ends after {got['slowest_ms']:.0f} ms of 2500")
+    if got["slowest_ms"] > 7900:
+        return IGNORED
+    assert 450 < got["slowest_ms"] < 4000, f"it took {got['slowest_ms']:.0f} ms"
+    return YES if got["slowest_ms"] >= 2450 else EARLY
+
+
+def retry(world, notes):
+    """One of three fails every other call."""
+    target = world.shape("retried", ("b1", "b2", "half"),
+                         retry={"attempts": 5, "backoff": {"base": "1ms", "max": "5ms"}})
+    wait_until(lambda: set(world.call(target, 12)["by_backend"]) == {"b1", "b2", "half"}, 10,
+               "calls reach all three")
+    failed = world.call(target, 600, threads=4)["failed"] / 600
+    notes.append(f"{failed:.1%} fail of 16.7 %")
+    if failed > 0.1:
+        return IGNORED
+    assert failed < 0.01, f"{failed:.1%} of the calls failed"
+    return YES
+
+
+def circuit_breaker(world, notes):
+    """Five calls stay in flight; others are not let through."""
+    target = world.shape("bounded", ("busy",), circuitBreaker={"maxRequests": 5})
+    world.first_call(target)
+    with world.load(target, threads=5):
+        time.sleep(0.3)                     # the five are on their way; none is answered before BUSY_MS
+        got = world.call(target, 8, threads=8)
+    if got["failed"] == 0:
+        return IGNORED
+    assert got["errors"] == {"UNAVAILABLE": 8}, f"errors: {got['errors']}"
+    assert got["slowest_ms"] < AT_ONCE_MS, f"it took {got['slowest_ms']:.0f} ms to fail"
+    notes.append(f"the sixth fails within {got['slowest_ms']:.0f} ms")
+    return YES
+
+
+def outlier_detection(world, notes):
+    backends = ("b1", "b2", "b3", "broken")
+    target = world.shape("outlier", backends, outlierDetection={
+        "failurePercentage": {"threshold": 50, "minimumHosts": 3, "requestVolume": 10},
+        "interval": "500ms", "baseEjection": "60s", "maxEjectionPercent": 50})
+    begin = time.monotonic()
+    with world.load(target) as load:
+        load.wait_calls(100)
+        assert load.failed, f"no call failed: {load.last}"
+        try:
+            wait_until(lambda: (got := load.stats()) and got["ok"] > 50 and got["failed"] == 0, 6,
+                       "the broken one is left out", interval=0.3)
+        except AssertionError:
+            return IGNORED
+        notes.append(f"left out after {time.monotonic() - begin:.1f} s")
+    assert set(load.errors) == {"INTERNAL"}, f"errors: {load.errors}"
+    return YES
+
+
+# ---- names and changes ----
+
+def hosts(world, notes):
+    name = f"greeter.{HOST_SUFFIX}"
+    world.shape("hosted", ("b1", "b2"), hosts=[name])
+    world.reach(f"xds:///{name}", ("b1", "b2"))
+    world.reach(f"xds:///{name}:8001", ("b1", "b2"))
+    return YES
+
+
+CHANGES = (
+    {"loadBalancing": {"policy": "LeastRequest"}},
+    {"loadBalancing": {"policy": "RingHash", "ringHash": {"header": "x-user-id"}}},
+    {"loadBalancing": {"policy": "PickFirst"}},
+    {"loadBalancing": {"policy": "WeightedRoundRobin"}, "retry": {"attempts": 3}},
+    {"circuitBreaker": {"maxRequests": 1000}, "maxCallDuration": "30s",
+     "outlierDetection": {"failurePercentage": {}}},
+    {"backends": [{"service": "changing", "weight": 1}, {"service": "changing-b", "weight": 0}]},
+    {"backends": [{"service": "changing", "weight": 1}, {"service": "changing-b", "weight": 1}]},
+    {},
+)
+
+
+def policy_change(world, notes):
+    """Each policy after the other, under load."""
+    world.publish("changing-b", world.named("b4"))
+    target = world.shape("changing", ("b1", "b2", "b3"))
+    world.reach(target, ("b1", "b2", "b3"))
+    with world.load(target) as load:
+        load.wait_calls(50)
+        for spec in CHANGES:
+            world.policy("changing", **spec)
+            load.wait_calls(300)
+        world.reach(target, ("b1", "b2", "b3"))
+    load.assert_unfailed()
+    notes.append(f"{len(CHANGES)} changes, {load.ok} calls, 0 failed")
+    return YES
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table. resource: whose condition names the clients that cannot."""
+    title: str
+    run: Callable
+    resource: str = ""
+    begin: Callable | None = None
+
+
+ROWS = [
+    Row("`backends`: 90 to 10, 10,000 calls", canary),
+    Row("another weight, no new connection", weight_change),
+    Row("`whenEmpty: Redistribute`", share_redistributed),
+    Row("`whenEmpty: Fail`", share_fails),
+    Row("`RoundRobin`", round_robin),
+    Row("`LeastRequest`", least_request, "least"),
+    Row("`RingHash` by header", ring_by_header, "ring"),
+    Row("`RingHash` by channel", ring_by_channel, "ring-channel"),
+    Row("`PickFirst`, shuffled", pick_first, "first"),
+    Row("`maxCallDuration`", max_call_duration, "short"),
+    Row("`retry`", retry),
+    Row("`circuitBreaker`", circuit_breaker, "bounded"),
+    Row("`outlierDetection`", outlier_detection),
+    Row("`hosts`", hosts),
+    Row("another policy under load, no call lost", policy_change),
+    Row("`WeightedRoundRobin`, by load", WeightedRoundRobin.run, "weighted",
+        WeightedRoundRobin.begin),
+]

@@ -61,17 +61,24 @@ static void judge_progress(struct shares *shares, const struct round *round)
         shares->state = SHARES_GIVEN_UP;
 }
 
+static void judge_uneven(struct shares *shares, const struct round *round, bool same)
+{
+    if (shares->state == SHARES_MOVING && same)
+        judge_progress(shares, round);
+    else if (!same || (shares->state == SHARES_EVEN && is_beyond_chance(round)))
+        begin(shares, round);
+}
+
 static void judge(struct shares *shares, const struct round *round)
 {
     bool same = shares->set == round->set;
 
     shares->set = round->set;
-    if (is_even(round))
+    shares->calm = is_even(round) ? shares->calm + 1 : 0;
+    if (shares->calm == 0)
+        judge_uneven(shares, round, same);
+    else if (shares->calm >= SHARES_CALM)
         shares->state = SHARES_EVEN;
-    else if (shares->state == SHARES_MOVING && same)
-        judge_progress(shares, round);
-    else if (is_beyond_chance(round) && (shares->state != SHARES_GIVEN_UP || !same))
-        begin(shares, round);
 }
 
 static uint64_t own_streams(const struct share *all, size_t len, uint64_t own)
@@ -96,7 +103,7 @@ struct shares_step shares_next(struct shares *shares, const struct share *all, s
     step.mean = (uint64_t)round.mean;
     if ((double)streams > round.mean)
         step.surplus = streams - step.mean;
-    if (shares->state == SHARES_MOVING)
+    if (shares->state == SHARES_MOVING && shares->calm == 0)
         step.shed = min_u64(
             step.surplus,
             (uint64_t)ceil((double)(step.surplus * len) * SHARES_PACE_PERCENT / 100));

@@ -30,8 +30,8 @@ Test(shares, of_a_surplus_a_part_is_shed_in_each_round)
     step = next(&shares, REPLICAS(252, 248, 250, 200));
     cr_assert_eq(step.surplus, 15);
     cr_assert_eq(step.shed, 9);
-    step = next(&shares, REPLICAS(238, 237, 237, 238));
-    cr_assert_eq(step.shed, 0);
+    for (int i = 0; i < SHARES_CALM; i++)
+        cr_assert_eq(next(&shares, REPLICAS(238, 237, 237, 238)).shed, 0);
     cr_assert_eq(shares.state, SHARES_EVEN);
 }
 
@@ -58,12 +58,37 @@ Test(shares, what_chance_makes_begins_nothing_and_once_begun_is_ended)
 {
     struct shares shares = {0};
 
+    cr_assert_eq(next(&shares, REPLICAS(250, 250, 250, 250)).shed, 0);
     cr_assert_eq(next(&shares, REPLICAS(280, 250, 240, 230)).shed, 0);
     cr_assert_eq(shares.state, SHARES_EVEN);
     cr_assert_gt(next(&shares, REPLICAS(290, 250, 230, 230)).shed, 0);
     cr_assert_gt(next(&shares, REPLICAS(280, 250, 240, 230)).shed, 0, "hysteresis");
-    cr_assert_eq(next(&shares, REPLICAS(260, 250, 240, 250)).shed, 0);
+    for (int i = 0; i < SHARES_CALM; i++)
+        cr_assert_eq(next(&shares, REPLICAS(260, 250, 240, 250)).shed, 0);
     cr_assert_eq(next(&shares, REPLICAS(280, 250, 240, 230)).shed, 0);
+}
+
+/* What others have shed may be on its way. */
+Test(shares, that_are_even_once_are_looked_at_again)
+{
+    struct shares shares = {0};
+
+    cr_assert_gt(next(&shares, REPLICAS(290, 250, 230, 230)).shed, 0);
+    cr_assert_eq(next(&shares, REPLICAS(260, 250, 240, 250)).shed, 0);
+    cr_assert_eq(shares.state, SHARES_MOVING);
+    cr_assert_gt(next(&shares, REPLICAS(280, 250, 240, 230)).shed, 0);
+}
+
+/* The others have asked before this one, and moved the most of it. */
+Test(shares, of_other_replicas_need_not_be_beyond_chance)
+{
+    struct shares shares = {0};
+
+    cr_assert_eq(next(&shares, REPLICAS(270, 250, 230)).shed, 0 + 9);
+    for (int i = 0; i < SHARES_CALM; i++)
+        cr_assert_eq(next(&shares, REPLICAS(250, 250, 250)).shed, 0);
+    cr_assert_eq(next(&shares, REPLICAS(270, 250, 230)).shed, 0);
+    cr_assert_gt(next(&shares, REPLICAS(270, 250, 240, 230)).shed, 0);
 }
 
 Test(shares, of_few_streams_one_more_or_less_is_even)
@@ -102,7 +127,8 @@ Test(shares, that_became_even_after_all_count_anew)
 {
     struct shares shares = {.state = SHARES_GIVEN_UP};
 
-    cr_assert_eq(next(&shares, REPLICAS(250, 250, 250, 250)).shed, 0);
+    for (int i = 0; i < SHARES_CALM; i++)
+        cr_assert_eq(next(&shares, REPLICAS(250, 250, 250, 250)).shed, 0);
     cr_assert_gt(next(&shares, REPLICAS(400, 200, 200, 200)).shed, 0);
 }
 
@@ -341,12 +367,17 @@ Test(shares, of_a_roll_become_even)
     expect_rest("rolled", 7);
 }
 
+/* All clients come anew, to the same replicas: a roll of theirs. */
 Test(shares, are_left_alone_as_chance_has_them)
 {
     uint64_t reconnects = 0;
 
     for (uint64_t seed = 1; seed <= 20; seed++) {
         start(seed, 4, 1000);
+        run(20 * MINUTES);
+        for (size_t i = 0; i < sim.clients_len; i++)
+            land(&sim.clients[i]);
+        sim.reconnects = 0;
         run(20 * MINUTES);
         reconnects += sim.reconnects;
         expect_rest("nothing has changed", seed);

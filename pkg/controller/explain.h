@@ -8,7 +8,7 @@
  *   summary       the answer in one sentence
  *   found         whether there is a Service object; malformed: its newest version is, and an earlier one counts; type, external_name ("" unless it is an ExternalName)
  *   ports         [{number, name, app_protocol}]: the Service's own that a name could mean
- *   port          {number, name, target, app_protocol, gone, by_place, local (in force), locality ("Service", "Off", "PreferZone",
+ *   port          {number, name, target, app_protocol, gone, by_place, local (in force), locality ("Service", "None", "PreferZone",
  *                 "PreferNode"), subset (how many of each priority a client gets; 0: all), waiting: [{zone, enough}] (zones that are not
  *                 preferred yet)}; absent: the name means none. Of an ExternalName: {number}
  *   cluster       the name of the Cluster that a Listener of this name leads to

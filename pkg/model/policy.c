@@ -227,7 +227,7 @@ const char *locality_mode_name(enum locality_mode mode)
 {
     static const char *const names[LOCALITY_MODES] = {
         [LOCALITY_SERVICE] = "Service",
-        [LOCALITY_OFF] = "Off",
+        [LOCALITY_NONE] = "None",
         [LOCALITY_PREFER_ZONE] = "PreferZone",
         [LOCALITY_PREFER_NODE] = "PreferNode",
     };

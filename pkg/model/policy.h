@@ -44,7 +44,7 @@ enum lb_policy { LB_ROUND_ROBIN, LB_WEIGHTED_ROUND_ROBIN, LB_LEAST_REQUEST, LB_R
 
 /* SERVICE: by the Service's own fields (model/view.h). OFF: everybody gets everything, whatever hints and internalTrafficPolicy say. PREFER_ZONE,
  * PREFER_NODE: those near the client first, the others behind them for when these fail. */
-enum locality_mode { LOCALITY_SERVICE, LOCALITY_OFF, LOCALITY_PREFER_ZONE, LOCALITY_PREFER_NODE, LOCALITY_MODES };
+enum locality_mode { LOCALITY_SERVICE, LOCALITY_NONE, LOCALITY_PREFER_ZONE, LOCALITY_PREFER_NODE, LOCALITY_MODES };
 
 /* What a list has when no endpoint is ready: those that shut down and still serve; nothing; every endpoint, whatever its condition. */
 enum none_ready { NONE_READY_SERVING_TERMINATING, NONE_READY_EMPTY, NONE_READY_ALL, NONE_READY_KINDS };

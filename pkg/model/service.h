@@ -8,7 +8,7 @@
  * terminating; sorted by (zone, address, port), so that two replicas make the same bytes. Only TCP. Of a pod with both address families
  * the one that the Service names first (ipFamilies) is listed and carries the other, joined by targetRef.uid and target port. What a
  * client at a certain place gets of them: model/view.h. A zone stays with an endpoint for its life, whatever its slices say later.
- * A policy may say otherwise: what is listed when none is ready (none_ready); that everybody gets all (locality Off) or those near first
+ * A policy may say otherwise: what is listed when none is ready (none_ready); that everybody gets all (locality None) or those near first
  * (PreferZone, PreferNode); a part of it for each client (subset_size); with RingHash all stand in one locality, because clients multiply the
  * weights of localities and endpoints, which rules out near ones first, and every client must hash over the same, which rules out parts.
  *

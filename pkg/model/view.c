@@ -63,7 +63,7 @@ enum locality_mode view_mode(const struct service_port *port)
     enum locality_mode mode = port->policy->locality;
 
     if (port->policy->lb == LB_RING_HASH && mode != LOCALITY_SERVICE)
-        return LOCALITY_OFF;
+        return LOCALITY_NONE;
     return mode;
 }
 
@@ -154,7 +154,7 @@ bool view_depends(const struct service_port *port)
     case LOCALITY_PREFER_ZONE:
     case LOCALITY_PREFER_NODE:
         return nearness_depends(port);
-    case LOCALITY_OFF:
+    case LOCALITY_NONE:
     case LOCALITY_MODES:
         break;
     }
@@ -225,7 +225,7 @@ struct view view_of(const struct service_port *port, const struct place *place)
     case LOCALITY_PREFER_NODE:
         view = near_view(port->names, place);
         break;
-    case LOCALITY_OFF:
+    case LOCALITY_NONE:
     case LOCALITY_MODES:
         break;
     }

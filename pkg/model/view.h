@@ -8,7 +8,7 @@
  * that is the view of an unknown place.
  *
  * Where the port's policy says otherwise, whatever hints and internalTrafficPolicy say:
- *   Off         all, for everybody
+ *   None        all, for everybody
  *   PreferZone  a client whose zone has at least minimum_per_zone pods ready, and has had for ZONE_WAIT_US if it once had fewer: those of its
  *               zone with priority 0, all others with priority 1. Else all with priority 0
  *   PreferNode  a client on a node with an endpoint that is ready: those on the node with priority 0, in localities of their own ({zone, node}: no

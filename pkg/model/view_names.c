@@ -263,7 +263,7 @@ const struct view_names *view_names_new(const struct service_port *port, struct 
     case LOCALITY_PREFER_NODE:
         read_near(port, names, arena);
         break;
-    case LOCALITY_OFF:
+    case LOCALITY_NONE:
     case LOCALITY_MODES:
         break;
     }

@@ -26,8 +26,6 @@ KUBECTLS = 3
 EXCEPTIONS = {
     # Lookaside names it in the log, and takes the rest: a field of a newer version stops nobody.
     "unknown field",
-    # kubectl reads YAML 1.1, where on and off are booleans; Lookaside 1.2, where they are words.
-    "YAML takes on without quotes for true", 'Invalid value: "boolean"',
     # A whole number written as 3.0, which kubectl never does, is none to a rule of CEL.
     "expected XIntOrString value", "expected int, got float64",
 }

@@ -3,7 +3,6 @@ their bounds, and such that have one thing wrong."""
 
 import re
 
-TRAP = "true"  # a field that is there to be refused
 OTHER_POLICIES = ("RoundRobin", "WeightedRoundRobin", "LeastRequest", "PickFirst")
 # Of each kind those that are sound, and others.
 DURATIONS = ("1ms", "99ms", "100ms", "999ms", "1s", "1m1s", "5m", "10m", "601s", "1h", "3601s",
@@ -22,7 +21,7 @@ PORTS = ((1, 80, 65535, "grpc", "8001", "1", "65535", "080", "00080", "g" * 63, 
 HEADERS = (("x-user-id", "a", "a.b_c-d", "bin", "a" * 64, "0"),
            ("-a", "a-bin", "-bin", ":path", "X-A", "", "a" * 65, "_a", "a b", "é"))
 OTHER_TYPES = (None, True, 0, 1, -1, 2.5, 3.0, "", "text", [], {}, [1], {"a": 1}, 1e30)
-KNOWN_WORDS = ("RoundRobin", "Off", "off", "Fail", "unavailable", "UNAVAILABLE", "random")
+KNOWN_WORDS = ("RoundRobin", "None", "none", "Fail", "unavailable", "UNAVAILABLE", "random")
 
 
 class Specs:
@@ -67,8 +66,7 @@ class Specs:
     def make_object(self, node):
         required, share = node.get("required", ()), self.random.choice((0.2, 0.5, 0.9))
         made = {name: self.make(child) for name, child in node["properties"].items()
-                if name != TRAP
-                and (not self.wrongly() if name in required else self.chance(share))}
+                if (not self.wrongly() if name in required else self.chance(share))}
         if self.wrongly():
             made["unknown"] = 1
         return made

@@ -61,7 +61,7 @@ static inline enum locality_mode rules_mode(const struct service_port *port)
     const struct policy *policy = port->policy;
 
     if (policy->lb == LB_RING_HASH && policy->locality != LOCALITY_SERVICE)
-        return LOCALITY_OFF;
+        return LOCALITY_NONE;
     return policy->locality;
 }
 

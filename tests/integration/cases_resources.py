@@ -197,11 +197,11 @@ def diff_against_an_api_server(work):
         admin = ["--admin", world.controller.admin]
         path = _file(work, "a.yaml", _resource("greeter", created="2020-01-01T00:00:00Z",
                                                hosts=["a.example.com", "b.example.com"],
-                                               locality={"mode": "Off"}))
+                                               locality={"mode": "None"}))
         code, out, _ = _ctl("diff", "-f", path, *admin)
         assert code == 1 and out.splitlines()[:3] == [
             "shop/greeter", "  WHAT       NOW  THEN", "  published  no   yes"], out
-        assert "  endpoints      none     2\n  locality.mode  Service  Off\n" in out, out
+        assert "  endpoints      none     2\n  locality.mode  Service  None\n" in out, out
         assert "b.example.com  none  shop/greeter\n" in out and "a.example.com  none" not in out, out
         assert "Accepted would be False (HostConflict): spec.hosts: 'a.example.com' belongs to shop/canary" in out
         assert [each["name"] for each in world.controller.services()["services"]] == ["canary"]
@@ -223,10 +223,10 @@ def get_and_explain_say_what_is_not_in_order(work):
         code, out, _ = _ctl("explain", "greeter.example.com", *admin)
         assert "is read as a host that a LookasideService claims: Service greeter in namespace shop\n" in out, out
         assert "\n  canary   shop/canary:8001   10      10\n" in out, out
-        assert "\n  clients in C++, Python and Node.js do not know LeastRequest and use RoundRobin\n" in out, out
+        assert "\n  these clients use RoundRobin instead: C++, Python, Node.js, Go before" in out, out
         code, out, _ = _ctl("explain", "nobody.example.com", *admin)
         assert code == 0 and out.startswith("No LookasideService has the host nobody.example.com in spec.hosts: "), out
-        folder.put("policy", _resource("greeter", localty={"mode": "Off"}))
+        folder.put("policy", _resource("greeter", localty={"mode": "None"}))
         process.wait_until(lambda: "(ignored)" in _ctl("get", "lks", *admin)[1], 10, "the field is named")
         assert "shop/greeter: spec.localty: no such field; there are: " in _ctl("get", "lks", *admin)[1]
         folder.put("policy", _resource("greeter", subset={"size": 0}))

@@ -65,14 +65,14 @@ static void expect(const char *wanted)
 Test(check, says_all_that_is_wrong_with_one)
 {
     add("a.yaml",
-        SERVICE("greeter") "---\n" LKS("greeter", "{subset: {size: 0}, retry: {on: [x]}, hosts: "
+        SERVICE("greeter") "---\n" LKS("greeter", "{subset: {size: 0}, retry: {statuses: [x]}, hosts: "
                                                   "[A], more: 1}"),
         false);
     expect(AT(6) "spec.hosts[0]: must be a DNS name in lower case with two labels or more and no "
                  "dot at its end, such as greeter.example.com\n" AT(
                      6) "spec.subset.size: expected a whole number from 1 to 1000, found 0\n" AT(6)
                "spec.retry.attempts: missing\n" AT(
-                   6) "spec.retry.on[0]: 'x' is none of cancelled, deadline-exceeded, internal, "
+                   6) "spec.retry.statuses[0]: 'x' is none of cancelled, deadline-exceeded, internal, "
                       "resource-exhausted, unavailable\n" AT(
                           6) "spec.more: no such field; there are: port, hosts, backends, "
                              "loadBalancing, locality, subset, whenNoneReady, protection, "

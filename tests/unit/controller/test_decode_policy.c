@@ -59,7 +59,7 @@ Test(decode_policy, reads_every_field)
         "'loadBalancing':{'policy':'RingHash','ringHash':{'header':'x-user','minimumRingSize':64}},"
         "'locality':{'mode':'PreferZone','minimumPerZone':2},'whenNoneReady':'All',"
         "'protection':{'minimumPercent':20,'window':'1m30s'},'maxCallDuration':'5s',"
-        "'retry':{'attempts':3,'on':['unavailable','cancelled'],"
+        "'retry':{'attempts':3,'statuses':['unavailable','cancelled'],"
         "'backoff':{'base':'50ms','max':'1s'}},'circuitBreaker':{'maxRequests':1000},"
         "'outlierDetection':{'failurePercentage':{'threshold':50,'minimumHosts':3,"
         "'requestVolume':20},'successRate':{'stdevFactor':1500,'minimumHosts':4,"
@@ -198,8 +198,8 @@ Test(decode_policy, names_what_is_wrong)
         {RING("trace-bin"), HEADER},
         {RING(":path"), HEADER},
         {RING(""), HEADER},
-        {"{'locality':{'mode':'off'}}",
-         "spec.locality.mode: 'off' is none of Service, Off, PreferZone, PreferNode"},
+        {"{'locality':{'mode':'none'}}",
+         "spec.locality.mode: 'none' is none of Service, None, PreferZone, PreferNode"},
         {"{'locality':{'minimumPerZone':0}}",
          "spec.locality.minimumPerZone: expected a whole number from 1 to 1000, found 0"},
         {"{'subset':{}}", "spec.subset.size: missing"},
@@ -221,12 +221,12 @@ Test(decode_policy, names_what_is_wrong)
         {"{'retry':{}}", "spec.retry.attempts: missing"},
         {"{'retry':{'attempts':1}}",
          "spec.retry.attempts: expected a whole number from 2 to 5, found 1"},
-        {"{'retry':{'attempts':2,'on':[]}}", "spec.retry.on: expected 1 to 5 items, found 0"},
-        {"{'retry':{'attempts':2,'on':['5xx']}}",
-         "spec.retry.on[0]: '5xx' is none of cancelled, deadline-exceeded, internal, "
+        {"{'retry':{'attempts':2,'statuses':[]}}", "spec.retry.statuses: expected 1 to 5 items, found 0"},
+        {"{'retry':{'attempts':2,'statuses':['5xx']}}",
+         "spec.retry.statuses[0]: '5xx' is none of cancelled, deadline-exceeded, internal, "
          "resource-exhausted, unavailable"},
-        {"{'retry':{'attempts':2,'on':['internal','internal']}}",
-         "spec.retry.on[1]: 'internal' is given twice"},
+        {"{'retry':{'attempts':2,'statuses':['internal','internal']}}",
+         "spec.retry.statuses[1]: 'internal' is given twice"},
         {"{'retry':{'attempts':2,'backoff':{'base':'1s','max':'500ms'}}}",
          "spec.retry.backoff: base must not be longer than max: lower base or raise max"},
         {"{'retry':{'attempts':2,'backoff':[]}}",
@@ -279,7 +279,7 @@ Test(decode_policy, a_field_that_nobody_knows_is_noted)
         decode(POLICY("{'subset':{'size':3},'retry':{'attempts':2,'backof':{}}}"), &policy, &err),
         CODE_OK);
     cr_assert_str_eq(err.msg, "shop/greeter: spec.retry.backof: no such field; there are: "
-                              "attempts, on, backoff");
+                              "attempts, statuses, backoff");
     cr_assert_eq(policy->subset_size, 3);
     policy_unref(policy);
 }

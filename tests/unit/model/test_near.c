@@ -110,7 +110,7 @@ Test(near, none_ready_counts_on_every_node_by_itself)
 
 Test(near, off_gives_everybody_everything)
 {
-    struct policy policy = with_mode(LOCALITY_OFF, 1);
+    struct policy policy = with_mode(LOCALITY_NONE, 1);
     const struct service_port *port = next(&policy, "10.0.0.1@a%n1~a^n1 10.0.0.2@b%n2~b^n2");
 
     cr_assert_not(port->by_place);
@@ -119,7 +119,7 @@ Test(near, off_gives_everybody_everything)
 
 Test(near, off_knows_no_local)
 {
-    struct policy fields = with_mode(LOCALITY_OFF, 1);
+    struct policy fields = with_mode(LOCALITY_NONE, 1);
     const struct policy *policy = policy_new(&fields);
     const struct service *service =
         MAKE_SERVICE(SERVICE_TEXT(.ports = "x=80", .local = true, .policy = policy),

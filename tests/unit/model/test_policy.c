@@ -66,7 +66,7 @@ Test(policy, differs_in_every_field_but_uid_and_generation)
     DIFFERS(other.lb = LB_PICK_FIRST);
     DIFFERS(other.hash_header = STR("x"));
     DIFFERS(other.minimum_ring_size = 1);
-    DIFFERS(other.locality = LOCALITY_OFF);
+    DIFFERS(other.locality = LOCALITY_NONE);
     DIFFERS(other.minimum_per_zone = 2);
     DIFFERS(other.subset_size = 2);
     DIFFERS(other.none_ready = NONE_READY_ALL);

@@ -19,7 +19,7 @@ EVERYTHING = {
     "publish": "annotated", "hostSuffixes": ["example.com", "example.org"], "nodes": True,
     "clusterDomain": "k8s.example", "shutdown": {"delaySeconds": 0, "timeoutSeconds": 60},
     "config": {"logLevel": "debug", "logFormat": "text", "threads": 2, "unknownNames": "absent",
-               "defaultNamespace": "shop", "deletionGrace": "1m30s"},
+               "defaultNamespace": "shop", "deletionGrace": "1m30s", "rebalanceAge": "1m"},
     "service": {"port": 8443, "annotations": {"a.example/b": "c"}},
     "bootstrap": {"server": "dns:///xds.example.com:443", "namespaces": ["shop", "web"],
                   "inject": {"failurePolicy": "Fail"}},
@@ -36,7 +36,7 @@ EVERYTHING = {
 }
 SWITCHES = [("namespaces", ([], ["shop", "web"], [NAMESPACE, "shop"])), ("status", (True, False)),
             ("source", ("slices", "endpoints")), ("nodes", (False, True)),
-            ("publish", ("all", "resources"))]
+            ("rebalance", (True, False))]
 
 
 def case(function):
@@ -204,7 +204,8 @@ def the_chart_is_of_the_version_that_is_built(helm):
 def the_program_takes_every_config(helm):
     """Exit 2 says that it does not; 1, that there is no API server here."""
     count = 0
-    for values in [*matrix(), EVERYTHING, {**EVERYTHING, "namespaces": ["a"]}]:
+    for values in [*matrix(), {"publish": "resources"}, EVERYTHING,
+                   {**EVERYTHING, "namespaces": ["a"]}]:
         text = helm.template(values).config_text()
         path = helm.home / "config.yaml"
         path.write_text(text)
@@ -213,7 +214,10 @@ def the_program_takes_every_config(helm):
                               check=False)
         assert done.returncode == 1, f"{values}: exit {done.returncode}\n{done.stderr}\n{text}"
         config = yaml.safe_load(text)
-        assert config["status"] == config["leaderElection"] == values.get("status", True), config
+        status, rebalance = values.get("status", True), values.get("rebalance", True)
+        assert config["status"] == config["leaderElection"] == status, config
+        assert config["rebalance"] == rebalance, config
+        assert ("replicasService" in config) == (status or rebalance), config
         count += 1
     assert count > 20
 
@@ -273,10 +277,12 @@ def rights_are_those_of_what_is_switched_on(helm):
 
 def expected_own_rules(values):
     """Of the Lease, and of the replicas' addresses where they are not read anyway."""
-    if not values["status"]:
-        return {}
     leases = ("coordination.k8s.io", "leases")
-    wanted = {(*leases, ()): {"create"}, (*leases, (RELEASE,)): {"get", "update"}}
+    wanted = {}
+    if values["status"]:
+        wanted = {(*leases, ()): {"create"}, (*leases, (RELEASE,)): {"get", "update"}}
+    elif not values["rebalance"]:
+        return {}
     read = not values["namespaces"] or NAMESPACE in values["namespaces"]
     if values["source"] != "slices" or not read:
         wanted["discovery.k8s.io", "endpointslices", ()] = {"list"}

@@ -64,7 +64,7 @@ quotes or backslashes into the server. */}}
 {{- define "lookaside.config" -}}
 {{- $own := dict
   "listen" ":18000" "admin" ":18080" "source" .Values.source "nodes" .Values.nodes
-  "clusterDomain" .Values.clusterDomain "status" .Values.status "leaderElection" .Values.status
+  "clusterDomain" .Values.clusterDomain "status" .Values.status "leaderElection" .Values.status "rebalance" .Values.rebalance
   "shutdownDelay" (printf "%ds" (int .Values.shutdown.delaySeconds))
   "shutdownTimeout" (printf "%ds" (int .Values.shutdown.timeoutSeconds)) -}}
 {{- if .Values.namespaces -}}{{- $_ := set $own "namespaces" .Values.namespaces -}}{{- end -}}
@@ -72,6 +72,8 @@ quotes or backslashes into the server. */}}
 {{- if .Values.hostSuffixes -}}{{- $_ := set $own "hostSuffixes" .Values.hostSuffixes -}}{{- end -}}
 {{- if .Values.status -}}
 {{- $_ := set $own "lease" (printf "%s/%s" .Release.Namespace (include "lookaside.fullname" .)) -}}
+{{- end -}}
+{{- if or .Values.status .Values.rebalance -}}
 {{- $_ := set $own "replicasService" (printf "%s/%s-replicas" .Release.Namespace (include "lookaside.fullname" .)) -}}
 {{- end -}}
 {{- merge $own .Values.config | toYaml -}}

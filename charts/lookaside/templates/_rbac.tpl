@@ -19,9 +19,11 @@
 
 {{/* The Lease, and the other replicas' addresses where they are not read anyway. A right to create cannot name what is created. */}}
 {{- define "lookaside.replicaRules" -}}
+{{- if .Values.status }}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
 - {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "lookaside.fullname" . }}], verbs: [get, update]}
-{{- if or (ne .Values.source "slices") (not (include "lookaside.watchesItself" .)) }}
+{{- end }}
+{{- if and (or .Values.status .Values.rebalance) (or (ne .Values.source "slices") (not (include "lookaside.watchesItself" .))) }}
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list]}
 {{- end }}
 {{- end -}}

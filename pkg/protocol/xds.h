@@ -86,7 +86,7 @@ struct xds_host {
      * client's, cut, any bytes. */
     void (*nacked)(void *ctx, enum xds_type type, uint32_t code, struct str message);
     /* May be NULL. After that, for every subscription whose resource the client may mean: of those in the refused response the ones
-     * that its message names, or all of them if it names none. The host may have another resource from now on, and touches then. */
+     * that its message names (each as a word of its own), or all of them if it names none. The host may have another resource from now on, and touches then. */
     void (*suspected)(void *ctx, struct xds_subscription *subscription, struct str message);
     /* May be NULL. A resource does not fit into a response (or a full state not into one): once
      * until it fits again. */

@@ -196,10 +196,40 @@ static void mark_rejected(struct xds_type_state *state, uint64_t nonce)
     }
 }
 
+/* What makes a name a part of a longer word. */
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '/' || c == ':' || c == '-' || c == '_';
+}
+
+/* A name that ends a sentence, or that an explanation follows, has a dot or colon behind it. */
+static bool is_end(struct str rest)
+{
+    if (rest.len == 0 || !is_word(rest.ptr[0]))
+        return true;
+    if (rest.ptr[0] != '.' && rest.ptr[0] != ':')
+        return false;
+    return rest.len == 1 || !is_word(rest.ptr[1]);
+}
+
+/* As a word of its own: 'shop/a:80' is not in 'web-shop/a:8080'. */
 static bool is_in(struct str message, struct str name)
 {
-    return name.len > 0 && message.len >= name.len &&
-           memmem(message.ptr, message.len, name.ptr, name.len) != NULL;
+    size_t from = 0;
+
+    while (name.len > 0 && message.len - from >= name.len) {
+        const char *found = memmem(message.ptr + from, message.len - from, name.ptr, name.len);
+        size_t at = found ? (size_t)(found - message.ptr) : 0;
+
+        if (!found)
+            return false;
+        if ((at == 0 || !is_word(found[-1])) &&
+            is_end(str_slice(message, at + name.len, message.len)))
+            return true;
+        from = at + 1;
+    }
+    return false;
 }
 
 /* Every language names the resources that it refuses, each in its own words. */

@@ -13,7 +13,7 @@
  * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late
  *   it comes: a subscription knows the nonce that it was sent with. A version that was refused
  *   alone (one resource in the response, so that it was this one) is not sent again until the
- *   client subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
+ *   client has taken another one, or subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
  *   may mean, and may have another one for this stream.
  * - A name that has no resource is not answered, but remembered.
  * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others,
@@ -58,7 +58,7 @@ struct xds_subscription {
     bool refused;          /* too big to be sent */
     uint64_t sent_version; /* 0: nothing sent */
     uint64_t sent_nonce;
-    uint64_t nacked_version; /* 0: none */
+    uint64_t nacked_version; /* refused alone, and no other was taken since; 0: none */
     struct str name;
     void *host; /* the host's own */
 };

@@ -287,6 +287,20 @@ static void on_nack(struct xds_session *session, enum xds_type type, uint64_t no
     tell_suspected(session, type, nonce, request->error_message);
 }
 
+/* What was refused before the client took another one answers no NACK when it comes back. */
+static void end_refusals(struct xds_type_state *state, uint64_t nonce)
+{
+    for (size_t i = 0; state->nack && i < state->names.len; i++) {
+        struct xds_subscription *subscription = state->names.items[i];
+
+        if (subscription->nacked_version == 0 || subscription->sent_nonce != nonce ||
+            subscription->sent_version == subscription->nacked_version)
+            continue;
+        subscription->nacked_version = 0;
+        xds_subscription_touch(subscription); /* it may be back already */
+    }
+}
+
 /* C-core says error_detail once; the same nonce in a later request is no ACK. */
 static void on_ack(struct xds_session *session, struct xds_type_state *state, uint64_t nonce)
 {
@@ -295,6 +309,7 @@ static void on_ack(struct xds_session *session, struct xds_type_state *state, ui
     if (nonce > state->acked_nonce) {
         state->acked_nonce = nonce;
         session->stats.acks++;
+        end_refusals(state, nonce);
     } else if (nonce != state->last_nonce) {
         session->stats.stale++;
     }

@@ -111,3 +111,39 @@ Test(xds_suspect, gets_another_resource_at_once)
     cr_assert_str_eq(fake_next(&f), "Cluster shop/a:1 shop/b:1 shop/c:1");
     cr_assert_str_eq(fake_next(&f), "");
 }
+
+/* Refused, replaced, and back after something else that the client took: not the answer to its NACK. */
+Test(xds_suspect, gets_what_it_refused_again_after_another)
+{
+    fake_close(&f);
+    fake_open(&f, "gRPC Go");
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 10);
+    fake_ask(&f, XDS_CLUSTER, "shop/a:1", "");
+    fake_nack(&f, XDS_CLUSTER, "shop/a:1", "shop/a:1: no");
+    cr_assert_str_eq(fake_next(&f), "");
+    fake_touch(&f, XDS_CLUSTER, "shop/a:1");
+    cr_assert_str_eq(fake_next(&f), "", "never the same bytes");
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 11);
+    cr_assert_str_eq(fake_next(&f), "Cluster shop/a:1");
+    fake_ack(&f, XDS_CLUSTER, "shop/a:1");
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 10);
+    cr_assert_str_eq(fake_next(&f), "Cluster shop/a:1");
+    fake_nack(&f, XDS_CLUSTER, "shop/a:1", "shop/a:1: no");
+    fake_touch(&f, XDS_CLUSTER, "shop/a:1");
+    cr_assert_str_eq(fake_next(&f), "", "never the same bytes");
+}
+
+Test(xds_suspect, gets_what_came_back_before_it_took_the_other)
+{
+    fake_close(&f);
+    fake_open(&f, "gRPC Go");
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 10);
+    fake_ask(&f, XDS_CLUSTER, "shop/a:1", "");
+    fake_nack(&f, XDS_CLUSTER, "shop/a:1", "shop/a:1: no");
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 11);
+    fake_next(&f);
+    fake_put(&f, XDS_CLUSTER, "shop/a:1", 10);
+    cr_assert_str_eq(fake_next(&f), "", "not while it may be the answer");
+    fake_ack(&f, XDS_CLUSTER, "shop/a:1");
+    cr_assert_str_eq(fake_next(&f), "Cluster shop/a:1");
+}

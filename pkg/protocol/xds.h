@@ -66,7 +66,7 @@ struct xds_subscription {
 struct xds_resource {
     uint64_t version;  /* hash of the bytes, never 0 */
     struct blob *blob; /* one encoded DiscoveryResponse.resources field */
-    bool empty;        /* of endpoints: there are none. Told after Listeners, whose routes may have left it */
+    bool empty;        /* a ClusterLoadAssignment without endpoints: what still leads there fails */
 };
 
 struct xds_host {
@@ -129,8 +129,9 @@ void xds_subscription_touch(struct xds_subscription *subscription);
 /* Wildcard subscriptions of the type may have changed. */
 void xds_session_touch_wildcard(struct xds_session *session, enum xds_type type);
 bool xds_session_has_wildcard(const struct xds_session *session, enum xds_type type);
-/* Builds the next response, Clusters before Endpoints before Listeners before Routes, and what of Endpoints is empty behind all; false:
- * nothing to say. */
+/* Builds the next response; false: nothing to say. Make before break, both ways: what a route may
+ * lead to is there before it (Clusters, lists), a list that is empty comes after the routes that
+ * leave it. All of it is as the host has it then, touched or not. */
 bool xds_session_next(struct xds_session *session, struct xds_response *response) must_check;
 
 /* The node as the first request gave it; its text lives as long as the session. */

@@ -11,8 +11,7 @@ struct topic_table *topic_table_new(const struct topic_table_options *options)
 
     table->options = *options;
     table->catalog = catalog_new_empty();
-    list_init(&table->dirty_lists);
-    list_init(&table->dirty_routes);
+    list_init(&table->dirty);
     list_init(&table->bare_places);
     return table;
 }
@@ -194,11 +193,9 @@ static bool catch_up(struct topic_entry *entry, struct meaning *ret_meaning)
 const struct topic_content *topic_content(struct subscriber *subscriber)
 {
     struct topic_entry *entry = topic_entry_of(subscriber->topic);
-    bool route = entry->topic.kind == TOPIC_LISTENER; /* waits for what it leads to */
     struct meaning meaning;
 
-    if (!route && (is_behind(entry) || !content_is_current(subscriber)) &&
-        catch_up(entry, &meaning))
+    if ((is_behind(entry) || !content_is_current(subscriber)) && catch_up(entry, &meaning))
         content_give_to(entry, &meaning, subscriber);
     return subscriber->content;
 }
@@ -280,10 +277,7 @@ static bool same_clusters(const struct service *a, const struct service *b)
 
 static void queue(struct topic_entry *entry)
 {
-    struct topic_table *table = entry->topic.table;
-
-    list_append(entry->topic.kind == TOPIC_LISTENER ? &table->dirty_routes : &table->dirty_lists,
-                &entry->dirty);
+    list_append(&entry->topic.table->dirty, &entry->dirty);
 }
 
 /* `received_us`: of what changed; 0: no Service did. */
@@ -353,10 +347,8 @@ void topic_table_publish(struct topic_table *table, const struct catalog *catalo
 /* NULL: there is none. */
 static struct topic_entry *next_dirty(const struct topic_table *table)
 {
-    const struct list *dirty = &table->dirty_lists;
+    const struct list *dirty = &table->dirty;
 
-    if (list_empty(dirty))
-        dirty = &table->dirty_routes;
     return list_empty(dirty) ? NULL : container_of(dirty->next, struct topic_entry, dirty);
 }
 

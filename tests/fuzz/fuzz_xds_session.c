@@ -87,7 +87,7 @@ static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscripti
     const struct cell *cell = &kinds[subscription->type].cells[cell_of(subscription->name)];
 
     must_hold(cell->subscription == subscription);
-    *ret_resource = (struct xds_resource){.version = cell->version, .blob = cell->blob};
+    *ret_resource = (struct xds_resource){cell->version, cell->blob, cell->version & 1};
     return cell->version != 0;
 }
 

@@ -186,15 +186,23 @@ void fake_put_sized(struct fake_host *fake, enum xds_type type, const char *name
     set(fake, type, name, (struct xds_resource){.version = version, .blob = make_blob(type, name, len)});
 }
 
-void fake_put_empty(struct fake_host *fake, const char *name, uint64_t version)
-{
-    fake_put_sized(fake, XDS_ENDPOINT, name, version, 8);
-    find(fake, XDS_ENDPOINT, str_of(name))->resource.empty = true;
-}
-
 void fake_put(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version)
 {
     fake_put_sized(fake, type, name, version, 10);
+}
+
+void fake_put_empty(struct fake_host *fake, const char *name, uint64_t version)
+{
+    set(fake, XDS_ENDPOINT, name, (struct xds_resource){version, make_blob(XDS_ENDPOINT, name, 1), true});
+}
+
+void fake_put_quietly(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version)
+{
+    struct fake_resource *found = find(fake, type, str_of(name));
+
+    cr_assert_not_null(found);
+    blob_unref(found->resource.blob);
+    found->resource = (struct xds_resource){version, make_blob(type, name, 1), false};
 }
 
 void fake_remove(struct fake_host *fake, enum xds_type type, const char *name)

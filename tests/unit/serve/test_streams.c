@@ -24,6 +24,7 @@ static struct loop *loop;
 static struct serve *serve;
 static struct place peer_place; /* of every address */
 static char *dumped;
+static char told[64]; /* the types of all messages of xDS: "LCE" */
 
 static bool on_place_of_peer(void *ctx, const struct address *peer, struct place *ret_place)
 {
@@ -83,9 +84,17 @@ static void turn_until(bool (*done)(const void *ctx), const void *ctx)
 static void on_message(void *ctx, struct str message)
 {
     struct client *client = ctx;
+    size_t len = strlen(told);
 
     buf_reset(&client->newest);
     cr_assert_eq(buf_add_str(&client->newest, message), CODE_OK);
+    for (int type = 0; type < XDS_TYPES && len + 1 < sizeof(told); type++) {
+        const char *url = xds_type_url(type);
+
+        if (memmem(message.ptr, message.len, url, strlen(url)))
+            told[len++] = xds_type_name(type)[0];
+        told[len] = '\0';
+    }
 }
 
 static void on_end(void *ctx unused_arg, enum code code, const char *message)
@@ -239,6 +248,78 @@ Test(streams, a_native_place_counts_as_given_and_may_change)
     native_ask(&client, "", "greeter:8001");
     expect(&client, true, true);
     client_close(&client);
+}
+
+/* ---- make before break ---- */
+
+/* greeter's calls are shared out: a tenth for a canary, where it has endpoints. */
+static void publish_shares(bool canary)
+{
+    static const struct fixture_endpoint endpoint = {.address = "10.0.0.1"};
+    struct policy_backend backends[] = {{.service = STR("greeter"), .weight = 90},
+                                        {.service = STR("canary"), .weight = 10}};
+    struct policy fields = *policy_default();
+    const struct policy *policy;
+    const struct catalog *catalog;
+
+    fields.namespace_name = STR("shop");
+    fields.name = STR("greeter");
+    fields.backends = backends;
+    fields.backends_len = 2;
+    policy = policy_new(&fields);
+    catalog = catalog_with(NULL, &(struct fixture_service){
+                                     .name = "greeter", .endpoints = &endpoint, .len = 1, .policy = policy});
+    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){
+                                                   .name = "canary", .endpoints = &endpoint, .len = canary}));
+    policy_unref(policy);
+}
+
+/* Asks for what is named "a b" too. */
+static void ask_more(struct client *client, enum xds_type type, const char *name, const char *other)
+{
+    struct buf request = BUFFER_INIT(4096);
+
+    wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(name));
+    if (other)
+        wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(other));
+    wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(type)));
+    ask(client, &request);
+}
+
+static bool has_told_two(const void *ctx unused_arg)
+{
+    return strlen(told) >= 2;
+}
+
+/* The route is told of after the list in the one case, before it in the other. */
+static void expect_order(bool route_first)
+{
+    struct client client;
+
+    publish_shares(false);
+    if (route_first) {
+        xds_ask(&client, "", "", LIST);
+        ask_more(&client, XDS_LISTENER, "greeter.shop:8001", NULL);
+        ask_more(&client, XDS_ENDPOINT, LIST, "shop/canary:8001");
+    } else {
+        xds_ask(&client, "", "", "shop/canary:8001");
+        ask_more(&client, XDS_LISTENER, "greeter.shop:8001", NULL);
+    }
+    told[0] = '\0';
+    publish_shares(true);
+    turn_until(has_told_two, NULL);
+    cr_expect_str_eq(told, "CL", "the list, then the route to it: %s", told);
+    told[0] = '\0';
+    publish_shares(false);
+    turn_until(has_told_two, NULL);
+    cr_expect_str_eq(told, "LC", "the route, then the list that it leaves: %s", told);
+    client_close(&client);
+}
+
+Test(streams, a_backend_is_there_before_its_route_and_gone_after_it)
+{
+    expect_order(true);
+    expect_order(false);
 }
 
 /* Publishes a Service of which every client gets one endpoint of `len`. */

@@ -82,12 +82,12 @@ struct xds_host {
                  void (*visit)(void *visit_ctx, struct str name,
                                const struct xds_resource *resource),
                  void *visit_ctx);
-    /* May be NULL. A response was refused by the client: once per response; `message` is the
-     * client's, cut, any bytes. */
-    void (*nacked)(void *ctx, enum xds_type type, uint32_t code, struct str message);
-    /* May be NULL. After that, for every subscription whose resource the client may mean: of those in the refused response the ones
-     * that its message names (each as a word of its own), or all of them if it names none. The host may have another resource from now on, and touches then. */
+    /* May be NULL. A response was refused: for every subscription whose resource the client may mean, once per response; of those in it
+     * the ones that its message names (each as a word of its own), or all of them if it names none. The host may have another resource
+     * from now on, and touches then. `message` is the client's, cut, any bytes. */
     void (*suspected)(void *ctx, struct xds_subscription *subscription, struct str message);
+    /* May be NULL. The same for what a wildcard brought and nobody named, if all of that is now as it was sent. */
+    void (*suspected_unnamed)(void *ctx, enum xds_type type, struct str name, struct str message);
     /* May be NULL. A resource does not fit into a response (or a full state not into one): once
      * until it fits again. */
     void (*refused)(void *ctx, const struct xds_subscription *subscription, size_t len);

@@ -232,33 +232,84 @@ static bool is_in(struct str message, struct str name)
     return false;
 }
 
-/* Every language names the resources that it refuses, each in its own words. */
-static bool names_one(const struct xds_type_state *state, uint64_t nonce, struct str message)
+/* A refusal, and whose resource it may mean. */
+struct suspicion {
+    struct xds_session *session;
+    enum xds_type type;
+    uint64_t nonce;
+    struct str message;
+    struct str shown;   /* of it */
+    bool named;         /* the message names a resource */
+    uint64_t every_sum; /* over what nobody subscribes to by name, as it is now */
+};
+
+static struct xds_type_state *state_of(const struct suspicion *suspicion)
 {
+    return &suspicion->session->types[suspicion->type];
+}
+
+static bool is_unnamed(const struct suspicion *suspicion, struct str name)
+{
+    return !name_set_find(&state_of(suspicion)->names, name, &xds_subscription_ops);
+}
+
+/* Every language names the resources that it refuses, each in its own words. */
+static bool is_suspect(const struct suspicion *suspicion, struct str name)
+{
+    return !suspicion->named || is_in(suspicion->message, name);
+}
+
+static void weigh_unnamed(void *ctx, struct str name, const struct xds_resource *resource)
+{
+    struct suspicion *suspicion = ctx;
+
+    if (!is_unnamed(suspicion, name))
+        return;
+    suspicion->named |= is_in(suspicion->message, name);
+    suspicion->every_sum += xds_version_term(name, resource->version);
+}
+
+static void tell_unnamed(void *ctx, struct str name, unused_arg const struct xds_resource *resource)
+{
+    const struct suspicion *suspicion = ctx;
+    struct xds_session *session = suspicion->session;
+
+    if (is_unnamed(suspicion, name) && is_suspect(suspicion, name))
+        session->host->suspected_unnamed(session->ctx, suspicion->type, name, suspicion->shown);
+}
+
+static void weigh(struct suspicion *suspicion)
+{
+    struct xds_session *session = suspicion->session;
+    const struct xds_type_state *state = state_of(suspicion);
+
     for (size_t i = 0; i < state->names.len; i++) {
         const struct xds_subscription *subscription = state->names.items[i];
 
-        if (subscription->sent_nonce == nonce && is_in(message, subscription->name))
-            return true;
+        suspicion->named |= subscription->sent_nonce == suspicion->nonce &&
+                            is_in(suspicion->message, subscription->name);
     }
-    return false;
+    if (state->wildcard)
+        session->host->each(session->ctx, suspicion->type, weigh_unnamed, suspicion);
 }
 
-static void tell_suspected(struct xds_session *session, enum xds_type type, uint64_t nonce,
-                           struct str message)
+static void tell_suspected(struct suspicion *suspicion)
 {
-    struct xds_type_state *state = &session->types[type];
-    bool named = names_one(state, nonce, message);
-    struct str shown = utf8_cut(message, XDS_NACK_TEXT_MAX);
+    struct xds_session *session = suspicion->session;
+    const struct xds_host *to = session->host;
+    const struct xds_type_state *state = state_of(suspicion);
 
-    if (!session->host->suspected)
-        return;
-    for (size_t i = 0; i < state->names.len; i++) {
+    weigh(suspicion);
+    for (size_t i = 0; to->suspected && i < state->names.len; i++) {
         struct xds_subscription *subscription = state->names.items[i];
 
-        if (subscription->sent_nonce == nonce && (!named || is_in(message, subscription->name)))
-            session->host->suspected(session->ctx, subscription, shown);
+        if (subscription->sent_nonce == suspicion->nonce &&
+            is_suspect(suspicion, subscription->name))
+            to->suspected(session->ctx, subscription, suspicion->shown);
     }
+    if (to->suspected_unnamed && state->wildcard && suspicion->nonce == state->last_nonce &&
+        suspicion->every_sum == state->every_sum)
+        to->each(session->ctx, suspicion->type, tell_unnamed, suspicion);
 }
 
 /* Node.js repeats error_detail with every request until a response is good again: that is one
@@ -282,9 +333,11 @@ static void on_nack(struct xds_session *session, enum xds_type type, uint64_t no
     state->nack = nack;
     session->stats.nacks++;
     mark_rejected(state, nonce);
-    if (session->host->nacked)
-        session->host->nacked(session->ctx, type, nack->code, message);
-    tell_suspected(session, type, nonce, request->error_message);
+    tell_suspected(&(struct suspicion){.session = session,
+                                       .type = type,
+                                       .nonce = nonce,
+                                       .message = request->error_message,
+                                       .shown = message});
 }
 
 /* What was refused before the client took another one answers no NACK when it comes back. */

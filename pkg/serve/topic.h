@@ -125,7 +125,14 @@ void topic_each_listened(const struct topic_table *table, void (*visit)(void *ct
 /* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
 struct place topic_table_place(const struct topic_table *table, const struct place *place);
 
-/* Every Cluster of the catalog, for wildcard subscriptions; `plain`: without what a client can refuse. Borrowed during the visit. */
-void topic_each_cluster(struct topic_table *table, bool plain, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
+/* What somebody who asks for every Cluster of the catalog is told: of each, plain where it is to be without what a client can refuse. */
+struct topic_clusters {
+    bool (*is_plain)(void *ctx, struct str name, const struct policy *policy); /* NULL: none is */
+    void (*visit)(void *ctx, struct str name, struct blob *cluster);           /* borrowed during the visit */
+    void *ctx;
+};
+void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters);
+/* The policy (borrowed) that the Cluster of that name would be another one without; NULL: there is none. */
+const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name);
 
 #endif

@@ -24,8 +24,7 @@ struct fake_host {
     size_t subscriptions_len;
     size_t subscribed, unsubscribed; /* so far */
     size_t answers, updates;         /* wakes */
-    char nacked[XDS_NACK_TEXT_MAX + 64];
-    char suspected[256]; /* "a: why; b: why; " */
+    char suspected[2 * XDS_NACK_TEXT_MAX]; /* "a: why; *b: why; ": b was not named */
     char refused[64];
     struct xds_session *session;
     const char *agent; /* the client's; sent with its first request */

@@ -13,7 +13,7 @@
  * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late
  *   it comes: a subscription knows the nonce that it was sent with. A version that was refused
  *   alone (one resource in the response, so that it was this one) is not sent again until the
- *   client subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
+ *   client has taken another one, or subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
  *   may mean, and may have another one for this stream.
  * - A name that has no resource is not answered, but remembered.
  * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others,
@@ -58,7 +58,7 @@ struct xds_subscription {
     bool refused;          /* too big to be sent */
     uint64_t sent_version; /* 0: nothing sent */
     uint64_t sent_nonce;
-    uint64_t nacked_version; /* 0: none */
+    uint64_t nacked_version; /* refused alone, and no other was taken since; 0: none */
     struct str name;
     void *host; /* the host's own */
 };
@@ -66,7 +66,7 @@ struct xds_subscription {
 struct xds_resource {
     uint64_t version;  /* hash of the bytes, never 0 */
     struct blob *blob; /* one encoded DiscoveryResponse.resources field */
-    bool empty;        /* of endpoints: there are none. Told after Listeners, whose routes may have left it */
+    bool empty;        /* a ClusterLoadAssignment without endpoints: what still leads there fails */
 };
 
 struct xds_host {
@@ -82,12 +82,12 @@ struct xds_host {
                  void (*visit)(void *visit_ctx, struct str name,
                                const struct xds_resource *resource),
                  void *visit_ctx);
-    /* May be NULL. A response was refused by the client: once per response; `message` is the
-     * client's, cut, any bytes. */
-    void (*nacked)(void *ctx, enum xds_type type, uint32_t code, struct str message);
-    /* May be NULL. After that, for every subscription whose resource the client may mean: of those in the refused response the ones
-     * that its message names, or all of them if it names none. The host may have another resource from now on, and touches then. */
+    /* May be NULL. A response was refused: for every subscription whose resource the client may mean, once per response; of those in it
+     * the ones that its message names (each as a word of its own), or all of them if it names none. The host may have another resource
+     * from now on, and touches then. `message` is the client's, cut, any bytes. */
     void (*suspected)(void *ctx, struct xds_subscription *subscription, struct str message);
+    /* May be NULL. The same for what a wildcard brought and nobody named, if all of that is now as it was sent. */
+    void (*suspected_unnamed)(void *ctx, enum xds_type type, struct str name, struct str message);
     /* May be NULL. A resource does not fit into a response (or a full state not into one): once
      * until it fits again. */
     void (*refused)(void *ctx, const struct xds_subscription *subscription, size_t len);
@@ -129,8 +129,9 @@ void xds_subscription_touch(struct xds_subscription *subscription);
 /* Wildcard subscriptions of the type may have changed. */
 void xds_session_touch_wildcard(struct xds_session *session, enum xds_type type);
 bool xds_session_has_wildcard(const struct xds_session *session, enum xds_type type);
-/* Builds the next response, Clusters before Endpoints before Listeners before Routes, and what of Endpoints is empty behind all; false:
- * nothing to say. */
+/* Builds the next response; false: nothing to say. Make before break, both ways: what a route may
+ * lead to is there before it (Clusters, lists), a list that is empty comes after the routes that
+ * leave it. All of it is as the host has it then, touched or not. */
 bool xds_session_next(struct xds_session *session, struct xds_response *response) must_check;
 
 /* The node as the first request gave it; its text lives as long as the session. */

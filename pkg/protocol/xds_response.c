@@ -13,6 +13,8 @@ struct draft {
     uint64_t nonce;
     size_t left; /* bytes that still fit */
     size_t len;  /* resources in it */
+    bool after_routes; /* no list waits for them */
+    bool looked;       /* at all routes: what has changed of them is dirty */
     struct xds_subscription *last;
 };
 
@@ -98,25 +100,56 @@ static struct xds_subscription *first_dirty(const struct xds_type_state *state)
     return container_of(state->dirty.next, struct xds_subscription, dirty);
 }
 
+/* ---- what changed ---- */
+
+static bool is_changed(struct xds_subscription *subscription)
+{
+    const struct xds_session *session = subscription->session;
+    struct xds_resource resource;
+
+    if (!session->host->resolve(session->ctx, subscription, &resource))
+        return subscription->sent_version != 0;
+    return is_news(subscription, resource.version);
+}
+
+/* What has changed is dirty, also where nobody has told it yet. */
+static void look_at_all(struct xds_session *session, enum xds_type type)
+{
+    const struct name_set *names = &session->types[type].names;
+
+    for (size_t i = 0; i < names->len; i++)
+        if (is_changed(names->items[i]))
+            xds_subscription_touch(names->items[i]);
+}
+
 /* ---- routes and endpoints: what changed, in as many responses as it takes ---- */
 
-/* Calls would fail that go to a list which is empty while the news that a route has left it is still to come. */
-static bool is_for_later(const struct draft *draft, const struct xds_resource *resource)
+static bool is_dirty(const struct xds_session *session, enum xds_type type)
 {
-    return resource->empty && !list_empty(&draft->session->types[XDS_LISTENER].dirty);
+    return !list_empty(&session->types[type].dirty);
+}
+
+/* A list that became empty goes after the routes that leave it, told already or not. */
+static bool must_wait(struct draft *draft, const struct xds_resource *resource)
+{
+    if (!resource->empty || draft->after_routes)
+        return false;
+    if (!draft->looked)
+        look_at_all(draft->session, XDS_LISTENER);
+    draft->looked = true;
+    return is_dirty(draft->session, XDS_LISTENER);
 }
 
 /* False: no more fits; the subscription stays dirty for the next response. */
-static bool add_change(struct draft *draft, struct xds_subscription *subscription, struct list *later)
+static bool add_change(struct draft *draft, struct xds_subscription *subscription)
 {
     struct xds_resource resource;
 
     if (resolve(draft, subscription, &resource) && is_news(subscription, resource.version)) {
-        if (is_for_later(draft, &resource)) {
-            list_remove(&subscription->dirty);
-            list_append(later, &subscription->dirty);
+        if (must_wait(draft, &resource))
             return true;
-        }
+        if (resource.empty && !resolve(draft, subscription, &resource))
+            return true; /* borrowed, and others were looked at: again */
         if (resource.blob->len > RESOURCES_MAX)
             refuse(draft, subscription, resource.blob->len);
         else if (resource.blob->len > draft->left)
@@ -130,13 +163,13 @@ static bool add_change(struct draft *draft, struct xds_subscription *subscriptio
 
 static bool build_changes(struct draft *draft)
 {
-    struct xds_subscription *subscription;
-    struct list later;
+    struct list *dirty = &draft->state->dirty;
 
-    list_init(&later);
-    while ((subscription = first_dirty(draft->state)) && add_change(draft, subscription, &later))
-        ;
-    list_splice(&draft->state->dirty, &later);
+    for (struct list *node = dirty->next, *next; node != dirty; node = next) {
+        next = node->next;
+        if (!add_change(draft, container_of(node, struct xds_subscription, dirty)))
+            break;
+    }
     if (draft->len == 0)
         return false;
     finish(draft);
@@ -151,15 +184,6 @@ struct full_state {
     uint64_t every_sum; /* over the resources of the wildcard that are not named */
 };
 
-static bool is_changed(const struct draft *draft, struct xds_subscription *subscription)
-{
-    struct xds_resource resource;
-
-    if (!resolve(draft, subscription, &resource))
-        return subscription->sent_version != 0;
-    return is_news(subscription, resource.version);
-}
-
 static bool drain_changes(const struct draft *draft)
 {
     struct xds_subscription *subscription;
@@ -167,7 +191,7 @@ static bool drain_changes(const struct draft *draft)
 
     while ((subscription = first_dirty(draft->state))) {
         list_remove(&subscription->dirty);
-        changed |= is_changed(draft, subscription);
+        changed |= is_changed(subscription);
     }
     return changed;
 }
@@ -276,7 +300,8 @@ static bool build_full_state(struct draft *draft)
 
 /* ---- the next thing to say ---- */
 
-static bool build(struct xds_session *session, enum xds_type type, struct xds_response *response)
+static bool build(struct xds_session *session, enum xds_type type, bool after_routes,
+                  struct xds_response *response)
 {
     struct draft draft = {
         .session = session,
@@ -284,21 +309,34 @@ static bool build(struct xds_session *session, enum xds_type type, struct xds_re
         .response = response,
         .nonce = session->nonces + 1,
         .left = RESOURCES_MAX,
+        .after_routes = after_routes,
     };
 
     response->type = type;
     return xds_is_full_state(type) ? build_full_state(&draft) : build_changes(&draft);
 }
 
-/* Make before break: what a route names is there before the route, and ends after it. */
+/* What routes may lead to. */
+static bool build_targets(struct xds_session *session, struct xds_response *response)
+{
+    if (is_dirty(session, XDS_LISTENER)) {
+        look_at_all(session, XDS_CLUSTER);
+        look_at_all(session, XDS_ENDPOINT);
+    }
+    return build(session, XDS_CLUSTER, false, response) ||
+           build(session, XDS_ENDPOINT, false, response);
+}
+
 bool xds_session_next(struct xds_session *session, struct xds_response *response)
 {
-    static const enum xds_type order[] = {XDS_CLUSTER, XDS_ENDPOINT, XDS_LISTENER, XDS_ROUTE,
-                                          XDS_ENDPOINT};
+    bool told = is_dirty(session, XDS_LISTENER);
 
-    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
-        if (build(session, order[i], response))
-            return true;
-    }
-    return false;
+    if (build_targets(session, response))
+        return true;
+    /* A list that waits has found routes that nobody had told. */
+    if (!told && is_dirty(session, XDS_LISTENER) && build_targets(session, response))
+        return true;
+    return build(session, XDS_LISTENER, false, response) ||
+           build(session, XDS_ROUTE, false, response) ||
+           build(session, XDS_ENDPOINT, true, response);
 }

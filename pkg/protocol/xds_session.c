@@ -196,39 +196,120 @@ static void mark_rejected(struct xds_type_state *state, uint64_t nonce)
     }
 }
 
-static bool is_in(struct str message, struct str name)
+/* What makes a name a part of a longer word. */
+static bool is_word(char c)
 {
-    return name.len > 0 && message.len >= name.len &&
-           memmem(message.ptr, message.len, name.ptr, name.len) != NULL;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '/' || c == ':' || c == '-' || c == '_';
 }
 
-/* Every language names the resources that it refuses, each in its own words. */
-static bool names_one(const struct xds_type_state *state, uint64_t nonce, struct str message)
+/* A name that ends a sentence, or that an explanation follows, has a dot or colon behind it. */
+static bool is_end(struct str rest)
 {
-    for (size_t i = 0; i < state->names.len; i++) {
-        const struct xds_subscription *subscription = state->names.items[i];
+    if (rest.len == 0 || !is_word(rest.ptr[0]))
+        return true;
+    if (rest.ptr[0] != '.' && rest.ptr[0] != ':')
+        return false;
+    return rest.len == 1 || !is_word(rest.ptr[1]);
+}
 
-        if (subscription->sent_nonce == nonce && is_in(message, subscription->name))
+/* As a word of its own: 'shop/a:80' is not in 'web-shop/a:8080'. */
+static bool is_in(struct str message, struct str name)
+{
+    size_t from = 0;
+
+    while (name.len > 0 && message.len - from >= name.len) {
+        const char *found = memmem(message.ptr + from, message.len - from, name.ptr, name.len);
+        size_t at = found ? (size_t)(found - message.ptr) : 0;
+
+        if (!found)
+            return false;
+        if ((at == 0 || !is_word(found[-1])) &&
+            is_end(str_slice(message, at + name.len, message.len)))
             return true;
+        from = at + 1;
     }
     return false;
 }
 
-static void tell_suspected(struct xds_session *session, enum xds_type type, uint64_t nonce,
-                           struct str message)
-{
-    struct xds_type_state *state = &session->types[type];
-    bool named = names_one(state, nonce, message);
-    struct str shown = utf8_cut(message, XDS_NACK_TEXT_MAX);
+/* A refusal, and whose resource it may mean. */
+struct suspicion {
+    struct xds_session *session;
+    enum xds_type type;
+    uint64_t nonce;
+    struct str message;
+    struct str shown;   /* of it */
+    bool named;         /* the message names a resource */
+    uint64_t every_sum; /* over what nobody subscribes to by name, as it is now */
+};
 
-    if (!session->host->suspected)
+static struct xds_type_state *state_of(const struct suspicion *suspicion)
+{
+    return &suspicion->session->types[suspicion->type];
+}
+
+static bool is_unnamed(const struct suspicion *suspicion, struct str name)
+{
+    return !name_set_find(&state_of(suspicion)->names, name, &xds_subscription_ops);
+}
+
+/* Every language names the resources that it refuses, each in its own words. */
+static bool is_suspect(const struct suspicion *suspicion, struct str name)
+{
+    return !suspicion->named || is_in(suspicion->message, name);
+}
+
+static void weigh_unnamed(void *ctx, struct str name, const struct xds_resource *resource)
+{
+    struct suspicion *suspicion = ctx;
+
+    if (!is_unnamed(suspicion, name))
         return;
+    suspicion->named |= is_in(suspicion->message, name);
+    suspicion->every_sum += xds_version_term(name, resource->version);
+}
+
+static void tell_unnamed(void *ctx, struct str name, unused_arg const struct xds_resource *resource)
+{
+    const struct suspicion *suspicion = ctx;
+    struct xds_session *session = suspicion->session;
+
+    if (is_unnamed(suspicion, name) && is_suspect(suspicion, name))
+        session->host->suspected_unnamed(session->ctx, suspicion->type, name, suspicion->shown);
+}
+
+static void weigh(struct suspicion *suspicion)
+{
+    struct xds_session *session = suspicion->session;
+    const struct xds_type_state *state = state_of(suspicion);
+
     for (size_t i = 0; i < state->names.len; i++) {
+        const struct xds_subscription *subscription = state->names.items[i];
+
+        suspicion->named |= subscription->sent_nonce == suspicion->nonce &&
+                            is_in(suspicion->message, subscription->name);
+    }
+    if (state->wildcard)
+        session->host->each(session->ctx, suspicion->type, weigh_unnamed, suspicion);
+}
+
+static void tell_suspected(struct suspicion *suspicion)
+{
+    struct xds_session *session = suspicion->session;
+    const struct xds_host *to = session->host;
+    const struct xds_type_state *state = state_of(suspicion);
+
+    weigh(suspicion);
+    for (size_t i = 0; to->suspected && i < state->names.len; i++) {
         struct xds_subscription *subscription = state->names.items[i];
 
-        if (subscription->sent_nonce == nonce && (!named || is_in(message, subscription->name)))
-            session->host->suspected(session->ctx, subscription, shown);
+        if (subscription->sent_nonce == suspicion->nonce &&
+            is_suspect(suspicion, subscription->name))
+            to->suspected(session->ctx, subscription, suspicion->shown);
     }
+    if (to->suspected_unnamed && state->wildcard && suspicion->nonce == state->last_nonce &&
+        suspicion->every_sum == state->every_sum)
+        to->each(session->ctx, suspicion->type, tell_unnamed, suspicion);
 }
 
 /* Node.js repeats error_detail with every request until a response is good again: that is one
@@ -252,9 +333,25 @@ static void on_nack(struct xds_session *session, enum xds_type type, uint64_t no
     state->nack = nack;
     session->stats.nacks++;
     mark_rejected(state, nonce);
-    if (session->host->nacked)
-        session->host->nacked(session->ctx, type, nack->code, message);
-    tell_suspected(session, type, nonce, request->error_message);
+    tell_suspected(&(struct suspicion){.session = session,
+                                       .type = type,
+                                       .nonce = nonce,
+                                       .message = request->error_message,
+                                       .shown = message});
+}
+
+/* What was refused before the client took another one answers no NACK when it comes back. */
+static void end_refusals(struct xds_type_state *state, uint64_t nonce)
+{
+    for (size_t i = 0; state->nack && i < state->names.len; i++) {
+        struct xds_subscription *subscription = state->names.items[i];
+
+        if (subscription->nacked_version == 0 || subscription->sent_nonce != nonce ||
+            subscription->sent_version == subscription->nacked_version)
+            continue;
+        subscription->nacked_version = 0;
+        xds_subscription_touch(subscription); /* it may be back already */
+    }
 }
 
 /* C-core says error_detail once; the same nonce in a later request is no ACK. */
@@ -265,6 +362,7 @@ static void on_ack(struct xds_session *session, struct xds_type_state *state, ui
     if (nonce > state->acked_nonce) {
         state->acked_nonce = nonce;
         session->stats.acks++;
+        end_refusals(state, nonce);
     } else if (nonce != state->last_nonce) {
         session->stats.stale++;
     }

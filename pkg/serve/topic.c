@@ -11,8 +11,7 @@ struct topic_table *topic_table_new(const struct topic_table_options *options)
 
     table->options = *options;
     table->catalog = catalog_new_empty();
-    list_init(&table->dirty_lists);
-    list_init(&table->dirty_routes);
+    list_init(&table->dirty);
     list_init(&table->bare_places);
     return table;
 }
@@ -194,11 +193,9 @@ static bool catch_up(struct topic_entry *entry, struct meaning *ret_meaning)
 const struct topic_content *topic_content(struct subscriber *subscriber)
 {
     struct topic_entry *entry = topic_entry_of(subscriber->topic);
-    bool route = entry->topic.kind == TOPIC_LISTENER; /* waits for what it leads to */
     struct meaning meaning;
 
-    if (!route && (is_behind(entry) || !content_is_current(subscriber)) &&
-        catch_up(entry, &meaning))
+    if ((is_behind(entry) || !content_is_current(subscriber)) && catch_up(entry, &meaning))
         content_give_to(entry, &meaning, subscriber);
     return subscriber->content;
 }
@@ -280,10 +277,7 @@ static bool same_clusters(const struct service *a, const struct service *b)
 
 static void queue(struct topic_entry *entry)
 {
-    struct topic_table *table = entry->topic.table;
-
-    list_append(entry->topic.kind == TOPIC_LISTENER ? &table->dirty_routes : &table->dirty_lists,
-                &entry->dirty);
+    list_append(&entry->topic.table->dirty, &entry->dirty);
 }
 
 /* `received_us`: of what changed; 0: no Service did. */
@@ -353,10 +347,8 @@ void topic_table_publish(struct topic_table *table, const struct catalog *catalo
 /* NULL: there is none. */
 static struct topic_entry *next_dirty(const struct topic_table *table)
 {
-    const struct list *dirty = &table->dirty_lists;
+    const struct list *dirty = &table->dirty;
 
-    if (list_empty(dirty))
-        dirty = &table->dirty_routes;
     return list_empty(dirty) ? NULL : container_of(dirty->next, struct topic_entry, dirty);
 }
 
@@ -394,35 +386,52 @@ bool topic_is_of(const struct topic *topic, const struct interest *interest)
 
 /* ---- wildcard ---- */
 
-struct cluster_visit {
-    bool plain;
-    void (*visit)(void *ctx, struct str name, struct blob *cluster);
-    void *ctx;
-};
-
 static void visit_service(void *ctx, const struct service *service)
 {
-    struct cluster_visit *clusters = ctx;
+    const struct topic_clusters *clusters = ctx;
 
     for (size_t i = next_cluster(service, 0); i < service->ports_len;
          i = next_cluster(service, i + 1)) {
         struct name name = {.namespace_name = service->namespace_name, .service = service->name};
-        uint16_t number = service->ports[i].number;
+        const struct service_port *port = &service->ports[i];
         CLEANUP(blob_unrefp) struct blob *cluster = NULL;
         char text[NAME_TEXT_MAX + 8];
+        bool plain;
 
-        name_format_cluster(&name, number, text);
-        cluster =
-            meaning_encode_cluster(service, str_of(text), number,
-                                   clusters->plain ? policy_default() : service->ports[i].policy);
+        name_format_cluster(&name, port->number, text);
+        plain =
+            clusters->is_plain && clusters->is_plain(clusters->ctx, str_of(text), port->policy);
+        cluster = meaning_encode_cluster(service, str_of(text), port->number,
+                                         plain ? policy_default() : port->policy);
         clusters->visit(clusters->ctx, str_of(text), cluster);
     }
 }
 
-void topic_each_cluster(struct topic_table *table, bool plain,
-                        void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx)
+void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters)
 {
-    struct cluster_visit clusters = {plain, visit, ctx};
+    struct topic_clusters copy = *clusters;
 
-    catalog_each(table->catalog, visit_service, &clusters);
+    catalog_each(table->catalog, visit_service, &copy);
+}
+
+static uint64_t cluster_version(struct meaning *meaning, bool plain)
+{
+    const char *problem;
+    uint64_t version;
+
+    meaning->plain = plain;
+    blob_unref(meaning_encode(meaning, NULL, &version, &problem));
+    return version;
+}
+
+const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name)
+{
+    struct name_context context = context_in(table, STR(""));
+    struct meaning meaning = {.kind = TOPIC_CLUSTER, .text = name};
+
+    if (meaning_parse(TOPIC_CLUSTER, name, &context, &meaning.name, NULL) != CODE_OK)
+        return NULL;
+    meaning_find(&meaning, table->catalog);
+    return cluster_version(&meaning, false) != cluster_version(&meaning, true) ? meaning.policy
+                                                                              : NULL;
 }

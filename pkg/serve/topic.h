@@ -37,7 +37,7 @@ struct topic_place; /* an interned struct place */
 struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
     struct blob *blob;
-    const char *problem;  /* of a list: why it is empty; a static text or NULL */
+    const char *problem;  /* why there is no list, or an empty one; a static text or NULL */
     const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */
     struct view view;
@@ -100,7 +100,7 @@ uint64_t topic_table_clusters_version(const struct topic_table *table);
  * topic_table_work(). */
 void topic_table_publish(struct topic_table *table, const struct catalog *catalog, uint64_t now_us);
 /* Refreshes marked topics until `deadline_us` of the monotonic clock passes; tells subscribers whose content changed. True: more is left.
- * Listeners come last: what a route names is there before the route. */
+ * No kind goes before another: a stream orders what it says (xds_session_next), and asks for all of it then. */
 bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 
 /* Who subscribes: borrowed during the call. */
@@ -125,7 +125,14 @@ void topic_each_listened(const struct topic_table *table, void (*visit)(void *ct
 /* The place as it counts here: with the node's zone where the catalog knows it. Borrowed from `place` and the table. */
 struct place topic_table_place(const struct topic_table *table, const struct place *place);
 
-/* Every Cluster of the catalog, for wildcard subscriptions; `plain`: without what a client can refuse. Borrowed during the visit. */
-void topic_each_cluster(struct topic_table *table, bool plain, void (*visit)(void *ctx, struct str name, struct blob *cluster), void *ctx);
+/* What somebody who asks for every Cluster of the catalog is told: of each, plain where it is to be without what a client can refuse. */
+struct topic_clusters {
+    bool (*is_plain)(void *ctx, struct str name, const struct policy *policy); /* NULL: none is */
+    void (*visit)(void *ctx, struct str name, struct blob *cluster);           /* borrowed during the visit */
+    void *ctx;
+};
+void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters);
+/* The policy (borrowed) that the Cluster of that name would be another one without; NULL: there is none. */
+const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name);
 
 #endif

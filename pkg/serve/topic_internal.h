@@ -24,8 +24,7 @@ struct topic_table {
     size_t contents_len;      /* with those */
     struct topic_place *places;
     struct list bare_places; /* those whose zone is their node's */
-    struct list dirty_lists;  /* topics to refresh: lists and Clusters, before the routes that lead to them */
-    struct list dirty_routes; /* Listeners */
+    struct list dirty;        /* topics to refresh, first come, first served */
     uint64_t rounds;         /* counts marks, refreshes and what is given of them: which was later */
     uint64_t clusters_version;
     uint64_t published_us;

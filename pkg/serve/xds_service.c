@@ -5,6 +5,7 @@
 #include "protocol/xds.h"
 #include "serve/services.h"
 #include "serve/worker.h"
+#include "serve/xds_plain.h"
 #include "serve/xds_tie.h"
 
 struct xds_stream {
@@ -13,7 +14,7 @@ struct xds_stream {
     struct worker *worker;
     struct xds_session *session;
     struct change_age age;
-    bool plain_wildcard; /* the client has refused Clusters that it did not name */
+    struct xds_plain plain; /* what the client has refused of Clusters that it did not name */
 };
 
 /* ---- the session's host ---- */
@@ -134,37 +135,48 @@ static struct str client_host(const struct xds_stream *stream, char out[ADDRESS_
     return str_slice(text, 0, text.len > 0 ? text.len - 1 : 0);
 }
 
+/* The client has the plain form from now on. */
+static void note_refused(struct xds_stream *stream, const struct policy *policy, struct str message)
+{
+    char agent[REFUSAL_AGENT_MAX], peer[ADDRESS_TEXT_MAX];
+    const struct worker_options *options = &stream->worker->options;
+    const struct refusal refusal = {.policy = policy,
+                                    .agent = client_agent(stream, agent),
+                                    .peer = client_host(stream, peer),
+                                    .message = message};
+
+    counter_add(&stream->worker->stats.refused_policies, 1);
+    if (options->refused)
+        options->refused(options->refused_ctx, &refusal);
+}
+
 static void host_suspected(void *ctx, struct xds_subscription *subscription, struct str message)
 {
     struct xds_stream *stream = ctx;
-    char agent[REFUSAL_AGENT_MAX], peer[ADDRESS_TEXT_MAX];
+    char agent[REFUSAL_AGENT_MAX];
     const struct xds_tie_client client = tie_client(stream, agent);
-    const struct worker_options *options = &stream->worker->options;
-    struct refusal refusal = {.agent = client.agent, .message = message};
+    const struct policy *policy;
 
-    if (!xds_tie_refuse(subscription, &client, &refusal.policy))
+    if (!xds_tie_refuse(subscription, &client, &policy))
         return;
-    counter_add(&stream->worker->stats.refused_policies, 1);
-    refusal.peer = client_host(stream, peer);
-    if (options->refused)
-        options->refused(options->refused_ctx, &refusal);
+    note_refused(stream, policy, message);
     xds_subscription_touch(subscription);
 }
 
-/* Which one it was is not known: all of them. */
-static void host_nacked(void *ctx, enum xds_type type, unused_arg uint32_t code,
-                        unused_arg struct str message)
+static void host_suspected_unnamed(void *ctx, enum xds_type type, struct str name,
+                                   struct str message)
 {
     struct xds_stream *stream = ctx;
+    const struct policy *policy = topic_cluster_policy(stream->worker->topics, name);
 
-    if (type != XDS_CLUSTER || !xds_session_has_wildcard(stream->session, type) ||
-        stream->plain_wildcard)
+    if (!policy || !xds_plain_add(&stream->plain, name, policy))
         return;
-    stream->plain_wildcard = true;
+    note_refused(stream, policy, message);
     xds_session_touch_wildcard(stream->session, type);
 }
 
 struct wildcard_visit {
+    const struct xds_plain *plain;
     void (*visit)(void *ctx, struct str name, const struct xds_resource *resource);
     void *ctx;
 };
@@ -178,18 +190,25 @@ static void visit_cluster(void *ctx, struct str name, struct blob *cluster)
     wildcard->visit(wildcard->ctx, name, &resource);
 }
 
+static bool is_plain(void *ctx, struct str name, const struct policy *policy)
+{
+    const struct wildcard_visit *wildcard = ctx;
+
+    return xds_plain_has(wildcard->plain, name, policy);
+}
+
 static void host_each(void *ctx, enum xds_type type,
                       void (*visit)(void *visit_ctx, struct str name,
                                     const struct xds_resource *resource),
                       void *visit_ctx)
 {
     struct xds_stream *stream = ctx;
-    struct wildcard_visit wildcard = {visit, visit_ctx};
+    struct wildcard_visit wildcard = {&stream->plain, visit, visit_ctx};
+    const struct topic_clusters clusters = {is_plain, visit_cluster, &wildcard};
 
     /* Listeners are made on request, endpoints are asked by name: only Clusters have a wildcard. */
     if (type == XDS_CLUSTER)
-        topic_each_cluster(stream->worker->topics, stream->plain_wildcard, visit_cluster,
-                           &wildcard);
+        topic_each_cluster(stream->worker->topics, &clusters);
 }
 
 static void host_wake(void *ctx, bool answer)
@@ -224,8 +243,8 @@ static void host_describe(void *ctx unused_arg, const struct xds_subscription *s
 }
 
 static const struct xds_host host = {
-    .nacked = host_nacked,
     .suspected = host_suspected,
+    .suspected_unnamed = host_suspected_unnamed,
     .refused = host_refused,
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
@@ -373,6 +392,7 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     log_stream(rpc, "xds stream closed");
     list_remove(&stream->wildcard);
     xds_session_free(stream->session);
+    xds_plain_done(&stream->plain);
     counter_set(&stats->streams_xds, counter_get(&stats->streams_xds) - 1);
     free(stream);
 }

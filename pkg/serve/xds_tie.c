@@ -26,6 +26,7 @@ static void tie_free(struct xds_tie *tie)
     if (tie->subscriber.topic)
         topic_unsubscribe(&tie->subscriber);
     policy_unref(tie->refused);
+    policy_unref(tie->declined);
     free(tie);
 }
 
@@ -51,10 +52,20 @@ static struct xds_tie *tie_new(struct xds_subscription *subscription,
     return NULL;
 }
 
+/* What the client has declined stays known. */
 static void replace(struct xds_subscription *subscription, struct xds_tie *tie)
 {
-    tie_free(subscription->host);
+    struct xds_tie *before = subscription->host;
+
+    if (before && tie)
+        tie->declined = TAKE(before->declined);
+    tie_free(before);
     subscription->host = tie;
+}
+
+static bool has_declined(const struct xds_tie *tie, const struct policy *policy)
+{
+    return tie->declined && policy_same_spec(tie->declined, policy);
 }
 
 /* The plain twin, if that is something else. The name is well-formed: it has a tie. */
@@ -79,7 +90,8 @@ static void join_full(struct xds_subscription *subscription, const struct xds_ti
     replace(subscription, tie);
     if (!tie || !can_be_plain(subscription))
         return;
-    if (policy_is_refused_by(tie->subscriber.content->policy, client->agent) || is_deadly(tie))
+    if (policy_is_refused_by(tie->subscriber.content->policy, client->agent) ||
+        has_declined(tie, tie->subscriber.content->policy) || is_deadly(tie))
         make_plain(subscription, client);
 }
 
@@ -108,6 +120,8 @@ bool xds_tie_refuse(struct xds_subscription *subscription, const struct xds_tie_
         !make_plain(subscription, client))
         return false;
     tie = subscription->host;
+    policy_unref(tie->declined);
+    tie->declined = policy_ref(tie->refused);
     *ret_policy = tie->refused;
     return true;
 }
@@ -122,10 +136,13 @@ const struct topic_content *xds_tie_content(const struct xds_subscription *subsc
 bool xds_tie_is_outdated(const struct xds_subscription *subscription)
 {
     struct xds_tie *tie = subscription->host;
+    const struct policy *policy;
 
-    if (tie && tie->refused)
-        return !policy_same_spec(tie->refused, topic_content(&tie->subscriber)->policy);
-    return tie && is_deadly(tie);
+    if (!tie)
+        return false;
+    policy = topic_content(&tie->subscriber)->policy;
+    return tie->refused ? !policy_same_spec(tie->refused, policy)
+                        : has_declined(tie, policy) || is_deadly(tie);
 }
 
 void xds_tie_retry(struct xds_subscription *subscription, const struct xds_tie_client *client)

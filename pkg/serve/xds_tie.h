@@ -2,8 +2,9 @@
  * An xDS subscription's tie to its topic, and to the topic's plain twin once the client has refused what a policy makes of it.
  *
  * A client that refuses a Listener or Cluster gets the plain one at once: round robin and nothing else, but the weights of backends. It keeps
- * that until the policy is another one (policy_same_spec), which it gets again. A kind of client that the controller has told to refuse a
- * policy begins with the plain one, and so does one that the policy would crash (ring_hash_crashes).
+ * that until the policy is another one (policy_same_spec), which it gets again; should the one that it refused last come back, so does
+ * the plain one. A kind of client that the controller has told to refuse a policy begins with the plain one, and so does one that the
+ * policy would crash (ring_hash_crashes).
  *
  * Threads: the worker's loop.
  */
@@ -18,7 +19,8 @@ struct xds_tie {
     struct subscriber subscriber;
     struct xds_subscription *subscription;
     void *stream;
-    const struct policy *refused; /* a reference; NULL: none, and the topic is not the plain twin */
+    const struct policy *refused; /* the topic is the plain twin because of it; a reference; NULL: it is not */
+    const struct policy *declined; /* what the client has refused last, itself; a reference or NULL */
     bool no_ring; /* it would crash the client */
 };
 

@@ -31,7 +31,7 @@ struct cell {
     uint64_t has;     /* version that the client has */
     bool is_named;    /* in the last request */
     bool is_owed;     /* has to be sent, changed or not */
-    uint64_t nacked;  /* refused alone: is not sent */
+    uint64_t nacked;  /* refused alone, and no other taken since: is not sent */
     unsigned refused; /* all that were nacked, as bits: the session knows the last one only */
     size_t sent_in;   /* number of the response; 0: none */
     struct xds_subscription *subscription;
@@ -49,6 +49,7 @@ struct kind {
     struct seen seen[RESPONSES_MAX]; /* the newest at [responses % RESPONSES_MAX] */
     size_t responses;
     size_t nacked; /* number of the newest response that was refused */
+    size_t acked;  /* of the newest one that was taken */
     bool wildcard, wildcard_owed, named_before;
 };
 
@@ -86,7 +87,7 @@ static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscripti
     const struct cell *cell = &kinds[subscription->type].cells[cell_of(subscription->name)];
 
     must_hold(cell->subscription == subscription);
-    *ret_resource = (struct xds_resource){.version = cell->version, .blob = cell->blob};
+    *ret_resource = (struct xds_resource){cell->version, cell->blob, cell->version & 1};
     return cell->version != 0;
 }
 
@@ -218,6 +219,25 @@ static void refuse(struct kind *kind, const struct seen *seen)
     }
 }
 
+/* Whoever took another version may be sent again what it refused before. True: something is. */
+static bool allow_again(struct kind *kind, const struct seen *seen)
+{
+    bool any = false;
+
+    if (seen->number == kind->nacked || seen->number <= kind->acked)
+        return false;
+    kind->acked = seen->number;
+    for (size_t i = 0; i < NAMES; i++) {
+        struct cell *cell = &kind->cells[i];
+
+        if (!cell->is_named || cell->sent_in != seen->number || cell->has == cell->nacked)
+            continue;
+        any |= cell->nacked == cell->version;
+        cell->nacked = 0;
+    }
+    return any;
+}
+
 static void send(enum xds_type type, struct str nonce, uint8_t mask, bool has_error)
 {
     struct str asked[NAMES];
@@ -246,8 +266,12 @@ static void ask(enum xds_type type, uint8_t command, uint8_t argument)
     bool is_wrong = command & 4;
     struct str nonce = is_wrong ? STR("x1") : is_empty ? STR("") : str_of(seen->nonce);
 
-    if (!is_wrong && !is_empty && has_error)
-        refuse(kind, seen);
+    if (!is_wrong && !is_empty) {
+        if (has_error)
+            refuse(kind, seen);
+        else
+            (void)allow_again(kind, seen);
+    }
     set_names(kind, type, argument);
     if (!is_wrong && is_empty && kind->responses > 0)
         forget(kind);
@@ -378,19 +402,21 @@ static void settle(void)
     must_hold(!pull());
 }
 
-/* An acknowledgement of everything is answered by nothing. */
+/* An acknowledgement of everything is answered by nothing but what was refused before that. */
 static void acknowledge(enum xds_type type)
 {
     struct kind *kind = &kinds[type];
     uint8_t mask = kind->wildcard && kind->named_before ? WILDCARD_BIT : 0;
+    bool again;
 
     settle();
     if (kind->responses == 0)
         return;
     for (size_t i = 0; i < NAMES; i++)
         mask |= (uint8_t)(kind->cells[i].is_named << i);
+    again = allow_again(kind, newest(kind));
     send(type, str_of(newest(kind)->nonce), mask, false);
-    must_hold(!pull());
+    must_hold(again || !pull());
 }
 
 static void run(const uint8_t *command)

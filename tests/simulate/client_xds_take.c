@@ -175,6 +175,14 @@ static void refuse(struct client *client, const struct xds_response_read *respon
     xds_send(client, response->kind, "the simulated client does not like it");
 }
 
+/* Who has taken another one may be sent again what it refused before. */
+static void end_refusals(struct xds_type *type, const bool *present)
+{
+    for (size_t i = 0; i < type->len; i++)
+        if (present[i] && type->items[i].sent != type->items[i].refused_alone)
+            type->items[i].refused_alone = 0;
+}
+
 static void take_response(struct client *client, const struct xds_response_read *response,
                           const struct delivery *delivery)
 {
@@ -200,6 +208,7 @@ static void take_response(struct client *client, const struct xds_response_read 
     }
     snprintf(type->version, sizeof(type->version), "%s", response->version);
     snprintf(type->taken, sizeof(type->taken), "%s", response->nonce);
+    end_refusals(type, present);
     xds_send(client, response->kind, NULL);
     if (response->kind == XDS_LDS)
         xds_follow(client, XDS_CDS);

@@ -68,21 +68,23 @@ static void on_each(void *ctx, enum xds_type type,
     }
 }
 
-static void on_nacked(void *ctx, enum xds_type type, uint32_t code, struct str message)
+static void suspect(struct fake_host *fake, const char *mark, struct str name, struct str message)
 {
-    struct fake_host *fake = ctx;
+    size_t len = strlen(fake->suspected);
 
-    snprintf(fake->nacked, sizeof(fake->nacked), "%s %u %" STR_FMT, xds_type_name(type), code,
-             STR_ARG(message));
+    snprintf(fake->suspected + len, sizeof(fake->suspected) - len, "%s%" STR_FMT ": %" STR_FMT "; ", mark,
+             STR_ARG(name), STR_ARG(message));
 }
 
 static void on_suspected(void *ctx, struct xds_subscription *subscription, struct str message)
 {
-    struct fake_host *fake = ctx;
-    size_t len = strlen(fake->suspected);
+    suspect(ctx, "", subscription->name, message);
+}
 
-    snprintf(fake->suspected + len, sizeof(fake->suspected) - len, "%" STR_FMT ": %" STR_FMT "; ",
-             STR_ARG(subscription->name), STR_ARG(message));
+static void on_suspected_unnamed(void *ctx, enum xds_type type, struct str name, struct str message)
+{
+    cr_assert_eq(type, XDS_CLUSTER);
+    suspect(ctx, "*", name, message);
 }
 
 static void on_refused(void *ctx, const struct xds_subscription *subscription, size_t len)
@@ -106,8 +108,8 @@ static const struct xds_host host = {
     .unsubscribe = on_unsubscribe,
     .resolve = on_resolve,
     .each = on_each,
-    .nacked = on_nacked,
     .suspected = on_suspected,
+    .suspected_unnamed = on_suspected_unnamed,
     .refused = on_refused,
     .wake = on_wake,
 };
@@ -186,15 +188,23 @@ void fake_put_sized(struct fake_host *fake, enum xds_type type, const char *name
     set(fake, type, name, (struct xds_resource){.version = version, .blob = make_blob(type, name, len)});
 }
 
-void fake_put_empty(struct fake_host *fake, const char *name, uint64_t version)
-{
-    fake_put_sized(fake, XDS_ENDPOINT, name, version, 8);
-    find(fake, XDS_ENDPOINT, str_of(name))->resource.empty = true;
-}
-
 void fake_put(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version)
 {
     fake_put_sized(fake, type, name, version, 10);
+}
+
+void fake_put_empty(struct fake_host *fake, const char *name, uint64_t version)
+{
+    set(fake, XDS_ENDPOINT, name, (struct xds_resource){version, make_blob(XDS_ENDPOINT, name, 1), true});
+}
+
+void fake_put_quietly(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version)
+{
+    struct fake_resource *found = find(fake, type, str_of(name));
+
+    cr_assert_not_null(found);
+    blob_unref(found->resource.blob);
+    found->resource = (struct xds_resource){version, make_blob(type, name, 1), false};
 }
 
 void fake_remove(struct fake_host *fake, enum xds_type type, const char *name)

@@ -24,8 +24,7 @@ struct fake_host {
     size_t subscriptions_len;
     size_t subscribed, unsubscribed; /* so far */
     size_t answers, updates;         /* wakes */
-    char nacked[XDS_NACK_TEXT_MAX + 64];
-    char suspected[256]; /* "a: why; b: why; " */
+    char suspected[2 * XDS_NACK_TEXT_MAX]; /* "a: why; *b: why; ": b was not named */
     char refused[64];
     struct xds_session *session;
     const char *agent; /* the client's; sent with its first request */
@@ -45,8 +44,10 @@ void fake_reconnect(struct fake_host *fake);
 void fake_put_sized(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version,
                     size_t len);
 void fake_put(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version);
-/* Endpoints, of which there are none. */
+/* A list without endpoints. */
 void fake_put_empty(struct fake_host *fake, const char *name, uint64_t version);
+/* Touches nobody: what there is has changed, and it has not been told yet. */
+void fake_put_quietly(struct fake_host *fake, enum xds_type type, const char *name, uint64_t version);
 void fake_remove(struct fake_host *fake, enum xds_type type, const char *name);
 /* Touches without a change. */
 void fake_touch(struct fake_host *fake, enum xds_type type, const char *name);

@@ -136,7 +136,7 @@ Test(xds_update, a_refusal_is_recorded_and_answered_by_nothing)
     fake_next(&f);
     fake_nack(&f, XDS_ENDPOINT, "a b c", "no such thing");
     cr_assert_str_eq(fake_next(&f), "");
-    cr_assert_str_eq(f.nacked, "ClusterLoadAssignment 3 no such thing");
+    cr_assert_str_eq(f.suspected, "a: no such thing; ");
     cr_assert_eq(xds_session_stats(f.session)->nacks, 1);
     cr_assert_eq(xds_session_stats(f.session)->acks, 2);
 }
@@ -302,8 +302,10 @@ Test(xds_update, the_text_of_a_refusal_is_cut)
 
     memset(text, 'x', sizeof(text));
     text[sizeof(text) - 1] = '\0';
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    fake_next(&f);
     fake_nack(&f, XDS_ENDPOINT, "a b c", text);
-    cr_assert_eq(strlen(f.nacked), strlen("ClusterLoadAssignment 3 ") + XDS_NACK_TEXT_MAX);
+    cr_assert_eq(strlen(f.suspected), strlen("a: ; ") + XDS_NACK_TEXT_MAX);
 }
 
 /* ---- sizes ---- */

@@ -145,3 +145,51 @@ Test(xds_wildcard, everything_has_the_version_that_all_names_have)
     cr_assert_str_eq(f.version[XDS_CLUSTER], other.version[XDS_CLUSTER]);
     fake_close(&other);
 }
+
+/* ---- refusals ---- */
+
+static void nack(const char *names, const char *why)
+{
+    f.suspected[0] = '\0';
+    fake_nack(&f, XDS_CLUSTER, names, why);
+}
+
+Test(xds_wildcard, suspects_what_the_client_names_of_everything)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    nack("", "b is bad");
+    cr_assert_str_eq(f.suspected, "*b: b is bad; ");
+}
+
+Test(xds_wildcard, suspects_everything_where_the_client_names_nothing)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    nack("", "no");
+    cr_assert_str_eq(f.suspected, "*a: no; *b: no; ");
+}
+
+Test(xds_wildcard, tells_what_was_named_from_what_was_not)
+{
+    fake_ask(&f, XDS_CLUSTER, "* b", "");
+    nack("* b", "no");
+    cr_assert_str_eq(f.suspected, "b: no; *a: no; ");
+    fake_put(&f, XDS_CLUSTER, "b", 20);
+    fake_next(&f);
+    nack("* b", "b is bad");
+    cr_assert_str_eq(f.suspected, "b: b is bad; ");
+    fake_put(&f, XDS_CLUSTER, "b", 21);
+    fake_next(&f);
+    nack("* b", "a is bad");
+    cr_assert_str_eq(f.suspected, "*a: a is bad; ");
+}
+
+Test(xds_wildcard, suspects_nothing_of_what_has_changed_since)
+{
+    fake_ask(&f, XDS_CLUSTER, "", "");
+    fake_put(&f, XDS_CLUSTER, "b", 20);
+    nack("", "b is bad");
+    cr_assert_str_eq(f.suspected, "");
+    cr_assert_str_eq(fake_next(&f), "Cluster a b");
+    nack("", "b is bad");
+    cr_assert_str_eq(f.suspected, "*b: b is bad; ");
+}

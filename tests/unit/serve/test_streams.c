@@ -24,6 +24,8 @@ static struct loop *loop;
 static struct serve *serve;
 static struct place peer_place; /* of every address */
 static char *dumped;
+static unsigned refusals; /* that the controller was told of */
+static char told[64]; /* the types of all messages of xDS: "LCE" */
 
 static bool on_place_of_peer(void *ctx, const struct address *peer, struct place *ret_place)
 {
@@ -31,6 +33,13 @@ static bool on_place_of_peer(void *ctx, const struct address *peer, struct place
     cr_assert_eq(peer->storage.ss_family, AF_INET);
     *ret_place = peer_place;
     return peer_place.zone.len + peer_place.node.len > 0;
+}
+
+static void on_refused(void *ctx unused_arg, const struct refusal *refusal)
+{
+    cr_assert(str_eq(refusal->policy->name, STR("greeter")));
+    cr_assert(str_eq(refusal->peer, STR("127.0.0.1")));
+    refusals++;
 }
 
 /* Two Services; the endpoints of the one are hinted for zones a and b. */
@@ -43,6 +52,7 @@ static void set_up(void)
     struct serve_options options = {.threads = 2,
                                     .cluster_domain = "cluster.local",
                                     .default_namespace = "shop",
+                                    .refused = on_refused,
                                     .place_of_peer = on_place_of_peer,
                                     .place_ctx = &peer_place};
     const struct catalog *catalog = catalog_with(
@@ -83,9 +93,17 @@ static void turn_until(bool (*done)(const void *ctx), const void *ctx)
 static void on_message(void *ctx, struct str message)
 {
     struct client *client = ctx;
+    size_t len = strlen(told);
 
     buf_reset(&client->newest);
     cr_assert_eq(buf_add_str(&client->newest, message), CODE_OK);
+    for (int type = 0; type < XDS_TYPES && len + 1 < sizeof(told); type++) {
+        const char *url = xds_type_url(type);
+
+        if (memmem(message.ptr, message.len, url, strlen(url)))
+            told[len++] = xds_type_name(type)[0];
+        told[len] = '\0';
+    }
 }
 
 static void on_end(void *ctx unused_arg, enum code code, const char *message)
@@ -238,6 +256,169 @@ Test(streams, a_native_place_counts_as_given_and_may_change)
     expect(&client, false, true);
     native_ask(&client, "", "greeter:8001");
     expect(&client, true, true);
+    client_close(&client);
+}
+
+/* ---- make before break ---- */
+
+/* greeter's calls are shared out: a tenth for a canary, where it has endpoints. */
+static void publish_shares(bool canary)
+{
+    static const struct fixture_endpoint endpoint = {.address = "10.0.0.1"};
+    struct policy_backend backends[] = {{.service = STR("greeter"), .weight = 90},
+                                        {.service = STR("canary"), .weight = 10}};
+    struct policy fields = *policy_default();
+    const struct policy *policy;
+    const struct catalog *catalog;
+
+    fields.namespace_name = STR("shop");
+    fields.name = STR("greeter");
+    fields.backends = backends;
+    fields.backends_len = 2;
+    policy = policy_new(&fields);
+    catalog = catalog_with(NULL, &(struct fixture_service){
+                                     .name = "greeter", .endpoints = &endpoint, .len = 1, .policy = policy});
+    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){
+                                                   .name = "canary", .endpoints = &endpoint, .len = canary}));
+    policy_unref(policy);
+}
+
+/* Asks for what is named "a b" too. */
+static void ask_more(struct client *client, enum xds_type type, const char *name, const char *other)
+{
+    struct buf request = BUFFER_INIT(4096);
+
+    wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(name));
+    if (other)
+        wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(other));
+    wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(type)));
+    ask(client, &request);
+}
+
+static bool has_told_two(const void *ctx unused_arg)
+{
+    return strlen(told) >= 2;
+}
+
+/* The route is told of after the list in the one case, before it in the other. */
+static void expect_order(bool route_first)
+{
+    struct client client;
+
+    publish_shares(false);
+    if (route_first) {
+        xds_ask(&client, "", "", LIST);
+        ask_more(&client, XDS_LISTENER, "greeter.shop:8001", NULL);
+        ask_more(&client, XDS_ENDPOINT, LIST, "shop/canary:8001");
+    } else {
+        xds_ask(&client, "", "", "shop/canary:8001");
+        ask_more(&client, XDS_LISTENER, "greeter.shop:8001", NULL);
+    }
+    told[0] = '\0';
+    publish_shares(true);
+    turn_until(has_told_two, NULL);
+    cr_expect_str_eq(told, "CL", "the list, then the route to it: %s", told);
+    told[0] = '\0';
+    publish_shares(false);
+    turn_until(has_told_two, NULL);
+    cr_expect_str_eq(told, "LC", "the route, then the list that it leaves: %s", told);
+    client_close(&client);
+}
+
+Test(streams, a_backend_is_there_before_its_route_and_gone_after_it)
+{
+    expect_order(true);
+    expect_order(false);
+}
+
+/* ---- everything ---- */
+
+static const struct policy *policy_with(const char *name, enum lb_policy lb)
+{
+    struct policy fields = *policy_default();
+
+    fields.namespace_name = STR("shop");
+    fields.name = str_of(name);
+    fields.lb = lb;
+    return policy_new(&fields);
+}
+
+/* greeter has this policy, other one of its own. */
+static void publish_policies(enum lb_policy lb)
+{
+    const struct policy *greeter = policy_with("greeter", lb), *other = policy_with("other", LB_WEIGHTED_ROUND_ROBIN);
+    const struct catalog *catalog =
+        catalog_with(NULL, &(struct fixture_service){.name = "greeter", .policy = greeter});
+
+    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){.name = "other", .policy = other}));
+    policy_unref(greeter);
+    policy_unref(other);
+}
+
+/* What an Envoy says to the newest message; `why` NULL: it takes it. */
+static void answer_everything(struct client *client, const char *why)
+{
+    struct buf request = BUFFER_INIT(4096);
+    struct wire_reader reader = wire_reader(buf_str(&client->newest));
+    struct wire_field field;
+
+    wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_CLUSTER)));
+    while (client->newest.len > 0 && wire_next(&reader, &field))
+        if (field.number == DISCOVERY_RESPONSE_NONCE)
+            wire_put_bytes(&request, DISCOVERY_REQUEST_RESPONSE_NONCE, field.bytes);
+    if (why) {
+        size_t status = wire_open(&request, DISCOVERY_REQUEST_ERROR_DETAIL);
+
+        wire_put_bytes(&request, STATUS_MESSAGE, str_of(why));
+        wire_close(&request, status);
+    }
+    buf_reset(&client->newest);
+    grpc_call_send(client->call, request.ptr, request.len, false);
+    buf_done(&request);
+}
+
+/* Waits for the next message: whose Clusters it has, by a word of each policy. */
+static void expect_policies(struct client *client, bool first, bool least, bool weighted)
+{
+    struct str text;
+
+    turn_until(has_answer, client);
+    text = buf_str(&client->newest);
+    cr_expect_eq(memmem(text.ptr, text.len, "PickFirst", 9) != NULL, first);
+    cr_expect_eq(memmem(text.ptr, text.len, "LeastRequest", 12) != NULL, least);
+    cr_expect_eq(memmem(text.ptr, text.len, "ClientSideWeighted", 18) != NULL, weighted);
+}
+
+static bool has_refusals(const void *ctx)
+{
+    return refusals >= *(const unsigned *)ctx;
+}
+
+static void expect_refusals(unsigned len)
+{
+    turn_until(has_refusals, &len);
+    cr_expect_eq(refusals, len);
+}
+
+/* One that it did not name: that one goes plain, and for as long as the policy is the one that it refused. */
+Test(streams, a_proxy_that_refuses_a_cluster_keeps_all_others)
+{
+    struct client client;
+
+    publish_policies(LB_PICK_FIRST);
+    client_open(&client, ADS);
+    answer_everything(&client, NULL);
+    expect_policies(&client, true, false, true);
+    answer_everything(&client, "bad: shop/greeter:8001");
+    expect_policies(&client, false, false, true);
+    expect_refusals(1);
+    answer_everything(&client, NULL);
+    publish_policies(LB_LEAST_REQUEST);
+    expect_policies(&client, false, true, true);
+    answer_everything(&client, NULL);
+    publish_policies(LB_PICK_FIRST);
+    expect_policies(&client, false, false, true);
+    expect_refusals(1);
     client_close(&client);
 }
 

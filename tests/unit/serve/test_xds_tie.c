@@ -127,6 +127,33 @@ Test(xds_tie, gets_another_policy_again)
     cr_expect_eq(refused->lb, LB_LEAST_REQUEST);
 }
 
+/* The client takes what came between, and the first one comes back. */
+Test(xds_tie, of_a_policy_that_comes_back_is_plain_again)
+{
+    uint64_t plain;
+
+    join();
+    cr_assert(refuse());
+    plain = xds_tie_content(&subscription)->version;
+    policy.lb = LB_LEAST_REQUEST;
+    put();
+    xds_tie_retry(&subscription, &client);
+    subscription.sent_version = xds_tie_content(&subscription)->version;
+    cr_expect(!xds_tie_is_outdated(&subscription));
+    policy.lb = LB_PICK_FIRST;
+    put();
+    cr_assert(xds_tie_is_outdated(&subscription));
+    xds_tie_retry(&subscription, &client);
+    cr_expect(is_plain());
+    cr_expect_eq(xds_tie_content(&subscription)->version, plain);
+    cr_expect(!xds_tie_is_outdated(&subscription));
+    policy.lb = LB_LEAST_REQUEST;
+    put();
+    cr_assert(xds_tie_is_outdated(&subscription), "that one it takes");
+    xds_tie_retry(&subscription, &client);
+    cr_expect(!is_plain());
+}
+
 Test(xds_tie, of_a_kind_that_refuses_begins_plain)
 {
     const struct str kinds[] = {STR_INIT("gRPC Go 1.85.0")};

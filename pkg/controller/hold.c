@@ -253,6 +253,12 @@ static struct hold_since since_of(const struct hold_state *state, uint16_t numbe
     return (struct hold_since){.number = number};
 }
 
+/* From an ExternalName back to a Service with lists: those that it carried besides are what the change may empty. */
+static bool comes_back(const struct service *before, const struct service *after)
+{
+    return before->type == SERVICE_EXTERNAL_NAME && after->type != SERVICE_EXTERNAL_NAME;
+}
+
 /* Every hold that applies is noted. */
 static struct service_keep judge_port(const struct service *before,
                                       const struct service_port *port,
@@ -260,8 +266,9 @@ static struct service_keep judge_port(const struct service *before,
                                       struct question *question, struct hold_verdict *verdict)
 {
     const struct service_port *now = service_heir(after->ports, after->ports_len, port);
-    bool protects = apply_protection(before, port, now, question, verdict);
-    bool settles = judge_settle(port, now, lost, question, verdict);
+    bool back = comes_back(before, after);
+    bool protects = !back && apply_protection(before, port, now, question, verdict);
+    bool settles = !back && judge_settle(port, now, lost, question, verdict);
     bool changes = apply_service_change(question, verdict);
 
     if (settles || changes)
@@ -299,7 +306,7 @@ static void judge_ports(struct hold_state *state, const struct service *before,
     state->ports_len = held_len;
 }
 
-/* What an ExternalName means is no list of a port; it may have those that are carried besides. */
+/* What an ExternalName means is no list of a port. */
 static void judge_external(struct hold_state *state, const struct service *before,
                            const struct service *after, const struct hold_input *input,
                            struct hold_verdict *verdict)
@@ -329,7 +336,7 @@ void hold_judge(struct hold_state *state, const struct service *before, const st
         ;
     else if (!after)
         judge_deletion(state, before, input, ret_verdict);
-    else if (before->type == SERVICE_EXTERNAL_NAME && after->type != SERVICE_EXTERNAL_NAME)
+    else if (comes_back(before, after))
         judge_external(state, before, after, input, ret_verdict);
     else
         judge_ports(state, before, after, input, ret_verdict);

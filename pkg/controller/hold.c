@@ -40,7 +40,7 @@ struct question {
     const struct hold_input *input;
     struct hold_since *since;
     bool emptied; /* it would be */
-    const struct service_port *lost; /* what it listed when protection began; NULL: that has not */
+    const struct service_port *lost; /* what it listed when protection began; NULL: that is not in force */
 };
 
 /* True while the hold is in force: it began at `begin_us` unless it had begun before, and ends
@@ -218,18 +218,17 @@ static bool apply_protection(const struct service *before, const struct service_
 {
     const struct policy *policy = now ? now->policy : port->policy;
     struct hold_since *since = question->since;
+    const struct service_port *lost = port;
 
     if (since->protected)
-        question->lost =
-            service_heir(since->protected->ports, since->protected->ports_len, port);
-    if (policy->protection_percent == 0 || policy->protection_us == 0 ||
-        !has_too_little(question->lost ? question->lost : port, port, now,
-                        policy->protection_percent) ||
+        lost = service_heir(since->protected->ports, since->protected->ports_len, port);
+    if (!lost || policy->protection_percent == 0 || policy->protection_us == 0 ||
+        !has_too_little(lost, port, now, policy->protection_percent) ||
         !apply(HOLD_PROTECTION, question, &since->protected_us, question->input->touched_us,
                policy->protection_us, verdict))
         return false;
     since->protected = since->protected ? since->protected : before;
-    question->lost = question->lost ? question->lost : port;
+    question->lost = lost;
     return true;
 }
 
@@ -273,7 +272,7 @@ static struct service_keep judge_port(const struct service *before,
 
     if (settles || changes)
         return (struct service_keep){.stays = true};
-    return (struct service_keep){protects, protects ? question->lost : NULL};
+    return (struct service_keep){protects, question->lost};
 }
 
 static void judge_ports(struct hold_state *state, const struct service *before,

@@ -136,6 +136,7 @@ struct search {
     const struct answer *answer;
     struct states low, high;         /* between these */
     bool held;                     /* a hold may have kept it */
+    bool external;                 /* the Service was an ExternalName */
     struct protected_search protected; /* that hold may have been protection */
     const struct account *account; /* above its floors; NULL: no matter */
     uint64_t replaces_us;          /* the account's list then, as holds allow; 0: no matter */
@@ -180,7 +181,8 @@ static struct search search_of(const struct query *query, const struct answer *a
     search.low = judge_pair_at(due);
     search.high = judge_pair_at(at_us);
     external = external_since_us(query->service, search.low, search.high);
-    if (!query->native && external != SIM_NEVER)
+    search.external = external != SIM_NEVER;
+    if (!query->native && search.external)
         search.low = judge_pair_at(min_u64(due, due_us(external)));
     return search;
 }
@@ -405,11 +407,6 @@ static void check_near(struct account *account, const struct query *query,
         judge_near(&account->near, query, answer, &want, us, who);
 }
 
-static bool is_host(const struct query *query, const struct answer *answer)
-{
-    return query->native && answer->len > 0 && !*answer->items[0].pod;
-}
-
 void judge_list(struct account *account, const struct query *query, const struct answer *answer,
                 const struct delivery *delivery, const char *who)
 {
@@ -419,7 +416,7 @@ void judge_list(struct account *account, const struct query *query, const struct
     count++;
     search.account = &before;
     search.replaces_us = delivery->pulled_us;
-    if (search.held && is_host(query, &before.last))
+    if (search.held && search.external && query->native)
         before.floors_len = 0; /* what was carried besides an ExternalName may come back */
     if (!find(&search, &next)) {
         explain_failure(search, who);

@@ -27,8 +27,10 @@ static bool has_retired(const struct query *whole, const struct states *states, 
     bool left = entry->terminating;
 
     for (size_t i = 0; i < now->len; i++) {
-        if (now->items[i].port == entry->port &&
-            strcmp(now->items[i].address, entry->address) == 0)
+        if ((now->items[i].port == entry->port &&
+             strcmp(now->items[i].address, entry->address) == 0) ||
+            (now->items[i].other_port == entry->port &&
+             strcmp(now->items[i].other, entry->address) == 0))
             return false;
     }
     if (judge_knows(whole, states[0], entry))

@@ -57,13 +57,11 @@ static void go_on(struct kept *kept, struct candidates *now)
     for (size_t i = 0; i < kept->len; i++) {
         const struct candidate *found = find(now, &kept->items[i]);
 
-        if (!found)
-            continue;
-        if (oracle_is_ready(found))
+        if (found && oracle_is_ready(found))
             kept->left[i] = false;
-        else if (is_terminating(found))
+        else if (is_terminating(&kept->items[i]) || (found && is_terminating(found)))
             kept->left[i] = true;
-        if (oracle_is_ready(found) || !oracle_is_ready(&kept->items[i]))
+        if (found && (oracle_is_ready(found) || !oracle_is_ready(&kept->items[i])))
             kept->items[i] = *found;
     }
 }

@@ -272,7 +272,7 @@ static struct service_keep judge_port(const struct service *before,
 
     if (settles || changes)
         return (struct service_keep){.stays = true};
-    return (struct service_keep){protects, question->lost};
+    return (struct service_keep){protects, now ? question->lost : NULL};
 }
 
 static void judge_ports(struct hold_state *state, const struct service *before,

@@ -20,11 +20,11 @@ static uint64_t begun_us(struct states state)
                    known_us(RESOURCE_SLICES, state.slices));
 }
 
-/* It is not in the list of the first of these states any more, newest first, and that in good order. */
+/* It is not in the list of the first of these states any more, newest first, and that in good order, as far as `len` of them tell. */
 static bool has_retired(const struct query *whole, const struct states *states, size_t len,
                         const struct answer *now, const struct entry *entry)
 {
-    bool left = entry->terminating;
+    bool left = len > 0 && entry->terminating;
 
     for (size_t i = 0; i < now->len; i++) {
         if ((now->items[i].port == entry->port &&
@@ -138,16 +138,16 @@ struct chain {
     size_t len;
     struct states states[CHAIN_MAX]; /* as moments name them */
     uint64_t begin_us[CHAIN_MAX], end_us[CHAIN_MAX];
-    struct picture scenes[CHAIN_MAX];
+    struct picture pictures[CHAIN_MAX];
 };
 
-static struct picture scene_at(unsigned service, struct states state)
+static struct picture picture_at(unsigned service, struct states state)
 {
-    struct picture scene = {.service = known_object(service, state.service)};
+    struct picture picture = {.service = known_object(service, state.service)};
 
     for (unsigned i = 0; i < SLICES; i++)
-        scene.slices[i] = known_object(slice_slot(service, i), state.slices);
-    return scene;
+        picture.slices[i] = known_object(slice_slot(service, i), state.slices);
+    return picture;
 }
 
 /* By the changes of what belongs to the Service. */
@@ -168,14 +168,14 @@ static void look_back(struct chain *chain, unsigned service, uint64_t from_us, u
 
     chain->len = 0;
     do {
-        struct picture scene = scene_at(service, state);
-        bool same = chain->len > 0 && memcmp(&scene, &chain->scenes[chain->len - 1], sizeof(scene)) == 0;
+        struct picture picture = picture_at(service, state);
+        bool same = chain->len > 0 && memcmp(&picture, &chain->pictures[chain->len - 1], sizeof(picture)) == 0;
 
         if (end_us < from_us || (!same && chain->len == CHAIN_MAX))
             break;
         if (!same)
             chain->end_us[chain->len++] = end_us;
-        chain->scenes[chain->len - 1] = scene;
+        chain->pictures[chain->len - 1] = picture;
         chain->states[chain->len - 1] = named(service, state);
         chain->begin_us[chain->len - 1] = end_us = begun_us(state);
     } while (judge_step_back(&state, &by_service));
@@ -185,18 +185,18 @@ static void look_back(struct chain *chain, unsigned service, uint64_t from_us, u
 static bool makes(const struct chain *chain, size_t out, size_t now, bool between,
                   const struct query *query, const struct answer *answer)
 {
-    const struct picture *scenes[CHAIN_MAX];
+    const struct picture *pictures[CHAIN_MAX];
     bool native = answer->len > 0 && *answer->items[0].pod;
     struct answer want;
     size_t len = 0;
 
-    scenes[len++] = &chain->scenes[out];
+    pictures[len++] = &chain->pictures[out];
     for (size_t i = out - 1; i > now; i--) {
         if (between && judge_was_published(chain->begin_us[i], chain->end_us[i]))
-            scenes[len++] = &chain->scenes[i];
+            pictures[len++] = &chain->pictures[i];
     }
-    scenes[len++] = &chain->scenes[now];
-    oracle_list_protected(scenes, len, query, &want);
+    pictures[len++] = &chain->pictures[now];
+    oracle_list_protected(pictures, len, query, &want);
     return judge_hash(&want, native) == judge_hash(answer, native) &&
            (!policy_prefers(policies_of(query->service)) ||
             judge_near_fits(query, answer, &want));
@@ -211,8 +211,7 @@ static bool is_held_from(const struct chain *chain, size_t out, size_t now,
     if (!judge_was_held(holds, chain->begin_us[out], chain->begin_us[now] + PUBLISHED_US))
         return false;
     judge_oracle(&whole, chain->states[out], &before);
-    return leaves_too_little(&whole, &before, &chain->states[now], 1) ||
-           leaves_too_little(&whole, &before, &chain->states[now], out - now + 1);
+    return leaves_too_little(&whole, &before, &chain->states[now], 0);
 }
 
 bool judge_is_protected(const struct protected_search *search, const struct query *query,

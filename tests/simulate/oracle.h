@@ -58,8 +58,8 @@ struct picture {
     const struct api_object *slices[SLICES];
 };
 
-/* The list while protection holds: scenes[0] was published when it began, the last is what counts now, and those between were published. */
-void oracle_list_protected(const struct picture *const *scenes, size_t len, const struct query *query,
-                           struct answer *ret_answer);
+/* The list while protection holds: pictures[0] was published when it began, the last is what counts now, and those between were published. */
+void oracle_list_protected(const struct picture *const *pictures, size_t len,
+                           const struct query *query, struct answer *ret_answer);
 
 #endif

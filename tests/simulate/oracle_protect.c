@@ -9,16 +9,16 @@ struct kept {
 };
 
 /* An ExternalName has none. */
-static bool has_ports(const struct picture *scene)
+static bool has_ports(const struct picture *picture)
 {
-    return scene->service && !*scene->service->service.external_name;
+    return picture->service && !*picture->service->service.external_name;
 }
 
-static void collect(struct candidates *all, const struct picture *scene, const struct query *query)
+static void collect(struct candidates *all, const struct picture *picture, const struct query *query)
 {
     *all = (struct candidates){0};
-    if (has_ports(scene))
-        oracle_collect(all, scene->service, scene->slices, query);
+    if (has_ports(picture))
+        oracle_collect(all, picture->service, picture->slices, query);
 }
 
 static struct candidate *find(struct candidates *all, const struct candidate *wanted)
@@ -36,12 +36,12 @@ static bool is_terminating(const struct candidate *candidate)
     return candidate->endpoint->terminating == YES;
 }
 
-static void begin(struct kept *kept, const struct picture *scene, const struct query *query)
+static void begin(struct kept *kept, const struct picture *picture, const struct query *query)
 {
     struct candidates all;
 
     kept->len = 0;
-    collect(&all, scene, query);
+    collect(&all, picture, query);
     oracle_keep_serving(&all, policies_of(query->service)->none_ready);
     for (size_t i = 0; i < all.len; i++) {
         if (all.items[i].out)
@@ -80,24 +80,36 @@ static void add_kept(const struct kept *kept, struct candidates *now)
     }
 }
 
-void oracle_list_protected(const struct picture *const *scenes, size_t len, const struct query *query,
-                           struct answer *ret_answer)
+/* There is no such port any more, whatever the number is taken for without one. */
+static bool is_gone(const struct picture *picture, const struct picture *first,
+                    const struct query *query)
 {
-    const struct api_service *service = NULL;
+    return !has_ports(picture) ||
+           (oracle_names(first->service, first->slices, query->number) &&
+            !oracle_names(picture->service, picture->slices, query->number));
+}
+
+/* Of a port that is gone, all stays. */
+void oracle_list_protected(const struct picture *const *pictures, size_t len,
+                           const struct query *query, struct answer *ret_answer)
+{
+    const struct picture *last = pictures[0];
     struct candidates now;
     struct kept kept;
 
     *ret_answer = (struct answer){0};
-    begin(&kept, scenes[0], query);
-    for (size_t i = 0; i < len; i++) {
-        if (has_ports(scenes[i]))
-            service = &scenes[i]->service->service;
-        collect(&now, scenes[i], query);
-        if (i > 0)
-            go_on(&kept, &now);
-    }
-    if (!service)
+    if (!has_ports(last))
         return;
-    add_kept(&kept, &now);
-    oracle_choose(&now, service, query, ret_answer);
+    begin(&kept, last, query);
+    collect(&now, last, query);
+    for (size_t i = 1; i < len; i++) {
+        if (is_gone(pictures[i], pictures[0], query))
+            continue;
+        last = pictures[i];
+        collect(&now, last, query);
+        go_on(&kept, &now);
+    }
+    if (last != pictures[0])
+        add_kept(&kept, &now);
+    oracle_choose(&now, &last->service->service, query, ret_answer);
 }

@@ -275,17 +275,19 @@ static bool find_protected(const struct search *search, struct account *ret)
 /* A hold keeps the lists of ports: a name that means another port now gets that port's, however old. */
 static bool find_held(const struct search *search, const struct moments *services)
 {
+    struct states base = judge_pair_at(search->protected.base_us);
     struct search of_port = *search;
     struct query query = *search->query;
+    struct moments named = {0};
     bool found = false;
 
     query.port = BY_NUMBER;
     of_port.query = &query;
     of_port.account = NULL;
     of_port.replaces_us = 0;
-    for (size_t i = 0; i < services->len && !found; i++) {
-        query.number =
-            oracle_number(known_object(query.service, services->items[i]), search->query);
+    judge_service_moments(&named, query.service, base.service, search->high.service);
+    for (size_t i = 0; i < named.len && !found; i++) {
+        query.number = oracle_number(known_object(query.service, named.items[i]), search->query);
         found = query.number &&
                 (find_of(&of_port, services, NULL) || find_protected(&of_port, NULL));
     }

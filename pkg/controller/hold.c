@@ -14,9 +14,16 @@ const char *hold_name(enum hold hold)
     return names[hold];
 }
 
+static void ports_done(struct hold_state *state)
+{
+    for (size_t i = 0; i < state->ports_len; i++)
+        service_unref(state->ports[i].protected);
+    free(state->ports);
+}
+
 void hold_state_done(struct hold_state *state)
 {
-    free(state->ports);
+    ports_done(state);
     *state = (struct hold_state){0};
 }
 
@@ -33,6 +40,7 @@ struct question {
     const struct hold_input *input;
     struct hold_since *since;
     bool emptied; /* it would be */
+    const struct service_port *lost; /* what it listed when protection began; NULL: that is not in force */
 };
 
 /* True while the hold is in force: it began at `begin_us` unless it had begun before, and ends
@@ -111,12 +119,14 @@ static struct lost find_lost(const struct service *before, const struct service 
     return lost;
 }
 
-/* `lost` NULL: any slice may be. */
+/* `lost` NULL: any slice may be. What protection is about is no matter of this. */
 static bool has_left(const struct backend *backend, const struct service_port *port,
-                     const struct lost *lost)
+                     const struct lost *lost, const struct question *question)
 {
     if (!backend || backend->endpoint->terminating ||
         (lost && !contains(lost->slices, lost->len, backend->slice)))
+        return false;
+    if (question->lost && service_port_find(question->lost, backend))
         return false;
     return !port || !service_port_find(port, backend);
 }
@@ -124,14 +134,15 @@ static bool has_left(const struct backend *backend, const struct service_port *p
 /* Whether the port of an earlier version lists something that its successor `now` (NULL: there is
  * none) does not know. While both mean the same, that can only be in a slice that was lost. */
 static bool has_vanished(const struct service_port *port, const struct service_port *now,
-                         const struct lost *lost)
+                         const struct lost *lost, const struct question *question)
 {
     if (!now || now->origin != port->origin || !str_eq(now->name, port->name))
         lost = NULL;
     for (size_t i = 0; i < port->list.len && (!lost || lost->len > 0); i++) {
         const struct listed *listed = &port->list.items[i];
 
-        if (has_left(listed->backend, now, lost) || has_left(listed->other, now, lost))
+        if (has_left(listed->backend, now, lost, question) ||
+            has_left(listed->other, now, lost, question))
             return true;
     }
     return false;
@@ -149,53 +160,76 @@ static bool apply_settle(struct question *question, struct hold_verdict *verdict
                  since->settle_us ? since->settle_us : touched_us, HOLD_SETTLE_EMPTY_US, verdict);
 }
 
+/* Under protection a list goes on changing: what is lost later is waited for by itself. */
+static bool judge_settle(const struct service_port *port, const struct service_port *now,
+                         const struct lost *lost, struct question *question,
+                         struct hold_verdict *verdict)
+{
+    if (has_vanished(port, now, lost, question))
+        return apply_settle(question, verdict);
+    if (question->lost)
+        question->since->settle_us = question->since->settle_empty_us = 0;
+    return false;
+}
+
 /* ---- what vanishes too much at once ---- */
 
-static bool is_listed(const struct service_port *port, const struct backend *backend)
+/* It shuts down in good order, and is no longer in the list, or was out of it (`before`) when it went. `now` is NULL where the port is gone. */
+static bool has_retired(const struct backend *backend, const struct service_port *before,
+                        const struct service_port *now)
 {
-    enum none_ready none_ready = port->policy->none_ready;
+    const struct listed *was = service_port_find(before, backend);
+    const struct listed *known = now ? service_port_find(now, backend) : NULL;
 
-    if (backend_is_ready(backend))
-        return true;
-    if (port->ready > 0 || none_ready == NONE_READY_EMPTY)
+    if (known && service_port_lists(now, known->backend))
         return false;
-    return none_ready == NONE_READY_ALL || backend_is_draining(backend);
+    if (known && known->backend->endpoint->terminating)
+        return true;
+    if (!was || !service_port_lists(before, was->backend))
+        return true;
+    return !known && was->backend->endpoint->terminating;
 }
 
-/* It shuts down in good order, and is no longer in the list. `now` is NULL where the port is gone. */
-static bool has_retired(const struct listed *listed, const struct service_port *now)
-{
-    const struct listed *known = now ? service_port_find(now, listed->backend) : NULL;
-
-    if (!known)
-        return listed->backend->endpoint->terminating;
-    return known->backend->endpoint->terminating && !is_listed(now, known->backend);
-}
-
-static size_t count_retired(const struct service_port *port, const struct service_port *now)
+static size_t count_retired(const struct service_port *lost, const struct service_port *before,
+                            const struct service_port *now)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < port->list.len; i++)
-        count += has_retired(&port->list.items[i], now);
+    for (size_t i = 0; i < lost->list.len; i++)
+        count += has_retired(lost->list.items[i].backend, before, now);
     return count;
 }
 
+/* Of what `lost` listed. What it listed only because nobody was ready, it does not need once somebody is. */
+static bool has_too_little(const struct service_port *lost, const struct service_port *before,
+                           const struct service_port *now, uint32_t percent)
+{
+    size_t least = lost->list.len * percent, left = now ? now->list.len * 100 : 0;
+
+    if (lost->ready == 0 && now && now->ready > 0)
+        return false;
+    return left < least && left + count_retired(lost, before, now) * 100 < least;
+}
+
 /* A port may go with its endpoints: that of a Service without ports of its own. */
-static bool apply_protection(const struct service_port *port, const struct service_port *now,
-                             struct question *question, struct hold_verdict *verdict)
+static bool apply_protection(const struct service *before, const struct service_port *port,
+                             const struct service_port *now, struct question *question,
+                             struct hold_verdict *verdict)
 {
     const struct policy *policy = now ? now->policy : port->policy;
-    size_t least, left;
+    struct hold_since *since = question->since;
+    const struct service_port *lost = port;
 
-    if (policy->protection_percent == 0 || policy->protection_us == 0)
+    if (since->protected)
+        lost = service_heir(since->protected->ports, since->protected->ports_len, port);
+    if (!lost || policy->protection_percent == 0 || policy->protection_us == 0 ||
+        !has_too_little(lost, port, now, policy->protection_percent) ||
+        !apply(HOLD_PROTECTION, question, &since->protected_us, question->input->touched_us,
+               policy->protection_us, verdict))
         return false;
-    least = port->list.len * policy->protection_percent;
-    left = now ? now->list.len * 100 : 0;
-    if (left >= least || left + count_retired(port, now) * 100 >= least)
-        return false;
-    return apply(HOLD_PROTECTION, question, &question->since->protected_us,
-                 question->input->touched_us, policy->protection_us, verdict);
+    since->protected = since->protected ? since->protected : before;
+    question->lost = lost;
+    return true;
 }
 
 /* ---- a Service ---- */
@@ -218,16 +252,27 @@ static struct hold_since since_of(const struct hold_state *state, uint16_t numbe
     return (struct hold_since){.number = number};
 }
 
+/* From an ExternalName back to a Service with lists: those that it carried besides are what the change may empty. */
+static bool comes_back(const struct service *before, const struct service *after)
+{
+    return before->type == SERVICE_EXTERNAL_NAME && after->type != SERVICE_EXTERNAL_NAME;
+}
+
 /* Every hold that applies is noted. */
-static bool judge_port(const struct service_port *port, const struct service *after,
-                       const struct lost *lost, struct question *question,
-                       struct hold_verdict *verdict)
+static struct service_keep judge_port(const struct service *before,
+                                      const struct service_port *port,
+                                      const struct service *after, const struct lost *lost,
+                                      struct question *question, struct hold_verdict *verdict)
 {
     const struct service_port *now = service_heir(after->ports, after->ports_len, port);
-    bool settles = has_vanished(port, now, lost) && apply_settle(question, verdict);
+    bool back = comes_back(before, after);
+    bool protects = !back && apply_protection(before, port, now, question, verdict);
+    bool settles = !back && judge_settle(port, now, lost, question, verdict);
     bool changes = apply_service_change(question, verdict);
 
-    return apply_protection(port, now, question, verdict) || changes || settles;
+    if (settles || changes)
+        return (struct service_keep){.stays = true};
+    return (struct service_keep){protects, now ? question->lost : NULL};
 }
 
 static void judge_ports(struct hold_state *state, const struct service *before,
@@ -242,34 +287,40 @@ static void judge_ports(struct hold_state *state, const struct service *before,
     for (size_t i = 0; i < before->ports_len; i++) {
         const struct service_port *port = &before->ports[i];
         struct hold_since since = since_of(state, port->number);
-        struct question question = {input, &since, service_empties(port, after)};
+        struct question question = {input, &since, service_empties(port, after), NULL};
 
         if (port->list.len == 0 ||
             (!service_heir(after->ports, after->ports_len, port) && ++gone > HOLD_GONE_PORTS_MAX))
             continue;
-        verdict->keep[i] = judge_port(port, after, &lost, &question, verdict);
-        if (verdict->keep[i])
-            held[held_len++] = since;
+        verdict->keep[i] = judge_port(before, port, after, &lost, &question, verdict);
+        if (!verdict->keep[i].stays)
+            continue;
+        held[held_len++] = since;
+        if (since.protected)
+            (void)service_ref(since.protected);
     }
     free(lost.slices);
-    free(state->ports);
+    ports_done(state);
     state->ports = held;
     state->ports_len = held_len;
 }
 
 /* What an ExternalName means is no list of a port. */
-static void judge_external(struct hold_state *state, const struct service *after,
-                           const struct hold_input *input, struct hold_verdict *verdict)
+static void judge_external(struct hold_state *state, const struct service *before,
+                           const struct service *after, const struct hold_input *input,
+                           struct hold_verdict *verdict)
 {
-    struct question question = {input, &state->whole, !offers(after)};
+    struct question question = {input, &state->whole, !offers(after), NULL};
 
     verdict->whole = apply_service_change(&question, verdict);
+    if (!verdict->whole)
+        judge_ports(state, before, after, input, verdict);
 }
 
 static void judge_deletion(struct hold_state *state, const struct service *before,
                            const struct hold_input *input, struct hold_verdict *verdict)
 {
-    struct question question = {input, &state->whole, true};
+    struct question question = {input, &state->whole, true, NULL};
 
     if (offers(before) && input->changed_us != 0)
         verdict->whole = apply(HOLD_DELETION, &question, &state->whole.deleted_us,
@@ -284,8 +335,8 @@ void hold_judge(struct hold_state *state, const struct service *before, const st
         ;
     else if (!after)
         judge_deletion(state, before, input, ret_verdict);
-    else if (before->type == SERVICE_EXTERNAL_NAME && after->type != SERVICE_EXTERNAL_NAME)
-        judge_external(state, after, input, ret_verdict);
+    else if (comes_back(before, after))
+        judge_external(state, before, after, input, ret_verdict);
     else
         judge_ports(state, before, after, input, ret_verdict);
     if (ret_verdict->hold == HOLD_NONE)

@@ -7,7 +7,8 @@
  *   deletion        the Service object is gone (`kubectl replace --force` deletes and creates): the deletion grace; all of it stays
  *   protection      where the Service's policy asks for it: listed endpoints that were not terminating vanish or are not ready any more, so many
  *                   in one step that fewer than protection_percent would be left, with those that are new, and those that shut down in good
- *                   order counted as left: protection_us
+ *                   order counted as left: protection_us. Of what was listed when it began, all stays but what shuts down in good order; what is
+ *                   ready is listed besides; of a port that is gone all stays. What was listed because nobody was ready is not missed once somebody is
  *   relist          not a port's but an object's: controller/doubt.h
  *
  * Everything else goes out at once, of the same Service too. In a headless Service a number that pods name for the first time is another port
@@ -38,6 +39,7 @@ struct hold_since {
     uint64_t settle_us, settle_empty_us; /* some of it, all of it */
     uint64_t changed_us, deleted_us;
     uint64_t protected_us;
+    const struct service *protected; /* what was published when that began, a reference; NULL: it has not */
 };
 
 /* Of one Service. {0}-initialised. */
@@ -63,7 +65,8 @@ struct hold_verdict {
     uint64_t next_us; /* when the first one ends: to be judged again */
     bool saves;       /* a list would be empty without it */
     bool whole;       /* all of the earlier version stays */
-    bool *keep;       /* the lists of these ports stay, by index in the earlier version; unless whole */
+    /* What stays of which port, by index in the earlier version; unless whole. Refers to the hold_state, until that is judged again. */
+    struct service_keep *keep;
 };
 
 /* Publishing `after` (NULL: the Service is gone) in place of `before` (NULL: nothing is published). hold_verdict_done() afterwards. */

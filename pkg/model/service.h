@@ -88,7 +88,7 @@ struct service_port {
     const struct zone_wait *waits;
     bool local;    /* internalTrafficPolicy: Local, of a Service that is not headless; in force: view_is_local() */
     enum address_family prefers; /* of a pod with both; never 0 */
-    bool carried; /* the list is an earlier version's; where it says nothing new, service_equal() does not see it */
+    bool carried; /* the list is an earlier version's, or some of it; where it says nothing new, service_equal() does not see it */
     bool gone; /* only carried: the Service no longer has this port, whoever asked for it keeps it */
     /* In force at this port, the Service's or policy_default(); never NULL. */
     const struct policy *policy;
@@ -155,9 +155,21 @@ const struct service_port *service_heir(const struct service_port *ports, size_t
 size_t service_listed(const struct service *service, uint16_t number);
 /* The list of a port of an earlier version would lose its last backend: nothing is listed at its number in `after` (may be NULL). */
 bool service_empties(const struct service_port *port, const struct service *after);
-/* `after`, but the endpoints of before->ports[i] stay as they were where keep[i], listed as the policy of `after` has it; a port that `after`
- * does not have stays as one that is gone. One reference; independent of both. */
-const struct service *service_carry(const struct service *before, const struct service *after, const bool *keep, uint64_t now_us) must_check;
+/* Whether it is chosen, by its condition, for the lists of the port, whose backend it is: all ready ones; where none is ready, as the policy has it. */
+bool service_port_lists(const struct service_port *port, const struct backend *backend);
+
+/* What stays of a port of an earlier version. */
+struct service_keep {
+    bool stays; /* its endpoints, as they were */
+    /* Not NULL: only those that this version of the port listed and the earlier one still does, unless the new one has them as terminating, which
+     * is to leave in good order; all else is as the new one has it. Borrowed. */
+    const struct service_port *lost;
+};
+
+/* `after`, but before->ports[i] stays as keep[i] says, listed as the policy of `after` has it; a port that `after` does not have stays as one
+ * that is gone. One reference; independent of both. */
+const struct service *service_carry(const struct service *before, const struct service *after, const struct service_keep *keep,
+                                    uint64_t now_us) must_check;
 
 /* The same for every client: ports, lists and conditions; not received_us, nor since when a zone waits. */
 bool service_equal(const struct service *a, const struct service *b);

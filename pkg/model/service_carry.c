@@ -41,6 +41,68 @@ static void carry_list(struct service_port *ports, size_t len, const struct serv
     }
 }
 
+/* What the earlier version still lists of what was lost, and is not about to leave. */
+static bool is_lost(const struct service_port *lost, const struct service_port *before,
+                    const struct backend *backend)
+{
+    const struct listed *was = service_port_find(lost, backend);
+
+    return was && service_port_lists(lost, was->backend) && service_port_lists(before, backend) &&
+           !backend->endpoint->terminating;
+}
+
+/* Of one that both versions have. */
+static bool is_worse(const struct backend *now, const struct backend *before)
+{
+    return backend_is_ready(before) && !backend_is_ready(now) && !now->endpoint->terminating;
+}
+
+static void add_item(struct service_port *port, struct listed *all, const struct listed *item)
+{
+    all[port->all_len++] = (struct listed){item->backend, NULL, item->zone};
+    port->ready += backend_is_ready(item->backend);
+    port->draining += backend_is_draining(item->backend);
+    port->total++;
+}
+
+/* The port as it is now (NULL: it is gone), with what was lost as it was before. Both are sorted alike. */
+static struct service_port carry_lost(const struct service_port *lost,
+                                      const struct service_port *before,
+                                      const struct service_port *now, struct arena *arena)
+{
+    struct service_port port = now ? *now : *before;
+    size_t now_len = now ? now->all_len : 0, at = 0;
+    struct listed *all = arena_alloc(arena, (before->all_len + now_len) * sizeof(*all));
+
+    port.all_len = port.ready = port.draining = port.total = 0;
+    for (size_t i = 0; i < before->all_len; i++) {
+        const struct listed *old = &before->all[i];
+        int order = 1;
+
+        for (; at < now_len; at++) {
+            order = backend_cmp_at(now->all[at].backend, old->backend, before->number);
+            if (order >= 0)
+                break;
+            add_item(&port, all, &now->all[at]);
+        }
+        if (at == now_len || order > 0) {
+            if (is_lost(lost, before, old->backend))
+                add_item(&port, all, old);
+            continue;
+        }
+        add_item(&port, all,
+                 is_worse(now->all[at].backend, old->backend) &&
+                         is_lost(lost, before, old->backend)
+                     ? old
+                     : &now->all[at]);
+        at++;
+    }
+    for (; at < now_len; at++)
+        add_item(&port, all, &now->all[at]);
+    port.all = all;
+    return port;
+}
+
 /* A number that no port had meant what is taken as it is given: a new port of it keeps that until it
  * lists something. */
 static void carry_given(const struct service *before, const struct service *after,
@@ -68,7 +130,8 @@ static const struct service_port *default_port(const struct service *service)
 
 /* Fills `ports` with those of both, still with their owners' memory; returns how many. */
 static size_t carry_ports(const struct service *before, const struct service *after,
-                          const bool *keep, struct service_port *ports)
+                          const struct service_keep *keep, struct arena *arena,
+                          struct service_port *ports)
 {
     const struct service_port *chosen = default_port(before), *next = default_port(after);
     size_t len = after->ports_len;
@@ -76,12 +139,16 @@ static size_t carry_ports(const struct service *before, const struct service *af
     if (len > 0)
         memcpy(ports, after->ports, len * sizeof(*ports));
     for (size_t i = 0; i < before->ports_len; i++) {
-        struct service_port kept = before->ports[i];
+        const struct service_port *port = &before->ports[i];
+        const struct service_port *heir = service_heir(after->ports, after->ports_len, port);
+        struct service_port kept = *port;
 
-        if (!keep[i])
+        if (!keep[i].stays)
             continue;
+        if (keep[i].lost)
+            kept = carry_lost(keep[i].lost, port, heir, arena);
         kept.carried = true;
-        kept.gone = !service_heir(after->ports, after->ports_len, &kept);
+        kept.gone = !heir;
         kept.was_default =
             chosen && chosen->number == kept.number &&
             (!next || (next->number != kept.number && next->list.len == 0));
@@ -92,8 +159,6 @@ static size_t carry_ports(const struct service *before, const struct service *af
         if (kept.number == 0)
             carry_given(before, after, &kept, ports);
     }
-    if (len > 1)
-        qsort(ports, len, sizeof(*ports), service_cmp_port);
     return len;
 }
 
@@ -124,11 +189,13 @@ static struct listed *own_items(struct arena *arena, const struct listed *items,
     return copies;
 }
 
-/* Zones that waited go on waiting. */
-static void own_port(const struct service *service, struct service_port *port, uint64_t now_us,
-                     struct arena *arena)
+/* Zones that waited in the list before go on waiting; that of a carried port is the earlier version's. */
+static void own_port(const struct service *service, const struct service *last,
+                     struct service_port *port, uint64_t now_us, struct arena *arena)
 {
-    struct service_port before = *port;
+    const struct service_port *earlier =
+        port->carried ? service_heir(last->ports, last->ports_len, port) : NULL;
+    struct service_port before = earlier ? *earlier : *port;
 
     port->name = arena_text(arena, port->name);
     port->app_protocol = arena_text(arena, port->app_protocol);
@@ -180,7 +247,7 @@ static void own_slices(struct service *service, const struct service *after, str
 }
 
 const struct service *service_carry(const struct service *before, const struct service *after,
-                                    const bool *keep, uint64_t now_us)
+                                    const struct service_keep *keep, uint64_t now_us)
 {
     struct service_box *box = xcalloc(1, sizeof(*box));
     struct service *service = &box->service;
@@ -198,10 +265,12 @@ const struct service *service_carry(const struct service *before, const struct s
     };
     if (service->type == SERVICE_EXTERNAL_NAME)
         service->external_name = arena_text(&box->arena, after->external_name);
-    service->ports_len = carry_ports(before, after, keep, ports);
+    service->ports_len = carry_ports(before, after, keep, &box->arena, ports);
     service->ports = ports;
+    if (service->ports_len > 1)
+        qsort(ports, service->ports_len, sizeof(*ports), service_cmp_port);
     for (size_t i = 0; i < service->ports_len; i++)
-        own_port(service, &ports[i], now_us, &box->arena);
+        own_port(service, before, &ports[i], now_us, &box->arena);
     service->due_us = service_due(service);
     own_slices(service, after, &box->arena);
     return service;

@@ -191,3 +191,14 @@ const struct listed *service_port_find(const struct service_port *port,
     }
     return NULL;
 }
+
+bool service_port_lists(const struct service_port *port, const struct backend *backend)
+{
+    enum none_ready none_ready = port->policy->none_ready;
+
+    if (backend_is_ready(backend))
+        return true;
+    if (port->ready > 0 || none_ready == NONE_READY_EMPTY)
+        return false;
+    return none_ready == NONE_READY_ALL || backend_is_draining(backend);
+}

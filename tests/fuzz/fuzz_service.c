@@ -262,11 +262,11 @@ static void check_equality(const struct service *a, const struct service *b)
 /* Every list that would be emptied stays. */
 static const struct service *carry(const struct service *before, const struct service *after)
 {
-    bool keep[PORTS_MAX];
+    struct service_keep keep[PORTS_MAX];
 
     must_hold(before->ports_len <= PORTS_MAX);
     for (size_t i = 0; i < before->ports_len; i++)
-        keep[i] = service_empties(&before->ports[i], after);
+        keep[i] = (struct service_keep){.stays = service_empties(&before->ports[i], after)};
     return service_carry(before, after, keep, now_us);
 }
 

@@ -117,9 +117,8 @@ static uint64_t due_us(uint64_t at_us)
 
 /* What had to be in a list by `due_us`, holds aside, may have been held back for so long: each hold counts once,
  * however often its cause came. */
-static uint64_t held_us(unsigned service, uint64_t due_us, uint64_t at_us)
+static uint64_t held_us(unsigned service, uint64_t protection_us, uint64_t due_us, uint64_t at_us)
 {
-    uint64_t protection_us = policies_of(service)->protection_us;
     size_t first = known_at(RESOURCE_SERVICES, back(due_us, HOLDS_US + protection_us));
     size_t last = known_at(RESOURCE_SERVICES, at_us);
     bool gone = false, changed = false;
@@ -137,6 +136,8 @@ struct search {
     const struct answer *answer;
     struct states low, high;         /* between these */
     bool held;                     /* a hold may have kept it */
+    bool external;                 /* the Service was an ExternalName */
+    struct protected_search protected; /* that hold may have been protection */
     const struct account *account; /* above its floors; NULL: no matter */
     uint64_t replaces_us;          /* the account's list then, as holds allow; 0: no matter */
 };
@@ -168,19 +169,25 @@ static struct search search_of(const struct query *query, const struct answer *a
                                uint64_t fresh_us, uint64_t at_us)
 {
     uint64_t due = due_us(min_u64(fresh_us, at_us)), external;
+    uint64_t protection_us = policies_of(query->service)->protection_us;
     bool held = judge_was_held(&state.holds[query->service], due, at_us);
     struct search search = {.query = query, .answer = answer, .held = held};
 
-    due = held ? back(due, held_us(query->service, due, at_us)) : due;
+    search.protected = (struct protected_search){
+        .base_us = back(due, held_us(query->service, protection_us, due, at_us)),
+        .due_us = back(due, held_us(query->service, 0, due, at_us)),
+        .at_us = at_us};
+    due = held ? search.protected.due_us : due;
     search.low = judge_pair_at(due);
     search.high = judge_pair_at(at_us);
     external = external_since_us(query->service, search.low, search.high);
-    if (!query->native && external != SIM_NEVER)
+    search.external = external != SIM_NEVER;
+    if (!query->native && search.external)
         search.low = judge_pair_at(min_u64(due, due_us(external)));
     return search;
 }
 
-static bool is_above(struct states pair, const struct account *account)
+bool judge_is_above(struct states pair, const struct account *account)
 {
     for (size_t i = 0; i < account->floors_len; i++) {
         if (pair.service >= account->floors[i].service && pair.slices >= account->floors[i].slices)
@@ -223,7 +230,7 @@ static bool explains(const struct search *search, struct states pair)
 
     return judge_expected(search->query, pair, native) == judge_hash(search->answer, native) &&
            places_fit(search, pair) &&
-           (!search->account || is_above(pair, search->account)) &&
+           (!search->account || judge_is_above(pair, search->account)) &&
            (!search->replaces_us ||
             judge_may_replace(search->account, search->query, search->answer, search->replaces_us,
                               pair, holds));
@@ -249,21 +256,40 @@ static bool find_of(const struct search *search, const struct moments *services,
     return found;
 }
 
+/* Protection keeps some of a list; then what was out when it began is the floor. */
+static bool find_protected(const struct search *search, struct account *ret)
+{
+    struct protected_search protected = search->protected;
+    unsigned service = search->query->service;
+    struct states base;
+
+    protected.account = search->account;
+    if (policies_of(service)->protection_percent == 0 || search->query->port != BY_NUMBER ||
+        !judge_is_protected(&protected, search->query, search->answer, &state.holds[service], &base))
+        return false;
+    if (ret)
+        add_floor(ret, base);
+    return true;
+}
+
 /* A hold keeps the lists of ports: a name that means another port now gets that port's, however old. */
 static bool find_held(const struct search *search, const struct moments *services)
 {
+    struct states base = judge_pair_at(search->protected.base_us);
     struct search of_port = *search;
     struct query query = *search->query;
+    struct moments named = {0};
     bool found = false;
 
     query.port = BY_NUMBER;
     of_port.query = &query;
     of_port.account = NULL;
     of_port.replaces_us = 0;
-    for (size_t i = 0; i < services->len && !found; i++) {
-        query.number =
-            oracle_number(known_object(query.service, services->items[i]), search->query);
-        found = query.number && find_of(&of_port, services, NULL);
+    judge_service_moments(&named, query.service, base.service, search->high.service);
+    for (size_t i = 0; i < named.len && !found; i++) {
+        query.number = oracle_number(known_object(query.service, named.items[i]), search->query);
+        found = query.number &&
+                (find_of(&of_port, services, NULL) || find_protected(&of_port, NULL));
     }
     return found;
 }
@@ -307,6 +333,8 @@ static bool find(const struct search *search, struct account *ret)
     judge_service_moments(&services, search->query->service, search->low.service,
                           search->high.service);
     found = find_of(search, &services, ret);
+    if (!found && search->held)
+        found = find_protected(search, ret);
     if (!found && search->held)
         found = search->query->port == BY_NUMBER ? find_open(search, &services)
                                                  : find_held(search, &services);
@@ -377,7 +405,7 @@ static void check_near(struct account *account, const struct query *query,
     if (account->floors_len == 0)
         return;
     judge_oracle(query, account->floors[0], &want);
-    if (want.len == answer->len)
+    if (answer_equal(&want, answer))
         judge_near(&account->near, query, answer, &want, us, who);
 }
 
@@ -385,11 +413,13 @@ void judge_list(struct account *account, const struct query *query, const struct
                 const struct delivery *delivery, const char *who)
 {
     struct search search = search_of(query, answer, delivery->fresh_us, delivery->pulled_us);
-    struct account next = {.answered = true, .last = *answer};
+    struct account next = {.answered = true, .last = *answer}, before = *account;
 
     count++;
-    search.account = account;
+    search.account = &before;
     search.replaces_us = delivery->pulled_us;
+    if (search.held && search.external && query->native)
+        before.floors_len = 0; /* what was carried besides an ExternalName may come back */
     if (!find(&search, &next)) {
         explain_failure(search, who);
         return;

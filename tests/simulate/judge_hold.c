@@ -10,8 +10,6 @@
 #define SETTLE_US (10 * SIM_MS)
 #define SETTLE_EMPTY_US (100 * SIM_MS)
 #define COALESCED_US (1200 * SIM_MS)
-#define PUBLISHED_US (1700 * SIM_MS) /* what has stood for so long is out, unless a hold keeps another */
-#define EARLY_US 1000 /* what takes place within a turn has one time */
 
 static uint64_t back(uint64_t us, uint64_t by)
 {
@@ -37,7 +35,7 @@ static uint64_t held_from_us(const struct hold_history *holds, uint64_t from_us,
     return SIM_NEVER;
 }
 
-static bool was_released(const struct hold_history *holds, uint64_t from_us)
+bool judge_was_released(const struct hold_history *holds, uint64_t from_us)
 {
     for (size_t i = 0; i < holds->releases_len; i++) {
         if (holds->releases_us[i] >= from_us)
@@ -47,7 +45,7 @@ static bool was_released(const struct hold_history *holds, uint64_t from_us)
 }
 
 /* What a client of unknown place gets of the whole port; an ExternalName's host aside. */
-static struct query whole_of(const struct query *query)
+struct query judge_whole_of(const struct query *query)
 {
     struct query whole = *query;
 
@@ -122,7 +120,7 @@ static bool may_have_emptied(const struct query *whole, uint64_t us,
     bool by_service;
     uint64_t from = empty_since(whole, us, &by_service);
 
-    if (!by_service || was_released(holds, from))
+    if (!by_service || judge_was_released(holds, from))
         return true;
     /* A hold that never ended counts from its first cause, at whatever port, which may be a change that came
      * some time before the list was empty. */
@@ -144,7 +142,7 @@ static bool may_be_empty(const struct account *account, const struct query *quer
                          struct states pair, const struct hold_history *holds)
 {
     const struct api_object *service = known_object(query->service, pair.service);
-    struct query whole = whole_of(query);
+    struct query whole = judge_whole_of(query);
 
     if (query->port != BY_NUMBER || query->pod >= 0)
         return true; /* holds keep the lists of ports, whatever they are called */
@@ -158,11 +156,8 @@ static bool may_be_empty(const struct account *account, const struct query *quer
 
 /* ---- settle ---- */
 
-enum { STATES_MAX = 512 };
-
-/* The states on the way to `pair`, newest first. False: the Service itself changed on it. */
-static bool way_back(unsigned service, struct states from, struct states pair,
-                     struct states states[STATES_MAX], size_t *ret_len)
+bool judge_way_back(unsigned service, struct states from, struct states pair,
+                    struct states states[STATES_MAX], size_t *ret_len)
 {
     size_t len = 0;
     bool changed = false, by_service;
@@ -251,7 +246,7 @@ static uint64_t vanished_us(const struct query *whole, struct states from, struc
     size_t len;
 
     *ret_empty = true;
-    if (!way_back(whole->service, from, pair, states, &len))
+    if (!judge_way_back(whole->service, from, pair, states, &len))
         return SIM_NEVER;
     listed_at(whole, states[len - 1], &living, &all);
     for (size_t i = len - 1; i-- > 0;) {
@@ -293,7 +288,7 @@ static bool may_have_vanished(const struct account *account, const struct query 
                               const struct answer *answer, uint64_t us, struct states pair,
                               const struct hold_history *holds)
 {
-    struct query whole = whole_of(query);
+    struct query whole = judge_whole_of(query);
 
     if (query->port != BY_NUMBER || !lacks_suddenly(account, &whole, answer, pair))
         return true;
@@ -305,111 +300,11 @@ static bool may_have_vanished(const struct account *account, const struct query 
 
         if (is_named_anew(&whole, account->floors[i], pair))
             return true;
-        if (vanished == SIM_NEVER || was_released(holds, vanished) ||
+        if (vanished == SIM_NEVER || judge_was_released(holds, vanished) ||
             us + EARLY_US >= min_u64(vanished, held) + bound)
             return true;
     }
     return account->floors_len == 0; /* only known to be held */
-}
-
-/* ---- protection ---- */
-
-static uint64_t begun_us(struct states state)
-{
-    return max_u64(known_us(RESOURCE_SERVICES, state.service),
-                   known_us(RESOURCE_SLICES, state.slices));
-}
-
-/* It is not in the list any more, and that in good order. */
-static bool has_retired(const struct query *whole, struct states state, const struct answer *now,
-                        const struct entry *entry)
-{
-    for (size_t i = 0; i < now->len; i++) {
-        if (now->items[i].port == entry->port &&
-            strcmp(now->items[i].address, entry->address) == 0)
-            return false;
-    }
-    if (judge_knows(whole, state, entry))
-        return judge_is_leaving(whole, state, entry);
-    return entry->terminating;
-}
-
-/* Too little of that list would be left in that state. */
-static bool is_protected(const struct query *whole, const struct answer *before,
-                         struct states state)
-{
-    size_t percent = policies_of(whole->service)->protection_percent, left;
-    struct answer now;
-
-    judge_oracle(whole, state, &now);
-    left = now.len;
-    for (size_t i = 0; i < before->len; i++)
-        left += has_retired(whole, state, &now, &before->items[i]);
-    return left * 100 < before->len * percent;
-}
-
-/* Of what that state lists, too little is left in every newer one of these. */
-static bool stays_protected(const struct query *whole, struct states state,
-                            const struct states *newer, size_t len)
-{
-    struct answer before;
-
-    judge_oracle(whole, state, &before);
-    for (size_t i = 0; i < len; i++) {
-        if (!is_protected(whole, &before, newer[i]))
-            return false;
-    }
-    return true;
-}
-
-/* So it is with whatever is out when states[i - 1] comes: states[i], or one that did not end long before. */
-static bool drops(const struct query *whole, const struct states *states, size_t i, size_t len)
-{
-    uint64_t begin = begun_us(states[i - 1]);
-
-    for (size_t out = i; out < len && stays_protected(whole, states[out], states, i); out++) {
-        if (begun_us(states[out]) + PUBLISHED_US <= begin)
-            return true;
-    }
-    return false;
-}
-
-/* On the way from `from` to `pair`: when so much vanished at once that what was out before stays for a time.
- * 0: it did not. */
-static uint64_t dropped_us(const struct query *whole, struct states from, struct states pair,
-                           const struct hold_history *holds)
-{
-    struct states states[STATES_MAX];
-    size_t len;
-
-    if (!way_back(whole->service, from, pair, states, &len))
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        uint64_t begin = begun_us(states[i - 1]);
-
-        if (drops(whole, states, i, len) &&
-            !judge_was_held(holds, back(begin, PUBLISHED_US), back(begin, EARLY_US)))
-            return begin;
-    }
-    return 0;
-}
-
-static bool may_have_dropped(const struct account *account, const struct query *query, uint64_t us,
-                             struct states pair, const struct hold_history *holds)
-{
-    const struct policy *policy = policies_of(query->service);
-    struct query whole = whole_of(query);
-
-    if (policy->protection_percent == 0 || query->port != BY_NUMBER || query->pod >= 0)
-        return true;
-    for (size_t i = 0; i < account->floors_len; i++) {
-        uint64_t dropped = dropped_us(&whole, account->floors[i], pair, holds);
-
-        if (dropped == 0 || was_released(holds, dropped) ||
-            us + EARLY_US >= dropped + policy->protection_us)
-            return true;
-    }
-    return account->floors_len == 0;
 }
 
 bool judge_may_replace(const struct account *account, const struct query *query,
@@ -421,5 +316,5 @@ bool judge_may_replace(const struct account *account, const struct query *query,
     if (answer->len == 0 && !may_be_empty(account, query, us, pair, holds))
         return false;
     return may_have_vanished(account, query, answer, us, pair, holds) &&
-           may_have_dropped(account, query, us, pair, holds);
+           judge_may_have_dropped(account, query, us, pair, holds);
 }

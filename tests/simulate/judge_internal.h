@@ -55,6 +55,36 @@ bool judge_may_replace(const struct account *account, const struct query *query,
                        const struct answer *answer, uint64_t us, struct states pair,
                        const struct hold_history *holds);
 
+#define EARLY_US 1000 /* what takes place within a turn has one time */
+
+/* What a client of unknown place gets of the whole port; an ExternalName's host aside. */
+struct query judge_whole_of(const struct query *query);
+bool judge_was_released(const struct hold_history *holds, uint64_t from_us);
+
+enum { STATES_MAX = 512 };
+
+/* The states on the way to `pair`, newest first. False: the Service itself changed on it. */
+bool judge_way_back(unsigned service, struct states from, struct states pair,
+                    struct states states[STATES_MAX], size_t *ret_len);
+
+/* ---- judge_protect.c ---- */
+
+/* The part of it that is about protection. */
+bool judge_may_have_dropped(const struct account *account, const struct query *query, uint64_t us,
+                            struct states pair, const struct hold_history *holds);
+
+/* Times: what was out when protection began stood at base_us or later, what counts now at due_us or later, nothing is from after at_us. */
+struct protected_search {
+    uint64_t base_us, due_us, at_us;
+    const struct account *account; /* what counts is above its floors; NULL: no matter */
+};
+
+/* The list is that of a hold, protection: *ret_base is the state that was out when it began. */
+bool judge_is_protected(const struct protected_search *search, const struct query *query,
+                        const struct answer *answer, const struct hold_history *holds,
+                        struct states *ret_base);
+bool judge_is_above(struct states pair, const struct account *account);
+
 /* ---- judge_near.c: priorities ---- */
 
 /* Of lists with the same backends. */

@@ -8,7 +8,7 @@
 
 /* ---- "ready nil → true, serving nil → true, terminating nil → false" ---- */
 
-static bool is_ready(const struct candidate *candidate)
+bool oracle_is_ready(const struct candidate *candidate)
 {
     return candidate->endpoint->ready != NO;
 }
@@ -17,7 +17,7 @@ static bool is_draining(const struct candidate *candidate)
 {
     const struct api_endpoint *endpoint = candidate->endpoint;
 
-    return !is_ready(candidate) && endpoint->serving != NO && endpoint->terminating == YES;
+    return !oracle_is_ready(candidate) && endpoint->serving != NO && endpoint->terminating == YES;
 }
 
 /* "whenNoneReady: ServingTerminating | Empty | All". */
@@ -29,16 +29,16 @@ static bool is_listed_unready(const struct candidate *candidate, enum none_ready
 }
 
 /* "Ready → in the list. Ready none, but serving and terminating some → those." */
-static void keep_serving(struct candidates *all, enum none_ready none_ready)
+void oracle_keep_serving(struct candidates *all, enum none_ready none_ready)
 {
     bool ready = false;
 
     for (size_t i = 0; i < all->len; i++)
-        ready = ready || (!all->items[i].out && is_ready(&all->items[i]));
+        ready = ready || (!all->items[i].out && oracle_is_ready(&all->items[i]));
     for (size_t i = 0; i < all->len; i++) {
         struct candidate *candidate = &all->items[i];
 
-        if (ready ? !is_ready(candidate) : !is_listed_unready(candidate, none_ready))
+        if (ready ? !oracle_is_ready(candidate) : !is_listed_unready(candidate, none_ready))
             candidate->out = true;
     }
 }
@@ -73,7 +73,7 @@ static bool keep_hinted(struct candidates *all, int family, bool nodes, int plac
     for (size_t i = 0; i < all->len; i++) {
         const struct candidate *candidate = &all->items[i];
 
-        if (candidate->family != family || !is_ready(candidate))
+        if (candidate->family != family || !oracle_is_ready(candidate))
             continue;
         if (!hints_of(candidate, nodes))
             return false;
@@ -82,7 +82,7 @@ static bool keep_hinted(struct candidates *all, int family, bool nodes, int plac
     for (size_t i = 0; i < all->len && named; i++) {
         struct candidate *candidate = &all->items[i];
 
-        if (candidate->family == family && is_ready(candidate))
+        if (candidate->family == family && oracle_is_ready(candidate))
             candidate->out = !(hints_of(candidate, nodes) & 1u << place);
     }
     return named;
@@ -143,7 +143,7 @@ static void write_entry(struct entry *entry, const struct candidate *candidate,
     entry->other_port = twin ? twin->port : 0;
     entry->draining = is_draining(candidate);
     entry->terminating = candidate->endpoint->terminating == YES;
-    entry->ready = is_ready(candidate);
+    entry->ready = oracle_is_ready(candidate);
     entry->node = candidate->endpoint->node;
     entry->order = order_of(candidate);
 }
@@ -210,10 +210,22 @@ static void list_host(const struct api_object *service, const struct query *quer
     answer->len = query->native && *entry->address;
 }
 
+void oracle_choose(struct candidates *all, const struct api_service *service,
+                   const struct query *query, struct answer *ret_answer)
+{
+    const struct policy *policy = policies_of(query->service);
+
+    keep_near(all, service, query);
+    oracle_keep_serving(all, policy->none_ready);
+    join(all, service->families[0] == 6 ? 6 : 4, query->pod, ret_answer);
+    if (is_cut(service, query, policy))
+        cut(ret_answer, policy->subset_size, query->group);
+    answer_sort(ret_answer);
+}
+
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer)
 {
-    const struct policy *policy = policies_of(query->service);
     struct candidates all = {0};
 
     *ret_answer = (struct answer){0};
@@ -224,10 +236,5 @@ void oracle_list(const struct api_object *service, const struct api_object *cons
         return;
     }
     oracle_collect(&all, service, slices, query);
-    keep_near(&all, &service->service, query);
-    keep_serving(&all, policy->none_ready);
-    join(&all, service->service.families[0] == 6 ? 6 : 4, query->pod, ret_answer);
-    if (is_cut(&service->service, query, policy))
-        cut(ret_answer, policy->subset_size, query->group);
-    answer_sort(ret_answer);
+    oracle_choose(&all, &service->service, query, ret_answer);
 }

@@ -1,7 +1,7 @@
 /*
  * The rules for backends a second time: naive, slow, and without a line of the product's. Of the design,
  * section 2 says which port a name means (oracle_port.c), section 3 which endpoints that port has
- * (oracle_members.c), and which of them a client gets (oracle.c).
+ * (oracle_members.c), and which of them a client gets (oracle.c); protection keeps some (oracle_protect.c).
  *
  * Pure. Takes objects as the API server holds them: NULL for a Service that there is none of, and SLICES
  * slices, NULL where there is none.
@@ -50,5 +50,16 @@ bool oracle_is_leaving(const struct api_object *service, const struct api_object
 
 void oracle_list(const struct api_object *service, const struct api_object *const *slices,
                  const struct query *query, struct answer *ret_answer);
+
+/* ---- oracle_protect.c ---- */
+
+struct picture {
+    const struct api_object *service;
+    const struct api_object *slices[SLICES];
+};
+
+/* The list while protection holds: pictures[0] was published when it began, the last is what counts now, and those between were published. */
+void oracle_list_protected(const struct picture *const *pictures, size_t len,
+                           const struct query *query, struct answer *ret_answer);
 
 #endif

@@ -3,7 +3,7 @@
 #include "model/service.h"
 #include "sim.h"
 
-#define PROTECTION_US (3 * SIM_S)
+#define PROTECTION_US (10 * SIM_S)
 
 /* Linked with --wrap: every Service that is made gets what is wished for it. */
 const struct service *__wrap_service_new(const struct service_spec *spec,

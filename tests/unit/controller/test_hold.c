@@ -283,6 +283,18 @@ Test(hold, keeps_an_external_name_until_slices_follow)
     cr_assert_eq(held(HOLD_SERVICE_CHANGE), 0);
 }
 
+/* Its port's list was kept all the while, and what it was for has not come. */
+Test(hold, an_external_name_that_comes_back_with_another_port_keeps_the_list)
+{
+    upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':"
+                           "{'type':'ExternalName','externalName':'example.com'}}");
+    turn_until_hold("greeter", "service-change");
+    upsert(world.services, SERVICE_JSON("greeter", 8002));
+    turn_for_ms(50);
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001; 8002: 10.0.0.1:9001");
+    turn_until_published("greeter", "8002: 10.0.0.1:9001");
+}
+
 Test(hold, keeps_a_deleted_external_name)
 {
     make_external();

@@ -86,7 +86,7 @@ static const char *judge(struct hold_state *state, const struct service *before,
     if (verdict.whole)
         len = (size_t)snprintf(text, sizeof(text), "whole");
     for (size_t i = 0; verdict.keep && i < before->ports_len; i++) {
-        if (verdict.keep[i])
+        if (verdict.keep[i].stays)
             text[len++] = before->ports[i].name.ptr[0];
     }
     text[len] = '\0';

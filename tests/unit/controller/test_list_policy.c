@@ -182,6 +182,16 @@ Test(list_policy, a_protected_list_stays_and_goes)
     cr_assert_eq(counter_get(&controller_stats(world.controller)->held[HOLD_PROTECTION]), 0);
 }
 
+Test(list_policy, what_is_new_in_a_protected_list_is_told_by_its_condition)
+{
+    protect("60s");
+    put(2, ONE);
+    put(3, NOT_READY("10.0.0.1") "," READY("10.0.0.5") "," NOT_READY("10.0.0.6") "," DRAINING("10.0.0.7"));
+    cr_assert_str_eq(published("greeter"), FOUR_TEXT ",10.0.0.5:9001");
+    expect_reasons((struct place){0}, "protected ready not-ready terminating protected protected protected");
+    cr_assert_str_eq(hold_of("greeter"), "protection");
+}
+
 Test(list_policy, a_protected_list_is_released)
 {
     protect("60s");

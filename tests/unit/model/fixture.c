@@ -229,10 +229,10 @@ const struct service_port *port_of(const struct service *service, uint16_t numbe
 
 const struct service *carry_emptied(const struct service *before, const struct service *after)
 {
-    bool keep[16];
+    struct service_keep keep[16];
 
     cr_assert_leq(before->ports_len, ARRAY_LEN(keep));
     for (size_t i = 0; i < before->ports_len; i++)
-        keep[i] = service_empties(&before->ports[i], after);
+        keep[i] = (struct service_keep){.stays = service_empties(&before->ports[i], after)};
     return service_carry(before, after, keep, text_now_us);
 }

@@ -372,7 +372,7 @@ Test(near, waits_no_longer_than_the_mode)
 
 Test(near, a_zone_goes_on_waiting_in_a_list_that_is_kept)
 {
-    static const bool keep[] = {true};
+    static const struct service_keep keep[] = {{.stays = true}};
     const struct service *before, *carried;
 
     (void)zone_a_at(0, two);
@@ -394,7 +394,7 @@ Test(near, a_zone_goes_on_waiting_in_a_list_that_is_kept)
 
 Test(near, a_kept_list_follows_the_new_policy)
 {
-    static const bool keep[] = {true};
+    static const struct service_keep keep[] = {{.stays = true}};
     struct policy plain = *policy_default();
     const struct service *before, *carried;
 

@@ -88,7 +88,7 @@ Test(service_carry, a_list_that_is_only_kept_is_no_choice_of_the_service)
 
 Test(service_carry, keeps_a_list_that_is_not_emptied_either)
 {
-    static const bool keep[] = {true, false};
+    static const struct service_keep keep[] = {{.stays = true}, {.stays = false}};
     const struct service *before = MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81"),
                                                 SLICE_TEXT("s", "a=1 b=2", "10.0.0.1 10.0.0.2"));
     const struct service *after = MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81"),
@@ -99,6 +99,50 @@ Test(service_carry, keeps_a_list_that_is_not_emptied_either)
     service_unref(after);
     cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.1:1,10.0.0.2:1");
     cr_assert_str_eq(list_text(port_of(service, 81)), "10.0.0.2:2");
+    service_unref(service);
+}
+
+/* .1 is gone, .2 not ready, .3 shuts down, .4 came later, .5 is new and .6 was not listed. */
+Test(service_carry, keeps_only_what_was_lost)
+{
+    const struct service *lost =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"),
+                     SLICE_TEXT("s", "a=1", "10.0.0.1@z 10.0.0.2@z 10.0.0.3@z"));
+    const struct service *before =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"),
+                     SLICE_TEXT("s", "a=1", "10.0.0.1@z 10.0.0.2@z 10.0.0.3@z 10.0.0.4@z 10.0.0.6/n"));
+    const struct service *after =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80"),
+                     SLICE_TEXT("s", "a=1", "10.0.0.2@z/n 10.0.0.3@z/d 10.0.0.5@z 10.0.0.6/n"));
+    const struct service_keep keep[] = {{.stays = true, .lost = port_of(lost, 80)}};
+    const struct service *service = service_carry(before, after, keep, 1);
+    const struct service_port *port = port_of(service, 80);
+
+    service_unref(lost);
+    service_unref(before);
+    service_unref(after);
+    cr_assert_str_eq(list_text(port), "10.0.0.1:1,10.0.0.2:1,10.0.0.5:1@z");
+    cr_assert_eq(port->ready, 3);
+    cr_assert_eq(port->draining, 1);
+    cr_assert_eq(port->total, 5);
+    service_unref(service);
+}
+
+Test(service_carry, keeps_what_was_lost_of_a_port_that_is_gone)
+{
+    const struct service *before = MAKE_SERVICE(SERVICE_TEXT(.ports = "a=80 b=81"),
+                                                SLICE_TEXT("s", "a=1", "10.0.0.1 10.0.0.2/d"));
+    const struct service *after =
+        MAKE_SERVICE(SERVICE_TEXT(.ports = "b=81"), SLICE_TEXT("s", "b=1", "10.0.0.3"));
+    const struct service_keep keep[] = {{.stays = true, .lost = port_of(before, 80)}, {.stays = false}};
+    const struct service *service = service_carry(before, after, keep, 1);
+
+    cr_assert(port_of(service, 80)->gone);
+    cr_assert_str_eq(list_text(port_of(service, 80)), "10.0.0.1:1");
+    cr_assert_eq(port_of(service, 80)->total, 1);
+    cr_assert_str_eq(list_text(port_of(service, 81)), "10.0.0.3:1");
+    service_unref(before);
+    service_unref(after);
     service_unref(service);
 }
 

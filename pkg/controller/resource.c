@@ -104,8 +104,7 @@ static bool owns_host(const struct subject *subject, struct str host, struct con
         return true;
     set_condition(condition, false, "HostConflict",
                   "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
-                  ", which claimed it first: remove it from one of the two; everything else is in "
-                  "force",
+                  ": remove it from one of the two; everything else is in force",
                   STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
     return false;
 }

@@ -213,7 +213,7 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
     struct group *joined = group_for(scope->store, value);
 
     if (scope->kind == OBJECT_POLICY)
-        publisher_touch_hosts(publisher, object->value.policy, value.policy);
+        publisher_touch_hosts(publisher, &object->value, &value);
     count_object(scope, object->value, false);
     place_index_change(&scope->store->places, object, value);
     value_done(&object->value);

@@ -232,36 +232,75 @@ static void expect_owner(const char *host, const char *owner)
     cr_assert(str_eq(found, str_of(owner)), "%s belongs to '%" STR_FMT "'", host, STR_ARG(found));
 }
 
-Test(resource, hosts_go_to_the_oldest)
+static void expect_loser(const char *name, const char *host, const char *owner)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+             "spec.hosts: '%s' belongs to %s: remove it from one of the two; everything else is in "
+             "force",
+             host, owner);
+    expect(name, CONDITION_ACCEPTED, false, "HostConflict", text);
+}
+
+Test(resource, hosts_go_to_the_oldest_that_asks)
 {
     upsert(world.policies, CLAIM("b", "2026-02-01T00:00:00Z", "x.example.com"));
     upsert(world.policies, CLAIM("a", "2026-02-01T00:00:00Z", "x.example.com"));
+    upsert(world.policies, CLAIM("c", "2026-03-01T00:00:00Z", "x.example.com"));
     turn();
     expect_owner("x.example.com", "shop/a");
     expect("a", CONDITION_ACCEPTED, true, "Accepted", "");
-    expect("b", CONDITION_ACCEPTED, false, "HostConflict",
-           "spec.hosts: 'x.example.com' belongs to shop/a, which claimed it first: remove it "
-           "from one of the two; everything else is in force");
-    upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "x.example.com"));
-    turn();
-    expect_owner("x.example.com", "shop/c");
-    expect("a", CONDITION_ACCEPTED, false, "HostConflict",
-           "spec.hosts: 'x.example.com' belongs to shop/c, which claimed it first: remove it "
-           "from one of the two; everything else is in force");
+    expect_loser("b", "x.example.com", "shop/a");
+    upsert(world.policies, CLAIM("c", "2026-03-01T00:00:00Z", "y.apps.example.org"));
     world.told = 0;
-    upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "y.apps.example.org"));
-    turn();
-    expect_owner("x.example.com", "shop/a");
-    expect_owner("y.apps.example.org", "shop/c");
-    cr_assert_geq(world.told, 3, "all that claim hosts");
     remove_object(world.policies, "a");
-    remove_object(world.policies, "c");
     turn();
     expect_owner("x.example.com", "shop/b");
-    expect_owner("y.apps.example.org", "");
+    expect_owner("y.apps.example.org", "shop/c");
+    expect("b", CONDITION_ACCEPTED, true, "Accepted", "");
+    cr_assert_geq(world.told, 2, "the heir hears of it");
     remove_object(world.policies, "b");
     turn();
     expect_owner("x.example.com", "");
+}
+
+Test(resource, hosts_stay_with_who_has_them)
+{
+    upsert(world.policies, CLAIM("a", "2026-02-01T00:00:00Z", "x.example.com"));
+    turn();
+    upsert(world.policies, CLAIM("old", "2025-02-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/a");
+    expect("a", CONDITION_ACCEPTED, true, "Accepted", "");
+    expect_loser("old", "x.example.com", "shop/a");
+    upsert(world.policies, CLAIM("a", "2026-03-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/a");
+    upsert(world.policies, CLAIM("a", "2026-03-01T00:00:00Z", "y.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/old");
+    expect_owner("y.example.com", "shop/a");
+    upsert(world.policies, CLAIM("a", "2026-03-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/old");
+    expect_loser("a", "x.example.com", "shop/old");
+}
+
+Test(resource, hosts_concern_those_who_claim_them)
+{
+    for (int i = 0; i < 100; i++)
+        upsert(world.policies, POLICY_JSON("lks-%d", 1, HOST("h%d.example.com")), i, i, i);
+    upsert(world.policies, POLICY_JSON("greeter", 1, HOST("x.example.com")));
+    turn();
+    world.told = 0;
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'hosts':['x.example.com'],'retry':{'attempts':2}}"));
+    turn();
+    cr_assert(world.told >= 1 && world.told <= 3, "%zu", world.told);
+    world.told = 0;
+    upsert(world.policies, POLICY_JSON("greeter", 3, "{'hosts':['y.example.com']}"));
+    turn();
+    cr_assert(world.told >= 1 && world.told <= 4, "%zu", world.told);
 }
 
 Test(resource, hosts_lie_below_a_suffix)

@@ -315,6 +315,22 @@ static bool set_rejected(const struct subject *subject, struct condition *condit
     return true;
 }
 
+/* False: the Service has spec.port. */
+static bool set_unported(const struct subject *subject, struct condition *condition)
+{
+    const struct service_spec *spec = find_service(subject, subject->status->name);
+    char port[64];
+
+    if (!spec || has_port(spec, &subject->policy->port))
+        return false;
+    format_port(&subject->policy->port, port);
+    set_condition(condition, false, "NotPublished",
+                  "the Service is published without the resource, since it has no TCP port '%s' "
+                  "(spec.port)",
+                  port);
+    return true;
+}
+
 static void set_published(const struct subject *subject)
 {
     struct condition *condition = &subject->status->conditions[CONDITION_PUBLISHED];
@@ -329,7 +345,7 @@ static void set_published(const struct subject *subject)
         set_condition(condition, false, "NotPublished",
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
-    else if (!set_rejected(subject, condition))
+    else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
         set_condition(condition, true, "Published", "%s", resource_client_note(subject->policy));
 }
 

@@ -4,7 +4,8 @@
  *   condition      True      False
  *   Accepted       Accepted  Invalid (a field; the message names it and says what to write instead), HostNotAllowed, HostConflict
  *   ResolvedRefs   ResolvedRefs  ServiceNotFound, PortNotFound, BackendNotFound, BackendPortNotFound
- *   Published      Published     NotPublished (no such Service, or --publish leaves it out), ClientRejected, NeverAccepted
+ *   Published      Published     NotPublished (no such Service, or --publish leaves it out, or no such port), ClientRejected,
+ *                             NeverAccepted
  *
  * A resource that becomes invalid keeps its last accepted policy in force: then the message of Accepted says which generation that is. A
  * condition that is True may have a message too: what some kinds of clients cannot do, and what they do instead.

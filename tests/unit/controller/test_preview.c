@@ -183,7 +183,7 @@ Test(preview, leaves_other_ports_alone)
            "greeter:8001 maxCallDuration: 5s -> \n"
            "greeter:9090 maxCallDuration:  -> 5s\n");
     expect(LKS("greeter", "{'port':'other','maxCallDuration':'5s'}"),
-           "greeter:8001 maxCallDuration: 5s -> \nPortNotFound\n");
+           "greeter:8001 maxCallDuration: 5s -> \nPortNotFound\nNotPublished\n");
 }
 
 Test(preview, tells_of_ports_that_go_and_come)

@@ -160,9 +160,13 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     expect("greeter", CONDITION_RESOLVED_REFS, false, "PortNotFound",
            "spec.port: the Service has no TCP port 'grpc', but 8001: name one of those; until then "
            "nothing of the resource is in force");
+    expect("greeter", CONDITION_PUBLISHED, false, "NotPublished",
+           "the Service is published without the resource, since it has no TCP port 'grpc' "
+           "(spec.port)");
     upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':["
                            "{'port':8001,'name':'grpc'}]}}");
     turn_until(&world.publications, 2);
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
     expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendNotFound",
            "spec.backends: there is no Service 'canary' in namespace shop: create it, or remove the "
            "backend; until then its share of the calls fails");

@@ -84,7 +84,7 @@ bool controller_release(struct controller *controller, struct str namespace_name
         return false;
     log_info(LOG_CONTROLLER, "released by an operator", KV_STR("service", group->key),
              KV_STR("hold", hold_name(info.hold)));
-    store_drop_doubted(group);
+    store_release(group);
     publisher_release(controller->publisher, group);
     return true;
 }
@@ -101,9 +101,10 @@ bool controller_resource_status(const struct controller *controller, struct str 
     const struct resource_sources sources = {&controller->store, controller->publisher};
     const struct object *object = store_resource(&controller->store, namespace_name, name);
 
-    if (object)
-        resource_read(&sources, object, ret_status);
-    return object != NULL;
+    if (!object || object->leaving_us != 0)
+        return false;
+    resource_read(&sources, object, ret_status);
+    return true;
 }
 
 void controller_resource_faults(const struct controller *controller, struct str namespace_name,

@@ -40,10 +40,10 @@ struct resource_status {
 };
 
 const char *condition_name(enum condition_kind kind); /* "Accepted" */
-/* False: there is no such resource. */
+/* False: there is no such resource, or it was deleted. */
 bool controller_resource_status(const struct controller *controller, struct str namespace_name, struct str name,
                                 struct resource_status *ret_status);
-/* In order of namespace and name. */
+/* In order of namespace and name; those with them that were deleted, and stay in force for a while. */
 void controller_each_resource(const struct controller *controller, void (*visit)(void *ctx, const struct resource_status *status),
                               void *ctx);
 /* What is wrong with its hosts, and with the Services that it names: all of it, where conditions tell the first. */

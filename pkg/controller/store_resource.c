@@ -68,6 +68,7 @@ void store_set_rejection(struct controller_scope *scope, struct object *object,
     store_tell_resource(scope->store, object);
 }
 
+/* One that leaves is behind the others (controller/store_leave.c). */
 const struct object *store_policy(const struct group *group)
 {
     if (list_empty(&group->policies))

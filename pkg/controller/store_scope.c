@@ -12,6 +12,8 @@ struct controller_scope *store_scope_new(struct store *store, struct loop *loop,
     scope->label = xstrdup(label);
     list_init(&scope->link);
     list_append(&store->scopes, &scope->link);
+    if (kind == OBJECT_POLICY)
+        store_leave_init(scope);
     return scope;
 }
 

@@ -332,6 +332,121 @@ Test(resource, hosts_lie_below_a_suffix)
     }
 }
 
+/* ---- deleted, and perhaps to come back ---- */
+
+static void start_with_grace(void)
+{
+    world.deletion_grace_ms = 5000;
+    start();
+    upsert(world.services, GREETER);
+    upsert(world.services, CANARY);
+    upsert(world.policies,
+           POLICY_JSON("greeter", 1, "{'hosts':['x.example.com'],'loadBalancing':{'policy':"
+                                     "'RingHash'},'backends':[{'service':'canary'}]}"));
+    turn_for_ms(20);
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+}
+
+static void stop_with_grace(void)
+{
+    world_stop();
+    world.deletion_grace_ms = 0;
+}
+
+TestSuite(resource_deleted, .init = start_with_grace, .fini = stop_with_grace);
+
+static bool is_known(const char *name)
+{
+    return controller_resource_status(world.controller, STR("shop"), str_of(name),
+                                      &(struct resource_status){0});
+}
+
+Test(resource_deleted, stays_in_force_for_a_while)
+{
+    world.told = 0;
+    remove_object(world.policies, "greeter");
+    cr_assert_geq(world.told, 1);
+    cr_assert_not(is_known("greeter"), "it has no status to write");
+    cr_assert_str_eq(hold_of("greeter"), "deletion");
+    turn_for_ms(4900);
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    expect_owner("x.example.com", "shop/greeter");
+    turn_for_ms(200);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    expect_owner("x.example.com", "");
+    cr_assert_str_eq(hold_of("greeter"), "");
+}
+
+Test(resource_deleted, is_followed_at_once_by_one_that_comes)
+{
+    remove_object(world.policies, "greeter");
+    turn_for_ms(100);
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter','uid':'other',"
+                           "'generation':1},'spec':{'loadBalancing':{'policy':'LeastRequest'}}}");
+    turn_for_ms(20);
+    cr_assert_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST);
+    cr_assert(is_known("greeter"));
+    cr_assert_str_eq(hold_of("greeter"), "");
+    turn_for_ms(6000);
+    cr_assert_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST);
+    remove_object(world.policies, "greeter");
+    turn_for_ms(4900);
+    cr_assert_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST, "a grace of its own");
+    turn_for_ms(200);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+}
+
+Test(resource_deleted, keeps_its_host_from_others)
+{
+    upsert(world.policies, CLAIM("canary", "2020-02-01T00:00:00Z", "x.example.com"));
+    remove_object(world.policies, "greeter");
+    turn_for_ms(4900);
+    expect_owner("x.example.com", "shop/greeter");
+    turn_for_ms(200);
+    expect_owner("x.example.com", "shop/canary");
+}
+
+Test(resource_deleted, is_gone_when_an_operator_says_so)
+{
+    remove_object(world.policies, "greeter");
+    turn_for_ms(100);
+    cr_assert(controller_release(world.controller, STR("shop"), STR("greeter")));
+    turn_for_ms(20);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    cr_assert_str_eq(hold_of("greeter"), "");
+}
+
+/* It is known to be gone: a list that lacks it, too, is no news. */
+Test(resource_deleted, raises_no_doubt)
+{
+    remove_object(world.policies, "greeter");
+    turn_for_ms(100);
+    list_begin(world.policies);
+    cr_assert(list_end(world.policies));
+    cr_assert_str_eq(hold_of("greeter"), "deletion");
+    turn_for_ms(5000);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    upsert(world.policies, POLICY_JSON("canary", 1, "{}"));
+    remove_object(world.policies, "canary");
+    list_begin(world.policies);
+    list_object(world.policies, POLICY_JSON("canary", 1, "{}"));
+    cr_assert(list_end(world.policies));
+    turn_for_ms(6000);
+    cr_assert(is_known("canary"));
+}
+
+Test(resource_deleted, by_a_list_has_the_same_grace)
+{
+    upsert(world.policies, POLICY_JSON("canary", 1, "{}"));
+    list_begin(world.policies);
+    list_object(world.policies, POLICY_JSON("canary", 1, "{}"));
+    cr_assert(list_end(world.policies));
+    turn_for_ms(4900);
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    turn_for_ms(200);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+}
+
 /* ---- which Services ---- */
 
 static void start_resources(void)

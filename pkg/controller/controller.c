@@ -138,17 +138,32 @@ static const struct policy *policy_in_force(const struct controller *controller,
     return service ? service->policy : NULL;
 }
 
+/* Of what is published, which may be an older version that asked for the same, the one that is known now; NULL: it is another. */
+static const struct policy *policy_refused(const struct controller *controller,
+                                           const struct group *group,
+                                           const struct refusal *refusal)
+{
+    const struct object *object = group ? store_policy(group) : NULL;
+    const struct policy *published =
+        group ? policy_in_force(controller, group->namespace_name, group->name) : NULL;
+
+    if (!object || !published || !policy_same_spec(published, refusal->policy) ||
+        !policy_same_spec(object->value.policy, refusal->policy))
+        return NULL;
+    return object->value.policy;
+}
+
 void controller_report_refusal(struct controller *controller, const struct refusal *refusal)
 {
     const struct policy *refused = refusal->policy;
     struct group *group = store_group(&controller->store, refused->namespace_name, refused->name);
-    const struct policy *policy =
-        policy_in_force(controller, refused->namespace_name, refused->name);
+    struct refusal known = *refusal;
     bool enough;
 
-    if (!group || !policy || !policy_same_spec(policy, refused))
+    known.policy = policy_refused(controller, group, refusal);
+    if (!known.policy)
         return;
-    enough = refusals_add(&group->refusals, refusal);
+    enough = refusals_add(&group->refusals, &known);
     if (controller->options.resource_changed)
         controller->options.resource_changed(controller->options.ctx, refused->namespace_name,
                                              refused->name);
@@ -165,10 +180,10 @@ void controller_refusals(const struct controller *controller, struct str namespa
                          void *ctx)
 {
     const struct group *group = store_group(&controller->store, namespace_name, name);
-    const struct policy *policy = policy_in_force(controller, namespace_name, name);
+    const struct object *object = group ? store_policy(group) : NULL;
 
-    if (group && policy)
-        refusals_each(group->refusals, policy, visit, ctx);
+    if (object)
+        refusals_each(group->refusals, object->value.policy, visit, ctx);
 }
 
 enum code controller_explain(const struct controller *controller, const struct explain_query *query,

@@ -305,7 +305,7 @@ static bool set_rejected(const struct subject *subject, struct condition *condit
     char text[LIST_MAX] = "";
     struct refusing kinds = {text, 0};
 
-    refusals_each(subject->group->refusals, subject->service->policy, add_refusing, &kinds);
+    refusals_each(subject->group->refusals, subject->policy, add_refusing, &kinds);
     if (kinds.len == 0)
         return false;
     set_condition(condition, false, "ClientRejected",

@@ -195,6 +195,14 @@ static void set_doubt(struct controller_scope *scope, struct object *object, uin
         count_doubt(scope->store->stats, object->group, since_us);
 }
 
+static void keep_refusals(struct group *group)
+{
+    const struct object *object = group ? store_policy(group) : NULL;
+
+    if (group)
+        refusals_keep(&group->refusals, object ? object->value.policy : NULL);
+}
+
 void store_set_value(struct controller_scope *scope, struct object *object, struct value value,
                      uint64_t received_us)
 {
@@ -211,6 +219,8 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
     count_object(scope, value, true);
     object_join(object, joined);
     note_change(scope, object, left, joined);
+    if (scope->kind == OBJECT_POLICY)
+        keep_refusals(joined ? joined : left);
     if (scope->kind == OBJECT_NODE)
         publisher_touch_nodes(publisher);
     if (left)

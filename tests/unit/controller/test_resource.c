@@ -223,6 +223,57 @@ Test(resource, says_which_clients_refuse_it_in_their_own_words)
     cr_assert_str_eq(status_of("greeter").conditions[CONDITION_PUBLISHED].reason, "Published");
 }
 
+static size_t quarantined(const char *name)
+{
+    return policy_at(name)->refused_by_len;
+}
+
+static void refuse_twice(void)
+{
+    turn_for_ms(50);
+    cr_assert_eq(quarantined("greeter"), 0);
+    refuse("gRPC Go 1.85.0", "10.0.0.1", "no");
+    refuse("gRPC Go 1.85.0", "10.0.0.2", "no");
+    turn_for_ms(50);
+    cr_assert_eq(quarantined("greeter"), 1);
+}
+
+Test(resource, a_quarantine_ends_with_the_version_that_was_refused)
+{
+    log_capture();
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    refuse_twice();
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
+    turn_for_ms(50);
+    cr_assert_eq(quarantined("greeter"), 0);
+    upsert(world.policies, POLICY_JSON("greeter", 3, RING));
+    refuse_twice();
+    remove_object(world.policies, "greeter");
+    turn_for_ms(50);
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter','uid':'another',"
+                           "'generation':3},'spec':" RING "}");
+    refuse_twice();
+    /* In a directory, where only what they say tells versions apart. */
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':" RING "}");
+    refuse_twice();
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter'}}");
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':" RING "}");
+    refuse_twice();
+}
+
+/* Two versions that say the same are one to clients: what they refuse is the newer. */
+Test(resource, a_version_that_was_never_published_is_refused)
+{
+    log_capture();
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn_for_ms(50);
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
+    upsert(world.policies, POLICY_JSON("greeter", 3, RING));
+    refuse_twice();
+}
+
 /* ---- hosts ---- */
 
 #define CLAIM(name, created, host)                                                                 \

@@ -1,7 +1,5 @@
 #include "controller/store_internal.h"
 
-#include <assert.h>
-
 #include "base/log.h"
 #include "controller/doubt.h"
 #include "controller/publish.h"
@@ -314,6 +312,24 @@ static void list_value(struct controller_scope *scope, struct object *object, st
         scope->list_received_us = loop_now_us(scope->loop);
 }
 
+/* Its newest version cannot be decoded: the last good one stays, if it was of the same object. */
+static void take_bad(struct controller_scope *scope, struct object *object, const struct json *json,
+                     const struct object_meta *meta, const struct err *err)
+{
+    bool another = store_is_another(object, json);
+
+    note_bad(scope, object, meta, err,
+             value_is_empty(object->value) || another ? BAD_SKIPPED : BAD_KEPT);
+    store_set_rejection(scope, object, json, err);
+    object->flawed = false;
+    if (!another)
+        return;
+    if (scope->listing)
+        list_value(scope, object, (struct value){0});
+    else
+        store_set_value(scope, object, (struct value){0}, loop_now_us(scope->loop));
+}
+
 static void take_object(struct controller_scope *scope, const struct json *json)
 {
     struct object_meta meta;
@@ -334,10 +350,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         store_return(object);
     }
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
-        note_bad(scope, object, &meta, &err,
-                 value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
-        store_set_rejection(scope, object, json, &err);
-        object->flawed = false;
+        take_bad(scope, object, json, &meta, &err);
         return;
     }
     was_flawed = object->flawed;
@@ -542,23 +555,6 @@ void store_release(struct group *group)
 }
 
 /* ---- life ---- */
-
-void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats)
-{
-    *store = (struct store){.publisher = publisher, .stats = stats};
-    list_init(&store->scopes);
-}
-
-void store_done(struct store *store)
-{
-    struct group *group, *next;
-
-    assert(list_empty(&store->scopes));
-    HASH_ITER(hh, store->groups, group, next)
-    {
-        store_drop_group(store, group);
-    }
-}
 
 /* Silent: that a source ends says nothing about its objects, so what is published stays, and what was
  * about to be published without them is not. */

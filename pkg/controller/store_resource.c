@@ -58,6 +58,13 @@ static struct rejection *rejection_new(const struct json *json, const char *why)
     return rejection;
 }
 
+bool store_is_another(const struct object *object, const struct json *json)
+{
+    const struct policy *policy = object->value.policy;
+
+    return policy && !str_eq(policy->uid, json_text(json_get(json_get(json, "metadata"), "uid")));
+}
+
 void store_set_rejection(struct controller_scope *scope, struct object *object,
                        const struct json *json, const struct err *err)
 {

@@ -121,6 +121,41 @@ Test(resource, that_becomes_invalid_stays_as_it_was)
     cr_assert_eq(status_of("greeter").generation, 3);
 }
 
+#define MADE_ANEW                                                                                  \
+    "{'metadata':{'namespace':'shop','name':'greeter','uid':'other','generation':1},'spec':{"      \
+    "'retry':{}}}"
+
+static void expect_nothing_of_the_old_one(void)
+{
+    turn_for_ms(50);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    expect("greeter", CONDITION_ACCEPTED, false, "Invalid", "spec.retry.attempts: missing");
+    expect("greeter", CONDITION_PUBLISHED, false, "NeverAccepted",
+           "no version was ever accepted: the Service has the defaults");
+    cr_assert(str_eq(status_of("greeter").uid, STR("other")));
+}
+
+/* That the old one was deleted may have been missed. */
+Test(resource, made_anew_and_invalid_has_nothing_of_the_old_one)
+{
+    log_capture();
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 7, RING));
+    turn_for_ms(50);
+    list_begin(world.policies);
+    list_object(world.policies, MADE_ANEW);
+    cr_assert(list_end(world.policies));
+    expect_nothing_of_the_old_one();
+    upsert(world.policies, POLICY_JSON("greeter", 7, RING));
+    turn_for_ms(50);
+    upsert(world.policies, MADE_ANEW);
+    expect_nothing_of_the_old_one();
+    list_begin(world.policies);
+    list_object(world.policies, MADE_ANEW);
+    cr_assert(list_end(world.policies));
+    expect_nothing_of_the_old_one();
+}
+
 Test(resource, that_was_never_accepted_is_told_of)
 {
     struct resource_status status;

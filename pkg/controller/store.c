@@ -212,6 +212,7 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
         publisher_touch_hosts(publisher, &object->value, &value);
     count_object(scope, object->value, false);
     place_index_change(&scope->store->places, object, value);
+    refer_index_change(&scope->store->referrers, object, object->value.policy, value.policy);
     value_done(&object->value);
     object->value = value;
     count_object(scope, value, true);
@@ -577,6 +578,7 @@ void controller_scope_free(struct controller_scope *scope)
         }
         count_object(scope, object->value, false);
         place_index_change(&scope->store->places, object, (struct value){0});
+        refer_index_change(&scope->store->referrers, object, object->value.policy, NULL);
         object_free(scope, object);
     }
     list_remove(&scope->link);

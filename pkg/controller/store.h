@@ -12,6 +12,7 @@
 #include "controller/controller.h"
 #include "controller/hold.h"
 #include "controller/place_index.h"
+#include "controller/refer_index.h"
 #include "controller/value.h"
 
 /* Before uthash.h, in every file that includes it. */
@@ -81,6 +82,7 @@ struct store {
     struct group *groups;
     struct list scopes;
     struct place_index places;
+    struct refer_index referrers;
     struct publisher *publisher;
     struct controller_stats *stats;
 };

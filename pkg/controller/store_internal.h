@@ -37,6 +37,6 @@ bool store_is_another(const struct object *object, const struct json *json);
 /* Its status may have changed. */
 void store_tell_resource(const struct store *store, const struct object *object);
 /* So may that of those that share out calls to this Service (NULL: none), which came, changed or went. */
-void store_tell_referrers(const struct store *store, const struct group *group);
+void store_tell_referrers(struct store *store, const struct group *group);
 
 #endif

@@ -10,30 +10,15 @@ void store_tell_resource(const struct store *store, const struct object *object)
     publisher_resource_changed(store->publisher, namespace_name, name);
 }
 
-struct referrers {
-    const struct store *store;
-    const struct group *group;
-};
-
 static void tell_referrer(void *ctx, const struct object *object)
 {
-    const struct referrers *referrers = ctx;
-    const struct policy *policy = object->value.policy;
-
-    if (!policy || !str_eq(policy->namespace_name, referrers->group->namespace_name))
-        return;
-    for (size_t i = 0; i < policy->backends_len; i++) {
-        if (str_eq(policy->backends[i].service, referrers->group->name))
-            store_tell_resource(referrers->store, object);
-    }
+    store_tell_resource(ctx, object);
 }
 
-void store_tell_referrers(const struct store *store, const struct group *group)
+void store_tell_referrers(struct store *store, const struct group *group)
 {
-    struct referrers referrers = {store, group};
-
     if (group)
-        store_each_resource(store, tell_referrer, &referrers);
+        refer_index_each(&store->referrers, group->key, tell_referrer, store);
 }
 
 void store_drop_rejection(struct object *object)

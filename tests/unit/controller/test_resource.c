@@ -219,6 +219,30 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     cr_assert_geq(world.told, 1);
 }
 
+static size_t told_of_canary(void)
+{
+    world.told = 0;
+    upsert(world.services, CANARY);
+    remove_object(world.services, "canary");
+    return world.told;
+}
+
+Test(resource, hears_of_the_services_that_it_names)
+{
+    upsert(world.policies, POLICY_JSON("a", 1, "{'backends':[{'service':'canary'},{'service':'b'}]}"));
+    upsert(world.policies, POLICY_JSON("b", 1, "{'backends':[{'service':'canary'}]}"));
+    upsert(world.policies, POLICY_JSON("c", 1, "{'backends':[{'service':'c'}]}"));
+    cr_assert_eq(told_of_canary(), 4);
+    upsert(world.policies, POLICY_JSON("a", 2, "{'backends':[{'service':'b'}]}"));
+    cr_assert_eq(told_of_canary(), 2);
+    upsert(world.policies, POLICY_JSON("c", 2, "{'backends':[{'service':'c'},{'service':'canary'}"
+                                               "]}"));
+    cr_assert_eq(told_of_canary(), 4);
+    remove_object(world.policies, "b");
+    remove_object(world.policies, "c");
+    cr_assert_eq(told_of_canary(), 0);
+}
+
 Test(resource, says_what_some_clients_do_instead)
 {
     upsert(world.services, GREETER);

@@ -238,6 +238,8 @@ static enum code start_source(struct app *app, struct err *err)
         .namespaces = (const char *const *)app->options->namespaces.items,
         .endpoints = app->options->endpoints,
         .nodes = app->options->nodes,
+        .policies_required =
+            app->options->publish != PUBLISH_ALL || app->options->host_suffixes.len > 0,
     };
     enum code code;
 

@@ -345,15 +345,17 @@ static void print_hold(const struct json *explain, struct buf *text)
     const struct json *hold = json_get(explain, "hold");
     unsigned long until_ms = member_count(hold, "until_ms");
     unsigned long doubted = member_count(hold, "doubted");
+    bool of_policy = json_bool(json_get(hold, "policy"));
 
     if (!hold)
         return;
     text_show(text, member(hold, "name"));
-    buf_add_str(text, STR(": the last list is kept"));
+    buf_add_str(text, of_policy ? STR(": what the LookasideService asked for stays in force")
+                                : STR(": the last list is kept"));
     if (json_get(hold, "until_ms"))
         buf_printf(text, " for at most another %lu.%lu s", until_ms / 1000, until_ms % 1000 / 100);
     buf_printf(text, ", because %s; then what the API server says counts",
-               hold_text(member(hold, "name")));
+               of_policy ? "it was deleted, and may come back" : hold_text(member(hold, "name")));
     if (doubted)
         buf_printf(text, " (it lacked %lu object%s of this Service)", doubted,
                    doubted == 1 ? "" : "s");

@@ -84,7 +84,7 @@ bool controller_release(struct controller *controller, struct str namespace_name
         return false;
     log_info(LOG_CONTROLLER, "released by an operator", KV_STR("service", group->key),
              KV_STR("hold", hold_name(info.hold)));
-    store_drop_doubted(group);
+    store_release(group);
     publisher_release(controller->publisher, group);
     return true;
 }
@@ -101,9 +101,10 @@ bool controller_resource_status(const struct controller *controller, struct str 
     const struct resource_sources sources = {&controller->store, controller->publisher};
     const struct object *object = store_resource(&controller->store, namespace_name, name);
 
-    if (object)
-        resource_read(&sources, object, ret_status);
-    return object != NULL;
+    if (!object || object->leaving_us != 0)
+        return false;
+    resource_read(&sources, object, ret_status);
+    return true;
 }
 
 void controller_resource_faults(const struct controller *controller, struct str namespace_name,
@@ -137,17 +138,32 @@ static const struct policy *policy_in_force(const struct controller *controller,
     return service ? service->policy : NULL;
 }
 
+/* Of what is published, which may be an older version that asked for the same, the one that is known now; NULL: it is another. */
+static const struct policy *policy_refused(const struct controller *controller,
+                                           const struct group *group,
+                                           const struct refusal *refusal)
+{
+    const struct object *object = group ? store_policy(group) : NULL;
+    const struct policy *published =
+        group ? policy_in_force(controller, group->namespace_name, group->name) : NULL;
+
+    if (!object || !published || !policy_same_spec(published, refusal->policy) ||
+        !policy_same_spec(object->value.policy, refusal->policy))
+        return NULL;
+    return object->value.policy;
+}
+
 void controller_report_refusal(struct controller *controller, const struct refusal *refusal)
 {
     const struct policy *refused = refusal->policy;
     struct group *group = store_group(&controller->store, refused->namespace_name, refused->name);
-    const struct policy *policy =
-        policy_in_force(controller, refused->namespace_name, refused->name);
+    struct refusal known = *refusal;
     bool enough;
 
-    if (!group || !policy || !policy_same_spec(policy, refused))
+    known.policy = policy_refused(controller, group, refusal);
+    if (!known.policy)
         return;
-    enough = refusals_add(&group->refusals, refusal);
+    enough = refusals_add(&group->refusals, &known);
     if (controller->options.resource_changed)
         controller->options.resource_changed(controller->options.ctx, refused->namespace_name,
                                              refused->name);
@@ -164,10 +180,10 @@ void controller_refusals(const struct controller *controller, struct str namespa
                          void *ctx)
 {
     const struct group *group = store_group(&controller->store, namespace_name, name);
-    const struct policy *policy = policy_in_force(controller, namespace_name, name);
+    const struct object *object = group ? store_policy(group) : NULL;
 
-    if (group && policy)
-        refusals_each(group->refusals, policy, visit, ctx);
+    if (object)
+        refusals_each(group->refusals, object->value.policy, visit, ctx);
 }
 
 enum code controller_explain(const struct controller *controller, const struct explain_query *query,

@@ -31,7 +31,7 @@ struct controller_options {
     /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. */
     void (*publish)(void *ctx, const struct catalog *catalog);
     void *ctx;
-    /* How long a deleted Service's list stays published (hold "deletion"); 0: not at all. */
+    /* How long a deleted Service's list stays published (hold "deletion"), and a deleted LookasideService in force; 0: not at all. */
     uint64_t deletion_grace_ms;
     /* Domains under which a LookasideService may claim hosts, lower case; NULL-terminated; NULL: none. */
     const char *const *host_suffixes;
@@ -76,6 +76,7 @@ struct hold_info {
     enum hold hold;
     uint64_t since_us, until_us; /* until 0: as long as it takes */
     size_t doubted;              /* objects that a list lacks which is not believed */
+    bool policy;                 /* not the list is kept, but what a LookasideService said that was deleted */
 };
 bool controller_hold_info(const struct controller *controller, struct str namespace_name, struct str name, struct hold_info *ret_info);
 /* Ends the holds of that Service: what is known goes out at the end of the turn. False: there is none in force. */

@@ -1,9 +1,9 @@
 #include "controller/doubt.h"
 
-/* A further list agrees, or a watch does. */
+/* A further list agrees, or a watch does, or it is known. */
 static bool is_over(const struct controller_scope *scope, const struct object *object)
 {
-    return object->deleted == scope->list ||
+    return object->deleted == scope->list || object->leaving_us != 0 ||
            (object->doubted_us != 0 &&
             scope->list_began_us >= object->doubted_us + KUBE_SINK_DOUBT_MS * 1000);
 }

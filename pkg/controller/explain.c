@@ -271,6 +271,7 @@ static void write_hold(const struct explanation *explanation, uint64_t now_us,
         json_put_u64(writer, "until_ms",
                      info.until_us > now_us ? (info.until_us - now_us) / 1000 : 0);
     json_put_u64(writer, "doubted", info.doubted);
+    json_put_bool(writer, "policy", info.policy);
     json_close_object(writer);
 }
 

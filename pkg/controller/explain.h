@@ -14,7 +14,8 @@
  *   cluster       the name of the Cluster that a Listener of this name leads to
  *   place         {zone, node, group (0: whole lists)} asked for, with the zone of the node where that is known; view: {ipv4, ipv6, group (0: the list
  *                 is not cut)}, the families each "all", "zone", "node", "local", "near-zone" or "near-node"; blind: the Service wants its node's endpoints only, and the place does not say the node
- *   hold          {name, since_ms (ago), until_ms (from now; absent: until another list agrees), doubted (objects that a list lacked)};
+ *   hold          {name, since_ms (ago), until_ms (from now; absent: until another list agrees), doubted (objects that a list lacked), policy (true: not the list is kept, but what
+ *                 a LookasideService asked for that was deleted)};
  *                 absent: none
  *   resource      the Service's LookasideService as resource_write() has it (controller/resource.h), and in_force: at this port; absent: none
  *   listed        endpoints in the list that this name gets at this place

@@ -51,19 +51,46 @@ static int cmp_claim(const void *a, const void *b)
     return str_cmp(left->owner, right->owner);
 }
 
-struct pair *hosts_assign(const struct store *store, const char *const *suffixes, size_t *ret_len)
+/* Of `len` claims to one host, in order: who has it stays, if it still claims it. */
+static struct str choose_owner(const struct host_claim *claims, size_t len, struct str owner)
 {
-    struct host_claims claims = {.suffixes = suffixes};
+    for (size_t i = 0; i < len; i++) {
+        if (str_eq(claims[i].owner, owner))
+            return owner;
+    }
+    return claims[0].owner;
+}
+
+/* How many claims from the first on are to the same host. */
+static size_t count_rivals(const struct host_claim *claims, size_t len)
+{
+    size_t count = 1;
+
+    while (count < len && str_eq(claims[count].host, claims[0].host))
+        count++;
+    return count;
+}
+
+struct pair *hosts_assign(const struct store *store, const struct host_rules *rules,
+                          const struct catalog *before, size_t *ret_len)
+{
+    struct host_claims claims = {.suffixes = rules->suffixes};
     struct pair *hosts;
-    size_t len = 0;
+    size_t len = 0, rivals;
 
     store_each_resource(store, add_claims, &claims);
     if (claims.len > 1)
         qsort(claims.items, claims.len, sizeof(*claims.items), cmp_claim);
     hosts = xmalloc((claims.len + 1) * sizeof(*hosts));
-    for (size_t i = 0; i < claims.len; i++) {
-        if (i == 0 || !str_eq(claims.items[i].host, claims.items[i - 1].host))
-            hosts[len++] = (struct pair){claims.items[i].host, claims.items[i].owner};
+    for (size_t i = 0; i < claims.len; i += rivals) {
+        const struct host_claim *first = &claims.items[i];
+        struct str had = catalog_host(before, first->host), owner;
+
+        rivals = count_rivals(first, claims.len - i);
+        owner = choose_owner(first, rivals, had);
+        hosts[len++] = (struct pair){first->host, owner};
+        for (size_t k = 0; k < rivals && !str_eq(owner, had); k++)
+            rules->concern(rules->ctx, first[k].owner);
     }
     free(claims.items);
     *ret_len = len;

@@ -1,5 +1,7 @@
 /*
- * Which LookasideService owns which host: of those that claim one under an allowed suffix, the oldest, then by namespace and name.
+ * Which LookasideService owns which host, of those that claim one under an allowed suffix: who has it, as long as it claims it; else the
+ * oldest, then by namespace and name. So nobody takes a host that is in use by an older resource that begins to claim it. What is in use is
+ * known from the catalog before: after a restart the oldest has it.
  *
  * Threads: the control loop.
  */
@@ -7,11 +9,19 @@
 #define CONTROLLER_HOSTS_H
 
 #include "controller/store.h"
-#include "model/pairs.h"
+#include "model/catalog.h"
 
 /* A domain in lower case of two labels or more, as --host-suffixes has them: names of one could not be told from namespaces. */
 bool host_is_suffix(struct str text);
-/* For catalog_set_hosts(): each host once, with "namespace/name" of its owner; the caller frees the array, the text is the store's. */
-struct pair *hosts_assign(const struct store *store, const char *const *suffixes, size_t *ret_len) must_check;
+struct host_rules {
+    const char *const *suffixes;
+    /* Called for every claimant ("namespace/name") of a host that gets another owner. */
+    void (*concern)(void *ctx, struct str claimant);
+    void *ctx;
+};
+/* For catalog_set_hosts(): each host once, with "namespace/name" of its owner; the caller frees the array, the text is the store's.
+ * `before`: the owners so far. */
+struct pair *hosts_assign(const struct store *store, const struct host_rules *rules, const struct catalog *before,
+                          size_t *ret_len) must_check;
 
 #endif

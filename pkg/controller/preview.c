@@ -259,6 +259,8 @@ enum code preview_write(const struct preview_sources *sources, const struct mani
 
     side_init(&preview.now, live);
     side_init(&preview.then, live);
+    publisher_set_owners(preview.now.publisher, publisher_catalog(sources->publisher));
+    publisher_set_owners(preview.then.publisher, publisher_catalog(sources->publisher));
     code = apply(&preview, manifest, err);
     if (code == CODE_OK) {
         copy_concerned(&preview);

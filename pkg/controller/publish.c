@@ -15,6 +15,7 @@ struct publisher {
     struct store *store;
     struct controller_stats *stats;
     const struct catalog *catalog;
+    const struct catalog *owners; /* of hosts, before there is a catalog of its own; borrowed */
     bool started;
     bool published; /* the first catalog is out */
     bool nodes_changed, hosts_changed;
@@ -241,25 +242,26 @@ static void put_nodes(struct publisher *publisher, struct catalog_edit *edit)
     publisher->nodes_changed = false;
 }
 
-static void tell_claimant(void *ctx, const struct object *object)
+static void tell_claimant(void *ctx, struct str name)
 {
-    const struct policy *policy = object->value.policy;
+    struct str namespace_name = str_cut(&name, '/');
 
-    if (policy && policy->hosts_len > 0)
-        publisher_resource_changed(ctx, policy->namespace_name, policy->name);
+    publisher_resource_changed(ctx, namespace_name, name);
 }
 
 static void put_hosts(struct publisher *publisher, struct catalog_edit *edit)
 {
+    const struct host_rules rules = {publisher->options.host_suffixes, tell_claimant, publisher};
     size_t len;
     CLEANUP(freep) struct pair *hosts = NULL;
 
     if (!publisher->hosts_changed)
         return;
-    hosts = hosts_assign(publisher->store, publisher->options.host_suffixes, &len);
+    hosts = hosts_assign(publisher->store, &rules,
+                         publisher->owners ? publisher->owners : publisher->catalog, &len);
     catalog_set_hosts(edit, hosts, len);
     publisher->hosts_changed = false;
-    store_each_resource(publisher->store, tell_claimant, publisher);
+    publisher->owners = NULL;
 }
 
 static void publish(struct publisher *publisher, const struct catalog *next)
@@ -397,10 +399,28 @@ void publisher_touch_nodes(struct publisher *publisher)
         deferred_schedule(publisher->options.loop, &publisher->flush);
 }
 
-void publisher_touch_hosts(struct publisher *publisher, const struct policy *before,
-                           const struct policy *after)
+static bool same_claims(const struct value *a, const struct value *b)
 {
-    if ((!before || before->hosts_len == 0) && (!after || after->hosts_len == 0))
+    size_t len = a->policy ? a->policy->hosts_len : 0;
+
+    if (len != (b->policy ? b->policy->hosts_len : 0))
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (!str_eq(a->policy->hosts[i], b->policy->hosts[i]))
+            return false;
+    }
+    return len == 0 || a->created_us == b->created_us;
+}
+
+void publisher_set_owners(struct publisher *publisher, const struct catalog *owners)
+{
+    publisher->owners = owners;
+}
+
+void publisher_touch_hosts(struct publisher *publisher, const struct value *before,
+                           const struct value *after)
+{
+    if (same_claims(before, after))
         return;
     publisher->hosts_changed = true;
     if (publisher->started)

@@ -22,8 +22,10 @@ void publisher_free(struct publisher *publisher);
 void publisher_touch(struct publisher *publisher, struct group *group, uint64_t received_us);
 /* Some Node changed: goes out at the end of the turn. */
 void publisher_touch_nodes(struct publisher *publisher);
-/* The hosts that a LookasideService claims may have changed, or since when it does: goes out at the end of the turn. NULL: there is none. */
-void publisher_touch_hosts(struct publisher *publisher, const struct policy *before, const struct policy *after);
+/* The hosts that a LookasideService claims may have changed, or its age: goes out at the end of the turn. */
+void publisher_touch_hosts(struct publisher *publisher, const struct value *before, const struct value *after);
+/* Who owns which host before the first publication; borrowed until then. Else nobody does. */
+void publisher_set_owners(struct publisher *publisher, const struct catalog *owners);
 const struct controller_options *publisher_options(const struct publisher *publisher);
 /* There is a Service object, and it is one that is published. */
 bool publisher_publishes(const struct publisher *publisher, const struct group *group);

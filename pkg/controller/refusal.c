@@ -27,9 +27,20 @@ void refusals_free(struct refusals *refusals)
     free(refusals);
 }
 
+/* What is written anew is tried anew, even when it says the same. In a directory, where nothing has an uid or a generation, what it says
+ * is all that tells. */
 static bool is_of(const struct refusals *refusals, const struct policy *policy)
 {
-    return refusals && policy_same_spec(refusals->policy, policy);
+    const struct policy *mine = refusals ? refusals->policy : NULL;
+
+    return mine && str_eq(mine->uid, policy->uid) && mine->generation == policy->generation &&
+           policy_same_spec(mine, policy);
+}
+
+void refusals_keep(struct refusals **refusals, const struct policy *policy)
+{
+    if (!policy || !is_of(*refusals, policy))
+        refusals_free(TAKE(*refusals));
 }
 
 static void keep(char *out, size_t size, struct str text)

@@ -2,8 +2,8 @@
  * Which kinds of clients have refused a Service's policy.
  *
  * One client may be broken; when two different ones of a kind (user agent and version) refuse the same policy, the kind does: the policy is
- * published with it in refused_by, so that others of that kind get the plain form from the start. A policy that asks for something else
- * begins without refusals.
+ * published with it in refused_by, so that others of that kind get the plain form from the start. Every version of a policy (uid and
+ * generation; in a directory, what it asks for) begins without refusals, and what was refused is forgotten when it is no longer in force.
  *
  * Threads: the control loop.
  * Limits:  REFUSAL_KINDS_MAX kinds and REFUSAL_PEERS_MAX clients of each; later ones are not counted.
@@ -22,6 +22,8 @@
 struct refusals; /* NULL: none */
 
 void refusals_free(struct refusals *refusals);
+/* `policy` is in force now; NULL: none is. */
+void refusals_keep(struct refusals **refusals, const struct policy *policy);
 /* Of a policy that is in force. True: the policy has to be published again. */
 bool refusals_add(struct refusals **refusals, const struct refusal *refusal);
 /* `policy` with the kinds that refuse it: one reference. */

@@ -104,8 +104,7 @@ static bool owns_host(const struct subject *subject, struct str host, struct con
         return true;
     set_condition(condition, false, "HostConflict",
                   "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
-                  ", which claimed it first: remove it from one of the two; everything else is in "
-                  "force",
+                  ": remove it from one of the two; everything else is in force",
                   STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
     return false;
 }
@@ -342,13 +341,29 @@ static bool set_rejected(const struct subject *subject, struct condition *condit
     char text[LIST_MAX] = "";
     struct refusing kinds = {text, 0};
 
-    refusals_each(subject->group->refusals, subject->service->policy, add_refusing, &kinds);
+    refusals_each(subject->group->refusals, subject->policy, add_refusing, &kinds);
     if (kinds.len == 0)
         return false;
     set_condition(condition, false, "ClientRejected",
                   "clients of these kinds refuse the policy, and get the Service without it: "
                   "%s; a changed spec is tried again",
                   text);
+    return true;
+}
+
+/* False: the Service has spec.port. */
+static bool set_unported(const struct subject *subject, struct condition *condition)
+{
+    const struct service_spec *spec = find_service(subject, subject->status->name);
+    char port[64];
+
+    if (!spec || has_port(spec, &subject->policy->port))
+        return false;
+    format_port(&subject->policy->port, port);
+    set_condition(condition, false, "NotPublished",
+                  "the Service is published without the resource, since it has no TCP port '%s' "
+                  "(spec.port)",
+                  port);
     return true;
 }
 
@@ -366,7 +381,7 @@ static void set_published(const struct subject *subject)
         set_condition(condition, false, "NotPublished",
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
-    else if (!set_rejected(subject, condition))
+    else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
         set_noted(subject->policy, condition);
 }
 

@@ -4,7 +4,8 @@
  *   condition      True      False
  *   Accepted       Accepted  Invalid (a field; the message names it and says what to write instead), HostNotAllowed, HostConflict
  *   ResolvedRefs   ResolvedRefs  ServiceNotFound, PortNotFound, BackendNotFound, BackendPortNotFound
- *   Published      Published     NotPublished (no such Service, or --publish leaves it out), ClientRejected, NeverAccepted
+ *   Published      Published     NotPublished (no such Service, or --publish leaves it out, or no such port), ClientRejected,
+ *                             NeverAccepted
  *
  * A resource that becomes invalid keeps its last accepted policy in force: then the message of Accepted says which generation that is. A
  * condition that is True may have a message too: what some kinds of clients cannot do, and what they do instead.
@@ -39,10 +40,10 @@ struct resource_status {
 };
 
 const char *condition_name(enum condition_kind kind); /* "Accepted" */
-/* False: there is no such resource. */
+/* False: there is no such resource, or it was deleted. */
 bool controller_resource_status(const struct controller *controller, struct str namespace_name, struct str name,
                                 struct resource_status *ret_status);
-/* In order of namespace and name. */
+/* In order of namespace and name; those with them that were deleted, and stay in force for a while. */
 void controller_each_resource(const struct controller *controller, void (*visit)(void *ctx, const struct resource_status *status),
                               void *ctx);
 /* What is wrong with its hosts, and with the Services that it names: all of it, where conditions tell the first. */

@@ -18,6 +18,8 @@ struct source_kube_options {
     const char *const *namespaces; /* NULL-terminated; NULL: all */
     bool endpoints; /* v1 Endpoints in place of EndpointSlices, for clusters without them */
     bool nodes;     /* Node objects too, for the zone of a client that only says its node; optional: served without */
+    /* LookasideServices decide what is published, or claim hosts: where they are there, but forbidden, nothing is synced. Else, for 30 s. */
+    bool policies_required;
 };
 
 /* Starts at once and feeds the controller until freed. */

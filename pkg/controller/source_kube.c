@@ -12,12 +12,13 @@ struct collection {
     char *namespace_name; /* "": all */
     struct controller_scope *scope;
     struct reflector *reflector;
-    bool optional;
+    enum reflector_need need;
     bool synced;
 };
 
 struct source_kube {
     struct source base;
+    bool policies_required;
     struct loop *loop;
     struct controller *controller;
     uint64_t started_us;
@@ -31,12 +32,17 @@ static const struct resource {
     enum object_kind kind;
     const char *name;
     const char *api;
-    bool optional; /* may be absent, or not for us */
-} services = {OBJECT_SERVICE, "services", "/api/v1", false},
-  slices = {OBJECT_SLICE, "endpointslices", "/apis/discovery.k8s.io/v1", false},
-  endpoints = {OBJECT_ENDPOINTS, "endpoints", "/api/v1", false},
-  nodes = {OBJECT_NODE, "nodes", "/api/v1", true},
-  policies = {OBJECT_POLICY, "lookasideservices", "/apis/lookaside.dev/v1alpha1", true};
+    enum reflector_need need;
+    const char *forbidden_advice;
+} services = {OBJECT_SERVICE, "services", "/api/v1", NEED_REQUIRED, NULL},
+  slices = {OBJECT_SLICE, "endpointslices", "/apis/discovery.k8s.io/v1", NEED_REQUIRED, NULL},
+  endpoints = {OBJECT_ENDPOINTS, "endpoints", "/api/v1", NEED_REQUIRED, NULL},
+  nodes = {OBJECT_NODE, "nodes", "/api/v1", NEED_IF_EASY, NULL},
+  policies = {OBJECT_POLICY, "lookasideservices", "/apis/lookaside.dev/v1alpha1", NEED_IF_SERVED,
+              "grant list and watch, or install without the CRD"};
+
+/* A server that starts may refuse what it allows once it has read its own rules. */
+#define FORBIDDEN_MS 30000
 
 /* Of one namespace. */
 #define RESOURCES_MAX 3
@@ -92,13 +98,20 @@ static uint64_t collection_staleness_us(const struct collection *collection)
     return now > contact ? now - contact : 0;
 }
 
+/* What fails here is no reason to call the view old. */
+static bool is_aside(const struct collection *collection)
+{
+    return collection->need == NEED_IF_EASY ||
+           counter_get(&reflector_stats(collection->reflector)->absent) > 0;
+}
+
 static uint64_t kube_staleness_us(const struct source *source)
 {
     const struct source_kube *kube = kube_of(source);
     uint64_t oldest = 0;
 
     for (size_t i = 0; i < kube->len; i++) {
-        if (!kube->collections[i].optional)
+        if (!is_aside(&kube->collections[i]))
             oldest = max_u64(oldest, collection_staleness_us(&kube->collections[i]));
     }
     return oldest;
@@ -111,7 +124,7 @@ static void kube_problem(const struct source *source, struct buf *ret_problem)
     for (size_t i = 0; i < kube->len; i++) {
         const char *problem = reflector_problem(kube->collections[i].reflector);
 
-        if (!*problem || kube->collections[i].optional)
+        if (!*problem || is_aside(&kube->collections[i]))
             continue;
         buf_printf(ret_problem, "%s", problem);
         return;
@@ -230,7 +243,9 @@ static enum code start_collection(struct source_kube *kube, struct kube_client *
         .on_synced = on_synced,
         .ctx = collection,
         .label = resource->name,
-        .optional = resource->optional,
+        .need = resource->need,
+        .forbidden_advice = resource->forbidden_advice,
+        .forbidden_ms = kube->policies_required ? 0 : FORBIDDEN_MS,
     };
     size_t len;
 
@@ -241,7 +256,7 @@ static enum code start_collection(struct source_kube *kube, struct kube_client *
         .path = buf_take(&path, &len),
         .resource = resource->name,
         .namespace_name = xstrdup(namespace_name),
-        .optional = resource->optional,
+        .need = resource->need,
         .scope = controller_scope_new(kube->controller, resource->kind, resource->name),
     };
     options.path = collection->path;
@@ -290,6 +305,7 @@ enum code source_kube_new(struct loop *loop, struct controller *controller,
     size_t len = 0;
 
     kube->base.ops = &kube_ops;
+    kube->policies_required = options->policies_required;
     kube->loop = loop;
     kube->controller = controller;
     kube->started_us = loop_now_us(loop);

@@ -1,7 +1,5 @@
 #include "controller/store_internal.h"
 
-#include <assert.h>
-
 #include "base/log.h"
 #include "controller/doubt.h"
 #include "controller/publish.h"
@@ -62,18 +60,6 @@ bool store_group_is_empty(const struct group *group)
 {
     return list_empty(&group->services) && list_empty(&group->slices) &&
            list_empty(&group->policies);
-}
-
-/* Doubted objects have no bound but a list. */
-bool store_hold(const struct group *group, struct hold_info *ret_info)
-{
-    if (group->doubted > 0)
-        *ret_info = (struct hold_info){HOLD_RELIST, group->doubted_us, 0, group->doubted};
-    else if (group->hold != HOLD_NONE)
-        *ret_info = (struct hold_info){group->hold, group->hold_since_us, group->hold_until_us, 0};
-    else
-        return false;
-    return true;
 }
 
 void store_drop_group(struct store *store, struct group *group)
@@ -157,13 +143,15 @@ static void object_join(struct object *object, struct group *group)
 }
 
 /* A Service that is new has not changed; one that comes back in place of a deleted one has. So has one that loses the LookasideService
- * that it is published for. */
-static void note_change(struct controller_scope *scope, struct group *left, struct group *joined)
+ * that it is published for, unless that had its own grace. */
+static void note_change(struct controller_scope *scope, const struct object *object,
+                        struct group *left, struct group *joined)
 {
     enum publish_mode mode = publisher_options(scope->store->publisher)->mode;
     uint64_t now = loop_now_us(scope->loop);
 
-    if (scope->kind == OBJECT_POLICY && left && !joined && mode != PUBLISH_ALL)
+    if (scope->kind == OBJECT_POLICY && left && !joined && mode != PUBLISH_ALL &&
+        object->leaving_us == 0)
         left->changed_us = now;
     if (scope->kind != OBJECT_SERVICE)
         return;
@@ -205,6 +193,14 @@ static void set_doubt(struct controller_scope *scope, struct object *object, uin
         count_doubt(scope->store->stats, object->group, since_us);
 }
 
+static void keep_refusals(struct group *group)
+{
+    const struct object *object = group ? store_policy(group) : NULL;
+
+    if (group)
+        refusals_keep(&group->refusals, object ? object->value.policy : NULL);
+}
+
 void store_set_value(struct controller_scope *scope, struct object *object, struct value value,
                      uint64_t received_us)
 {
@@ -213,14 +209,17 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
     struct group *joined = group_for(scope->store, value);
 
     if (scope->kind == OBJECT_POLICY)
-        publisher_touch_hosts(publisher, object->value.policy, value.policy);
+        publisher_touch_hosts(publisher, &object->value, &value);
     count_object(scope, object->value, false);
     place_index_change(&scope->store->places, object, value);
+    refer_index_change(&scope->store->referrers, object, object->value.policy, value.policy);
     value_done(&object->value);
     object->value = value;
     count_object(scope, value, true);
     object_join(object, joined);
-    note_change(scope, left, joined);
+    note_change(scope, object, left, joined);
+    if (scope->kind == OBJECT_POLICY)
+        keep_refusals(joined ? joined : left);
     if (scope->kind == OBJECT_NODE)
         publisher_touch_nodes(publisher);
     if (left)
@@ -245,12 +244,18 @@ static void object_free(struct controller_scope *scope, struct object *object)
     free(object);
 }
 
-static void object_remove(struct controller_scope *scope, struct object *object,
-                          uint64_t received_us)
+void store_remove(struct controller_scope *scope, struct object *object, uint64_t received_us)
 {
     set_doubt(scope, object, 0);
     store_set_value(scope, object, (struct value){0}, received_us);
     object_free(scope, object);
+}
+
+static void object_delete(struct controller_scope *scope, struct object *object, uint64_t now)
+{
+    set_doubt(scope, object, 0);
+    if (!store_leave(scope, object))
+        store_remove(scope, object, now);
 }
 
 /* ---- what a source says ---- */
@@ -308,6 +313,24 @@ static void list_value(struct controller_scope *scope, struct object *object, st
         scope->list_received_us = loop_now_us(scope->loop);
 }
 
+/* Its newest version cannot be decoded: the last good one stays, if it was of the same object. */
+static void take_bad(struct controller_scope *scope, struct object *object, const struct json *json,
+                     const struct object_meta *meta, const struct err *err)
+{
+    bool another = store_is_another(object, json);
+
+    note_bad(scope, object, meta, err,
+             value_is_empty(object->value) || another ? BAD_SKIPPED : BAD_KEPT);
+    store_set_rejection(scope, object, json, err);
+    object->flawed = false;
+    if (!another)
+        return;
+    if (scope->listing)
+        list_value(scope, object, (struct value){0});
+    else
+        store_set_value(scope, object, (struct value){0}, loop_now_us(scope->loop));
+}
+
 static void take_object(struct controller_scope *scope, const struct json *json)
 {
     struct object_meta meta;
@@ -323,13 +346,12 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     object = store_object(scope, &meta);
     object->seen = scope->list;
     object->deleted = 0;
-    if (!scope->listing)
+    if (!scope->listing) {
         set_doubt(scope, object, 0);
+        store_return(object);
+    }
     if (value_decode(scope->kind, json, &meta, &value, &err) != CODE_OK) {
-        note_bad(scope, object, &meta, &err,
-                 value_is_empty(object->value) ? BAD_SKIPPED : BAD_KEPT);
-        store_set_rejection(scope, object, json, &err);
-        object->flawed = false;
+        take_bad(scope, object, json, &meta, &err);
         return;
     }
     was_flawed = object->flawed;
@@ -409,8 +431,10 @@ static void apply_listed(struct controller_scope *scope, struct object *object, 
         object->next = (struct value){0};
         object->has_next = false;
     }
+    if (!lacking)
+        store_return(object);
     if (lacking || (value_is_empty(object->value) && !object->fault))
-        object_remove(scope, object, now);
+        object_delete(scope, object, now);
 }
 
 /* `before`: so many were doubted before the list. */
@@ -477,7 +501,7 @@ static void on_remove(void *ctx, const struct json *json)
     if (!object)
         return;
     if (!scope->listing)
-        object_remove(scope, object, loop_now_us(scope->loop));
+        object_delete(scope, object, loop_now_us(scope->loop));
     else
         unlist(scope, object);
 }
@@ -507,46 +531,31 @@ static void believe(struct object *object)
     if (scope->listing && object->seen == scope->list && !object->has_next)
         value_done(&said);
     else if (value_is_empty(said))
-        object_remove(scope, object, loop_now_us(scope->loop));
+        store_remove(scope, object, loop_now_us(scope->loop));
     else
         store_set_value(scope, object, said, loop_now_us(scope->loop));
 }
 
-static void drop_doubted(struct list *objects)
+static void release(struct list *objects)
 {
     list_for_each_safe (link, objects) {
         struct object *object = container_of(link, struct object, link);
 
-        if (object->doubted_us != 0)
+        if (object->leaving_us != 0)
+            store_remove(object->scope, object, loop_now_us(object->scope->loop));
+        else if (object->doubted_us != 0)
             believe(object);
     }
 }
 
-void store_drop_doubted(struct group *group)
+void store_release(struct group *group)
 {
-    drop_doubted(&group->services);
-    drop_doubted(&group->slices);
-    drop_doubted(&group->policies);
+    release(&group->services);
+    release(&group->slices);
+    release(&group->policies);
 }
 
 /* ---- life ---- */
-
-void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats)
-{
-    *store = (struct store){.publisher = publisher, .stats = stats};
-    list_init(&store->scopes);
-}
-
-void store_done(struct store *store)
-{
-    struct group *group, *next;
-
-    assert(list_empty(&store->scopes));
-    HASH_ITER(hh, store->groups, group, next)
-    {
-        store_drop_group(store, group);
-    }
-}
 
 /* Silent: that a source ends says nothing about its objects, so what is published stays, and what was
  * about to be published without them is not. */
@@ -556,6 +565,7 @@ void controller_scope_free(struct controller_scope *scope)
 
     if (!scope)
         return;
+    store_leave_done(scope);
     HASH_ITER(hh, scope->objects, object, next)
     {
         struct group *group;
@@ -568,6 +578,7 @@ void controller_scope_free(struct controller_scope *scope)
         }
         count_object(scope, object->value, false);
         place_index_change(&scope->store->places, object, (struct value){0});
+        refer_index_change(&scope->store->referrers, object, object->value.policy, NULL);
         object_free(scope, object);
     }
     list_remove(&scope->link);

@@ -12,6 +12,7 @@
 #include "controller/controller.h"
 #include "controller/hold.h"
 #include "controller/place_index.h"
+#include "controller/refer_index.h"
 #include "controller/value.h"
 
 /* Before uthash.h, in every file that includes it. */
@@ -67,6 +68,7 @@ struct object {
     uint64_t seen;       /* the list that named it last */
     uint64_t deleted;    /* the list during which a watch deleted it; 0: none */
     uint64_t doubted_us; /* since when a list lacks it, or most of it, that is not believed; 0: none does */
+    uint64_t leaving_us; /* a LookasideService that was deleted: until then it stays in force; 0: it was not */
     struct group *group;
     struct list link;
     /* What is wrong with the newest version, and which that is; NULL: nothing. */
@@ -80,6 +82,7 @@ struct store {
     struct group *groups;
     struct list scopes;
     struct place_index places;
+    struct refer_index referrers;
     struct publisher *publisher;
     struct controller_stats *stats;
 };
@@ -95,6 +98,7 @@ struct controller_scope {
     uint64_t list; /* number of the current or last list */
     uint64_t list_began_us, list_received_us;
     size_t doubted; /* objects */
+    struct timer *leave; /* to the next LookasideService whose grace ends; NULL: of other kinds */
     const char *file; /* where the object that is being read stands, borrowed; NULL: in no file */
     size_t line;
 };
@@ -110,7 +114,7 @@ void store_copy(struct controller_scope *scope, const struct object *object);
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* The group's Service object; NULL: there is none. */
 const struct object *store_service(const struct group *group);
-/* The group's LookasideService, as far as one was accepted; NULL: there is none. */
+/* The group's LookasideService, as far as one was accepted; NULL: there is none. One that was deleted counts while its grace lasts. */
 const struct object *store_policy(const struct group *group);
 /* The LookasideService of that name, accepted or not; NULL: there is none. */
 const struct object *store_resource(const struct store *store, struct str namespace_name, struct str name);
@@ -122,8 +126,8 @@ bool store_hold(const struct group *group, struct hold_info *ret_info);
 bool store_group_is_empty(const struct group *group);
 /* Frees the group if it holds no object. */
 void store_drop_group(struct store *store, struct group *group);
-/* Believes the lists that the group's objects are doubted for. */
-void store_drop_doubted(struct group *group);
+/* Believes the lists that the group's objects are doubted for, and ends the grace of a LookasideService that was deleted. */
+void store_release(struct group *group);
 /* What all Node objects say, for catalog_set_nodes(); the caller frees the array. */
 struct pair *store_nodes(const struct store *store, size_t *ret_len) must_check;
 

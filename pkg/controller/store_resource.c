@@ -10,30 +10,15 @@ void store_tell_resource(const struct store *store, const struct object *object)
     publisher_resource_changed(store->publisher, namespace_name, name);
 }
 
-struct referrers {
-    const struct store *store;
-    const struct group *group;
-};
-
 static void tell_referrer(void *ctx, const struct object *object)
 {
-    const struct referrers *referrers = ctx;
-    const struct policy *policy = object->value.policy;
-
-    if (!policy || !str_eq(policy->namespace_name, referrers->group->namespace_name))
-        return;
-    for (size_t i = 0; i < policy->backends_len; i++) {
-        if (str_eq(policy->backends[i].service, referrers->group->name))
-            store_tell_resource(referrers->store, object);
-    }
+    store_tell_resource(ctx, object);
 }
 
-void store_tell_referrers(const struct store *store, const struct group *group)
+void store_tell_referrers(struct store *store, const struct group *group)
 {
-    struct referrers referrers = {store, group};
-
     if (group)
-        store_each_resource(store, tell_referrer, &referrers);
+        refer_index_each(&store->referrers, group->key, tell_referrer, store);
 }
 
 void store_drop_rejection(struct object *object)
@@ -58,6 +43,13 @@ static struct rejection *rejection_new(const struct json *json, const char *why)
     return rejection;
 }
 
+bool store_is_another(const struct object *object, const struct json *json)
+{
+    const struct policy *policy = object->value.policy;
+
+    return policy && !str_eq(policy->uid, json_text(json_get(json_get(json, "metadata"), "uid")));
+}
+
 void store_set_rejection(struct controller_scope *scope, struct object *object,
                        const struct json *json, const struct err *err)
 {
@@ -68,6 +60,7 @@ void store_set_rejection(struct controller_scope *scope, struct object *object,
     store_tell_resource(scope->store, object);
 }
 
+/* One that leaves is behind the others (controller/store_leave.c). */
 const struct object *store_policy(const struct group *group)
 {
     if (list_empty(&group->policies))

@@ -1,6 +1,25 @@
 /* A store as a whole: its scopes, copies of what is in it, the nodes. */
 #include "controller/store_internal.h"
 
+#include <assert.h>
+
+void store_init(struct store *store, struct publisher *publisher, struct controller_stats *stats)
+{
+    *store = (struct store){.publisher = publisher, .stats = stats};
+    list_init(&store->scopes);
+}
+
+void store_done(struct store *store)
+{
+    struct group *group, *next;
+
+    assert(list_empty(&store->scopes));
+    HASH_ITER(hh, store->groups, group, next)
+    {
+        store_drop_group(store, group);
+    }
+}
+
 struct controller_scope *store_scope_new(struct store *store, struct loop *loop,
                                          enum object_kind kind, const char *label)
 {
@@ -12,6 +31,8 @@ struct controller_scope *store_scope_new(struct store *store, struct loop *loop,
     scope->label = xstrdup(label);
     list_init(&scope->link);
     list_append(&store->scopes, &scope->link);
+    if (kind == OBJECT_POLICY)
+        store_leave_init(scope);
     return scope;
 }
 

@@ -13,7 +13,8 @@
 #define BACKOFF_BASE_MS 800
 #define BACKOFF_MAX_MS 30000
 #define BACKOFF_AWAY_MAX_MS 5000 /* a server that is away: clients wait for the end of it */
-#define EARLY_FAILURES_MAX 3      /* of an optional resource: then it keeps nobody waiting */
+#define EARLY_FAILURES_MAX 3      /* of NEED_IF_EASY: then it keeps nobody waiting */
+#define CAUSE_MAX (FAIL_MESSAGE_MAX - 64)
 
 void reflector_set_text(char **slot, struct str text)
 {
@@ -99,25 +100,63 @@ static uint64_t backoff_max_ms(struct reflector *refl, const struct kube_respons
                                                                       : BACKOFF_MAX_MS;
 }
 
-/* An optional resource that is not there, or not for us. */
+static void note_forbidden(struct reflector *refl, const struct kube_response *response)
+{
+    if (response->status != STATUS_FORBIDDEN)
+        refl->forbidden_since_us = 0;
+    else if (refl->forbidden_since_us == 0)
+        refl->forbidden_since_us = loop_now_us(refl->loop);
+}
+
+/* How long 403 has to be the only answer yet before it is absence; UINT64_MAX: it never is. */
+static uint64_t forbidden_left_us(const struct reflector *refl)
+{
+    uint64_t end_us = refl->forbidden_since_us + refl->options.forbidden_ms * 1000;
+    uint64_t now = loop_now_us(refl->loop);
+
+    if (refl->forbidden_since_us == 0 || refl->options.need != NEED_IF_SERVED ||
+        refl->options.forbidden_ms == 0 || refl->version)
+        return UINT64_MAX;
+    return end_us > now ? end_us - now : 0;
+}
+
+/* A resource that is not there, or not for us, and need not be. */
 static bool is_absence(const struct reflector *refl, const struct kube_response *response)
 {
-    return refl->options.optional && (response->status == 403 || response->status == 404);
+    if (response->status == STATUS_FORBIDDEN)
+        return refl->options.need == NEED_IF_EASY || forbidden_left_us(refl) == 0;
+    return refl->options.need != NEED_REQUIRED && response->status == STATUS_NOT_FOUND;
+}
+
+/* The server's words, and ours where it takes a person to mend it. */
+static void format_cause(const struct reflector *refl, const struct kube_response *response,
+                         char out[CAUSE_MAX])
+{
+    if (response->status == STATUS_FORBIDDEN && refl->options.forbidden_advice)
+        snprintf(out, CAUSE_MAX, "%s is forbidden: %s (%s)", refl->options.label,
+                 refl->options.forbidden_advice, response->message);
+    else
+        snprintf(out, CAUSE_MAX, "%s", response->message);
 }
 
 static void serve_without(struct reflector *refl, const struct kube_response *response)
 {
+    bool missing = response->status == STATUS_FORBIDDEN && refl->options.need == NEED_IF_SERVED;
+    char cause[CAUSE_MAX];
+
+    format_cause(refl, response, cause);
     if (counter_get(&refl->stats.absent) == 0)
-        log_info(LOG_KUBE,
-                 refl->version ? "optional resource is gone, keeping what is known"
-                               : "optional resource is not there, serving without it",
-                 KV_STR("resource", refl->options.label), KV_STR("cause", response->message),
-                 KV_U64("asking_again_in_ms", refl->options.absent_ms));
+        log_at(missing ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, LOG_KUBE,
+               refl->version ? "optional resource is gone, keeping what is known"
+               : missing     ? "serving without a resource, for want of a right"
+                             : "optional resource is not there, serving without it",
+               KV_STR("resource", refl->options.label), KV_STR("cause", cause),
+               KV_U64("asking_again_in_ms", refl->options.absent_ms));
     if (!refl->version) /* what is known is that there is nothing */
         reflector_contact(refl);
     counter_set(&refl->stats.absent, 1);
     snprintf(refl->last_error, sizeof(refl->last_error), "%s are absent: %s", refl->options.label,
-             response->message);
+             cause);
     refl->failing = false;
     backoff_reset(&refl->backoff);
     reflector_must_list(refl, RELIST_LOST);
@@ -128,8 +167,10 @@ static void serve_without(struct reflector *refl, const struct kube_response *re
 void reflector_retry(struct reflector *refl, const char *doing,
                      const struct kube_response *response)
 {
+    char cause[CAUSE_MAX];
     uint64_t delay_ms;
 
+    note_forbidden(refl, response);
     if (is_absence(refl, response)) {
         serve_without(refl, response);
         return;
@@ -143,9 +184,10 @@ void reflector_retry(struct reflector *refl, const char *doing,
     if (response->status == STATUS_TOO_MANY_REQUESTS)
         refl->unwatched_since_us = loop_now_us(refl->loop) + delay_ms * 1000;
     counter_add(&refl->stats.errors, 1);
-    announce(refl, doing, response->message, delay_ms);
-    timer_start(refl->timer, delay_ms);
-    if (refl->options.optional && ++refl->early_failures >= EARLY_FAILURES_MAX)
+    format_cause(refl, response, cause);
+    announce(refl, doing, cause, delay_ms);
+    timer_start(refl->timer, min_u64(delay_ms, forbidden_left_us(refl) / 1000 + 1));
+    if (refl->options.need == NEED_IF_EASY && ++refl->early_failures >= EARLY_FAILURES_MAX)
         reflector_tell_synced(refl);
 }
 
@@ -177,6 +219,7 @@ void reflector_recovered(struct reflector *refl)
 {
     refl->last_error[0] = '\0';
     refl->away = refl->back = false;
+    refl->forbidden_since_us = 0;
     if (!refl->failing)
         return;
     refl->failing = false;

@@ -23,6 +23,14 @@
 
 struct reflector;
 
+/* What it means that the first list is not to be had. Whatever is known already stays in any case. */
+enum reflector_need {
+    NEED_REQUIRED,  /* a failure: on_synced waits for a list */
+    NEED_IF_SERVED, /* 404 is the absence of the resource, and no failure: on_synced comes without a list. So it is with 403 once it was the only
+                     * answer for forbidden_ms. Every other failure is one. */
+    NEED_IF_EASY,   /* 403 and 404 are absence at once, and on_synced does not wait for long while the server fails otherwise */
+};
+
 struct reflector_options {
     const char *path;  /* "/api/v1/services", "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices" */
     const char *label; /* for logs and metrics: "services" */
@@ -36,9 +44,9 @@ struct reflector_options {
     uint64_t stream_ms;  /* a streamed list may be silent for so long, and last six times that; 0: 10 s */
     uint64_t probe_ms;   /* how often the server's newest version is compared with ours; 0: 60 s */
     uint64_t absent_ms;  /* how often an absent optional resource is asked for again; 0: 30 s */
-    /* 403 and 404 are no failure: on_synced comes without a list, and what was known stays. Nor does it wait for long while the server fails
-     * otherwise. */
-    bool optional;
+    enum reflector_need need;
+    const char *forbidden_advice; /* what to do about 403, in words; static; NULL: nothing is said */
+    uint64_t forbidden_ms;        /* of NEED_IF_SERVED; 0: 403 is a failure for ever */
 };
 
 /* Why it listed although it had a list. */

@@ -17,6 +17,8 @@
 
 #define LIST_IDLE_MS 30000
 #define PATH_BYTES_MAX (4 * CONTINUE_TOKEN_MAX)
+#define STATUS_FORBIDDEN 403
+#define STATUS_NOT_FOUND 404
 #define STATUS_TOO_MANY_REQUESTS 429
 
 /* Why the reader of a watch ended it. */
@@ -80,7 +82,8 @@ struct reflector {
 
     struct probe probe;
     struct reflector_stats stats;
-    unsigned early_failures; /* before on_synced */
+    unsigned early_failures;      /* before on_synced */
+    uint64_t forbidden_since_us;  /* 403 is the only answer since then; 0: it is not */
     char last_error[FAIL_MESSAGE_MAX];
 };
 

@@ -24,6 +24,16 @@ const struct policy *route_policy(const struct service *service, const struct se
                                                                    : policy_default();
 }
 
+static bool has_port(const struct service *service, const struct port_ref *port)
+{
+    const char *reason;
+    uint16_t number;
+
+    if (service->type == SERVICE_EXTERNAL_NAME)
+        return service_external_target(service, port, &number, &reason);
+    return service_find_port(service, port, &reason) != NULL;
+}
+
 void route_set_owner(const struct catalog *catalog, struct name *name)
 {
     const struct service *owner;
@@ -32,7 +42,7 @@ void route_set_owner(const struct catalog *catalog, struct name *name)
         return;
     name_set_owner(name, catalog_host(catalog, name->host));
     owner = catalog_find(catalog, name->namespace_name, name->service);
-    if (owner && name->port.kind == PORT_NONE)
+    if (owner && name->port.kind == PORT_NONE && has_port(owner, &owner->policy->port))
         name->port = owner->policy->port;
 }
 

@@ -37,7 +37,7 @@ struct route {
     struct route_target targets[POLICY_BACKENDS_MAX];
 };
 
-/* Gives a name that is a host its owner, and where it has no port, that of the owner's resource. */
+/* Gives a name that is a host its owner, and where it has no port, that of the owner's resource, if the Service has it. */
 void route_set_owner(const struct catalog *catalog, struct name *name);
 /* Of a name that is no host, or has its owner if there is one. */
 void route_find(const struct catalog *catalog, const struct name *name, struct route *ret_route);

@@ -199,7 +199,7 @@ SHOP = {
                   "(--host-suffixes: example.com, apps.example.org)"),
     "shop/gone": ({}, {"ResolvedRefs": "ServiceNotFound", "Published": "NotPublished"},
                   "there is no Service 'gone' in namespace shop"),
-    "web/frontend": ({"port": "http"}, {"ResolvedRefs": "PortNotFound"},
+    "web/frontend": ({"port": "http"}, {"ResolvedRefs": "PortNotFound", "Published": "NotPublished"},
                      "spec.port: the Service has no TCP port 'http', but 8001 grpc, 8080 admin"),
     "web/search": ({"backends": [{"service": "search"}, {"service": "search-canary"}]},
                    {"ResolvedRefs": "BackendNotFound"},

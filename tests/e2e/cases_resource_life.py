@@ -392,7 +392,7 @@ def kind_goes(world):
             change(resources, limit(22))
             follower.wait(22)
             world.cluster.kubectl("delete", "-f", CRD)
-            follower.wait(None, within=10)
+            follower.wait(None, within=20)  # its grace is 5 s
             service.put_slice("all", backends)
             watch.settle(when=lambda lists: len(next(iter(lists.values()))) == 2)
             assert world.lookaside.ready(), "it is not ready without an optional kind"

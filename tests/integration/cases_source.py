@@ -223,6 +223,67 @@ def nodes_are_served_without(work):
         assert not world.warnings(), world.warnings()
 
 
+RESOURCES = "lookasideservices"
+
+
+def _ring(world):
+    world.api.put({"apiVersion": "lookaside.dev/v1alpha1", "kind": "LookasideService",
+                   "metadata": {"name": "greeter", "namespace": "shop"},
+                   "spec": {"loadBalancing": {"policy": "RingHash"}}})
+
+
+def policies_of_an_ailing_server_are_waited_for(work):
+    """Served without them, --publish=resources would publish nothing at all."""
+    with World(work, start=False, flags=["--publish", "resources"]) as world:
+        _ring(world)
+        faults_of = [world.api.fault(RESOURCES, None, faults.status(code, "ill"), times=times)
+                     for code, times in ((503, 5), (429, 1), (403, 2))]  # a stream and a page
+        world.starting()
+        for fault in faults_of:
+            fault.wait(fault.times, timeout=40)
+            assert world.readyz()[0] != 200, world.log()
+        world.wait_ready(timeout=40)
+        world.client()
+        assert world.metric("lookaside_source_absent", RESOURCES) == 0
+
+
+def policies_of_a_server_without_the_kind_are_not(work):
+    with World(work, start=False) as world:
+        world.api.fault(RESOURCES, None, faults.status(404, "no such path"), times=None)
+        world.ready()
+        world.client()
+        assert not world.warnings(), world.warnings()
+
+
+FORBIDDEN = "lookasideservices is forbidden: grant list and watch, or install without the CRD"
+
+
+def forbidden_policies_are_missed_for_half_a_minute(work):
+    with World(work, start=False) as world:
+        world.api.fault(RESOURCES, None, faults.status(403, "no right"), times=None)
+        begin = time.monotonic()
+        world.starting()
+        world.wait_reason(FORBIDDEN)
+        world.wait_ready(timeout=45)
+        assert 29 < time.monotonic() - begin < 40, time.monotonic() - begin
+        world.client()
+        lines = [line for line in world.warnings() if "serving without a resource" in line]
+        assert len(lines) == 1 and FORBIDDEN in lines[0], world.warnings()
+
+
+def forbidden_policies_that_decide_what_is_published_are_waited_for(work):
+    with World(work, start=False, flags=["--host-suffixes", "example.com"]) as world:
+        _ring(world)
+        fault = world.api.fault(RESOURCES, None, faults.status(403, "no right"), times=None)
+        world.starting()
+        world.wait_reason(FORBIDDEN)
+        time.sleep(35)  # longer than others wait
+        assert world.readyz()[0] == 503 and FORBIDDEN in world.readyz()[1], world.readyz()
+        fault.times = 0
+        world.wait_ready(timeout=45)
+        world.client()
+
+
 def nodes_are_watched_where_allowed(work):
     with World(work, start=False, namespaces_only=False,
                flags=["--nodes", "--namespaces", "shop"]) as world:
@@ -240,4 +301,7 @@ CASES = [lists_are_streamed, streams_of_a_thousand,
          streams_that_fall_silent_become_pages, servers_that_ignore_the_question_are_noticed,
          streams_cut_in_the_middle_change_nothing, changes_while_a_list_is_streamed_count,
          one_of_two_servers_refuses, a_right_revoked_keeps_what_was_known, nodes_are_served_without,
+         policies_of_an_ailing_server_are_waited_for, policies_of_a_server_without_the_kind_are_not,
+         forbidden_policies_are_missed_for_half_a_minute,
+         forbidden_policies_that_decide_what_is_published_are_waited_for,
          nodes_are_watched_where_allowed]

@@ -142,8 +142,7 @@ Test(check, holds_hosts_against_suffixes)
                  "allows (--host-suffixes: example.com): choose a host under one, or ask for another "
                  "suffix; everything else is in force\n"
                  "a.yaml:6: LookasideService shop/zeb: spec.hosts: 'a.example.com' belongs to "
-                 "shop/greeter, which claimed it first: remove it from one of the two; everything "
-                 "else is in force\n");
+                 "shop/greeter: remove it from one of the two; everything else is in force\n");
 }
 
 /* Where all Services are, other things may be, too: they are not what is looked at. */

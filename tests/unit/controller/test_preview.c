@@ -183,7 +183,7 @@ Test(preview, leaves_other_ports_alone)
            "greeter:8001 maxCallDuration: 5s -> \n"
            "greeter:9090 maxCallDuration:  -> 5s\n");
     expect(LKS("greeter", "{'port':'other','maxCallDuration':'5s'}"),
-           "greeter:8001 maxCallDuration: 5s -> \nPortNotFound\n");
+           "greeter:8001 maxCallDuration: 5s -> \nPortNotFound\nNotPublished\n");
 }
 
 Test(preview, tells_of_ports_that_go_and_come)
@@ -245,8 +245,14 @@ Test(preview, believes_the_age_in_a_directory)
     upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter','creationTimestamp':"
                            "'1970-01-01T00:00:01Z'},'spec':{'hosts':['a.example.com']}}");
     turn();
-    cr_assert_eq(ask(LKS("canary", "{'hosts':['a.example.com']}"), 0, &err), CODE_OK);
-    cr_assert_str_eq(buf_cstr(&answer), "a.example.com: shop/greeter -> shop/canary\n");
+    cr_assert_eq(ask("{'apiVersion':'lookaside.dev/v1alpha1','kind':'LookasideService','metadata':{"
+                     "'namespace':'shop','name':'other','creationTimestamp':'1970-01-01T00:00:01Z'"
+                     "},'spec':{'hosts':['b.example.com']}}," LKS(
+                         "zeb", "{'hosts':['a.example.com','b.example.com']}"),
+                     0, &err),
+                 CODE_OK);
+    cr_assert_eq(strstr(buf_cstr(&answer), "b.example.com:  -> shop/zeb\nHostConflict\n"),
+                 buf_cstr(&answer), "%s", buf_cstr(&answer));
 }
 
 Test(preview, counts_no_hold)

@@ -93,12 +93,22 @@ Test(refusal, of_a_policy_does_not_outlive_it)
 {
     add(GO, "10.0.0.1", "no");
     add(GO, "10.0.0.2", "no");
+    cr_expect_str_eq(refused_by(), GO);
     policy.generation = 9;
-    cr_expect_str_eq(refused_by(), GO, "the same, written again");
+    cr_expect_str_eq(refused_by(), "", "the same, written again");
+    policy.generation = 0;
+    policy.uid = STR("other");
+    cr_expect_str_eq(refused_by(), "", "the same, made anew");
+    policy.uid = STR("");
+    cr_expect_str_eq(refused_by(), GO);
+    refusals_keep(&refusals, &policy);
+    cr_expect_str_eq(refused_by(), GO);
     policy.lb = LB_LEAST_REQUEST;
     cr_expect_str_eq(all(), "");
     cr_expect(!add(GO, "10.0.0.1", "no"));
     cr_expect_str_eq(all(), GO " 1 no;");
+    refusals_keep(&refusals, NULL);
+    cr_expect_str_eq(all(), "");
 }
 
 Test(refusal, keeps_no_more_than_it_has_room_for)

@@ -124,6 +124,41 @@ Test(resource, that_becomes_invalid_stays_as_it_was)
     cr_assert_eq(status_of("greeter").generation, 3);
 }
 
+#define MADE_ANEW                                                                                  \
+    "{'metadata':{'namespace':'shop','name':'greeter','uid':'other','generation':1},'spec':{"      \
+    "'retry':{}}}"
+
+static void expect_nothing_of_the_old_one(void)
+{
+    turn_for_ms(50);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    expect("greeter", CONDITION_ACCEPTED, false, "Invalid", "spec.retry.attempts: missing");
+    expect("greeter", CONDITION_PUBLISHED, false, "NeverAccepted",
+           "no version was ever accepted: the Service has the defaults");
+    cr_assert(str_eq(status_of("greeter").uid, STR("other")));
+}
+
+/* That the old one was deleted may have been missed. */
+Test(resource, made_anew_and_invalid_has_nothing_of_the_old_one)
+{
+    log_capture();
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 7, RING));
+    turn_for_ms(50);
+    list_begin(world.policies);
+    list_object(world.policies, MADE_ANEW);
+    cr_assert(list_end(world.policies));
+    expect_nothing_of_the_old_one();
+    upsert(world.policies, POLICY_JSON("greeter", 7, RING));
+    turn_for_ms(50);
+    upsert(world.policies, MADE_ANEW);
+    expect_nothing_of_the_old_one();
+    list_begin(world.policies);
+    list_object(world.policies, MADE_ANEW);
+    cr_assert(list_end(world.policies));
+    expect_nothing_of_the_old_one();
+}
+
 Test(resource, that_was_never_accepted_is_told_of)
 {
     struct resource_status status;
@@ -163,9 +198,13 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     expect("greeter", CONDITION_RESOLVED_REFS, false, "PortNotFound",
            "spec.port: the Service has no TCP port 'grpc', but 8001: name one of those; until then "
            "nothing of the resource is in force");
+    expect("greeter", CONDITION_PUBLISHED, false, "NotPublished",
+           "the Service is published without the resource, since it has no TCP port 'grpc' "
+           "(spec.port)");
     upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{'ports':["
                            "{'port':8001,'name':'grpc'}]}}");
     turn_until(&world.publications, 2);
+    expect("greeter", CONDITION_PUBLISHED, true, "Published", "");
     expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendNotFound",
            "spec.backends: there is no Service 'canary' in namespace shop: create it, or remove the "
            "backend; until then its share of the calls fails");
@@ -181,6 +220,30 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     world.told = 0;
     remove_object(world.services, "canary");
     cr_assert_geq(world.told, 1);
+}
+
+static size_t told_of_canary(void)
+{
+    world.told = 0;
+    upsert(world.services, CANARY);
+    remove_object(world.services, "canary");
+    return world.told;
+}
+
+Test(resource, hears_of_the_services_that_it_names)
+{
+    upsert(world.policies, POLICY_JSON("a", 1, "{'backends':[{'service':'canary'},{'service':'b'}]}"));
+    upsert(world.policies, POLICY_JSON("b", 1, "{'backends':[{'service':'canary'}]}"));
+    upsert(world.policies, POLICY_JSON("c", 1, "{'backends':[{'service':'c'}]}"));
+    cr_assert_eq(told_of_canary(), 4);
+    upsert(world.policies, POLICY_JSON("a", 2, "{'backends':[{'service':'b'}]}"));
+    cr_assert_eq(told_of_canary(), 2);
+    upsert(world.policies, POLICY_JSON("c", 2, "{'backends':[{'service':'c'},{'service':'canary'}"
+                                               "]}"));
+    cr_assert_eq(told_of_canary(), 4);
+    remove_object(world.policies, "b");
+    remove_object(world.policies, "c");
+    cr_assert_eq(told_of_canary(), 0);
 }
 
 Test(resource, says_what_some_clients_do_instead)
@@ -235,6 +298,57 @@ Test(resource, says_which_clients_refuse_it_in_their_own_words)
     cr_assert_str_eq(status_of("greeter").conditions[CONDITION_PUBLISHED].reason, "Published");
 }
 
+static size_t quarantined(const char *name)
+{
+    return policy_at(name)->refused_by_len;
+}
+
+static void refuse_twice(void)
+{
+    turn_for_ms(50);
+    cr_assert_eq(quarantined("greeter"), 0);
+    refuse("gRPC Go 1.85.0", "10.0.0.1", "no");
+    refuse("gRPC Go 1.85.0", "10.0.0.2", "no");
+    turn_for_ms(50);
+    cr_assert_eq(quarantined("greeter"), 1);
+}
+
+Test(resource, a_quarantine_ends_with_the_version_that_was_refused)
+{
+    log_capture();
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    refuse_twice();
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
+    turn_for_ms(50);
+    cr_assert_eq(quarantined("greeter"), 0);
+    upsert(world.policies, POLICY_JSON("greeter", 3, RING));
+    refuse_twice();
+    remove_object(world.policies, "greeter");
+    turn_for_ms(50);
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter','uid':'another',"
+                           "'generation':3},'spec':" RING "}");
+    refuse_twice();
+    /* In a directory, where only what they say tells versions apart. */
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':" RING "}");
+    refuse_twice();
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter'}}");
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':" RING "}");
+    refuse_twice();
+}
+
+/* Two versions that say the same are one to clients: what they refuse is the newer. */
+Test(resource, a_version_that_was_never_published_is_refused)
+{
+    log_capture();
+    upsert(world.services, GREETER);
+    upsert(world.policies, POLICY_JSON("greeter", 1, RING));
+    turn_for_ms(50);
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
+    upsert(world.policies, POLICY_JSON("greeter", 3, RING));
+    refuse_twice();
+}
+
 /* ---- hosts ---- */
 
 #define CLAIM(name, created, host)                                                                 \
@@ -248,36 +362,75 @@ static void expect_owner(const char *host, const char *owner)
     cr_assert(str_eq(found, str_of(owner)), "%s belongs to '%" STR_FMT "'", host, STR_ARG(found));
 }
 
-Test(resource, hosts_go_to_the_oldest)
+static void expect_loser(const char *name, const char *host, const char *owner)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text),
+             "spec.hosts: '%s' belongs to %s: remove it from one of the two; everything else is in "
+             "force",
+             host, owner);
+    expect(name, CONDITION_ACCEPTED, false, "HostConflict", text);
+}
+
+Test(resource, hosts_go_to_the_oldest_that_asks)
 {
     upsert(world.policies, CLAIM("b", "2026-02-01T00:00:00Z", "x.example.com"));
     upsert(world.policies, CLAIM("a", "2026-02-01T00:00:00Z", "x.example.com"));
+    upsert(world.policies, CLAIM("c", "2026-03-01T00:00:00Z", "x.example.com"));
     turn();
     expect_owner("x.example.com", "shop/a");
     expect("a", CONDITION_ACCEPTED, true, "Accepted", "");
-    expect("b", CONDITION_ACCEPTED, false, "HostConflict",
-           "spec.hosts: 'x.example.com' belongs to shop/a, which claimed it first: remove it "
-           "from one of the two; everything else is in force");
-    upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "x.example.com"));
-    turn();
-    expect_owner("x.example.com", "shop/c");
-    expect("a", CONDITION_ACCEPTED, false, "HostConflict",
-           "spec.hosts: 'x.example.com' belongs to shop/c, which claimed it first: remove it "
-           "from one of the two; everything else is in force");
+    expect_loser("b", "x.example.com", "shop/a");
+    upsert(world.policies, CLAIM("c", "2026-03-01T00:00:00Z", "y.apps.example.org"));
     world.told = 0;
-    upsert(world.policies, CLAIM("c", "2025-02-01T00:00:00Z", "y.apps.example.org"));
-    turn();
-    expect_owner("x.example.com", "shop/a");
-    expect_owner("y.apps.example.org", "shop/c");
-    cr_assert_geq(world.told, 3, "all that claim hosts");
     remove_object(world.policies, "a");
-    remove_object(world.policies, "c");
     turn();
     expect_owner("x.example.com", "shop/b");
-    expect_owner("y.apps.example.org", "");
+    expect_owner("y.apps.example.org", "shop/c");
+    expect("b", CONDITION_ACCEPTED, true, "Accepted", "");
+    cr_assert_geq(world.told, 2, "the heir hears of it");
     remove_object(world.policies, "b");
     turn();
     expect_owner("x.example.com", "");
+}
+
+Test(resource, hosts_stay_with_who_has_them)
+{
+    upsert(world.policies, CLAIM("a", "2026-02-01T00:00:00Z", "x.example.com"));
+    turn();
+    upsert(world.policies, CLAIM("old", "2025-02-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/a");
+    expect("a", CONDITION_ACCEPTED, true, "Accepted", "");
+    expect_loser("old", "x.example.com", "shop/a");
+    upsert(world.policies, CLAIM("a", "2026-03-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/a");
+    upsert(world.policies, CLAIM("a", "2026-03-01T00:00:00Z", "y.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/old");
+    expect_owner("y.example.com", "shop/a");
+    upsert(world.policies, CLAIM("a", "2026-03-01T00:00:00Z", "x.example.com"));
+    turn();
+    expect_owner("x.example.com", "shop/old");
+    expect_loser("a", "x.example.com", "shop/old");
+}
+
+Test(resource, hosts_concern_those_who_claim_them)
+{
+    for (int i = 0; i < 100; i++)
+        upsert(world.policies, POLICY_JSON("lks-%d", 1, HOST("h%d.example.com")), i, i, i);
+    upsert(world.policies, POLICY_JSON("greeter", 1, HOST("x.example.com")));
+    turn();
+    world.told = 0;
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'hosts':['x.example.com'],'retry':{'attempts':2}}"));
+    turn();
+    cr_assert(world.told >= 1 && world.told <= 3, "%zu", world.told);
+    world.told = 0;
+    upsert(world.policies, POLICY_JSON("greeter", 3, "{'hosts':['y.example.com']}"));
+    turn();
+    cr_assert(world.told >= 1 && world.told <= 4, "%zu", world.told);
 }
 
 Test(resource, hosts_lie_below_a_suffix)
@@ -303,6 +456,121 @@ Test(resource, hosts_lie_below_a_suffix)
         turn();
         expect_owner(allowed[i], "shop/greeter");
     }
+}
+
+/* ---- deleted, and perhaps to come back ---- */
+
+static void start_with_grace(void)
+{
+    world.deletion_grace_ms = 5000;
+    start();
+    upsert(world.services, GREETER);
+    upsert(world.services, CANARY);
+    upsert(world.policies,
+           POLICY_JSON("greeter", 1, "{'hosts':['x.example.com'],'loadBalancing':{'policy':"
+                                     "'RingHash'},'backends':[{'service':'canary'}]}"));
+    turn_for_ms(20);
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+}
+
+static void stop_with_grace(void)
+{
+    world_stop();
+    world.deletion_grace_ms = 0;
+}
+
+TestSuite(resource_deleted, .init = start_with_grace, .fini = stop_with_grace);
+
+static bool is_known(const char *name)
+{
+    return controller_resource_status(world.controller, STR("shop"), str_of(name),
+                                      &(struct resource_status){0});
+}
+
+Test(resource_deleted, stays_in_force_for_a_while)
+{
+    world.told = 0;
+    remove_object(world.policies, "greeter");
+    cr_assert_geq(world.told, 1);
+    cr_assert_not(is_known("greeter"), "it has no status to write");
+    cr_assert_str_eq(hold_of("greeter"), "deletion");
+    turn_for_ms(4900);
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    expect_owner("x.example.com", "shop/greeter");
+    turn_for_ms(200);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    expect_owner("x.example.com", "");
+    cr_assert_str_eq(hold_of("greeter"), "");
+}
+
+Test(resource_deleted, is_followed_at_once_by_one_that_comes)
+{
+    remove_object(world.policies, "greeter");
+    turn_for_ms(100);
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter','uid':'other',"
+                           "'generation':1},'spec':{'loadBalancing':{'policy':'LeastRequest'}}}");
+    turn_for_ms(20);
+    cr_assert_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST);
+    cr_assert(is_known("greeter"));
+    cr_assert_str_eq(hold_of("greeter"), "");
+    turn_for_ms(6000);
+    cr_assert_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST);
+    remove_object(world.policies, "greeter");
+    turn_for_ms(4900);
+    cr_assert_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST, "a grace of its own");
+    turn_for_ms(200);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+}
+
+Test(resource_deleted, keeps_its_host_from_others)
+{
+    upsert(world.policies, CLAIM("canary", "2020-02-01T00:00:00Z", "x.example.com"));
+    remove_object(world.policies, "greeter");
+    turn_for_ms(4900);
+    expect_owner("x.example.com", "shop/greeter");
+    turn_for_ms(200);
+    expect_owner("x.example.com", "shop/canary");
+}
+
+Test(resource_deleted, is_gone_when_an_operator_says_so)
+{
+    remove_object(world.policies, "greeter");
+    turn_for_ms(100);
+    cr_assert(controller_release(world.controller, STR("shop"), STR("greeter")));
+    turn_for_ms(20);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    cr_assert_str_eq(hold_of("greeter"), "");
+}
+
+/* It is known to be gone: a list that lacks it, too, is no news. */
+Test(resource_deleted, raises_no_doubt)
+{
+    remove_object(world.policies, "greeter");
+    turn_for_ms(100);
+    list_begin(world.policies);
+    cr_assert(list_end(world.policies));
+    cr_assert_str_eq(hold_of("greeter"), "deletion");
+    turn_for_ms(5000);
+    cr_assert_eq(policy_at("greeter"), policy_default());
+    upsert(world.policies, POLICY_JSON("canary", 1, "{}"));
+    remove_object(world.policies, "canary");
+    list_begin(world.policies);
+    list_object(world.policies, POLICY_JSON("canary", 1, "{}"));
+    cr_assert(list_end(world.policies));
+    turn_for_ms(6000);
+    cr_assert(is_known("canary"));
+}
+
+Test(resource_deleted, by_a_list_has_the_same_grace)
+{
+    upsert(world.policies, POLICY_JSON("canary", 1, "{}"));
+    list_begin(world.policies);
+    list_object(world.policies, POLICY_JSON("canary", 1, "{}"));
+    cr_assert(list_end(world.policies));
+    turn_for_ms(4900);
+    cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
+    turn_for_ms(200);
+    cr_assert_eq(policy_at("greeter"), policy_default());
 }
 
 /* ---- which Services ---- */

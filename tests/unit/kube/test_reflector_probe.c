@@ -239,9 +239,82 @@ Test(reflector_probe, lists_again_in_five_seconds_when_the_sink_doubts)
 
 static void start_optional(const struct step *steps, size_t len)
 {
-    w.options.optional = true;
+    w.options.need = NEED_IF_EASY;
     w.options.absent_ms = ABSENT_MS;
     start(steps, len);
+}
+
+#define FORBIDDEN_MS 1500
+
+static void start_if_served(const struct step *steps, size_t len)
+{
+    w.options.need = NEED_IF_SERVED;
+    w.options.absent_ms = ABSENT_MS;
+    w.options.forbidden_advice = "ask for it";
+    w.options.forbidden_ms = FORBIDDEN_MS;
+    start(steps, len);
+}
+
+Test(reflector_probe, waits_for_a_resource_that_may_be_there)
+{
+    static const struct step steps[] = {{"limit", 503, NULL, NULL, false, false},
+                                        {"limit", 429, NULL, NULL, false, false},
+                                        {"limit", 503, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 200, NULL, LIST("12", ""), false, false}};
+
+    start_if_served(steps, ARRAY_LEN(steps));
+    turn_until(w.loop, &w.step, 4);
+    turn_for_ms(w.loop, 50);
+    cr_assert_eq(w.synced, 0);
+    cr_assert_str_eq(reflector_problem(w.refl),
+                     "cannot list services: services is forbidden: ask for it (HTTP 403)");
+    turn_until(w.loop, &w.synced, 1);
+    cr_assert_str_eq(w.seen, "[ ]");
+}
+
+Test(reflector_probe, serves_without_a_resource_that_is_not_served)
+{
+    static const struct step steps[] = {{"limit", 404, NULL, NULL, false, false}};
+
+    start_if_served(steps, ARRAY_LEN(steps));
+    turn_until(w.loop, &w.synced, 1);
+    cr_assert_eq(w.step, 1);
+    cr_assert_eq(stat_of(&stats()->absent), 1);
+}
+
+/* Other answers between them begin its time anew. */
+Test(reflector_probe, serves_without_a_resource_that_is_forbidden_for_long)
+{
+    static const struct step steps[] = {{"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 503, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false}};
+
+    start_if_served(steps, ARRAY_LEN(steps));
+    turn_until(w.loop, &w.synced, 1);
+    cr_assert(w.step_us[w.step - 1] - w.step_us[2] >= FORBIDDEN_MS * 1000);
+    cr_assert(w.step_us[w.step - 1] - w.step_us[2] < FORBIDDEN_MS * 1000 + 500 * 1000);
+    cr_assert_eq(stat_of(&stats()->absent), 1);
+    cr_assert_str_eq(reflector_problem(w.refl), "");
+}
+
+Test(reflector_probe, never_serves_without_what_is_forbidden_unless_told)
+{
+    static const struct step steps[] = {{"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false},
+                                        {"limit", 403, NULL, NULL, false, false}};
+
+    w.options.need = NEED_IF_SERVED;
+    start(steps, ARRAY_LEN(steps));
+    turn_until(w.loop, &w.step, 3);
+    turn_for_ms(w.loop, 50);
+    cr_assert_eq(w.synced, 0);
+    cr_assert_str_eq(reflector_problem(w.refl), "cannot list services: HTTP 403");
 }
 
 Test(reflector_probe, serves_without_a_resource_that_is_absent_and_asks_again)

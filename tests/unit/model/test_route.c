@@ -214,6 +214,8 @@ Test(route, of_a_host_is_that_of_its_owner)
     put_service("greeter", "grpc=8001 web=80", "10.0.0.1");
     EXPECT_ROUTE("api.example.com:grpc", "shop/greeter:8001*1");
     EXPECT_ROUTE("API.example.com", "shop/greeter:80*1(it has no endpoints)");
+    put_service("greeter", "grpc=8001 other=80", "10.0.0.1");
+    EXPECT_ROUTE("api.example.com", "shop/greeter:8001*1");
 }
 
 Test(route, plain_keeps_its_weights_and_nothing_else)

@@ -147,11 +147,11 @@ struct blob *meaning_encode_cluster(const struct service *service, struct str na
 
 static struct blob *encode_named(const struct meaning *meaning)
 {
-    struct policy policy = *(meaning->plain ? policy_default() : meaning->policy);
+    struct policy policy;
 
     if (meaning->kind == TOPIC_LISTENER)
         return encode_listener(meaning->text, &meaning->route);
-    policy.ejects_nobody = meaning->ejected;
+    client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
     return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }
 

@@ -1,5 +1,7 @@
 #include "serve/xds_tie.h"
 
+#include "model/client.h"
+
 enum topic_kind xds_tie_kind(enum xds_type type)
 {
     return type == XDS_LISTENER  ? TOPIC_LISTENER
@@ -10,13 +12,6 @@ enum topic_kind xds_tie_kind(enum xds_type type)
 static bool can_be_plain(const struct xds_subscription *subscription)
 {
     return subscription->type == XDS_LISTENER || subscription->type == XDS_CLUSTER;
-}
-
-/* The client would crash. Only of a Cluster: the same policy's Listener is harmless. */
-static bool is_deadly(struct xds_tie *tie)
-{
-    return tie->no_ring && tie->subscription->type == XDS_CLUSTER &&
-           topic_content(&tie->subscriber)->policy->lb == LB_RING_HASH;
 }
 
 static void tie_free(struct xds_tie *tie)
@@ -39,9 +34,9 @@ static struct xds_tie *tie_new(struct xds_subscription *subscription,
     struct topic_client topic = client->client;
 
     topic.plain = refused != NULL;
+    topic.faults = client_faults(client->agent);
     tie->subscription = subscription;
     tie->stream = client->stream;
-    tie->no_ring = ring_hash_crashes(client->agent);
     tie->subscriber.changed = client->changed;
     if (refused)
         tie->refused = policy_ref(refused);
@@ -91,7 +86,7 @@ static void join_full(struct xds_subscription *subscription, const struct xds_ti
     if (!tie || !can_be_plain(subscription))
         return;
     if (policy_is_refused_by(tie->subscriber.content->policy, client->agent) ||
-        has_declined(tie, tie->subscriber.content->policy) || is_deadly(tie))
+        has_declined(tie, tie->subscriber.content->policy))
         make_plain(subscription, client);
 }
 
@@ -142,7 +137,7 @@ bool xds_tie_is_outdated(const struct xds_subscription *subscription)
         return false;
     policy = topic_content(&tie->subscriber)->policy;
     return tie->refused ? !policy_same_spec(tie->refused, policy)
-                        : has_declined(tie, policy) || is_deadly(tie);
+                        : has_declined(tie, policy);
 }
 
 void xds_tie_retry(struct xds_subscription *subscription, const struct xds_tie_client *client)

@@ -399,7 +399,7 @@ ROWS = [
     Row("`maxCallDuration`", max_call_duration, "short"),
     Row("`retry`", retry),
     Row("`circuitBreaker`", circuit_breaker, "bounded"),
-    Row("`outlierDetection`", outlier_detection),
+    Row("`outlierDetection`", outlier_detection, "outlier"),
     Row("`hosts`", hosts),
     Row("another policy under load, no call lost", policy_change),
     Row("`WeightedRoundRobin`, by load", WeightedRoundRobin.run, "weighted",

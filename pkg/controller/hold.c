@@ -148,16 +148,17 @@ static bool has_vanished(const struct service_port *port, const struct service_p
     return false;
 }
 
-/* What was empty and becomes something, slice by slice, is waited for anew. */
+/* What was empty and becomes something, slice by slice, is waited for anew. What protection no longer keeps has been waited for since that began. */
 static bool apply_settle(struct question *question, struct hold_verdict *verdict)
 {
     struct hold_since *since = question->since;
-    uint64_t touched_us = question->input->touched_us;
+    bool over = since->protected && !question->lost;
+    uint64_t begin_us = over ? since->protected_us : question->input->touched_us;
 
     if (!question->emptied)
-        return apply(HOLD_SETTLE, question, &since->settle_us, touched_us, HOLD_SETTLE_US, verdict);
+        return apply(HOLD_SETTLE, question, &since->settle_us, begin_us, HOLD_SETTLE_US, verdict);
     return apply(HOLD_SETTLE, question, &since->settle_empty_us,
-                 since->settle_us ? since->settle_us : touched_us, HOLD_SETTLE_EMPTY_US, verdict);
+                 since->settle_us ? since->settle_us : begin_us, HOLD_SETTLE_EMPTY_US, verdict);
 }
 
 /* Under protection a list goes on changing: what is lost later is waited for by itself. */

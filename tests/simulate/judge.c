@@ -465,6 +465,8 @@ static void service_window(const struct query *query, const struct delivery *del
 {
     struct search search = search_of(query, NULL, delivery->fresh_us, delivery->pulled_us);
 
+    if (search.held)
+        search.low = judge_pair_at(search.protected.base_us);
     judge_service_moments(moments, query->service, search.low.service, search.high.service);
 }
 

@@ -33,11 +33,11 @@ LOOKASIDE_RULES = [
     {"apiGroups": [""], "resources": ["services"], "verbs": ["list", "watch"]},
     {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
      "verbs": ["list", "watch"]},
-]
-# And where it reads LookasideServices and writes their status.
-LOOKASIDE_RESOURCE_RULES = [
     {"apiGroups": ["lookaside.dev"], "resources": ["lookasideservices"],
      "verbs": ["list", "watch"]},
+]
+# And where it writes the status of LookasideServices.
+LOOKASIDE_RESOURCE_RULES = [
     {"apiGroups": ["lookaside.dev"], "resources": ["lookasideservices/status"],
      "verbs": ["patch"]},
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},

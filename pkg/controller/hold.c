@@ -273,7 +273,8 @@ static struct service_keep judge_port(const struct service *before,
 
     if (settles || changes)
         return (struct service_keep){.stays = true};
-    return (struct service_keep){protects, now ? question->lost : NULL};
+    return (struct service_keep){
+        protects, now && after->type != SERVICE_EXTERNAL_NAME ? question->lost : NULL};
 }
 
 static void judge_ports(struct hold_state *state, const struct service *before,

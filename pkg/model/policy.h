@@ -86,7 +86,7 @@ struct policy {
     enum none_ready none_ready;
 
     uint32_t protection_percent; /* 0: off. Of a list's endpoints, when fewer than so many would be left at once, */
-    uint64_t protection_us;      /* the list stays for so long */
+    uint64_t protection_us;      /* those that it has stay for so long */
 
     uint64_t max_call_us;    /* 0: no bound */
     uint32_t retry_attempts; /* with the first; 0: no retries */

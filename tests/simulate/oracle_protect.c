@@ -80,13 +80,48 @@ static void add_kept(const struct kept *kept, struct candidates *now)
     }
 }
 
+/* A Service without ports has those of its slices, and be they empty. */
+static bool names(const struct picture *picture, unsigned number)
+{
+    for (size_t i = 0; oracle_is_portless(&picture->service->service) && i < SLICES; i++) {
+        const struct api_object *slice = picture->slices[i];
+
+        if (!slice || !oracle_counts(slice, picture->service))
+            continue;
+        for (size_t k = 0; k < slice->slice.ports_len; k++) {
+            if (slice->slice.ports[k].protocol == API_TCP && slice->slice.ports[k].number == number)
+                return true;
+        }
+    }
+    return oracle_names(picture->service, picture->slices, number);
+}
+
+/* What nobody names is taken as it is given. */
+static bool takes_any(const struct picture *picture)
+{
+    bool portless = oracle_is_portless(&picture->service->service), some = false;
+
+    for (size_t i = 0; i < SLICES; i++) {
+        const struct api_object *slice = picture->slices[i];
+
+        if (!slice || !oracle_counts(slice, picture->service))
+            continue;
+        if (slice->slice.ports_len == 0 && (portless || slice->slice.endpoints_len > 0))
+            return true;
+        some = true;
+    }
+    return portless && !some;
+}
+
 /* There is no such port any more, whatever the number is taken for without one. */
 static bool is_gone(const struct picture *picture, const struct picture *first,
                     const struct query *query)
 {
-    return !has_ports(picture) ||
-           (oracle_names(first->service, first->slices, query->number) &&
-            !oracle_names(picture->service, picture->slices, query->number));
+    if (!has_ports(picture))
+        return true;
+    if (names(picture, query->number))
+        return false;
+    return names(first, query->number) || !takes_any(picture);
 }
 
 /* Of a port that is gone, all stays. */

@@ -297,23 +297,13 @@ static const char *duration_note(const struct policy *policy)
                : "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python";
 }
 
-/* grpc-java counts calls in flight only where it reports load (1.85). */
-static const char *breaker_note(const struct policy *policy)
-{
-    return policy->max_requests > 0 ? "these clients ignore circuitBreaker: Java" : "";
-}
-
 /* What some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
 static void set_noted(const struct policy *policy, struct condition *condition)
 {
-    const char *notes[] = {balancing_note(policy), duration_note(policy), breaker_note(policy)};
-    char text[CONDITION_MESSAGE_MAX] = "";
-    size_t len = 0;
+    const char *balancing = balancing_note(policy), *duration = duration_note(policy);
 
-    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
-        if (*notes[i])
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "", notes[i]);
-    set_condition(condition, true, "Published", "%s", text);
+    set_condition(condition, true, "Published", "%s%s%s", balancing,
+                  *balancing && *duration ? "; " : "", duration);
 }
 
 struct refusing {

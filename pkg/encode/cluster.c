@@ -36,7 +36,7 @@ static void put_outlier_detection(struct buf *out, const struct policy *policy)
     const struct policy_ejection *percentage = &policy->failure_percentage;
     size_t outlier;
 
-    if (!rate->enabled && !percentage->enabled && !policy->ejects_nobody)
+    if (!rate->enabled && !percentage->enabled)
         return;
     outlier = wire_open(out, CLUSTER_OUTLIER_DETECTION);
     put_duration(out, OUTLIER_DETECTION_INTERVAL, policy->outlier_interval_us);

@@ -97,7 +97,6 @@ struct policy {
     struct policy_ejection failure_percentage, success_rate;
     uint64_t outlier_interval_us, base_ejection_us, max_ejection_us;
     uint32_t max_ejection_percent;
-    bool ejects_nobody; /* none of the two is enabled, but was: clients are told so. Not of a resource: serve's own */
 
     /* Kinds of clients that have refused this generation ("gRPC Go 1.85.0"): they get the plain form. Sorted. */
     size_t refused_by_len;

@@ -147,12 +147,10 @@ struct blob *meaning_encode_cluster(const struct service *service, struct str na
 
 static struct blob *encode_named(const struct meaning *meaning)
 {
-    struct policy policy = *(meaning->plain ? policy_default() : meaning->policy);
-
     if (meaning->kind == TOPIC_LISTENER)
         return encode_listener(meaning->text, &meaning->route);
-    policy.ejects_nobody = meaning->ejected;
-    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
+    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number,
+                                  meaning->plain ? policy_default() : meaning->policy);
 }
 
 /* A problem is content too: who sees "no such Service" must see it change to another problem. */

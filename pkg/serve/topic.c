@@ -166,23 +166,11 @@ static bool is_behind(const struct topic_entry *entry)
     return entry->round < entry->marked;
 }
 
-/* In grpc-java (1.85) the calls in flight never end, whatever their deadline, when their Cluster loses its outlier detection: for as long as
- * somebody listens, it has one that ejects nobody. */
-static void keep_outlier_detection(struct topic_entry *entry, struct meaning *meaning)
-{
-    const struct policy *policy = meaning->policy;
-
-    if (entry->topic.kind == TOPIC_CLUSTER && !entry->topic.plain)
-        entry->ejected |= policy->failure_percentage.enabled || policy->success_rate.enabled;
-    meaning->ejected = entry->ejected;
-}
-
 /* Finds the meaning, and begins the refresh that is due. */
 static bool catch_up(struct topic_entry *entry, struct meaning *ret_meaning)
 {
     if (!find_meaning(&entry->topic, ret_meaning))
         return false;
-    keep_outlier_detection(entry, ret_meaning);
     if (!is_behind(entry))
         return true;
     interest_set(entry, ret_meaning);

@@ -71,7 +71,6 @@ struct topic_entry {
     uint64_t received_us; /* of what changed then; 0: no Service did */
     bool by_place;        /* as of then; if not, whoever is not stale has `all` */
     bool answered;        /* there was a resource: it is never withdrawn */
-    bool ejected;         /* a Cluster that had outlier detection */
     char key[];           /* kind, the client's namespace if the text does not name one, 0, text */
 };
 

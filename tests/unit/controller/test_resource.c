@@ -197,13 +197,11 @@ Test(resource, says_what_some_clients_do_instead)
            "these clients end calls 1 to 2 s early: C++, Python");
     upsert(world.policies,
            POLICY_JSON("greeter", 3,
-                       "{'maxCallDuration':'2s','loadBalancing':{'policy':'LeastRequest'},"
-                       "'circuitBreaker':{'maxRequests':9}}"));
+                       "{'maxCallDuration':'2s','loadBalancing':{'policy':'LeastRequest'}}"));
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
-           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python; "
-           "these clients ignore circuitBreaker: Java");
+           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python");
 }
 
 static void refuse(const char *agent, const char *peer, const char *words)

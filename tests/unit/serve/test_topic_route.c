@@ -90,32 +90,6 @@ Test(topic_route, a_backend_that_comes_or_goes_changes_the_listener)
     topic_unsubscribe(&route.subscriber);
 }
 
-/* grpc-java hangs when it goes. */
-Test(topic_route, a_cluster_keeps_outlier_detection_that_ejects_nobody)
-{
-    struct listener_fixture cluster, other;
-    uint64_t plain, off;
-
-    put("greeter", 1);
-    join(TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
-    plain = cluster.subscriber.content->version;
-    policy.failure_percentage.enabled = true;
-    put("greeter", 1);
-    cr_expect_eq(cluster.changes, 1);
-    policy.failure_percentage.enabled = false;
-    put("greeter", 1);
-    cr_expect_eq(cluster.changes, 2);
-    off = cluster.subscriber.content->version;
-    cr_expect_neq(off, plain);
-    join(TOPIC_CLUSTER, "shop/greeter:8001", &other);
-    cr_expect_eq(other.subscriber.content->version, off);
-    topic_unsubscribe(&other.subscriber);
-    topic_unsubscribe(&cluster.subscriber);
-    join(TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
-    cr_expect_eq(cluster.subscriber.content->version, plain, "nobody is left to mind");
-    topic_unsubscribe(&cluster.subscriber);
-}
-
 Test(topic_route, a_change_that_leaves_the_route_is_not_told)
 {
     static const struct fixture_endpoint two[] = {{.address = "10.0.0.1"}, {.address = "10.0.0.2"}};

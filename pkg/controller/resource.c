@@ -265,7 +265,7 @@ static void set_resolved(const struct subject *subject)
 
 /* ---- Published ---- */
 
-/* By the releases that brought each (gRFC A48, A52, A58, A62). RingHash: see ring_hash_crashes(). */
+/* By the releases that brought each (gRFC A48, A52, A58, A62). RingHash: see model/client.h. */
 static const char *balancing_note(const struct policy *policy)
 {
     switch (policy->lb) {
@@ -275,7 +275,7 @@ static const char *balancing_note(const struct policy *policy)
         return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, Node.js, "
                "Go before 1.56, Java before 1.54";
     case LB_RING_HASH:
-        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (RingHash crashes "
+        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (it would crash "
                "them)";
     case LB_PICK_FIRST:
         return "these clients use RoundRobin instead: C++ before 1.58, Python before 1.58, Node.js, "
@@ -297,13 +297,32 @@ static const char *duration_note(const struct policy *policy)
                : "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python";
 }
 
+/* grpc-java counts calls in flight only where it reports load (1.85). */
+static const char *breaker_note(const struct policy *policy)
+{
+    return policy->max_requests > 0 ? "these clients ignore circuitBreaker: Java" : "";
+}
+
+/* See model/client.h. */
+static const char *outlier_note(const struct policy *policy)
+{
+    return policy->failure_percentage.enabled || policy->success_rate.enabled
+               ? "these clients ignore outlierDetection: Java (it would hang them)"
+               : "";
+}
+
 /* What some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
 static void set_noted(const struct policy *policy, struct condition *condition)
 {
-    const char *balancing = balancing_note(policy), *duration = duration_note(policy);
+    const char *notes[] = {balancing_note(policy), duration_note(policy), breaker_note(policy),
+                           outlier_note(policy)};
+    char text[CONDITION_MESSAGE_MAX] = "";
+    size_t len = 0;
 
-    set_condition(condition, true, "Published", "%s%s%s", balancing,
-                  *balancing && *duration ? "; " : "", duration);
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
+        if (*notes[i])
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "", notes[i]);
+    set_condition(condition, true, "Published", "%s", text);
 }
 
 struct refusing {

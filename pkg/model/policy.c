@@ -182,21 +182,6 @@ bool policy_is_refused_by(const struct policy *policy, struct str agent)
     return false;
 }
 
-static bool contains(struct str text, struct str part)
-{
-    for (size_t at = 0; at + part.len <= text.len; at++) {
-        if (str_eq(str_slice(text, at, at + part.len), part))
-            return true;
-    }
-    return false;
-}
-
-bool ring_hash_crashes(struct str agent)
-{
-    return str_starts_with(agent, STR("gRPC C-core ")) &&
-           (contains(agent, STR(" C-core 28.")) || contains(agent, STR(" C-core 29.")));
-}
-
 bool policy_is_port(const struct port_ref *ref, struct str name, uint16_t number)
 {
     switch (ref->kind) {

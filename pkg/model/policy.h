@@ -115,8 +115,6 @@ bool policy_equal(const struct policy *a, const struct policy *b);
 bool policy_same_spec(const struct policy *a, const struct policy *b);
 /* Whether that kind of client ("<user agent> <version>") has refused it. */
 bool policy_is_refused_by(const struct policy *policy, struct str agent);
-/* Whether RingHash crashes that kind of client: gRPC C-core 1.50 and 1.51, which call themselves 28 and 29 (grpc/grpc#31766). */
-bool ring_hash_crashes(struct str agent);
 
 bool policy_is_port(const struct port_ref *ref, struct str name, uint16_t number);
 /* As the resource has them: "RoundRobin", "PreferZone", "Empty". */

@@ -147,10 +147,12 @@ struct blob *meaning_encode_cluster(const struct service *service, struct str na
 
 static struct blob *encode_named(const struct meaning *meaning)
 {
+    struct policy policy;
+
     if (meaning->kind == TOPIC_LISTENER)
         return encode_listener(meaning->text, &meaning->route);
-    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number,
-                                  meaning->plain ? policy_default() : meaning->policy);
+    client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
+    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }
 
 /* A problem is content too: who sees "no such Service" must see it change to another problem. */

@@ -8,6 +8,7 @@
 
 #include "base/blob.h"
 #include "model/catalog.h"
+#include "model/client.h"
 #include "model/route.h"
 #include "model/view.h"
 #include "serve/topic.h"
@@ -16,6 +17,7 @@ struct meaning {
     enum topic_kind kind;
     struct str text; /* the name as the client spelled it */
     bool plain; /* without what a client can refuse of a policy */
+    unsigned faults; /* of a Cluster: those of the clients that it is for */
     struct name name;
     const struct service *service;   /* NULL: there is none */
     const struct service_port *port; /* NULL: the name means none, or the Service is an ExternalName */
@@ -28,7 +30,7 @@ struct meaning {
 /* A name of that kind as its client means it. INVALID_ARGUMENT says what is wrong with it. */
 enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context, struct name *ret_name,
                         struct err *err) must_check;
-/* `name`, `kind`, `text` and `plain` are set: fills in the rest. */
+/* `name`, `kind`, `text`, `plain` and `faults` are set: fills in the rest. */
 void meaning_find(struct meaning *meaning, const struct catalog *catalog);
 /* Whether what the name stands for depends on the client's place. */
 bool meaning_by_place(const struct meaning *meaning);

@@ -62,6 +62,7 @@ static bool find_meaning(const struct topic *topic, struct meaning *meaning)
 
     meaning->kind = topic->kind;
     meaning->plain = topic->plain;
+    meaning->faults = topic->faults;
     meaning->text = topic->text;
     if (meaning_parse(topic->kind, topic->text, &context, &meaning->name, NULL) != CODE_OK)
         return false;
@@ -73,6 +74,7 @@ static bool find_meaning(const struct topic *topic, struct meaning *meaning)
 struct wish {
     enum topic_kind kind;
     bool plain;
+    unsigned faults;
     struct str text;
     struct str default_namespace;
 };
@@ -80,7 +82,10 @@ struct wish {
 /* kind byte, namespace, 0, text: unique, and the namespace can be read back. */
 static void topic_key(const struct wish *wish, struct buf *out)
 {
-    buf_add_char(out, (char)((wish->plain ? 'A' : '0') + (int)wish->kind));
+    if (wish->faults)
+        buf_add_char(out, (char)('a' + (int)wish->faults));
+    else
+        buf_add_char(out, (char)((wish->plain ? 'A' : '0') + (int)wish->kind));
     buf_add_str(out, wish->default_namespace);
     buf_add_char(out, '\0');
     buf_add_str(out, wish->text);
@@ -115,6 +120,7 @@ static struct topic_entry *topic_new(struct topic_table *table, const struct wis
     memcpy(entry->key, key.ptr, key.len);
     topic->kind = wish->kind;
     topic->plain = wish->plain;
+    topic->faults = wish->faults;
     topic->table = table;
     topic->key = str_make(entry->key, key.len);
     topic->text = str_make(entry->key + key.len - wish->text.len, wish->text.len);
@@ -197,7 +203,13 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
                      const struct topic_client *client, struct subscriber *subscriber,
                      struct err *err)
 {
-    struct wish wish = {kind, client->plain, text, client->default_namespace};
+    struct wish wish = {
+        .kind = kind,
+        .plain = client->plain,
+        .faults = kind == TOPIC_CLUSTER && !client->plain ? client->faults : 0,
+        .text = text,
+        .default_namespace = client->default_namespace,
+    };
     struct topic_entry *entry = topic_get(table, &wish, err);
     struct meaning meaning;
 

@@ -1,5 +1,7 @@
 #include "serve/xds_tie.h"
 
+#include "model/client.h"
+
 enum topic_kind xds_tie_kind(enum xds_type type)
 {
     return type == XDS_LISTENER  ? TOPIC_LISTENER
@@ -10,13 +12,6 @@ enum topic_kind xds_tie_kind(enum xds_type type)
 static bool can_be_plain(const struct xds_subscription *subscription)
 {
     return subscription->type == XDS_LISTENER || subscription->type == XDS_CLUSTER;
-}
-
-/* The client would crash. Only of a Cluster: the same policy's Listener is harmless. */
-static bool is_deadly(struct xds_tie *tie)
-{
-    return tie->no_ring && tie->subscription->type == XDS_CLUSTER &&
-           topic_content(&tie->subscriber)->policy->lb == LB_RING_HASH;
 }
 
 static void tie_free(struct xds_tie *tie)
@@ -38,9 +33,9 @@ static struct xds_tie *tie_new(struct xds_subscription *subscription,
     struct topic_client topic = client->client;
 
     topic.plain = refused != NULL;
+    topic.faults = client_faults(client->agent);
     tie->subscription = subscription;
     tie->stream = client->stream;
-    tie->no_ring = ring_hash_crashes(client->agent);
     tie->subscriber.changed = client->changed;
     if (refused)
         tie->refused = policy_ref(refused);
@@ -77,9 +72,8 @@ static void join_full(struct xds_subscription *subscription, const struct xds_ti
     struct xds_tie *tie = tie_new(subscription, client, NULL, err);
 
     replace(subscription, tie);
-    if (!tie || !can_be_plain(subscription))
-        return;
-    if (policy_is_refused_by(tie->subscriber.content->policy, client->agent) || is_deadly(tie))
+    if (tie && can_be_plain(subscription) &&
+        policy_is_refused_by(tie->subscriber.content->policy, client->agent))
         make_plain(subscription, client);
 }
 
@@ -123,9 +117,8 @@ bool xds_tie_is_outdated(const struct xds_subscription *subscription)
 {
     struct xds_tie *tie = subscription->host;
 
-    if (tie && tie->refused)
-        return !policy_same_spec(tie->refused, topic_content(&tie->subscriber)->policy);
-    return tie && is_deadly(tie);
+    return tie && tie->refused &&
+           !policy_same_spec(tie->refused, topic_content(&tie->subscriber)->policy);
 }
 
 void xds_tie_retry(struct xds_subscription *subscription, const struct xds_tie_client *client)

@@ -3,7 +3,7 @@
  *
  * A client that refuses a Listener or Cluster gets the plain one at once: round robin and nothing else, but the weights of backends. It keeps
  * that until the policy is another one (policy_same_spec), which it gets again. A kind of client that the controller has told to refuse a
- * policy begins with the plain one, and so does one that the policy would crash (ring_hash_crashes).
+ * policy begins with the plain one.
  *
  * Threads: the worker's loop.
  */
@@ -19,7 +19,6 @@ struct xds_tie {
     struct xds_subscription *subscription;
     void *stream;
     const struct policy *refused; /* a reference; NULL: none, and the topic is not the plain twin */
-    bool no_ring; /* it would crash the client */
 };
 
 /* What the client is, as far as ties go. */
@@ -38,7 +37,7 @@ enum code xds_tie_join(struct xds_subscription *subscription, const struct xds_t
 void xds_tie_leave(struct xds_subscription *subscription);
 /* The client may have refused this one. True: it gets the plain one now, *ret_policy (borrowed) is what it refused. */
 bool xds_tie_refuse(struct xds_subscription *subscription, const struct xds_tie_client *client, const struct policy **ret_policy);
-/* What the subscription gets now; NULL: nothing. First xds_tie_retry(), where it is the wrong one of the two by now. */
+/* What the subscription gets now; NULL: nothing. A plain one whose policy is another by now: xds_tie_retry() first. */
 const struct topic_content *xds_tie_content(const struct xds_subscription *subscription);
 bool xds_tie_is_outdated(const struct xds_subscription *subscription);
 void xds_tie_retry(struct xds_subscription *subscription, const struct xds_tie_client *client);

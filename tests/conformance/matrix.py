@@ -6,7 +6,7 @@ there fails; --write-readme writes what came out.
 import re
 import threading
 
-from policies import EARLY, ROUND_ROBIN, ROWS, PolicyWorld
+from policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld
 from support import process
 
 README = process.REPOSITORY / "README.md"
@@ -69,7 +69,8 @@ def _release(version):
 
 
 # What the condition says of clients of which a cell has this word.
-SAYINGS = {ROUND_ROBIN: r"use RoundRobin instead: ([^;]*)", EARLY: r"1 to 2 s early[^:]*: ([^;]*)"}
+SAYINGS = {ROUND_ROBIN: r"use RoundRobin instead: ([^;]*)", EARLY: r"1 to 2 s early[^:]*: ([^;]*)",
+           IGNORED: r"these clients ignore [^:]*: ([^;]*)"}
 
 
 def is_named(message, saying, language):

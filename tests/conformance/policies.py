@@ -156,7 +156,8 @@ def share_redistributed(world, notes):
     target = world.shape("share", ("b1",), backends=backends)
     world.reach(target, ("b1", "b2", "b3"))
     world.manifests.slice("share-b", [])
-    world.reach(target, ("b1", "b3"))
+    wait_until(lambda: set(world.call(target, 60, threads=4)["by_backend"]) == {"b1", "b3"}, 10,
+               "the empty one gets no call", interval=0.05)
     shares = world.sample(target, 600)
     assert abs(shares["b1"] - 2 / 3) < 0.08, f"shares: {shares}"
     with world.load(target) as load:
@@ -397,8 +398,8 @@ ROWS = [
     Row("`PickFirst`, shuffled", pick_first, "first"),
     Row("`maxCallDuration`", max_call_duration, "short"),
     Row("`retry`", retry),
-    Row("`circuitBreaker`", circuit_breaker),
-    Row("`outlierDetection`", outlier_detection),
+    Row("`circuitBreaker`", circuit_breaker, "bounded"),
+    Row("`outlierDetection`", outlier_detection, "outlier"),
     Row("`hosts`", hosts),
     Row("another policy under load, no call lost", policy_change),
     Row("`WeightedRoundRobin`, by load", WeightedRoundRobin.run, "weighted",

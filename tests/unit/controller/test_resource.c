@@ -17,8 +17,8 @@ TestSuite(resource, .init = start, .fini = world_stop);
 #define CANARY SERVICE_JSON("canary", 8002)
 #define RING "{'loadBalancing':{'policy':'RingHash'}}"
 #define RING_NOTE                                                                                  \
-    "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (RingHash "       \
-    "crashes them)"
+    "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (it would "       \
+    "crash them)"
 #define HOST(host) "{'hosts':['" host "']}"
 
 static struct resource_status status_of(const char *name)
@@ -197,11 +197,14 @@ Test(resource, says_what_some_clients_do_instead)
            "these clients end calls 1 to 2 s early: C++, Python");
     upsert(world.policies,
            POLICY_JSON("greeter", 3,
-                       "{'maxCallDuration':'2s','loadBalancing':{'policy':'LeastRequest'}}"));
+                       "{'maxCallDuration':'2s','loadBalancing':{'policy':'LeastRequest'},"
+                       "'circuitBreaker':{'maxRequests':9},'outlierDetection':{'successRate':{}}}"));
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
-           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python");
+           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python; "
+           "these clients ignore circuitBreaker: Java; "
+           "these clients ignore outlierDetection: Java (it would hang them)");
 }
 
 static void refuse(const char *agent, const char *peer, const char *words)

@@ -115,12 +115,3 @@ Test(policy, a_port_is_meant_by_number_or_name)
     cr_assert(policy_is_port(&name, STR("grpc"), 1));
     cr_assert_not(policy_is_port(&name, STR("http"), 8001));
 }
-
-Test(policy, knows_whom_a_ring_crashes)
-{
-    cr_expect(ring_hash_crashes(STR("gRPC C-core linux Python C-core 29.0.0 Python 1.51.1")));
-    cr_expect(ring_hash_crashes(STR("gRPC C-core linux C-core 28.0.0")));
-    cr_expect_not(ring_hash_crashes(STR("gRPC C-core linux C-core 27.0.0")));
-    cr_expect_not(ring_hash_crashes(STR("gRPC C-core linux Python C-core 58.0.0 Python 1.85.1")));
-    cr_expect_not(ring_hash_crashes(STR("gRPC Go C-core 29.0.0")));
-}

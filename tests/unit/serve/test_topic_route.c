@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
+#include "model/client.h"
 #include "serve/topic.h"
 
 #define DIALLED "greeter.shop:8001"
@@ -204,6 +205,43 @@ Test(topic_route, of_a_host_that_another_is_given_to_stay)
     put_host("");
     cr_expect_eq(route.changes, 0);
     topic_unsubscribe(&route.subscriber);
+}
+
+/* ---- what some clients cannot bear ---- */
+
+static void join_as(unsigned faults, enum topic_kind kind, const char *name, struct listener_fixture *listener)
+{
+    const struct topic_client client = {.default_namespace = STR("shop"), .faults = faults};
+
+    *listener = (struct listener_fixture){.subscriber.changed = listener_on_changed};
+    cr_assert(topic_subscribe(table, kind, str_of(name), &client, &listener->subscriber, NULL));
+}
+
+Test(topic_route, a_cluster_comes_without_what_the_client_cannot_bear)
+{
+    struct listener_fixture whole, spared, listeners[2];
+    uint64_t version;
+
+    put("greeter", 1);
+    join(TOPIC_CLUSTER, "shop/greeter:8001", &whole);
+    join_as(CLIENT_FAULT_OUTLIER_DETECTION, TOPIC_CLUSTER, "shop/greeter:8001", &spared);
+    version = spared.subscriber.content->version;
+    cr_expect_eq(whole.subscriber.content->version, version);
+    policy.failure_percentage.enabled = true;
+    put("greeter", 1);
+    cr_expect_eq(whole.changes, 1);
+    cr_expect_eq(spared.changes, 0);
+    cr_expect_eq(spared.subscriber.content->version, version);
+    policy.max_requests = 7;
+    put("greeter", 1);
+    cr_expect_eq(spared.changes, 1, "the rest of the policy is for it too");
+    join(TOPIC_LISTENER, DIALLED, &listeners[0]);
+    join_as(CLIENT_FAULTS_ALL, TOPIC_LISTENER, DIALLED, &listeners[1]);
+    cr_expect_eq(listeners[0].subscriber.topic, listeners[1].subscriber.topic);
+    topic_unsubscribe(&whole.subscriber);
+    topic_unsubscribe(&spared.subscriber);
+    topic_unsubscribe(&listeners[0].subscriber);
+    topic_unsubscribe(&listeners[1].subscriber);
 }
 
 /* ---- plain twins ---- */

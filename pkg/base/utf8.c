@@ -37,6 +37,15 @@ size_t utf8_char_len(struct str text, size_t at)
     return len;
 }
 
+struct str utf8_tail(struct str text, size_t max)
+{
+    size_t at = text.len > max ? text.len - max : 0;
+
+    while (at > 0 && at < text.len && is_continuation((unsigned char)text.ptr[at]))
+        at++;
+    return str_slice(text, at, text.len);
+}
+
 struct str utf8_cut(struct str text, size_t max)
 {
     size_t end = max;

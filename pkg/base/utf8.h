@@ -13,6 +13,8 @@
 size_t utf8_char_len(struct str text, size_t at);
 /* The longest prefix of at most `max` bytes that does not split a character. */
 struct str utf8_cut(struct str text, size_t max);
+/* The longest suffix that is. */
+struct str utf8_tail(struct str text, size_t max);
 /* Line and column, both from 1 and the column in characters, of the byte at `offset`. */
 void utf8_position(struct str text, size_t offset, size_t *ret_line, size_t *ret_column);
 /* Appends the text as a JSON string with its quotes. Escaped beyond JSON's needs is what would move a

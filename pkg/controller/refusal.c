@@ -45,9 +45,7 @@ void refusals_keep(struct refusals **refusals, const struct policy *policy)
 
 static void keep(char *out, size_t size, struct str text)
 {
-    struct str cut = utf8_cut(text, size - 1);
-
-    snprintf(out, size, "%" STR_FMT, STR_ARG(cut));
+    snprintf(out, size, "%" STR_FMT, STR_ARG(text));
 }
 
 /* NULL: there are too many. */
@@ -61,8 +59,9 @@ static struct kind *kind_get(struct refusals *refusals, const struct refusal *re
     if (refusals->len == REFUSAL_KINDS_MAX)
         return NULL;
     kind = &refusals->kinds[refusals->len++];
-    keep(kind->agent, sizeof(kind->agent), refusal->agent);
-    keep(kind->message, sizeof(kind->message), refusal->message);
+    keep(kind->agent, sizeof(kind->agent), utf8_cut(refusal->agent, sizeof(kind->agent) - 1));
+    keep(kind->message, sizeof(kind->message),
+         utf8_tail(refusal->message, sizeof(kind->message) - 1));
     return kind;
 }
 

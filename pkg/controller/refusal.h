@@ -17,7 +17,7 @@
 #define REFUSAL_KINDS_MAX 16
 #define REFUSAL_PEERS_MAX 64
 #define REFUSAL_PEERS_ENOUGH 2 /* so many make it their kind's */
-#define REFUSAL_MESSAGE_MAX 256
+#define REFUSAL_MESSAGE_MAX 256 /* its end: clients say where first, and what at last */
 
 struct refusals; /* NULL: none */
 

@@ -9,7 +9,7 @@
 #include "model/name.h"
 
 #define LIST_MAX 256  /* of names in a message */
-#define WORDS_MAX 100 /* of a client's own */
+#define WORDS_MAX 160 /* the end of a client's own */
 
 const char *condition_name(enum condition_kind kind)
 {
@@ -333,14 +333,14 @@ struct refusing {
 static void add_refusing(void *ctx, const struct refusal_info *info)
 {
     struct refusing *kinds = ctx;
-    struct str words = utf8_cut(str_of(info->message), WORDS_MAX);
+    struct str words = utf8_tail(str_of(info->message), WORDS_MAX);
     int len;
 
     if (!info->plain)
         return;
     len = snprintf(kinds->text + kinds->len, LIST_MAX - kinds->len,
-                   "%s%.64s ('%" STR_FMT "')", kinds->len > 0 ? ", " : "", info->agent,
-                   STR_ARG(words));
+                   "%s%.64s ('%s%" STR_FMT "')", kinds->len > 0 ? ", " : "", info->agent,
+                   words.len < strlen(info->message) ? "..." : "", STR_ARG(words));
     kinds->len = min_u64(kinds->len + (size_t)len, LIST_MAX - 1);
 }
 

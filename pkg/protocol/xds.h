@@ -39,7 +39,7 @@
 #include "protocol/request.h"
 
 #define XDS_RESPONSE_MAX (4 * 1024 * 1024 - 64 * 1024)
-#define XDS_NACK_TEXT_MAX 512
+#define XDS_NACK_TEXT_MAX 1024
 
 enum xds_type { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT, XDS_TYPES };
 

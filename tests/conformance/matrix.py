@@ -6,7 +6,7 @@ there fails; --write-readme writes what came out.
 import re
 import threading
 
-from policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld
+from policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld, quarantine
 from support import process
 
 README = process.REPOSITORY / "README.md"
@@ -88,7 +88,7 @@ def is_named(message, saying, language):
 
 
 def _check_words(world, language, row, word):
-    message = world.published(row.resource)
+    message = world.published(row.resource)["message"]
     for said, saying in SAYINGS.items():
         assert is_named(message, saying, language) == (word == said), \
             f"{word}, but the condition says: {message!r}"
@@ -114,6 +114,9 @@ def run_language(language, command, work, report, matrix):
                 with report.case(f"{language.name}: {row.title}") as notes:
                     world.run(lambda *_: _run_row(world, language, row, matrix, notes), language,
                               notes)
+            if language.name == "go":
+                with report.case(f"{language.name}: a client that refuses a policy") as notes:
+                    world.run(lambda *_: quarantine(world, notes), language, notes)
             with report.case(f"{language.name}: the controller ends cleanly"):
                 world.end_controller()
     except Exception as error:

@@ -5,11 +5,12 @@ balances as without the policy), IGNORED, RECONNECTS (it does what it should, bu
 or EARLY. What is none of these fails. matrix.py compares the words with the table in README.md.
 """
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable
 
 from support.manifests import service
-from support.process import wait_until
+from support.lookaside import bootstrap
+from support.process import free_port, wait_until
 from world import World
 
 YES, ROUND_ROBIN, IGNORED = "yes", "RoundRobin instead", "ignored"
@@ -25,6 +26,7 @@ HOST_SUFFIX = "example.com"
 
 # The backends that behave in some way: name → flags. b1 to b10 just answer.
 SPECIAL = {
+    "near": (),
     "slow": ("--delay-ms", 100),
     "busy": ("--delay-ms", BUSY_MS),
     "asleep": ("--delay-ms", 10000),
@@ -41,7 +43,9 @@ class PolicyWorld(World):
     """A world whose Services have LookasideServices, and whose backends tell of their connections."""
 
     def __init__(self, work, command):
-        super().__init__(work, command, flags=("--host-suffixes", HOST_SUFFIX),
+        self.other_door = f"[::1]:{free_port('::1')}"     # who comes in there is another peer
+        super().__init__(work, command, flags=("--host-suffixes", HOST_SUFFIX,
+                                               "--listen", self.other_door),
                          greeter_flags=("--log-level", "debug"))
         self.numbers = {name: SPECIAL_FIRST + i for i, name in enumerate(SPECIAL)}
 
@@ -65,8 +69,8 @@ class PolicyWorld(World):
                      if entry["name"] == name), None)
 
     def published(self, name):
-        """The message of its condition Published."""
-        return next(condition["message"] for condition in self.resource(name)["conditions"]
+        """Its condition Published."""
+        return next(condition for condition in self.resource(name)["conditions"]
                     if condition["type"] == "Published")
 
     def shape(self, name, endpoints, **spec):
@@ -80,6 +84,11 @@ class PolicyWorld(World):
                     and len(self.listed(name)) == len(endpoints))
         wait_until(in_force, 10, lambda: f"the policy is in force: {self.resource(name)}")
         return target
+
+    def nacks(self):
+        """Responses that clients have refused."""
+        return sum(value for name, value in self.lookaside.metrics().items()
+                   if name.startswith("lookaside_nacks_total"))
 
     def connections(self, *names):
         """How many connections these backends have been made."""
@@ -225,13 +234,18 @@ def _homes(world, target, calls=4):
                                           value=f"user-{value}")) for value in range(VALUES)}
 
 
+def _are_spread(homes):
+    """Most have several: a channel that is new may have connected to one alone."""
+    return 2 * sum(len(found) > 1 for found in homes) > len(homes)
+
+
 def ring_by_header(world, notes):
     backends = ("b1", "b2", "b3", "b4")
     target = world.shape("ring", backends, loadBalancing={
         "policy": "RingHash", "ringHash": {"header": "x-user-id"}})
     world.first_call(target)
     before = _homes(world, target)
-    if all(len(homes) > 1 for homes in before.values()):
+    if _are_spread(before.values()):
         return ROUND_ROBIN
     assert all(len(homes) == 1 for homes in before.values()), f"homes: {before}"
     assert len(set(before.values())) > 1, "all values have the same home"
@@ -258,7 +272,7 @@ def _channel_homes(world, target, calls=5):
 
 def _one_home_each(world, target, notes):
     homes = _channel_homes(world, target)
-    if all(len(found) > 1 for found in homes):
+    if _are_spread(homes):
         return ROUND_ROBIN
     assert all(len(found) == 1 for found in homes), f"homes: {homes}"
     assert len(set(homes)) > 1, f"all channels call {homes[0]}"
@@ -274,6 +288,42 @@ def ring_by_channel(world, notes):
 def pick_first(world, notes):
     target = world.shape("first", ("b1", "b2", "b3"), loadBalancing={"policy": "PickFirst"})
     return _one_home_each(world, target, notes)
+
+
+# ---- who gets what ----
+
+def prefer_zone(world, notes):
+    """The client is in zone-a. Its one backend there dies and comes back, then leaves the list."""
+    near, far = world.named("near")[0], replace(world.named("b3")[0], zone="zone-b")
+    world.policy("zoned", locality={"mode": "PreferZone"})
+    target, _ = world.publish("zoned", [near, far])
+    process = next(greeter for greeter in world.greeters if greeter.name == "near")
+    world.first_call(target)
+    world.reach(target, ("near",))
+    assert set(world.sample(target, 100)) == {"near"}, "calls leave the zone"
+    process.process.kill()
+    world.reach(target, ("b3",))
+    process.start().wait_ready()
+    begin = time.monotonic()
+    world.reach(target, ("near",), timeout=40)          # once the client has connected again
+    notes.append(f"the other zone while there is nobody, back after {time.monotonic() - begin:.1f} s")
+    with world.load(target) as load:
+        load.wait_calls(50)
+        world.manifests.slice("zoned", [far])
+        load.wait_unseen("near")
+    load.assert_unfailed()
+    world.reach(target, ("b3",))
+    return YES
+
+
+def subset(world, notes):
+    backends = tuple(f"b{number}" for number in range(1, 9))
+    target = world.shape("part", backends, subset={"size": 3})
+    world.first_call(target)
+    seen = set(world.sample(target, 200))
+    assert len(seen) == 3, f"{len(seen)} of 8: {sorted(seen)}"
+    notes.append(f"{', '.join(sorted(seen))} of 8")
+    return YES
 
 
 # ---- what calls may do ----
@@ -377,6 +427,52 @@ def policy_change(world, notes):
     return YES
 
 
+# ---- a client that refuses ----
+
+REFUSED_BACKENDS = ("b1", "b2", "b3", "slow")
+REFUSAL = ("AGENT_REFUSES_LEAST_REQUEST", "not this one")     # the switch, and the client's words
+
+
+def _spares_the_slow(agent, target):
+    got = agent.ask("call", target=target, n=200, threads=10, timeout_ms=10000)
+    assert got["failed"] == 0, f"{got['failed']} of 200 calls failed: {got['first_error']}"
+    return _either(got["by_backend"].get("slow", 0) / 200, (0, 0.16), (0.23, 0.27), "the slow one") == YES
+
+
+def _refused_by(world, refuser, target, kind):
+    """The client is served round robin, at once; kind: the condition tells of its kind."""
+    world.reach(target, REFUSED_BACKENDS, timeout=5, agent=refuser)
+    assert not _spares_the_slow(refuser, target), "it uses the policy that it refuses"
+    condition = world.published("refused")
+    assert condition["status"] == (not kind), f"condition: {condition}"
+    if kind:
+        assert condition["reason"] == "ClientRejected", f"condition: {condition}"
+        assert "gRPC Go" in condition["message"] and REFUSAL[1] in condition["message"], condition
+
+
+def quarantine(world, notes):
+    """A real client that refuses: it gets the plain form at once; after a second one, its kind does."""
+    least = {"policy": "LeastRequest"}
+    target = world.shape("refused", REFUSED_BACKENDS, loadBalancing=least)
+    (world.work / "other.json").write_text(bootstrap(world.other_door, "other", "zone-a"))
+    world.first_call(target)
+    world.reach(target, REFUSED_BACKENDS)
+    with world.fresh_agent(REFUSAL[0]) as first, \
+            world.fresh_agent(REFUSAL[0], bootstrap="other.json") as second:
+        _refused_by(world, first, target, kind=False)
+        _refused_by(world, second, target, kind=True)
+        assert _spares_the_slow(world.agent, target), "who did not refuse has lost the policy"
+        with world.fresh_agent() as third:
+            world.reach(target, REFUSED_BACKENDS, agent=third)
+            assert not _spares_the_slow(third, target), "one more of the kind is tried"
+        before = world.nacks()
+        world.policy("refused", loadBalancing=least, circuitBreaker={"maxRequests": 100})
+        wait_until(lambda: world.nacks() >= before + 2, 10, "both are given the next version, and refuse it")
+        _refused_by(world, first, target, kind=True)
+        _refused_by(world, second, target, kind=True)
+    notes.append("plain at once; its kind after the second client, and again after a change")
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table. resource: whose condition names the clients that cannot."""
@@ -396,6 +492,8 @@ ROWS = [
     Row("`RingHash` by header", ring_by_header, "ring"),
     Row("`RingHash` by channel", ring_by_channel, "ring-channel"),
     Row("`PickFirst`, shuffled", pick_first, "first"),
+    Row("`locality: PreferZone`, with failover", prefer_zone),
+    Row("`subset`", subset),
     Row("`maxCallDuration`", max_call_duration, "short"),
     Row("`retry`", retry),
     Row("`circuitBreaker`", circuit_breaker, "bounded"),

@@ -98,9 +98,9 @@ class World:
                 for endpoint in port["endpoints"]]
 
     @contextlib.contextmanager
-    def fresh_agent(self, *switches):
+    def fresh_agent(self, *switches, bootstrap="bootstrap.json"):
         """Another process of the same client, with these set in its environment."""
-        agent = Agent(self.command, self.work / "bootstrap.json", self.work / "fresh.log",
+        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log",
                       switches).start()
         try:
             yield agent

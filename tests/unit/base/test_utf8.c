@@ -60,6 +60,15 @@ Test(utf8, cuts_between_characters)
                      i);
 }
 
+Test(utf8, keeps_an_end_between_characters)
+{
+    cr_assert_str_eq(utf8_tail(STR("abc"), 3).ptr, "abc");
+    cr_assert_str_eq(utf8_tail(STR("abc"), 2).ptr, "bc");
+    cr_assert_str_eq(utf8_tail(STR("a\xc3\xa4z"), 2).ptr, "z");
+    cr_assert_str_eq(utf8_tail(STR("a\xc3\xa4z"), 3).ptr, "\xc3\xa4z");
+    cr_assert_eq(utf8_tail(STR("\x80\x80\x80"), 2).len, 0);
+}
+
 Test(utf8, counts_lines_and_characters)
 {
     struct str text = STR("a\n\xC3\xA4z\n");

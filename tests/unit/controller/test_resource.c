@@ -284,7 +284,10 @@ Test(resource, says_which_clients_refuse_it_in_their_own_words)
     upsert(world.policies, POLICY_JSON("greeter", 1, RING));
     turn();
     log_capture();
-    refuse("gRPC Go 1.85.0", "10.0.0.1", "no rings");
+    refuse("gRPC Go 1.85.0", "10.0.0.1",
+           "error parsing \"ClusterResource\" response: resource \"shop/greeter:8001\": JSON that was "
+           "made of the list of policies in it is not good for anything, and this client says so in "
+           "many words, of which the last are: no rings");
     refuse("other 1", "10.0.0.1", "nor me");
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published", RING_NOTE);
@@ -292,7 +295,8 @@ Test(resource, says_which_clients_refuse_it_in_their_own_words)
     turn_until(&world.publications, 2);
     expect("greeter", CONDITION_PUBLISHED, false, "ClientRejected",
            "clients of these kinds refuse the policy, and get the Service without it: gRPC Go "
-           "1.85.0 ('no rings'); a changed spec is tried again");
+           "1.85.0 ('...greeter:8001\": JSON that was made of the list of policies in it is not good for anything, and this client says "
+           "so in many words, of which the last are: no rings'); a changed spec is tried again");
     upsert(world.policies,
            POLICY_JSON("greeter", 2, "{'loadBalancing':{'policy':'LeastRequest'}}"));
     wait_for_policy("greeter", LB_LEAST_REQUEST);

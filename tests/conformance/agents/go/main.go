@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -14,9 +15,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/serviceconfig"
 	"google.golang.org/grpc/status"
 	_ "google.golang.org/grpc/xds"
 )
@@ -229,7 +232,17 @@ func (a *agent) handle(cmd *command) any {
 	return map[string]string{"error": "unknown command " + cmd.Cmd}
 }
 
+// refuser is a policy that accepts no configuration: the client refuses every Cluster that asks for it.
+type refuser struct{ balancer.Builder }
+
+func (refuser) ParseConfig(json.RawMessage) (serviceconfig.LoadBalancingConfig, error) {
+	return nil, errors.New("not this one")
+}
+
 func main() {
+	if os.Getenv("AGENT_REFUSES_LEAST_REQUEST") != "" {
+		balancer.Register(refuser{balancer.Get("least_request_experimental")})
+	}
 	a := &agent{channels: map[string]*channel{}}
 	if len(os.Args) > 1 {
 		a.target = os.Args[1]

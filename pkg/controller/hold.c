@@ -188,7 +188,7 @@ static bool has_retired(const struct backend *backend, const struct service_port
         return true;
     if (!was || !service_port_lists(before, was->backend))
         return true;
-    return !known && was->backend->endpoint->terminating;
+    return was->backend->endpoint->terminating;
 }
 
 static size_t count_retired(const struct service_port *lost, const struct service_port *before,

@@ -8,7 +8,8 @@
  *   protection      where the Service's policy asks for it: listed endpoints that were not terminating vanish or are not ready any more, so many
  *                   in one step that fewer than protection_percent would be left, with those that are new, and those that shut down in good
  *                   order counted as left: protection_us. Of what was listed when it began, all stays but what shuts down in good order; what is
- *                   ready is listed besides; of a port that is gone, or an ExternalName's, all stays. What was listed because nobody was ready is not missed once somebody is
+ *                   ready is listed besides; of a port that is gone, or an ExternalName's, all stays. What was listed because nobody was
+ *                   ready is not missed once somebody is
  *   relist          not a port's but an object's: controller/doubt.h
  *
  * Everything else goes out at once, of the same Service too. In a headless Service a number that pods name for the first time is another port

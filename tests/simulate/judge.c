@@ -310,14 +310,16 @@ static uint64_t open_hash(const struct query *query, struct states pair, bool na
 }
 
 /* A hold may keep that one while the number's own, where pods named it, is over. */
-static bool find_open(const struct search *search, const struct moments *services)
+static bool find_open(const struct search *search)
 {
+    struct states base = judge_pair_at(search->protected.base_us);
     uint64_t hash = judge_hash(search->answer, is_native(search->answer));
-    struct moments slices = {0};
+    struct moments services = {0}, slices = {0};
 
-    judge_slices_moments(&slices, search->query->service, search->low.slices, search->high.slices);
-    for (size_t i = 0; search->answer->len > 0 && i < services->len * slices.len; i++) {
-        struct states pair = {services->items[i / slices.len], slices.items[i % slices.len]};
+    judge_service_moments(&services, search->query->service, base.service, search->high.service);
+    judge_slices_moments(&slices, search->query->service, base.slices, search->high.slices);
+    for (size_t i = 0; search->answer->len > 0 && i < services.len * slices.len; i++) {
+        struct states pair = {services.items[i / slices.len], slices.items[i % slices.len]};
 
         if (open_hash(search->query, pair, is_native(search->answer)) == hash)
             return true;
@@ -336,7 +338,7 @@ static bool find(const struct search *search, struct account *ret)
     if (!found && search->held)
         found = find_protected(search, ret);
     if (!found && search->held)
-        found = search->query->port == BY_NUMBER ? find_open(search, &services)
+        found = search->query->port == BY_NUMBER ? find_open(search)
                                                  : find_held(search, &services);
     return found;
 }

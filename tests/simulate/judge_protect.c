@@ -33,8 +33,7 @@ static bool has_retired(const struct query *whole, const struct states *states, 
              strcmp(now->items[i].other, entry->address) == 0))
             return false;
     }
-    if (judge_knows(whole, states[0], entry))
-        return judge_is_leaving(whole, states[0], entry);
+    left = left || judge_is_leaving(whole, states[0], entry);
     for (size_t i = 1; i < len && !left; i++)
         left = judge_is_leaving(whole, states[i], entry);
     return left;

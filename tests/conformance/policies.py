@@ -1,8 +1,8 @@
 """What each field of a LookasideService does with a stock client of each language, seen at the backends.
 
 A row's function makes the client call, and returns one word about what it saw: YES, ROUND_ROBIN (it
-balances as without the policy), IGNORED, RECONNECTS (it does what it should, but by new connections)
-or EARLY. What is none of these fails. matrix.py compares the words with the table in README.md.
+balances as without the policy), IGNORED, RECONNECTS (it does what it should, but by new connections),
+EARLY or LOSES. What is none of these fails. matrix.py compares the words with the table in README.md.
 """
 import time
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from support.process import free_port, wait_until
 from world import World
 
 YES, ROUND_ROBIN, IGNORED = "yes", "RoundRobin instead", "ignored"
-RECONNECTS, EARLY = "reconnects", "1 to 2 s early"
+RECONNECTS, EARLY, LOSES = "reconnects", "1 to 2 s early", "loses calls"
 
 CANARY_CALLS, CANARY_SHARE, CANARY_TOLERANCE = 10000, 0.10, 0.02
 CHANNELS = 12                   # that all take the same of three backends: once in 3^11
@@ -473,6 +473,26 @@ def quarantine(world, notes):
     notes.append("plain at once; its kind after the second client, and again after a change")
 
 
+ROUNDS = 12                     # a client that loses calls does so in most of them, but not in each
+
+
+def backend_added(world, notes):
+    """With its weight at once, and not with 0 first as in policy_change."""
+    world.publish("added-b", world.named("b4"))
+    target = world.shape("added", ("b1", "b2", "b3"))
+    world.reach(target, ("b1", "b2", "b3"))
+    with world.load(target, pause_us=500) as load:
+        for _ in range(ROUNDS):
+            world.policy("added", backends=[{"service": "added"}, {"service": "added-b"}])
+            wait_until(lambda: "b4" in load.stats()["by_backend"], 10, "the new one is called")
+            world.policy("added")
+            load.wait_unseen("b4")
+    notes.append(f"{ROUNDS} times, {load.ok} calls, {load.failed} failed")
+    assert set(load.errors) <= {"UNAVAILABLE"}, f"errors: {load.errors}"
+    assert load.failed <= 10 * ROUNDS, f"{load.failed} failed: {load.first_error}"
+    return LOSES if load.failed else YES
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table. resource: whose condition names the clients that cannot."""
@@ -499,7 +519,8 @@ ROWS = [
     Row("`circuitBreaker`", circuit_breaker, "bounded"),
     Row("`outlierDetection`", outlier_detection, "outlier"),
     Row("`hosts`", hosts),
-    Row("another policy under load, no call lost", policy_change),
+    Row("another policy under load, no call lost; a new backend with weight 0 first", policy_change),
+    Row("a new backend under load, its weight at once", backend_added),
     Row("`WeightedRoundRobin`, by load", WeightedRoundRobin.run, "weighted",
         WeightedRoundRobin.begin),
 ]

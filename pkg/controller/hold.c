@@ -212,10 +212,18 @@ static bool has_too_little(const struct service_port *lost, const struct service
     return left < least && left + count_retired(lost, before, now) * 100 < least;
 }
 
+/* What a number that no port has any more is taken for. */
+static const struct service_port *as_given(const struct service *after)
+{
+    static const struct service_port any;
+
+    return service_heir(after->ports, after->ports_len, &any);
+}
+
 /* A port may go with its endpoints: that of a Service without ports of its own. */
-static bool apply_protection(const struct service *before, const struct service_port *port,
-                             const struct service_port *now, struct question *question,
-                             struct hold_verdict *verdict)
+static bool apply_protection(const struct service *before, const struct service *after,
+                             const struct service_port *port, const struct service_port *now,
+                             struct question *question, struct hold_verdict *verdict)
 {
     const struct policy *policy = now ? now->policy : port->policy;
     struct hold_since *since = question->since;
@@ -224,7 +232,7 @@ static bool apply_protection(const struct service *before, const struct service_
     if (since->protected)
         lost = service_heir(since->protected->ports, since->protected->ports_len, port);
     if (!lost || policy->protection_percent == 0 || policy->protection_us == 0 ||
-        !has_too_little(lost, port, now, policy->protection_percent) ||
+        !has_too_little(lost, port, now ? now : as_given(after), policy->protection_percent) ||
         !apply(HOLD_PROTECTION, question, &since->protected_us, question->input->touched_us,
                policy->protection_us, verdict))
         return false;
@@ -267,7 +275,7 @@ static struct service_keep judge_port(const struct service *before,
 {
     const struct service_port *now = service_heir(after->ports, after->ports_len, port);
     bool back = comes_back(before, after);
-    bool protects = !back && apply_protection(before, port, now, question, verdict);
+    bool protects = !back && apply_protection(before, after, port, now, question, verdict);
     bool settles = !back && judge_settle(port, now, lost, question, verdict);
     bool changes = apply_service_change(question, verdict);
 

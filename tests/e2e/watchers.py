@@ -20,6 +20,7 @@ NATIVE = "/lookaside.v1.BackendDiscovery/Watch"
 RETRY_SECONDS = 0.05
 POLL_SECONDS = 0.02
 HISTORY_SECONDS = 5
+SETTLE_SECONDS = 2
 ROWS_SHOWN = 12
 PROTOCOLS = ("ads", "native")
 
@@ -195,9 +196,20 @@ class Watch:
 
     def __enter__(self):
         self.history.start()
+        self.let_settle()
         for watcher in self.watchers:
             watcher.start()
         return self
+
+    def let_settle(self):
+        """What changed just before our history began may be on its way yet, and is not in it."""
+        place = self.watchers[0].place
+        probe = Watcher(self.watchers[0].server, self.target, place, PROTOCOLS[0], self.zones)
+        probe.start()
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (probe.last or frozenset()) != self.expected(place) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        probe.stop()
 
     def __exit__(self, kind, *_rest):
         for watcher in self.watchers:

@@ -146,7 +146,7 @@ def diff_tells_what_comes_true(work):
             "HOST                 NOW   THEN",
             "greeter.example.com  none  shop/greeter",
             "",
-            "shop/greeter: these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (RingHash crashes "
+            "shop/greeter: these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (it would crash "
             "them)"], out
         time.sleep(0.2)
         assert controller.services() == before and controller.json("/debug/resources")["resources"] == []

@@ -220,6 +220,13 @@ static const struct service_port *as_given(const struct service *after)
     return service_heir(after->ports, after->ports_len, &any);
 }
 
+/* The pods' own number is a port of a headless Service only: when that becomes another kind, it is the change that takes the port away. */
+static bool is_withdrawn(const struct service_port *port, const struct service_port *now,
+                         const struct service *after)
+{
+    return !now && port->origin == PORT_PODS && after->type == SERVICE_CLUSTER_IP;
+}
+
 /* A port may go with its endpoints: that of a Service without ports of its own. */
 static bool apply_protection(const struct service *before, const struct service *after,
                              const struct service_port *port, const struct service_port *now,
@@ -232,6 +239,7 @@ static bool apply_protection(const struct service *before, const struct service 
     if (since->protected)
         lost = service_heir(since->protected->ports, since->protected->ports_len, port);
     if (!lost || policy->protection_percent == 0 || policy->protection_us == 0 ||
+        is_withdrawn(port, now, after) ||
         !has_too_little(lost, port, now ? now : as_given(after), policy->protection_percent) ||
         !apply(HOLD_PROTECTION, question, &since->protected_us, question->input->touched_us,
                policy->protection_us, verdict))

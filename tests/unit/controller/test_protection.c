@@ -162,3 +162,18 @@ Test(protection_of_unready, keeps_them_while_nobody_is)
     turn_for_ms(50);
     cr_assert_str_eq(published("greeter"), "8001: " P1);
 }
+
+/* Nothing vanished: the pods' own number is no port of the Service any more. */
+Test(protection, is_not_for_a_number_that_the_service_withdraws)
+{
+    upsert(world.services, "{'metadata':{'namespace':'shop','name':'greeter'},'spec':{"
+                           "'clusterIP':'None','ports':[{'port':8001}]}}");
+    turn_for_ms(50);
+    cr_assert(strstr(published("greeter"), "9001: " P1), "%s", published("greeter"));
+    upsert(world.services, SERVICE_JSON("greeter", 8001));
+    turn_for_ms(50);
+    cr_assert_str_eq(hold_of("greeter"), "service-change");
+    turn_for_ms(2500);
+    cr_assert_str_eq(published("greeter"), FOUR);
+    cr_assert_str_eq(hold_of("greeter"), "");
+}

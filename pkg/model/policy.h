@@ -36,7 +36,7 @@ struct port_ref {
 struct policy_backend {
     struct str service;
     struct port_ref port; /* PORT_NONE: the port that was dialled, by number, where that Service has it, else its default port */
-    uint32_t weight;      /* 0: no calls, and not named to clients */
+    uint32_t weight;      /* 0: no calls, but clients connect to it */
     bool fail_when_empty; /* its share fails where it has no endpoints; else the others take it over */
 };
 

@@ -253,8 +253,8 @@ def revoked(world):
             service.wait_api(set(service.pods))
             assert world.lookaside.ready(), "Lookaside is unready because it is refused"
             assert all(w.last == kept[w.place] for w in watch.watchers), "the list is not kept"
-            problem = world.lookaside.explain(watch.target).get("source_problem", "")
-            assert "forbidden" in problem, f"explain does not say that it is refused: {problem}"
+            wait_until(lambda: "forbidden" in world.lookaside.explain(watch.target).get(
+                "source_problem", ""), 10, "explain says that it is refused")
         finally:
             world.cluster.give_rights()
         start = time.monotonic()

@@ -55,7 +55,7 @@ static void stop(void)
     loop_free(loop);
 }
 
-TestSuite(shed, .fini = stop, .timeout = 60);
+TestSuite(shed, .fini = stop);
 
 static void turn(void)
 {

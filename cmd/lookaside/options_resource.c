@@ -1,5 +1,5 @@
 /* The settings of what LookasideServices may do. */
-#include "controller/hosts.h"
+#include "model/name.h"
 #include "options_internal.h"
 
 enum code option_set_publish(struct options *options, struct str value, struct err *err)
@@ -21,7 +21,7 @@ enum code option_set_publish(struct options *options, struct str value, struct e
 
 static enum code add_suffix(struct options *options, struct str value, struct err *err)
 {
-    if (!host_is_suffix(value))
+    if (name_count_labels(value) < 2) /* one could not be told from a namespace */
         return fail(err, CODE_INVALID_ARGUMENT,
                     "'%" STR_FMT "' is no domain in lower case of two labels or more, such as "
                     "example.com",

@@ -43,19 +43,6 @@ static void put_port(struct json_writer *writer, const struct service_port *port
     json_close_object(writer);
 }
 
-static const char *service_type_name(enum service_type type)
-{
-    switch (type) {
-    case SERVICE_HEADLESS:
-        return "Headless";
-    case SERVICE_EXTERNAL_NAME:
-        return "ExternalName";
-    case SERVICE_CLUSTER_IP:
-        break;
-    }
-    return "ClusterIP";
-}
-
 static void put_hold(struct json_writer *writer, const struct app *app,
                      const struct service *service)
 {

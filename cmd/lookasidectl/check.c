@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "controller/hosts.h"
 #include "files.h"
+#include "model/name.h"
 
 #define SUFFIXES_MAX 64
 #define TEXT_MAX (64 * 1024)
@@ -118,7 +118,7 @@ static bool split_suffixes(char *text, const char *out[SUFFIXES_MAX + 1])
 
         if (comma)
             *comma = '\0';
-        if (len == SUFFIXES_MAX || !host_is_suffix(str_of(text)))
+        if (len == SUFFIXES_MAX || name_count_labels(str_of(text)) < 2)
             return false;
         out[len++] = text;
         text = comma ? comma + 1 : NULL;

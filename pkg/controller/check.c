@@ -61,15 +61,9 @@ void check_add(struct check *check, const char *file, const struct manifest *man
 
 /* ---- the controller that looks at them ---- */
 
-static void drop_catalog(void *ctx unused_arg, const struct catalog *catalog)
-{
-    catalog_unref(catalog);
-}
-
 static enum code start(struct check *check, struct err *err)
 {
     struct controller_options options = {
-        .publish = drop_catalog,
         .host_suffixes = check->options.host_suffixes,
     };
     enum code code = loop_new(&check->loop, err);

@@ -9,7 +9,6 @@
 #include "controller/store.h"
 
 struct controller {
-    struct controller_options options;
     struct loop *loop;
     struct store store;
     struct publisher *publisher;
@@ -20,7 +19,6 @@ struct controller *controller_new(const struct controller_options *options)
 {
     struct controller *controller = xcalloc(1, sizeof(*controller));
 
-    controller->options = *options;
     controller->loop = options->loop;
     controller->publisher = publisher_new(options, &controller->store, &controller->stats);
     store_init(&controller->store, controller->publisher, &controller->stats);
@@ -164,26 +162,13 @@ void controller_report_refusal(struct controller *controller, const struct refus
     if (!known.policy)
         return;
     enough = refusals_add(&group->refusals, &known);
-    if (controller->options.resource_changed)
-        controller->options.resource_changed(controller->options.ctx, refused->namespace_name,
-                                             refused->name);
+    publisher_resource_changed(controller->publisher, refused->namespace_name, refused->name);
     if (!enough)
         return;
     log_warn(LOG_CONTROLLER, "a kind of client refuses the policy, and is served without it",
              KV_STR("service", group->key), KV_TEXT("agent", refusal->agent),
              KV_TEXT("reason", refusal->message));
     publisher_touch(controller->publisher, group, loop_now_us(controller->loop));
-}
-
-void controller_refusals(const struct controller *controller, struct str namespace_name,
-                         struct str name, void (*visit)(void *ctx, const struct refusal_info *info),
-                         void *ctx)
-{
-    const struct group *group = store_group(&controller->store, namespace_name, name);
-    const struct object *object = group ? store_policy(group) : NULL;
-
-    if (object)
-        refusals_each(group->refusals, object->value.policy, visit, ctx);
 }
 
 enum code controller_explain(const struct controller *controller, const struct explain_query *query,

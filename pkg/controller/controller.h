@@ -28,7 +28,7 @@ enum publish_mode { PUBLISH_ALL, PUBLISH_ANNOTATED, PUBLISH_RESOURCES };
 struct controller_options {
     struct loop *loop;
     enum publish_mode mode;
-    /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. */
+    /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. NULL: nobody is told. */
     void (*publish)(void *ctx, const struct catalog *catalog);
     void *ctx;
     /* How long a deleted Service's list stays published (hold "deletion"), and a deleted LookasideService in force; 0: not at all. */
@@ -90,17 +90,6 @@ bool controller_place_of(const struct controller *controller, enum address_famil
 
 /* A client refused what that policy makes of a Listener or Cluster (controller/refusal.h). One that is no longer in force is no news. */
 void controller_report_refusal(struct controller *controller, const struct refusal *refusal);
-
-/* Of one kind of client; text is borrowed during the visit. */
-struct refusal_info {
-    const char *agent;   /* "gRPC Go 1.85.0" */
-    const char *message; /* in the words of the first that refused */
-    size_t peers;        /* how many did */
-    bool plain;          /* they are enough: all clients of that kind begin with the plain form */
-};
-/* Of the policy in force of that Service. */
-void controller_refusals(const struct controller *controller, struct str namespace_name, struct str name,
-                         void (*visit)(void *ctx, const struct refusal_info *info), void *ctx);
 
 /* ---- explaining ---- */
 

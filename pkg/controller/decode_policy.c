@@ -179,18 +179,9 @@ static void read_port(struct policy_reader *reader, const char *path,
 
 static bool is_host(struct str text)
 {
-    struct str rest = text, label = STR("");
-    size_t labels = 0;
+    size_t dot = str_find_last(text, '.');
 
-    if (text.len > 253)
-        return false;
-    do {
-        label = str_cut(&rest, '.');
-        labels++;
-        if (!name_is_label(label))
-            return false;
-    } while (rest.ptr);
-    return labels >= 2 && label.ptr[0] >= 'a';
+    return text.len <= 253 && name_count_labels(text) >= 2 && text.ptr[dot + 1] >= 'a';
 }
 
 static bool is_header(struct str text)

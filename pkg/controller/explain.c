@@ -193,17 +193,6 @@ static uint16_t write_meaning(const struct explanation *explanation, struct json
     return number;
 }
 
-static const char *type_name(const struct service *service)
-{
-    static const char *const names[] = {
-        [SERVICE_CLUSTER_IP] = "ClusterIP",
-        [SERVICE_HEADLESS] = "Headless",
-        [SERVICE_EXTERNAL_NAME] = "ExternalName",
-    };
-
-    return service ? names[service->type] : "";
-}
-
 /* Those that a name could mean. */
 static void write_ports(const struct service *service, struct json_writer *writer)
 {
@@ -230,7 +219,7 @@ static void write_service(const struct explanation *explanation, struct json_wri
     json_put_bool(writer, "found", object != NULL);
     json_put_bool(writer, "malformed", object && object->fault);
     json_put_str(writer, "fault", str_of(object ? object->fault : NULL));
-    json_put_str(writer, "type", str_of(type_name(now->service)));
+    json_put_str(writer, "type", now->service ? str_of(service_type_name(now->service->type)) : STR(""));
     json_put_str(writer, "external_name", now->service ? now->service->external_name : STR(""));
     write_ports(now->service, writer);
     number = write_meaning(explanation, writer);

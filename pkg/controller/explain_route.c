@@ -1,6 +1,6 @@
 /* Where the calls of who dials a name go, when its policy splits them. */
 #include "controller/explain_internal.h"
-#include "model/route.h"
+#include "controller/route_text.h"
 
 static void write_target(const struct route *route, const struct route_target *target,
                          struct json_writer *writer)
@@ -25,7 +25,7 @@ void explain_write_route(const struct explanation *explanation, struct json_writ
     if (!explanation->now.service)
         return;
     route_find(publisher_catalog(explanation->publisher), &explanation->name, &route);
-    if (route.policy->backends_len == 0 || route.hostname.len > 0)
+    if (!route_is_split(&route))
         return;
     json_open_array(writer, "backends");
     for (size_t i = 0; i < route.len; i++)

@@ -13,18 +13,6 @@ struct host_claims {
     size_t len, cap;
 };
 
-bool host_is_suffix(struct str text)
-{
-    size_t labels = 0;
-
-    do {
-        if (!name_is_label(str_cut(&text, '.')))
-            return false;
-        labels++;
-    } while (text.ptr);
-    return labels >= 2;
-}
-
 static void add_claims(void *ctx, const struct object *object)
 {
     struct host_claims *claims = ctx;

@@ -11,8 +11,6 @@
 #include "controller/store.h"
 #include "model/catalog.h"
 
-/* A domain in lower case of two labels or more, as --host-suffixes has them: names of one could not be told from namespaces. */
-bool host_is_suffix(struct str text);
 struct host_rules {
     const char *const *suffixes;
     /* Called for every claimant ("namespace/name") of a host that gets another owner. */

@@ -28,18 +28,12 @@ struct preview {
 
 /* ---- both sides ---- */
 
-static void drop_catalog(void *ctx unused_arg, const struct catalog *catalog)
-{
-    catalog_unref(catalog);
-}
-
 static void side_init(struct side *side, const struct controller_options *live)
 {
     const struct controller_options options = {
         .loop = live->loop,
         .mode = live->mode,
         .host_suffixes = live->host_suffixes,
-        .publish = drop_catalog,
     };
 
     side->publisher = publisher_new(&options, &side->store, &side->stats);

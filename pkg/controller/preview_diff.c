@@ -231,17 +231,6 @@ static void compare_ports(struct diff *diff, const struct pair_of *pair)
 
 /* ---- Services ---- */
 
-static struct str type_of(const struct service *service)
-{
-    static const char *const names[] = {
-        [SERVICE_CLUSTER_IP] = "ClusterIP",
-        [SERVICE_HEADLESS] = "Headless",
-        [SERVICE_EXTERNAL_NAME] = "ExternalName",
-    };
-
-    return str_of(names[service->type]);
-}
-
 static void compare_service(struct diff *diff, const struct pair_of *pair)
 {
     diff->service = pair->then ? pair->then : pair->now;
@@ -251,7 +240,8 @@ static void compare_service(struct diff *diff, const struct pair_of *pair)
         add_change(diff, "published", pair->now ? STR("yes") : STR("no"),
                    pair->then ? STR("yes") : STR("no"));
     } else {
-        add_change(diff, "type", type_of(pair->now), type_of(pair->then));
+        add_change(diff, "type", str_of(service_type_name(pair->now->type)),
+                   str_of(service_type_name(pair->then->type)));
         add_change(diff, "externalName", pair->now->external_name, pair->then->external_name);
     }
     end_port(diff);

@@ -271,7 +271,8 @@ static void publish(struct publisher *publisher, const struct catalog *next)
     publisher->published = true;
     counter_set(&publisher->stats->services, catalog_len(next));
     counter_add(&publisher->stats->publications, 1);
-    publisher->options.publish(publisher->options.ctx, catalog_ref(next));
+    if (publisher->options.publish)
+        publisher->options.publish(publisher->options.ctx, catalog_ref(next));
 }
 
 /* ---- when ---- */

@@ -21,6 +21,14 @@
 
 struct refusals; /* NULL: none */
 
+/* Of one kind of client; text is borrowed during the visit. */
+struct refusal_info {
+    const char *agent;   /* "gRPC Go 1.85.0" */
+    const char *message; /* in the words of the first that refused */
+    size_t peers;        /* how many did */
+    bool plain;          /* they are enough: all clients of that kind begin with the plain form */
+};
+
 void refusals_free(struct refusals *refusals);
 /* `policy` is in force now; NULL: none is. */
 void refusals_keep(struct refusals **refusals, const struct policy *policy);

@@ -60,7 +60,7 @@ static const char *fault_of(const struct object *object, const char *why)
 
 static void set_invalid(const struct subject *subject, struct condition *condition)
 {
-    const char *fault = fault_of(subject->object, subject->object->rejection->why);
+    const char *fault = fault_of(subject->object, subject->object->fault);
     uint64_t generation = subject->policy ? subject->policy->generation : 0;
 
     if (!subject->policy)

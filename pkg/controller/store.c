@@ -321,7 +321,7 @@ static void take_bad(struct controller_scope *scope, struct object *object, cons
 
     note_bad(scope, object, meta, err,
              value_is_empty(object->value) || another ? BAD_SKIPPED : BAD_KEPT);
-    store_set_rejection(scope, object, json, err);
+    store_set_rejection(scope, object, json, true);
     object->flawed = false;
     if (!another)
         return;
@@ -360,7 +360,7 @@ static void take_object(struct controller_scope *scope, const struct json *json)
         note_bad(scope, object, &meta, &err, BAD_FIELD);
     else
         free(TAKE(object->fault));
-    store_set_rejection(scope, object, json, NULL);
+    store_set_rejection(scope, object, json, false);
     if (scope->kind == OBJECT_POLICY && (was_flawed || object->flawed))
         store_tell_resource(scope->store, object);
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))

@@ -54,7 +54,7 @@ struct group {
 /* A version of an object that is not in force. */
 struct rejection {
     uint64_t generation;
-    char *uid, *why;
+    char *uid;
 };
 
 struct object {

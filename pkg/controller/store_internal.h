@@ -29,8 +29,8 @@ void store_return(struct object *object);
 
 /* ---- store_resource.c: nothing of it concerns other kinds than OBJECT_POLICY ---- */
 
-/* `err` says why its newest version, `json`, is refused; NULL: it is accepted. */
-void store_set_rejection(struct controller_scope *scope, struct object *object, const struct json *json, const struct err *err);
+/* Its newest version, `json`, is refused, for what object->fault says, or accepted. */
+void store_set_rejection(struct controller_scope *scope, struct object *object, const struct json *json, bool refused);
 void store_drop_rejection(struct object *object);
 /* `json` is not of the object whose policy is in force, but of one that was made anew. */
 bool store_is_another(const struct object *object, const struct json *json);

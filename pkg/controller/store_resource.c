@@ -26,17 +26,15 @@ void store_drop_rejection(struct object *object)
     if (!object->rejection)
         return;
     free(object->rejection->uid);
-    free(object->rejection->why);
     free(TAKE(object->rejection));
 }
 
-static struct rejection *rejection_new(const struct json *json, const char *why)
+static struct rejection *rejection_new(const struct json *json)
 {
     const struct json *metadata = json_get(json, "metadata");
     struct rejection *rejection = xcalloc(1, sizeof(*rejection));
 
     rejection->uid = str_dup(json_text(json_get(metadata, "uid")));
-    rejection->why = xstrdup(why);
     if (json_read_u64(metadata, "", "generation", UINT64_MAX, 0, &rejection->generation, NULL) !=
         CODE_OK)
         rejection->generation = 0;
@@ -51,12 +49,12 @@ bool store_is_another(const struct object *object, const struct json *json)
 }
 
 void store_set_rejection(struct controller_scope *scope, struct object *object,
-                       const struct json *json, const struct err *err)
+                         const struct json *json, bool refused)
 {
-    if (scope->kind != OBJECT_POLICY || (!err && !object->rejection))
+    if (scope->kind != OBJECT_POLICY || (!refused && !object->rejection))
         return;
     store_drop_rejection(object);
-    object->rejection = err ? rejection_new(json, err->msg) : NULL;
+    object->rejection = refused ? rejection_new(json) : NULL;
     store_tell_resource(scope->store, object);
 }
 

@@ -20,6 +20,18 @@ bool name_is_label(struct str text)
     return true;
 }
 
+size_t name_count_labels(struct str text)
+{
+    size_t labels = 0;
+
+    do {
+        if (!name_is_label(str_cut(&text, '.')))
+            return 0;
+        labels++;
+    } while (text.ptr);
+    return labels;
+}
+
 static bool is_decimal(struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -139,17 +151,14 @@ bool name_is_under(struct str host, const char *const *suffixes)
 /* NULL, or what is wrong. A suffix has two labels at least. */
 static const char *take_host(struct str host, struct name *name)
 {
-    struct str rest = host;
-    size_t labels = 0;
-
     if (host.len > HOST_MAX)
         return "has a host that is too long";
-    for (; rest.ptr; labels++) {
-        if (!name_is_label(str_cut(&rest, '.')))
-            return "has a host that is not DNS labels";
-    }
-    if (labels < 2)
+    switch (name_count_labels(host)) {
+    case 0:
+        return "has a host that is not DNS labels";
+    case 1:
         return "has a host of one label";
+    }
     name->form = NAME_HOST;
     name->host = host;
     name->namespace_name = name->service = name->hostname = STR("");

@@ -35,6 +35,8 @@ struct name {
 
 /* A DNS-1123 label, as the names of namespaces and Services are: lower case, 1 to 63 bytes. */
 bool name_is_label(struct str text);
+/* How many labels a domain name without a dot at its end has; 0: some is none. */
+size_t name_count_labels(struct str text);
 
 struct name_context {
     struct str default_namespace; /* of the client; empty: one-label names are refused */

@@ -29,6 +29,17 @@ void service_unref(const struct service *service)
 }
 
 /* Where either side does not say whose it is, it is no leftover. */
+const char *service_type_name(enum service_type type)
+{
+    static const char *const names[] = {
+        [SERVICE_CLUSTER_IP] = "ClusterIP",
+        [SERVICE_HEADLESS] = "Headless",
+        [SERVICE_EXTERNAL_NAME] = "ExternalName",
+    };
+
+    return names[type];
+}
+
 const char *service_refuses_slice(const struct service *service, const struct slice *slice)
 {
     if (service->type == SERVICE_EXTERNAL_NAME)

@@ -97,6 +97,7 @@ struct service_port {
 
 /* An ExternalName has the ports that it names, and no backends but those that are carried. */
 enum service_type { SERVICE_CLUSTER_IP, SERVICE_HEADLESS, SERVICE_EXTERNAL_NAME };
+const char *service_type_name(enum service_type type); /* "ClusterIP" */
 
 struct service {
     struct str namespace_name;

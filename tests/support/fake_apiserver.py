@@ -28,6 +28,7 @@ from dataclasses import dataclass
 
 from . import api_writes
 from .api_faults import Cut, Fault, status_object
+from .loop_thread import LoopThread
 from .process import wait_until
 
 RESOURCES = {
@@ -147,12 +148,13 @@ class _Connection:
 
 # ---- the server ----
 
-class FakeApiServer:
+class FakeApiServer(LoopThread):
     def __init__(self, tls=None, client_ca=None, token=None, gzip=True, bookmark_seconds=None,
                  namespaces_only=False, streams=True, page_max=None):
         """tls: (certificate file, key file). client_ca: clients need a certificate of this CA. token:
         clients must bear it. namespaces_only: lists over all namespaces are forbidden. streams:
         lists may be streamed. page_max: objects on a page, whatever limit is asked for."""
+        super().__init__()
         self.tls, self.client_ca, self.token, self.gzip = tls, client_ca, token, gzip
         self.bookmark_seconds, self.namespaces_only = bookmark_seconds, namespaces_only
         self.streams, self.page_max = streams, page_max
@@ -171,32 +173,8 @@ class FakeApiServer:
         self._snapshots, self._faults, self._cuts = {}, [], []
         self._connections, self._watchers, self._numbers = set(), set(), 0
         self._lock = threading.RLock()
-        self._loop = asyncio.new_event_loop()
-        self._server = None
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     # -- life --
-
-    def __enter__(self):
-        self._thread.start()
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
-        self._run(self._cancel_all())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    @staticmethod
-    async def _cancel_all():
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     def start(self):
         """Accepts connections; on the same port as before, if there was one."""
@@ -220,9 +198,9 @@ class FakeApiServer:
 
     def stop(self, reset=False):
         """Refuses connections from now on and drops those that are open."""
-        self._run(self._unlisten(reset))
+        self._run(self._close(reset))
 
-    async def _unlisten(self, reset):
+    async def _close(self, reset=False):
         if self._server:
             self._server.close()
             await self._server.wait_closed()

@@ -8,31 +8,17 @@ import asyncio
 import base64
 import contextlib
 import ssl
-import threading
+
+from .loop_thread import LoopThread
 
 
-class ForwardProxy:
+class ForwardProxy(LoopThread):
     def __init__(self, names, tls=None, user=None):
         """names: {host: (address, port)}, nothing else is reached. tls: (certificate file, key file).
         user: "name:password" that HTTP clients must give."""
+        super().__init__()
         self.names, self.tls, self.user = names, tls, user
         self.asked, self.port = [], None       # "CONNECT host:port", "GET http://...", "SOCKS host:port"
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        self._run(self._listen())
-        return self
-
-    def __exit__(self, *_):
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def _run(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _listen(self):
         context = None
@@ -41,13 +27,6 @@ class ForwardProxy:
             context.load_cert_chain(*self.tls)
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
         self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _close(self):
-        self._server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):

@@ -8,19 +8,17 @@ import asyncio
 import contextlib
 import random
 import socket
-import threading
 
+from .loop_thread import LoopThread
 from .process import free_port
 
 
-class ServiceIp:
+class ServiceIp(LoopThread):
     def __init__(self, ports, host="127.0.0.1", seed=1):
+        super().__init__()
         self.host, self.port = host, free_port(host)
         self.ports, self.random = list(ports), random.Random(seed)
         self.accepted = 0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._server = None
 
     @property
     def address(self):
@@ -29,29 +27,8 @@ class ServiceIp:
     def aim(self, ports):
         self.ports = list(ports)
 
-    def __enter__(self):
-        self._thread.start()
-        self._run(self._listen())
-        return self
-
-    def __exit__(self, *_):
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def _run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
-
     async def _listen(self):
         self._server = await asyncio.start_server(self._carry, self.host, self.port, backlog=1000)
-
-    async def _close(self):
-        self._server.close()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _carry(self, reader, writer):
         self.accepted += 1

@@ -16,6 +16,7 @@ import struct
 import threading
 from dataclasses import dataclass, field
 
+from .loop_thread import LoopThread
 from .process import free_port
 
 ACTS = ("cut", "reset", "freeze", "pause", "slice", "corrupt")
@@ -48,43 +49,23 @@ class Exchange:
     answer: bytearray = field(default_factory=bytearray)
 
 
-class TcpProxy:
+class TcpProxy(LoopThread):
     def __init__(self, to_port, host="127.0.0.1", record=False):
+        super().__init__()
         self.to_port, self.host, self.record = to_port, host, record
         self.port = free_port(host)
         self.exchanges = []        # with record
         self.connections = 0       # accepted so far
         self._faults, self._links = [], set()
         self._lock = threading.Lock()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._server = None
-
-    def __enter__(self):
-        self._thread.start()
-        self._run(self._listen())
-        return self
-
-    def __exit__(self, *_):
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def _run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _listen(self):
         self._server = await asyncio.start_server(self._serve, self.host, self.port, backlog=1000)
 
     async def _close(self):
-        self._server.close()
+        await super()._close()
         for link in list(self._links):
             link.drop()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def plan(self, *faults):
         """Adds faults; each is met once. Returns the last."""

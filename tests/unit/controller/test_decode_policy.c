@@ -139,119 +139,120 @@ Test(decode_policy, what_is_given_in_part_has_defaults)
 #define RING(header) "{'loadBalancing':{'policy':'RingHash','ringHash':{'header':'" header "'}}}"
 #define BACKEND(rest) "{'backends':[{'service':'a'" rest "}]}"
 
+/* What is refused, and with which words. */
+static const struct {
+    const char *spec, *error;
+} wrong[] = {
+    {"[]", "spec: expected an object, found an array"},
+    {"{'port':0}", "spec.port: expected a whole number from 1 to 65535, found 0"},
+    {"{'port':70000}", "spec.port: expected a whole number from 1 to 65535, found 70000"},
+    {"{'port':1.5}", "spec.port: expected a whole number from 1 to 65535, found 1.5"},
+    {"{'port':'70000'}", PORT("spec.port")},
+    {"{'port':'0'}", PORT("spec.port")},
+    {"{'port':'000080'}", PORT("spec.port")},
+    {"{'port':'99999999999999999999'}", PORT("spec.port")},
+    {"{'port':'Grpc'}", PORT("spec.port")},
+    {"{'port':true}", PORT("spec.port")},
+    {"{'hosts':'a.example.com'}", "spec.hosts: expected an array, found a string"},
+    {"{'hosts':['a.example.com',7]}", "spec.hosts[1]: expected a string, found a number"},
+    {"{'hosts':['greeter']}", HOST(0)},
+    {"{'hosts':['Greeter.example.com']}", HOST(0)},
+    {"{'hosts':['greeter.example.com.']}", HOST(0)},
+    {"{'hosts':['10.0.0.1']}", HOST(0)},
+    {"{'hosts':['greeter..com']}", HOST(0)},
+    {"{'hosts':['a.b','a.b']}", "spec.hosts[1]: 'a.b' is given twice"},
+    {"{'hosts':['a.b','b.b','c.b','d.b','e.b','f.b','g.b','h.b','i.b','j.b','k.b','l.b','m.b',"
+     "'n.b','o.b','p.b','q.b']}",
+     "spec.hosts: expected 0 to 16 items, found 17"},
+    {"{'backends':[]}", "spec.backends: expected 1 to 16 items, found 0"},
+    {"{'backends':[7]}", "spec.backends[0]: expected an object, found a number"},
+    {"{'backends':[{}]}", "spec.backends[0].service: missing"},
+    {"{'backends':[{'service':'other/a'}]}",
+     "spec.backends[0].service: must be the name of a Service of the same namespace, without "
+     "the namespace"},
+    {BACKEND(",'port':'a.b'"), PORT("spec.backends[0].port")},
+    {BACKEND(",'weight':-1"),
+     "spec.backends[0].weight: expected a whole number from 0 to 1000000, found -1"},
+    {BACKEND(",'weight':'9'"),
+     "spec.backends[0].weight: expected a whole number from 0 to 1000000, found a string"},
+    {BACKEND(",'whenEmpty':'Drop'"),
+     "spec.backends[0].whenEmpty: 'Drop' is none of Redistribute, Fail"},
+    {"{'backends':[{'service':'a'},{'service':'a'}]}",
+     "spec.backends[1]: 'a' has an entry already: one for each Service"},
+    {"{'backends':[{'service':'a','weight':0},{'service':'b','weight':0}]}",
+     "spec.backends: one backend at least must have a weight above 0, else no call could go "
+     "anywhere"},
+    {"{'loadBalancing':'RoundRobin'}",
+     "spec.loadBalancing: expected an object, found a string"},
+    {"{'loadBalancing':{'policy':'Random'}}",
+     "spec.loadBalancing.policy: 'Random' is none of RoundRobin, WeightedRoundRobin, "
+     "LeastRequest, RingHash, PickFirst"},
+    {"{'loadBalancing':{'policy':'LeastRequest','ringHash':{}}}",
+     "spec.loadBalancing: ringHash goes with policy RingHash only: set policy to RingHash or "
+     "remove ringHash"},
+    {"{'loadBalancing':{'policy':'RingHash'},'subset':{'size':3}}",
+     "spec: subset and policy RingHash exclude each other, since every group of clients would "
+     "have a ring of its own: remove subset or choose another policy"},
+    {RING("X-User"), HEADER},
+    {RING("trace-bin"), HEADER},
+    {RING(":path"), HEADER},
+    {RING(""), HEADER},
+    {"{'locality':{'mode':'none'}}",
+     "spec.locality.mode: 'none' is none of Service, None, PreferZone, PreferNode"},
+    {"{'locality':{'minimumPerZone':0}}",
+     "spec.locality.minimumPerZone: expected a whole number from 1 to 1000, found 0"},
+    {"{'subset':{}}", "spec.subset.size: missing"},
+    {"{'subset':{'size':1001}}",
+     "spec.subset.size: expected a whole number from 1 to 1000, found 1001"},
+    {"{'whenNoneReady':7}", 
+     "spec.whenNoneReady: expected one of ServingTerminating, Empty, All, found a number"},
+    {"{'protection':{'window':'5s'}}", "spec.protection.minimumPercent: missing"},
+    {"{'protection':{'minimumPercent':20,'window':'1h'}}",
+     DURATION("spec.protection.window", "1s to 10m")},
+    {"{'maxCallDuration':5}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':'5'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':'0s'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':'1.5s'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':'25h'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':''}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':'5sm'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'maxCallDuration':'1s1s1s1s1s1s1s'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
+    {"{'retry':{}}", "spec.retry.attempts: missing"},
+    {"{'retry':{'attempts':1}}",
+     "spec.retry.attempts: expected a whole number from 2 to 5, found 1"},
+    {"{'retry':{'attempts':2,'statuses':[]}}", "spec.retry.statuses: expected 1 to 5 items, found 0"},
+    {"{'retry':{'attempts':2,'statuses':['5xx']}}",
+     "spec.retry.statuses[0]: '5xx' is none of cancelled, deadline-exceeded, internal, "
+     "resource-exhausted, unavailable"},
+    {"{'retry':{'attempts':2,'statuses':['internal','internal']}}",
+     "spec.retry.statuses[1]: 'internal' is given twice"},
+    {"{'retry':{'attempts':2,'backoff':{'base':'1s','max':'500ms'}}}",
+     "spec.retry.backoff: base must not be longer than max: lower base or raise max"},
+    {"{'retry':{'attempts':2,'backoff':[]}}",
+     "spec.retry.backoff: expected an object, found an array"},
+    {"{'circuitBreaker':{}}", "spec.circuitBreaker.maxRequests: missing"},
+    {"{'outlierDetection':{}}",
+     "spec.outlierDetection: failurePercentage or successRate must be given, else nothing is "
+     "ever ejected: add failurePercentage: {}"},
+    {"{'outlierDetection':{'failurePercentage':7}}",
+     "spec.outlierDetection.failurePercentage: expected an object, found a number"},
+    {"{'outlierDetection':{'successRate':{'stdevFactor':1.9}}}",
+     "spec.outlierDetection.successRate.stdevFactor: expected a whole number from 1 to 100000, "
+     "found 1.9"},
+    {"{'outlierDetection':{'successRate':{},'baseEjection':'2m','maxEjection':'1m'}}",
+     "spec.outlierDetection: baseEjection must not be longer than maxEjection: lower "
+     "baseEjection or raise maxEjection"},
+};
+
 Test(decode_policy, names_what_is_wrong)
 {
-    static const struct {
-        const char *spec, *error;
-    } cases[] = {
-        {"[]", "spec: expected an object, found an array"},
-        {"{'port':0}", "spec.port: expected a whole number from 1 to 65535, found 0"},
-        {"{'port':70000}", "spec.port: expected a whole number from 1 to 65535, found 70000"},
-        {"{'port':1.5}", "spec.port: expected a whole number from 1 to 65535, found 1.5"},
-        {"{'port':'70000'}", PORT("spec.port")},
-        {"{'port':'0'}", PORT("spec.port")},
-        {"{'port':'000080'}", PORT("spec.port")},
-        {"{'port':'99999999999999999999'}", PORT("spec.port")},
-        {"{'port':'Grpc'}", PORT("spec.port")},
-        {"{'port':true}", PORT("spec.port")},
-        {"{'hosts':'a.example.com'}", "spec.hosts: expected an array, found a string"},
-        {"{'hosts':['a.example.com',7]}", "spec.hosts[1]: expected a string, found a number"},
-        {"{'hosts':['greeter']}", HOST(0)},
-        {"{'hosts':['Greeter.example.com']}", HOST(0)},
-        {"{'hosts':['greeter.example.com.']}", HOST(0)},
-        {"{'hosts':['10.0.0.1']}", HOST(0)},
-        {"{'hosts':['greeter..com']}", HOST(0)},
-        {"{'hosts':['a.b','a.b']}", "spec.hosts[1]: 'a.b' is given twice"},
-        {"{'hosts':['a.b','b.b','c.b','d.b','e.b','f.b','g.b','h.b','i.b','j.b','k.b','l.b','m.b',"
-         "'n.b','o.b','p.b','q.b']}",
-         "spec.hosts: expected 0 to 16 items, found 17"},
-        {"{'backends':[]}", "spec.backends: expected 1 to 16 items, found 0"},
-        {"{'backends':[7]}", "spec.backends[0]: expected an object, found a number"},
-        {"{'backends':[{}]}", "spec.backends[0].service: missing"},
-        {"{'backends':[{'service':'other/a'}]}",
-         "spec.backends[0].service: must be the name of a Service of the same namespace, without "
-         "the namespace"},
-        {BACKEND(",'port':'a.b'"), PORT("spec.backends[0].port")},
-        {BACKEND(",'weight':-1"),
-         "spec.backends[0].weight: expected a whole number from 0 to 1000000, found -1"},
-        {BACKEND(",'weight':'9'"),
-         "spec.backends[0].weight: expected a whole number from 0 to 1000000, found a string"},
-        {BACKEND(",'whenEmpty':'Drop'"),
-         "spec.backends[0].whenEmpty: 'Drop' is none of Redistribute, Fail"},
-        {"{'backends':[{'service':'a'},{'service':'a'}]}",
-         "spec.backends[1]: 'a' has an entry already: one for each Service"},
-        {"{'backends':[{'service':'a','weight':0},{'service':'b','weight':0}]}",
-         "spec.backends: one backend at least must have a weight above 0, else no call could go "
-         "anywhere"},
-        {"{'loadBalancing':'RoundRobin'}",
-         "spec.loadBalancing: expected an object, found a string"},
-        {"{'loadBalancing':{'policy':'Random'}}",
-         "spec.loadBalancing.policy: 'Random' is none of RoundRobin, WeightedRoundRobin, "
-         "LeastRequest, RingHash, PickFirst"},
-        {"{'loadBalancing':{'policy':'LeastRequest','ringHash':{}}}",
-         "spec.loadBalancing: ringHash goes with policy RingHash only: set policy to RingHash or "
-         "remove ringHash"},
-        {"{'loadBalancing':{'policy':'RingHash'},'subset':{'size':3}}",
-         "spec: subset and policy RingHash exclude each other, since every group of clients would "
-         "have a ring of its own: remove subset or choose another policy"},
-        {RING("X-User"), HEADER},
-        {RING("trace-bin"), HEADER},
-        {RING(":path"), HEADER},
-        {RING(""), HEADER},
-        {"{'locality':{'mode':'none'}}",
-         "spec.locality.mode: 'none' is none of Service, None, PreferZone, PreferNode"},
-        {"{'locality':{'minimumPerZone':0}}",
-         "spec.locality.minimumPerZone: expected a whole number from 1 to 1000, found 0"},
-        {"{'subset':{}}", "spec.subset.size: missing"},
-        {"{'subset':{'size':1001}}",
-         "spec.subset.size: expected a whole number from 1 to 1000, found 1001"},
-        {"{'whenNoneReady':7}", 
-         "spec.whenNoneReady: expected one of ServingTerminating, Empty, All, found a number"},
-        {"{'protection':{'window':'5s'}}", "spec.protection.minimumPercent: missing"},
-        {"{'protection':{'minimumPercent':20,'window':'1h'}}",
-         DURATION("spec.protection.window", "1s to 10m")},
-        {"{'maxCallDuration':5}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':'5'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':'0s'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':'1.5s'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':'25h'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':''}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':'5sm'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'maxCallDuration':'1s1s1s1s1s1s1s'}", DURATION("spec.maxCallDuration", "1ms to 24h")},
-        {"{'retry':{}}", "spec.retry.attempts: missing"},
-        {"{'retry':{'attempts':1}}",
-         "spec.retry.attempts: expected a whole number from 2 to 5, found 1"},
-        {"{'retry':{'attempts':2,'statuses':[]}}", "spec.retry.statuses: expected 1 to 5 items, found 0"},
-        {"{'retry':{'attempts':2,'statuses':['5xx']}}",
-         "spec.retry.statuses[0]: '5xx' is none of cancelled, deadline-exceeded, internal, "
-         "resource-exhausted, unavailable"},
-        {"{'retry':{'attempts':2,'statuses':['internal','internal']}}",
-         "spec.retry.statuses[1]: 'internal' is given twice"},
-        {"{'retry':{'attempts':2,'backoff':{'base':'1s','max':'500ms'}}}",
-         "spec.retry.backoff: base must not be longer than max: lower base or raise max"},
-        {"{'retry':{'attempts':2,'backoff':[]}}",
-         "spec.retry.backoff: expected an object, found an array"},
-        {"{'circuitBreaker':{}}", "spec.circuitBreaker.maxRequests: missing"},
-        {"{'outlierDetection':{}}",
-         "spec.outlierDetection: failurePercentage or successRate must be given, else nothing is "
-         "ever ejected: add failurePercentage: {}"},
-        {"{'outlierDetection':{'failurePercentage':7}}",
-         "spec.outlierDetection.failurePercentage: expected an object, found a number"},
-        {"{'outlierDetection':{'successRate':{'stdevFactor':1.9}}}",
-         "spec.outlierDetection.successRate.stdevFactor: expected a whole number from 1 to 100000, "
-         "found 1.9"},
-        {"{'outlierDetection':{'successRate':{},'baseEjection':'2m','maxEjection':'1m'}}",
-         "spec.outlierDetection: baseEjection must not be longer than maxEjection: lower "
-         "baseEjection or raise maxEjection"},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         const struct policy *policy = NULL;
         struct err err = {0};
         char text[1024], wanted[512];
 
-        snprintf(text, sizeof(text), POLICY("%s"), cases[i].spec);
-        snprintf(wanted, sizeof(wanted), "shop/greeter: %s", cases[i].error);
+        snprintf(text, sizeof(text), POLICY("%s"), wrong[i].spec);
+        snprintf(wanted, sizeof(wanted), "shop/greeter: %s", wrong[i].error);
         cr_assert_eq(decode(text, &policy, &err), CODE_INVALID_ARGUMENT, "%s", text);
         cr_assert_str_eq(err.msg, wanted, "'%s' and not '%s'", err.msg, wanted);
         cr_assert_null(policy);

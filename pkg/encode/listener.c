@@ -17,8 +17,8 @@ static void cluster_name(const struct route *route, const struct route_target *t
 struct shares {
     const struct route *route;
     size_t len;
-    const struct route_target *targets[POLICY_BACKENDS_MAX];
-    uint32_t weights[POLICY_BACKENDS_MAX];
+    const struct route_target *targets[ROUTE_TARGETS_MAX];
+    uint32_t weights[ROUTE_TARGETS_MAX];
 };
 
 static void add_share(struct shares *shares, const struct route_target *target, uint32_t weight)

@@ -215,9 +215,8 @@ static bool put_change(struct publisher *publisher, const struct group *group,
 static const struct service *keep_lists(const struct service *before, const struct service *after,
                                         const struct hold_verdict *verdict, uint64_t now)
 {
-    const struct service *kept = verdict->whole
-                                     ? service_ref(before)
-                                     : service_carry(before, after, verdict->keep, now);
+    const struct service *kept =
+        verdict->whole ? service_ref(before) : service_carry(before, after, verdict->keep, now);
 
     service_unref(after);
     return kept;
@@ -424,7 +423,8 @@ void publisher_touch(struct publisher *publisher, struct group *group, uint64_t 
     if (group->published_us != 0)
         due_us = max_u64(due_us, group->published_us + window_us(publisher));
     /* What waits is the end of a hold, which has a bound of its own. */
-    if (!list_empty(&group->pending) && (group->hold != HOLD_NONE || group->announced.until_us != 0))
+    if (!list_empty(&group->pending) &&
+        (group->hold != HOLD_NONE || group->announced.until_us != 0))
         due_us = min_u64(due_us, group->due_us);
     if (due_us <= now)
         send_now(publisher, group);

@@ -45,8 +45,8 @@ static const struct str *copy_texts(struct arena *arena, const struct str *texts
     return copies;
 }
 
-static const struct policy_backend *
-copy_backends(struct arena *arena, const struct policy_backend *backends, size_t len)
+static const struct policy_backend *copy_backends(struct arena *arena,
+                                                  const struct policy_backend *backends, size_t len)
 {
     struct policy_backend *copies = arena_alloc(arena, len * sizeof(*copies));
 
@@ -167,8 +167,8 @@ static bool cluster_equal(const struct policy *a, const struct policy *b)
 bool policy_same_spec(const struct policy *a, const struct policy *b)
 {
     return a == b || (str_eq(a->namespace_name, b->namespace_name) && str_eq(a->name, b->name) &&
-                      port_ref_equal(&a->port, &b->port) && route_equal(a, b) &&
-                      list_equal(a, b) && cluster_equal(a, b));
+                      port_ref_equal(&a->port, &b->port) && route_equal(a, b) && list_equal(a, b) &&
+                      cluster_equal(a, b));
 }
 
 bool policy_equal(const struct policy *a, const struct policy *b)

@@ -106,7 +106,8 @@ Test(announce, one_that_gives_up_its_service_is_no_exception)
 Test(announce, all_else_is_in_force_at_once)
 {
     upsert(world.policies,
-           POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'LeastRequest'},'backends':[" CANARY_10 "]}"));
+           POLICY_JSON("greeter", 1,
+                       "{'loadBalancing':{'policy':'LeastRequest'},'backends':[" CANARY_10 "]}"));
     turn_for_ms(20);
     EXPECT("greeter*1 canary*0");
     cr_expect_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST);
@@ -170,7 +171,8 @@ Test(announce, does_not_hide_who_refuses)
     const struct policy *policy;
 
     upsert(world.policies,
-           POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'LeastRequest'},'backends':[" CANARY_10 "]}"));
+           POLICY_JSON("greeter", 1,
+                       "{'loadBalancing':{'policy':'LeastRequest'},'backends':[" CANARY_10 "]}"));
     turn_for_ms(20);
     policy = policy_ref(policy_at("greeter"));
     for (int i = 0; i < 2; i++)

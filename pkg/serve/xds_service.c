@@ -286,7 +286,7 @@ static void on_open(struct rpc *rpc)
 
     stream->rpc = rpc;
     stream->worker = rpc_server_ctx(rpc);
-    stream->session = xds_session_new(&host, stream);
+    stream->session = xds_session_new(&host, &(struct xds_variant){0}, stream);
     list_init(&stream->wildcard);
     counter_add(&stream->worker->stats.streams_xds, 1);
     rpc_set_state(rpc, stream);

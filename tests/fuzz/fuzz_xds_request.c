@@ -28,23 +28,23 @@ static void check_node(const struct xds_node *node)
 
 static void check_names(const struct xds_request *request)
 {
-    must_hold(request->names_len <= XDS_NAMES_MAX);
-    for (size_t i = 0; i < request->names_len; i++) {
-        check_text(request->names[i]);
-        must_hold(!str_eq(request->names[i], STR("*")));
-        must_hold(i == 0 || str_cmp(request->names[i - 1], request->names[i]) < 0);
+    must_hold(request->names.len <= XDS_NAMES_MAX);
+    for (size_t i = 0; i < request->names.len; i++) {
+        check_text(request->names.items[i]);
+        must_hold(!str_eq(request->names.items[i], STR("*")));
+        must_hold(i == 0 || str_cmp(request->names.items[i - 1], request->names.items[i]) < 0);
     }
 }
 
 static void check_equal(const struct xds_request *a, const struct xds_request *b)
 {
     must_hold(str_eq(a->type_url, b->type_url) && str_eq(a->nonce, b->nonce));
-    must_hold(a->names_len == b->names_len && a->has_wildcard == b->has_wildcard);
+    must_hold(a->names.len == b->names.len && a->names.has_wildcard == b->names.has_wildcard);
     must_hold(a->has_error == b->has_error && a->error_code == b->error_code);
     must_hold(a->has_node == b->has_node && str_eq(a->node.id, b->node.id));
     must_hold(str_eq(a->node.zone, b->node.zone) && str_eq(a->node.node, b->node.node));
-    for (size_t i = 0; i < a->names_len; i++)
-        must_hold(str_eq(a->names[i], b->names[i]));
+    for (size_t i = 0; i < a->names.len; i++)
+        must_hold(str_eq(a->names.items[i], b->names.items[i]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

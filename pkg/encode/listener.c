@@ -202,7 +202,6 @@ static void put_route(struct buf *out, const struct route *to, const struct shar
  * meet one that it has just heard of (UNAVAILABLE, "unknown cluster selected for RPC"). */
 static void put_route_config(struct buf *out, struct str name, const struct route *route)
 {
-    size_t config = wire_open(out, HTTP_CONNECTION_MANAGER_ROUTE_CONFIG);
     struct shares now, later;
     size_t host;
 
@@ -215,7 +214,6 @@ static void put_route_config(struct buf *out, struct str name, const struct rout
     if (later.len > 0)
         put_route(out, route, &later);
     wire_close(out, host);
-    wire_close(out, config);
 }
 
 static void put_router(struct buf *out)
@@ -236,9 +234,12 @@ static void put_api_listener(struct buf *out, struct str name, const struct rout
     size_t value;
     size_t any =
         wire_open_any(out, API_LISTENER_API_LISTENER, STR(HTTP_CONNECTION_MANAGER_URL), &value);
+    size_t config;
 
     wire_put_bytes(out, HTTP_CONNECTION_MANAGER_STAT_PREFIX, name);
+    config = wire_open(out, HTTP_CONNECTION_MANAGER_ROUTE_CONFIG);
     put_route_config(out, name, route);
+    wire_close(out, config);
     put_router(out);
     wire_close_any(out, any, value);
     wire_close(out, listener);
@@ -252,6 +253,18 @@ struct blob *encode_listener(struct str name, const struct route *route)
 
     wire_put_bytes(&out, LISTENER_NAME, name);
     put_api_listener(&out, name, route);
+    wire_close_any(&out, any, value);
+    return resource_take(&out);
+}
+
+struct blob *encode_route(struct str name, const struct route *route)
+{
+    struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
+    size_t value;
+    size_t any =
+        wire_open_any(&out, DISCOVERY_RESPONSE_RESOURCES, STR(ROUTE_CONFIGURATION_URL), &value);
+
+    put_route_config(&out, name, route);
     wire_close_any(&out, any, value);
     return resource_take(&out);
 }

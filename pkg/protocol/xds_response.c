@@ -172,15 +172,22 @@ static bool is_dirty(const struct xds_session *session, enum xds_type type)
     return !list_empty(&session->types[type].dirty);
 }
 
+static bool has_new_routes(const struct xds_session *session)
+{
+    return is_dirty(session, XDS_LISTENER) || is_dirty(session, XDS_ROUTE);
+}
+
 /* A list that became empty goes after the routes that leave it, told already or not. */
 static bool must_wait(struct xds_draft *draft, const struct xds_resource *resource)
 {
     if (!resource->empty || draft->after_routes)
         return false;
-    if (!draft->looked)
+    if (!draft->looked) {
         look_at_all(draft->session, XDS_LISTENER);
+        look_at_all(draft->session, XDS_ROUTE);
+    }
     draft->looked = true;
-    return is_dirty(draft->session, XDS_LISTENER);
+    return has_new_routes(draft->session);
 }
 
 /* Only a delta response can say so. False: no more fits. */
@@ -402,7 +409,7 @@ static bool build(struct xds_session *session, enum xds_type type, bool after_ro
 /* What routes may lead to. */
 static bool build_targets(struct xds_session *session, struct xds_response *response)
 {
-    if (is_dirty(session, XDS_LISTENER)) {
+    if (has_new_routes(session)) {
         look_at_all(session, XDS_CLUSTER);
         look_at_all(session, XDS_ENDPOINT);
     }
@@ -412,12 +419,12 @@ static bool build_targets(struct xds_session *session, struct xds_response *resp
 
 bool xds_session_next(struct xds_session *session, struct xds_response *response)
 {
-    bool told = is_dirty(session, XDS_LISTENER);
+    bool told = has_new_routes(session);
 
     if (build_targets(session, response))
         return true;
     /* A list that waits has found routes that nobody had told. */
-    if (!told && is_dirty(session, XDS_LISTENER) && build_targets(session, response))
+    if (!told && has_new_routes(session) && build_targets(session, response))
         return true;
     return build(session, XDS_LISTENER, false, response) ||
            build(session, XDS_ROUTE, false, response) ||

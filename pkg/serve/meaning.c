@@ -45,7 +45,7 @@ static void find_policy(struct meaning *meaning, const struct catalog *catalog)
 {
     meaning->policy = route_policy(meaning->service, meaning->port,
                                    meaning->number ? meaning->number : meaning->name.port.number);
-    if (meaning->kind != TOPIC_LISTENER)
+    if (!topic_is_route(meaning->kind))
         return;
     route_find(catalog, &meaning->name, &meaning->route);
     if (meaning->plain)
@@ -151,6 +151,8 @@ static struct blob *encode_named(const struct meaning *meaning)
 
     if (meaning->kind == TOPIC_LISTENER)
         return encode_listener(meaning->text, &meaning->route);
+    if (meaning->kind == TOPIC_ROUTE)
+        return encode_route(meaning->text, &meaning->route);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
     return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }
@@ -167,7 +169,7 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
     const char *problem = meaning->problem;
     struct blob *blob;
 
-    if (meaning->kind == TOPIC_LISTENER || meaning->kind == TOPIC_CLUSTER) {
+    if (topic_is_route(meaning->kind) || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
         *ret_version = hash_content(blob->bytes, blob->len) | 1;
     } else {

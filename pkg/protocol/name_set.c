@@ -123,6 +123,8 @@ size_t name_set_remove(struct name_set *set, const struct str *names, size_t len
     }
     if (len > 0)
         set->len = kept;
+    if (set->len == 0)
+        free(TAKE(set->items));
     return had - set->len;
 }
 

@@ -80,7 +80,8 @@ bool xds_delta_was_in(const struct xds_type_state *state, struct str name, uint6
 static bool begins_wildcard(const struct xds_type_state *state, const struct xds_request *request)
 {
     return request->names.has_wildcard ||
-           (!state->named_before && request->names.len == 0 && request->gone.len == 0);
+           (!state->named_before && request->names.len == 0 && request->gone.len == 0 &&
+            !request->gone.has_wildcard);
 }
 
 static void set_wildcard(struct xds_type_state *state, enum xds_type type,

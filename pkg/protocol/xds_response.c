@@ -180,7 +180,7 @@ static bool has_new_routes(const struct xds_session *session)
 /* A list that became empty goes after the routes that leave it, told already or not. */
 static bool must_wait(struct xds_draft *draft, const struct xds_resource *resource)
 {
-    if (!resource->empty || draft->after_routes)
+    if (!resource->empty || draft->after_routes || draft->response->type != XDS_ENDPOINT)
         return false;
     if (!draft->looked) {
         look_at_all(draft->session, XDS_LISTENER);

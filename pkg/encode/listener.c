@@ -6,11 +6,24 @@
 
 /* ---- which Cluster ---- */
 
+/* The same for two targets: their Cluster is the same. */
 static void cluster_name(const struct route *route, const struct route_target *target,
                          char out[NAME_CLUSTER_MAX])
 {
     name_format_target(route->namespace_name, target->service, route->hostname, &target->port,
                        target->number, out);
+}
+
+static void put_cluster_name(struct buf *out, uint32_t number, const struct route *route,
+                             const struct route_target *target)
+{
+    struct buf name = BUFFER_INIT(RESOURCE_NAME_MAX);
+    char cluster[NAME_CLUSTER_MAX];
+
+    cluster_name(route, target, cluster);
+    xdstp_put(&name, route->authority, resource_type(STR(CLUSTER_URL)), str_of(cluster));
+    wire_put_bytes(out, number, buf_str(&name));
+    buf_done(&name);
 }
 
 /* Clusters with the weights that they have in a route of the resource. */
@@ -27,31 +40,29 @@ static void add_share(struct shares *shares, const struct route_target *target, 
     shares->weights[shares->len++] = weight;
 }
 
-static void put_weight(struct buf *out, const char *cluster, uint32_t weight)
+static void put_weight(struct buf *out, const struct shares *shares, size_t index)
 {
     size_t entry = wire_open(out, WEIGHTED_CLUSTER_CLUSTERS);
 
-    wire_put_bytes(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_NAME, str_of(cluster));
-    put_u32_value(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_WEIGHT, weight);
+    put_cluster_name(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_NAME, shares->route,
+                     shares->targets[index]);
+    put_u32_value(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_WEIGHT, shares->weights[index]);
     wire_close(out, entry);
 }
 
 /* With their sum: gRPC C-core 1.51 refuses weights that do not come to it, or to 100. */
 static void put_clusters(struct buf *out, const struct shares *shares)
 {
-    char cluster[NAME_CLUSTER_MAX];
     uint32_t total = 0;
     size_t weighted;
 
     if (shares->len == 1) {
-        cluster_name(shares->route, shares->targets[0], cluster);
-        wire_put_bytes(out, ROUTE_ACTION_CLUSTER, str_of(cluster));
+        put_cluster_name(out, ROUTE_ACTION_CLUSTER, shares->route, shares->targets[0]);
         return;
     }
     weighted = wire_open(out, ROUTE_ACTION_WEIGHTED_CLUSTERS);
     for (size_t i = 0; i < shares->len; i++) {
-        cluster_name(shares->route, shares->targets[i], cluster);
-        put_weight(out, cluster, shares->weights[i]);
+        put_weight(out, shares, i);
         total += shares->weights[i];
     }
     put_u32_value(out, WEIGHTED_CLUSTER_TOTAL_WEIGHT, total);

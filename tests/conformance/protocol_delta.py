@@ -191,3 +191,26 @@ def case_many_delta_streams_after_a_restart(bench):
     pushed = sum(value - before.get(name, 0) for name, value in after.items()
                  if name.startswith("lookaside_pushes_total") and "Assignment" in name)
     equal(pushed, 0, "lists that were sent")
+
+
+def case_names_with_an_authority(bench):
+    """What a Listener of an authority leads to is of that authority, too (gRFC A47); in both variants."""
+    name, cluster = bench.known(["10.0.0.1"])
+    def of(type_url, name, query=""):
+        return f"xdstp://a.example/{type_url.partition('/')[2]}/{name}{query}"
+    for kind in (ads.Stream, ads.DeltaStream):
+        stream = bench.stream(kind=kind)
+        for target in (f"{name}.shop:8001", f"{name}.shop%3A8001", f"{name}.shop:grpc"):
+            target = of(LDS, target, "?b=1&a=2")
+            stream.send(LDS, [target])
+            got = stream.expect(LDS).resources[target]
+            equal((got.name, got.cluster), (target, of(CDS, cluster)), "Listener and its Cluster")
+        stream.send(CDS, [of(CDS, cluster)])
+        found = stream.expect(CDS).resources[of(CDS, cluster)]
+        equal(found.eds_name, of(EDS, cluster), "its list's name")
+        stream.send(EDS, [found.eds_name])
+        equal(addresses(stream.expect(EDS), found.eds_name), ["10.0.0.1"], "its list")
+    stream.send(LDS, [of(CDS, cluster), "xdstp://a.example/x", of(LDS, "good.shop:1")])
+    got = stream.expect(LDS)
+    equal((got.names, sorted(got.removed)), ([of(LDS, "good.shop:1")], sorted([of(CDS, cluster), "xdstp://a.example/x"])),
+          "names that are none")

@@ -190,14 +190,23 @@ struct blob *meaning_encode_cluster(const struct service *service, struct str na
     return encode_cluster(name, policy);
 }
 
+static struct blob *encode_to(const struct meaning *meaning)
+{
+    struct route route = meaning->route;
+    struct policy policy;
+
+    client_spare(route.policy, meaning->faults, &policy);
+    route.policy = &policy;
+    return meaning->kind == TOPIC_LISTENER ? encode_listener(meaning->text, &route)
+                                           : encode_route(meaning->text, &route);
+}
+
 static struct blob *encode_named(const struct meaning *meaning)
 {
     struct policy policy;
 
-    if (meaning->kind == TOPIC_LISTENER)
-        return encode_listener(meaning->text, &meaning->route);
-    if (meaning->kind == TOPIC_ROUTE)
-        return encode_route(meaning->text, &meaning->route);
+    if (topic_is_route(meaning->kind))
+        return encode_to(meaning);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
     return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }

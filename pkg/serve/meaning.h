@@ -17,7 +17,7 @@ struct meaning {
     enum topic_kind kind;
     struct str text; /* the name as the client spelled it */
     bool plain; /* without what a client can refuse of a policy */
-    unsigned faults; /* of a Cluster: those of the clients that it is for */
+    unsigned faults; /* of a route or Cluster: those of the clients that it is for */
     struct name name;
     const struct service *service;   /* NULL: there is none */
     const struct service_port *port; /* NULL: the name means none, or the Service is an ExternalName */

@@ -54,7 +54,7 @@ struct topic_content {
 struct topic {
     enum topic_kind kind;
     bool plain;      /* for those who refuse what it says otherwise */
-    unsigned faults; /* for those who have these (model/client.h): of a Cluster that is not plain */
+    unsigned faults; /* for those who have these (model/client.h): of a route or Cluster that is not plain */
     struct str text; /* the name as the client spelled it */
     /* the table's own */
     struct list subscribers; /* that have what is theirs as of the topic's last refresh */
@@ -114,7 +114,7 @@ bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 struct topic_client {
     struct str default_namespace;
     bool plain; /* of a Listener or Cluster: without what a client can refuse */
-    unsigned faults; /* of the client: a Cluster comes without what it cannot bear */
+    unsigned faults; /* of the client: routes and Clusters come without what it cannot bear */
     struct place place; /* zone empty: that of the node, where and while the catalog knows it */
 };
 

@@ -132,13 +132,31 @@ static uint64_t mix_text(uint64_t hash, struct str text)
     return hash_mix(hash, hash_content(text.ptr, text.len));
 }
 
+/* Whether the zone has some of those that are not on the node, and others have some, too. */
+static bool zone_matters(const struct split *split, struct str zone)
+{
+    size_t others = split->whole->len - split->own_len, near = 0;
+
+    for (size_t i = 0; i < split->whole->localities_len; i++) {
+        const struct locality *locality = &split->whole->localities[i];
+
+        if (is_in(locality, zone))
+            near = locality->len - (first_own(split, locality->first + locality->len) -
+                                    first_own(split, locality->first));
+    }
+    return near > 0 && near < others;
+}
+
 uint64_t view_near_hash(const struct service_port *port, const struct view *view)
 {
-    struct split split = {0};
-    uint64_t hash = mix_text(mix_text(port->ready > 0, view->zone), view->node);
+    struct split split = {.whole = &port->list};
+    uint64_t hash = mix_text(0, view->node);
+    bool has_priorities;
 
     find_own(port, view, &split);
+    has_priorities = port->ready > 0 && split.own_len < split.whole->len;
     for (size_t i = 0; i < split.own_len; i++)
         hash = hash_mix(hash, backend_hash(port->list.items[split.own[i].index].backend));
-    return hash;
+    hash = hash_mix(hash, has_priorities);
+    return has_priorities && zone_matters(&split, view->zone) ? mix_text(hash, view->zone) : hash;
 }

@@ -17,7 +17,8 @@ static inline bool view_is_of_node(const struct view *view)
 
 /* Of VIEW_NEAR_ZONE and VIEW_NEAR_NODE without a group, as view_list(). Cost: what it takes to copy port->list. */
 void view_near_list(const struct service_port *port, const struct view *view, struct arena *arena, struct backend_list *ret_list);
-/* Of view_is_of_node(): with port->list it decides the list. The same on every machine; the cost is that of the node's own endpoints. */
+/* Of view_is_of_node(), with port->list: another one for another list, the same for the same, on every machine. The cost is that of the node's own
+ * endpoints. */
 uint64_t view_near_hash(const struct service_port *port, const struct view *view);
 
 #endif

@@ -200,11 +200,11 @@ enum code native_session_request(struct native_session *session, struct str mess
 
 /* Why there is no list at all: the client keeps the one it had, so the response carries no
  * version. */
-static const char *obstacle(const struct native_list *list)
+static const char *obstacle(const struct native_list *list, const struct blob *blob)
 {
-    if (!list->blob)
+    if (!blob)
         return list->problem;
-    if (list->blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
+    if (blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
         return "the list is too long for one message";
     return NULL;
 }
@@ -219,17 +219,22 @@ static bool say(struct native_session *session, struct native_target *target, st
                 struct blob **ret_blob)
 {
     struct native_list list = {0};
+    struct blob *blob = NULL;
     const char *missing;
 
     session->host->resolve(session->ctx, target, &list);
-    missing = obstacle(&list);
+    if (list.version != 0 && list.version == target->sent_version)
+        return false;
+    if (list.version != 0)
+        blob = session->host->bytes(session->ctx, target);
+    missing = obstacle(&list, blob);
     if (missing)
         list.version = hash_content(missing, strlen(missing)); /* so that it is said once */
     if (list.version == target->sent_version)
         return false;
     target->sent_version = list.version;
     wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
-    *ret_blob = missing ? NULL : blob_ref(list.blob);
+    *ret_blob = missing ? NULL : blob_ref(blob);
     if (missing || list.problem)
         put_problem(session, missing ? missing : list.problem, head);
     session->stats.responses++;

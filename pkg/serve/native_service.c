@@ -81,8 +81,15 @@ static void host_resolve(void *ctx unused_arg, const struct native_target *targe
     const struct topic_content *content =
         tie->subscriber.topic ? topic_content(&tie->subscriber) : NULL;
 
-    *ret_list = content ? (struct native_list){content->version, content->blob, content->problem}
-                        : (struct native_list){1, NULL, tie->problem};
+    *ret_list = content ? (struct native_list){content->version, content->problem}
+                        : (struct native_list){0, tie->problem};
+}
+
+static struct blob *host_bytes(void *ctx unused_arg, const struct native_target *target)
+{
+    struct native_tie *tie = target->host;
+
+    return topic_bytes(&tie->subscriber);
 }
 
 static void host_wake(void *ctx, bool answer)
@@ -105,6 +112,7 @@ static const struct native_host host = {
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
+    .bytes = host_bytes,
     .wake = host_wake,
     .describe = host_describe,
 };

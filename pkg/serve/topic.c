@@ -194,6 +194,17 @@ const struct topic_content *topic_content(struct subscriber *subscriber)
     return subscriber->content;
 }
 
+struct blob *topic_bytes(struct subscriber *subscriber)
+{
+    bool exists = topic_content(subscriber)->version != 0;
+    struct blob *bytes = content_bytes(subscriber);
+    struct meaning meaning;
+
+    if (exists && !bytes && find_meaning(subscriber->topic, &meaning))
+        bytes = content_make_bytes(subscriber, &meaning);
+    return bytes;
+}
+
 /* ---- subscribing ---- */
 
 bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text,

@@ -7,8 +7,10 @@
  * is called by a host on whose that is.
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
- * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
- * refused what a policy makes of it.
+ * distinct view (model/view.h) that a subscriber has; all others have one. Of a node that is preferred (VIEW_NEAR_NODE) only the version is
+ * kept, since there may be as many as nodes, each as long as the whole list: its bytes are made when they are asked for. All other views are
+ * few, or take no more together than a few whole lists. A Listener or Cluster has a plain twin for those clients that refused what a policy
+ * makes of it.
  *
  * Threads: everything on one serving loop.
  * Limits:  TOPIC_VIEWS_MAX contents of one topic; a zone or node of more than PLACE_TEXT_MAX bytes is none.
@@ -42,7 +44,6 @@ struct topic_place; /* an interned struct place */
  * else gets another one. */
 struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
-    struct blob *blob;
     const char *problem;  /* why there is no list, or an empty one; a static text or NULL */
     const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */
@@ -85,6 +86,7 @@ struct subscriber {
 struct topic_table_stats {
     struct counter topics;       /* gauge */
     struct counter views;        /* gauge: distinct contents over all topics */
+    struct counter bytes;        /* gauge: of those, encoded, that are kept */
     struct counter views_capped; /* subscriptions that got VIEW_ALL's list because of TOPIC_VIEWS_MAX */
     struct counter places_blind; /* subscriptions to a Local Service from an unknown node (view_is_blind) */
 };
@@ -124,6 +126,8 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
 void topic_unsubscribe(struct subscriber *subscriber);
 /* What the newest catalog says to the subscriber, who is told first if that is something else. Borrowed until the topic is asked again. */
 const struct topic_content *topic_content(struct subscriber *subscriber);
+/* And its bytes: one encoded resource; NULL where there is none. Borrowed until the table is asked again for anything. */
+struct blob *topic_bytes(struct subscriber *subscriber);
 
 /* Those whom that Service concerns have this `interest`; NULL: nobody does. */
 struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);

@@ -113,12 +113,18 @@ static bool host_resolve(void *ctx, struct xds_subscription *subscription,
         xds_tie_retry(subscription, &client);
     }
     content = xds_tie_content(subscription);
-    if (!content || !content->blob)
+    if (!content || content->version == 0)
         return false;
     ret_resource->version = content->version;
-    ret_resource->blob = content->blob;
     ret_resource->empty = subscription->type == XDS_ENDPOINT && content->problem;
     return true;
+}
+
+static struct blob *host_bytes(void *ctx unused_arg, struct xds_subscription *subscription)
+{
+    struct xds_tie *tie = subscription->host;
+
+    return topic_bytes(&tie->subscriber);
 }
 
 /* "10.0.0.1", "[::1]": a client that comes again has another port. */
@@ -247,6 +253,7 @@ static const struct xds_host host = {
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
+    .bytes = host_bytes,
     .each = host_each,
     .wake = host_wake,
     .describe = host_describe,

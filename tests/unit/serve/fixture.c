@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "encode/xds.h"
+#include "serve/topic_internal.h"
 
 #define ADDRESSES_MAX 16
 #define SLICES_MAX 8
@@ -133,9 +134,10 @@ void publish(struct topic_table *table, const struct catalog *catalog)
         ;
 }
 
-bool listener_has(const struct listener_fixture *listener, const char *text)
+bool listener_has(struct listener_fixture *listener, const char *text)
 {
-    const struct blob *blob = listener->subscriber.content->blob;
+    const struct blob *told = content_bytes(&listener->subscriber);
+    const struct blob *blob = told ? told : topic_bytes(&listener->subscriber);
 
     return memmem(blob->bytes, blob->len, text, strlen(text)) != NULL;
 }

@@ -43,7 +43,7 @@ void listener_join(struct topic_table *table, enum topic_kind kind, const char *
                    struct listener_fixture *listener);
 /* With all the work that it makes. */
 void publish(struct topic_table *table, const struct catalog *catalog);
-/* Whether the subscriber's content has that text in it. */
-bool listener_has(const struct listener_fixture *listener, const char *text);
+/* Whether the subscriber's content, as it was looked at last, has that text in it; what is not kept: as it is now. */
+bool listener_has(struct listener_fixture *listener, const char *text);
 
 #endif

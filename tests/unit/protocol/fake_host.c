@@ -56,7 +56,10 @@ static bool on_resolve(void *ctx, struct xds_subscription *subscription,
 
 static struct blob *on_bytes(void *ctx, struct xds_subscription *subscription)
 {
-    return find(ctx, subscription->type, subscription->name)->resource.blob;
+    struct fake_host *fake = ctx;
+
+    fake->encoded++;
+    return find(fake, subscription->type, subscription->name)->resource.blob;
 }
 
 static void on_each(void *ctx, enum xds_type type,

@@ -162,6 +162,7 @@ Test(native_session, a_touch_without_a_change_is_told_to_nobody)
     next();
     change("a", 1);
     cr_assert_str_eq(next(), "");
+    cr_assert_eq(made, 1, "a list is made to be sent");
 }
 
 Test(native_session, changes_that_were_not_sent_yet_are_one)

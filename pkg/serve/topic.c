@@ -412,6 +412,8 @@ static void visit_service(void *ctx, const struct service *service)
         name_format_cluster(&name, port->number, text);
         plain =
             clusters->is_plain && clusters->is_plain(clusters->ctx, str_of(text), port->policy);
+        if (!clusters->visit)
+            continue;
         cluster = meaning_encode_cluster(service, str_of(text), port->number,
                                          plain ? policy_default() : port->policy);
         clusters->visit(clusters->ctx, str_of(text), cluster);

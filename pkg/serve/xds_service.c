@@ -266,10 +266,35 @@ void xds_streams_touch_wildcard(struct worker *worker)
                                    XDS_CLUSTER);
 }
 
+struct kind_of_client {
+    struct xds_plain *plain;
+    struct str agent;
+};
+
+static bool note_kind(void *ctx, struct str name, const struct policy *policy)
+{
+    const struct kind_of_client *kind = ctx;
+
+    return policy_is_refused_by(policy, kind->agent) && xds_plain_add(kind->plain, name, policy);
+}
+
+/* With what its kind refuses plain, as xds_tie_join(). */
+static void begin_wildcard(struct xds_stream *stream)
+{
+    char agent[REFUSAL_AGENT_MAX];
+    struct kind_of_client kind = {&stream->plain, client_agent(stream, agent)};
+
+    topic_each_cluster(stream->worker->topics, &(struct topic_clusters){note_kind, NULL, &kind});
+}
+
 static void join_wildcards(struct xds_stream *stream)
 {
+    bool has = xds_session_has_wildcard(stream->session, XDS_CLUSTER);
+
+    if (has && list_empty(&stream->wildcard))
+        begin_wildcard(stream);
     list_remove(&stream->wildcard);
-    if (xds_session_has_wildcard(stream->session, XDS_CLUSTER))
+    if (has)
         list_append(&stream->worker->wildcards, &stream->wildcard);
 }
 

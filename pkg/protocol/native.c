@@ -30,9 +30,7 @@ static void *subscribe(void *ctx, struct str name)
     struct native_target *target = xmalloc(sizeof(*target) + name.len);
     char *text = (char *)(target + 1);
 
-    if (name.len > 0)
-        memcpy(text, name.ptr, name.len);
-    *target = (struct native_target){.session = session, .name = str_make(text, name.len)};
+    *target = (struct native_target){.session = session, .name = str_put(&text, name)};
     list_init(&target->dirty);
     list_append(&session->dirty, &target->dirty);
     session->host->subscribe(session->ctx, target);
@@ -171,13 +169,9 @@ static void set_place(struct native_session *session, const struct native_place 
     name_set_clear(&session->targets, &target_ops, session);
     free(session->place_text);
     session->place_text = text = xmalloc(place->zone.len + place->node.len + 1);
-    session->place = (struct native_place){true, str_make(text, place->zone.len),
-                                           str_make(text + place->zone.len, place->node.len),
-                                           place->group};
-    if (place->zone.len > 0)
-        memcpy(text, place->zone.ptr, place->zone.len);
-    if (place->node.len > 0)
-        memcpy(text + place->zone.len, place->node.ptr, place->node.len);
+    session->place = (struct native_place){.given = true, .group = place->group};
+    session->place.zone = str_put(&text, place->zone);
+    session->place.node = str_put(&text, place->node);
 }
 
 enum code native_session_request(struct native_session *session, struct str message,

@@ -21,19 +21,16 @@ static const struct view view_all;
 static unsigned content_key(const struct topic_entry *entry, const struct view *view,
                             char out[CONTENT_KEY_MAX])
 {
-    struct str texts[] = {view->zone, STR_INIT("\0"), view->node};
-    unsigned len = sizeof(entry);
+    char *at = out;
 
-    memcpy(out, &entry, sizeof(entry));
-    out[len++] = (char)view->ipv4;
-    out[len++] = (char)view->ipv6;
-    out[len++] = (char)view->group;
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        if (texts[i].len > 0)
-            memcpy(out + len, texts[i].ptr, texts[i].len);
-        len += (unsigned)texts[i].len;
-    }
-    return len;
+    str_put(&at, str_make(&entry, sizeof(entry)));
+    *at++ = (char)view->ipv4;
+    *at++ = (char)view->ipv6;
+    *at++ = (char)view->group;
+    str_put(&at, view->zone);
+    *at++ = '\0';
+    str_put(&at, view->node);
+    return (unsigned)(at - out);
 }
 
 static struct content *find(const struct topic_entry *entry, const struct view *view)

@@ -175,7 +175,6 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
 
 /* ---- dumps ---- */
 
-
 static bool is_of(void *interest, const struct native_target *target)
 {
     const struct native_tie *tie = target->host;

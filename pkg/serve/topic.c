@@ -25,11 +25,6 @@ void topic_table_free(struct topic_table *table)
     free(table);
 }
 
-size_t topic_table_len(const struct topic_table *table)
-{
-    return HASH_COUNT(table->entries);
-}
-
 uint64_t topic_table_clusters_version(const struct topic_table *table)
 {
     return table->clusters_version;

@@ -101,7 +101,6 @@ struct topic_table_options {
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
 /* All subscribers must be gone. */
 void topic_table_free(struct topic_table *table);
-size_t topic_table_len(const struct topic_table *table);
 /* Changes whenever the set of Cluster names may have changed (a Service or a port came or went). */
 uint64_t topic_table_clusters_version(const struct topic_table *table);
 

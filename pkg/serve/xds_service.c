@@ -455,7 +455,6 @@ static enum spare spare(struct rpc *rpc)
     return agent.len > 0 ? SPARE_NOT : SPARE_UNKNOWN;
 }
 
-
 static bool is_of(void *interest, const struct xds_subscription *subscription)
 {
     const struct xds_tie *tie = subscription->host;

@@ -35,10 +35,8 @@ Test(topic, is_shared_by_subscribers_of_one_name)
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &a);
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &b);
     cr_assert_eq(a.subscriber.topic, b.subscriber.topic);
-    cr_assert_eq(topic_table_len(table), 1);
     topic_unsubscribe(&a.subscriber);
     topic_unsubscribe(&b.subscriber);
-    cr_assert_eq(topic_table_len(table), 0);
     topic_table_free(table);
 }
 
@@ -155,7 +153,6 @@ Test(topic, refuses_a_malformed_name_and_joins_nothing)
     cr_assert_not(topic_subscribe(table, TOPIC_LISTENER, STR("no good:name:x"), client_in("shop"), &listener.subscriber, &err));
     cr_assert_neq(err.msg[0], '\0');
     cr_assert_null(listener.subscriber.topic);
-    cr_assert_eq(topic_table_len(table), 0);
     topic_table_free(table);
 }
 

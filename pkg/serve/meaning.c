@@ -146,7 +146,7 @@ static const char *why_empty(const struct meaning *meaning, const struct backend
 }
 
 /* 0 means "none". */
-static uint64_t version_of(const struct blob *blob)
+uint64_t meaning_hash(const struct blob *blob)
 {
     return hash_content(blob->bytes, blob->len) | 1;
 }
@@ -161,7 +161,7 @@ static struct blob *encode_list(const struct meaning *meaning, const struct back
     if (meaning->kind == TOPIC_NATIVE)
         return encode_native_list(list, asked, meaning->name.hostname, ret_version);
     blob = encode_assignment(meaning->text, list, asked, meaning->name.hostname);
-    *ret_version = version_of(blob);
+    *ret_version = meaning_hash(blob);
     return blob;
 }
 
@@ -223,7 +223,7 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
 
     if (topic_is_route(meaning->kind) || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
-        *ret_version = version_of(blob);
+        *ret_version = meaning_hash(blob);
     } else {
         blob = encode_backends(meaning, view, ret_version, &problem);
     }

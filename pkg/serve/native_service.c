@@ -26,13 +26,6 @@ static void on_topic_changed(struct subscriber *subscriber)
     native_target_touch(tie->target);
 }
 
-static struct str client_namespace(const struct native_stream *stream)
-{
-    struct str given = native_session_namespace(stream->session);
-
-    return given.len ? given : str_of(stream->worker->options.default_namespace);
-}
-
 /* What a client says of its place counts as said, also when it says that it does not know. */
 static struct place client_place(const struct native_stream *stream)
 {
@@ -47,8 +40,11 @@ static struct place client_place(const struct native_stream *stream)
 static void host_subscribe(void *ctx, struct native_target *target)
 {
     struct native_stream *stream = ctx;
-    const struct topic_client client = {.default_namespace = client_namespace(stream),
-                                        .place = client_place(stream)};
+    const struct topic_client client = {
+        .default_namespace = worker_client_namespace(stream->worker,
+                                                     native_session_namespace(stream->session)),
+        .place = client_place(stream),
+    };
     struct native_tie *tie = xcalloc(1, sizeof(*tie));
     struct err err = {0};
 

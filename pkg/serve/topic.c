@@ -411,7 +411,7 @@ static void visit_service(void *ctx, const struct service *service)
             continue;
         cluster = meaning_encode_cluster(service, str_of(text), port->number,
                                          plain ? policy_default() : port->policy);
-        clusters->visit(clusters->ctx, str_of(text), cluster);
+        clusters->visit(clusters->ctx, str_of(text), meaning_hash(cluster), cluster);
     }
 }
 

@@ -139,7 +139,8 @@ struct place topic_table_place(const struct topic_table *table, const struct pla
 /* What somebody who asks for every Cluster of the catalog is told: of each, plain where it is to be without what a client can refuse. */
 struct topic_clusters {
     bool (*is_plain)(void *ctx, struct str name, const struct policy *policy); /* NULL: none is */
-    void (*visit)(void *ctx, struct str name, struct blob *cluster); /* borrowed during the visit; NULL: none is made */
+    /* Borrowed during the visit; NULL: none is made. */
+    void (*visit)(void *ctx, struct str name, uint64_t version, struct blob *cluster);
     void *ctx;
 };
 void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters);

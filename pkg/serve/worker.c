@@ -150,6 +150,11 @@ static struct connection *connection_new(const struct place *place)
     return connection;
 }
 
+struct str worker_client_namespace(const struct worker *worker, struct str said)
+{
+    return said.len > 0 ? said : str_of(worker->options.default_namespace);
+}
+
 struct place worker_client_place(const struct rpc *rpc, const struct place *said)
 {
     const struct connection *connection = rpc_connection(rpc);
@@ -205,6 +210,11 @@ uint64_t worker_load(const struct worker *worker)
 
     return counter_get(&stats->calls) + counter_get(&stats->connections) +
            counter_get(&worker->adopted) - counter_get(&worker->arrived);
+}
+
+uint64_t worker_list_streams(const struct worker *worker)
+{
+    return counter_get(&worker->stats.streams_xds) + counter_get(&worker->stats.streams_native);
 }
 
 struct worker_message {

@@ -1,7 +1,7 @@
 /*
  * One serving loop: a thread, its connections, its topics, its mailbox.
  *
- * Threads: worker_new/free/adopt/publish/drain/dump from the control thread; the rest on the worker's own loop.
+ * Threads: worker_new/free/publish/adopt/load/list_streams/call from the control thread; the rest on the worker's own loop.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
@@ -83,11 +83,15 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer,
                   const struct place *place);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);
+/* Open streams that carry lists. */
+uint64_t worker_list_streams(const struct worker *worker);
 /* Runs fn(ctx, worker) on the worker's loop. */
 void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *ctx), void *ctx);
 
 /* ---- for the services, on the worker's loop ---- */
 
+/* The namespace of names that give none: the client's own, where it says one. Borrowed from either. */
+struct str worker_client_namespace(const struct worker *worker, struct str said);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);

@@ -1,5 +1,4 @@
 /* The xDS services, of all types and of one: each joins an RPC, an xDS session and the loop's topics. */
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "protocol/xds.h"
@@ -26,13 +25,6 @@ static void on_topic_changed(struct subscriber *subscriber)
 
     change_age_touch(&stream->age, subscriber->content);
     xds_subscription_touch(tie->subscription);
-}
-
-static struct str client_namespace(const struct xds_stream *stream)
-{
-    struct str given = xds_session_node(stream->session)->namespace_name;
-
-    return given.len ? given : str_of(stream->worker->options.default_namespace);
 }
 
 /* xDS cannot say no: the client waits for its own timeout, so the log says why. */
@@ -71,9 +63,12 @@ static struct str client_agent(const struct xds_stream *stream, char out[REFUSAL
 
 static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[REFUSAL_AGENT_MAX])
 {
+    struct str said = xds_session_node(stream->session)->namespace_name;
+
     return (struct xds_tie_client){
         .topics = stream->worker->topics,
-        .client = {.default_namespace = client_namespace(stream), .place = client_place(stream)},
+        .client = {.default_namespace = worker_client_namespace(stream->worker, said),
+                   .place = client_place(stream)},
         .agent = client_agent(stream, agent),
         .stream = stream,
         .changed = on_topic_changed,
@@ -185,11 +180,10 @@ struct wildcard_visit {
     void *ctx;
 };
 
-static void visit_cluster(void *ctx, struct str name, struct blob *cluster)
+static void visit_cluster(void *ctx, struct str name, uint64_t version, struct blob *cluster)
 {
     struct wildcard_visit *wildcard = ctx;
-    struct xds_resource resource = {.version = hash_content(cluster->bytes, cluster->len) | 1,
-                                    .blob = cluster};
+    struct xds_resource resource = {.version = version, .blob = cluster};
 
     wildcard->visit(wildcard->ctx, name, &resource);
 }

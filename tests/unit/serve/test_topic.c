@@ -202,7 +202,7 @@ Test(topic, the_set_of_clusters_changes_with_services_not_with_endpoints)
     topic_table_free(table);
 }
 
-static void count_cluster(void *ctx, struct str name, struct blob *cluster)
+static void count_cluster(void *ctx, struct str name, uint64_t version unused_arg, struct blob *cluster)
 {
     cr_assert_not_null(memmem(cluster->bytes, cluster->len, name.ptr, name.len));
     cr_assert(str_eq(name, STR("shop/greeter:8001")));

@@ -157,7 +157,7 @@ struct wildcard {
     bool dns;
 };
 
-static void visit(void *ctx, struct str name, struct blob *cluster)
+static void visit(void *ctx, struct str name, uint64_t version unused_arg, struct blob *cluster)
 {
     struct wildcard *wildcard = ctx;
 

@@ -97,8 +97,11 @@ static void detach(struct content *content)
 static void set_blob(struct content *content, struct blob *blob)
 {
     struct topic_table *table = table_of(content->entry);
+    size_t more = (blob ? blob->len : 0) - (content->blob ? content->blob->len : 0);
 
-    table->bytes += (blob ? blob->len : 0) - (content->blob ? content->blob->len : 0);
+    table->bytes += more;
+    if (content->content.view.group != 0)
+        table->parts += more;
     if (table->options.stats)
         counter_set(&table->options.stats->bytes, table->bytes);
     blob_unref(content->blob);
@@ -160,10 +163,11 @@ static bool says(const struct content *content, const struct meaning *meaning, u
            (!meaning->plain || policy_same_spec(content->content.policy, meaning->policy));
 }
 
-/* There may be as many such as nodes. */
-static bool is_kept(const struct view *view)
+static bool is_kept(const struct asking *asking, const struct view *view, const struct blob *blob)
 {
-    return view->ipv4 != VIEW_NEAR_NODE;
+    if (view->ipv4 == VIEW_NEAR_NODE)
+        return false;
+    return view->group == 0 || table_of(asking->entry)->parts + blob->len <= TOPIC_PARTS_MAX;
 }
 
 static struct blob *encode(struct asking *asking, const struct view *view, uint64_t *ret_version,
@@ -196,7 +200,7 @@ static uint64_t tell(struct asking *asking, const struct view *view, struct blob
     if (meaning_is_told_apart(asking->meaning, view))
         return meaning_version(asking->meaning, view, whole_version(asking));
     blob = encode(asking, view, &version, ret_problem);
-    if (is_kept(view))
+    if (is_kept(asking, view, blob))
         *ret_blob = blob;
     else
         blob_unref(blob);

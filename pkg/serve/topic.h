@@ -7,13 +7,15 @@
  * is called by a host on whose that is.
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
- * distinct view (model/view.h) that a subscriber has; all others have one. Of a node that is preferred (VIEW_NEAR_NODE) only the version is
- * kept, since there may be as many as nodes, each as long as the whole list: its bytes are made when they are asked for. All other views are
- * few, or take no more together than a few whole lists. A Listener or Cluster has a plain twin for those clients that refused what a policy
- * makes of it.
+ * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
+ * refused what a policy makes of it.
+ * What is encoded is kept, but for nodes that are preferred (VIEW_NEAR_NODE), of which there may be many, each with a list as long as the
+ * whole one, and for parts of lists (policy.subset_size) where these become too many. Of those the bytes are made when they are asked for.
+ * All other views are few, or take no more together than a few whole lists.
  *
  * Threads: everything on one serving loop.
- * Limits:  TOPIC_VIEWS_MAX contents of one topic; a zone or node of more than PLACE_TEXT_MAX bytes is none.
+ * Limits:  TOPIC_VIEWS_MAX contents of one topic; TOPIC_PARTS_MAX bytes of all parts of lists; a zone or node of more than PLACE_TEXT_MAX
+ *          bytes is none.
  */
 #ifndef SERVE_TOPIC_H
 #define SERVE_TOPIC_H
@@ -80,6 +82,8 @@ struct subscriber {
 
 /* Of one topic: more distinct views than this share VIEW_ALL's list, and are counted. */
 #define TOPIC_VIEWS_MAX 4096
+/* Bytes of parts of lists, over all topics, that are kept. */
+#define TOPIC_PARTS_MAX (32 * 1024 * 1024)
 /* Of each text of a place: neither the name of a node nor the value of a label is longer. */
 #define PLACE_TEXT_MAX 253
 

@@ -23,6 +23,7 @@ struct topic_table {
     struct content *contents; /* those that are not their topic's `all` */
     size_t contents_len;      /* with those */
     size_t bytes;             /* that they keep */
+    size_t parts;             /* of these, those of parts of lists */
     /* What was made last of what is not kept, and whose it is. */
     struct blob *made;
     const struct content *made_for;

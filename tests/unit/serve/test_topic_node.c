@@ -1,4 +1,5 @@
-/* Lists of nodes that are preferred: as many as nodes, each as long as the whole one; made when they are asked for. */
+/* Lists that are made when they are asked for: of nodes that are preferred, as many as nodes, each as long as the whole one; and of parts where
+ * these are too many. */
 #include <criterion/criterion.h>
 
 #include "fixture.h"
@@ -19,20 +20,25 @@ static struct topic_table *new_table(struct topic_table_stats *of)
     return topic_table_new(&(struct topic_table_options){"cluster.local", UNKNOWN_NAMES_EMPTY, of, NULL});
 }
 
+static const struct catalog *with_policy(const struct catalog *base, const struct fixture_endpoint *listed, size_t len,
+                                         const struct policy *fields)
+{
+    const struct policy *policy = policy_new(fields);
+    const struct catalog *made = catalog_with(
+        base, &(struct fixture_service){.name = "greeter", .endpoints = listed, .len = len, .policy = policy});
+
+    policy_unref(policy);
+    return made;
+}
+
 /* `base` (consumed; NULL: empty) with the first of the endpoints. */
 static const struct catalog *with(const struct catalog *base, size_t len, uint32_t subset_size)
 {
     struct policy fields = *policy_default();
-    const struct policy *policy;
-    const struct catalog *made;
 
     fields.locality = LOCALITY_PREFER_NODE;
     fields.subset_size = subset_size;
-    policy = policy_new(&fields);
-    made = catalog_with(base, &(struct fixture_service){
-                                  .name = "greeter", .endpoints = endpoints, .len = len, .policy = policy});
-    policy_unref(policy);
-    return made;
+    return with_policy(base, endpoints, len, &fields);
 }
 
 static void put(size_t len, uint32_t subset_size)
@@ -115,6 +121,41 @@ Test(topic_node, keeps_no_part_of_a_node)
     cr_assert_eq(counter_get(&stats.views), NODES);
     cr_assert_gt(read_all(), 0);
     cr_assert_eq(counter_get(&stats.bytes), 0);
+}
+
+/* 19 zones times 64 groups, each with most of the list. */
+Test(topic_node, keeps_no_more_parts_than_may_be)
+{
+    static struct fixture_endpoint many[SLICE_ENDPOINTS_MAX + 900];
+    static char texts[ARRAY_LEN(many)][16], zones[19][8];
+    static struct listener_fixture clients[ARRAY_LEN(zones)][PLACE_GROUPS];
+    struct policy fields = *policy_default();
+    size_t len = 0;
+
+    fields.locality = LOCALITY_PREFER_ZONE;
+    fields.subset_size = POLICY_SUBSET_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(zones); i++)
+        snprintf(zones[i], sizeof(zones[i]), "z%zu", i);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        snprintf(texts[i], sizeof(texts[i]), "10.100.%zu.%zu", 100 + i / 100, 100 + i % 100);
+        many[i] = (struct fixture_endpoint){.address = texts[i], .zone = zones[i % ARRAY_LEN(zones)]};
+    }
+    catalog = with_policy(catalog, many, ARRAY_LEN(many), &fields);
+    publish(table, catalog);
+    for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
+        for (unsigned group = 1; group <= PLACE_GROUPS; group++) {
+            struct listener_fixture *client = &clients[i][group - 1];
+
+            listener_join(table, TOPIC_ASSIGNMENT, LIST, (struct place){.zone = str_of(zones[i]), .group = group}, client);
+            len += topic_bytes(&client->subscriber)->len;
+        }
+    }
+    cr_assert_gt(len, TOPIC_PARTS_MAX);
+    cr_assert_leq(counter_get(&stats.bytes), TOPIC_PARTS_MAX);
+    cr_assert_gt(counter_get(&stats.bytes), TOPIC_PARTS_MAX / 2);
+    for (size_t i = 0; i < ARRAY_LEN(zones); i++)
+        for (size_t group = 0; group < PLACE_GROUPS; group++)
+            topic_unsubscribe(&clients[i][group].subscriber);
 }
 
 Test(topic_node, keeps_one_list_for_all_nodes_that_have_nothing)

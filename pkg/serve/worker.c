@@ -212,11 +212,6 @@ uint64_t worker_load(const struct worker *worker)
            counter_get(&worker->adopted) - counter_get(&worker->arrived);
 }
 
-uint64_t worker_list_streams(const struct worker *worker)
-{
-    return counter_get(&worker->stats.streams_xds) + counter_get(&worker->stats.streams_native);
-}
-
 struct worker_message {
     struct worker *worker;
     void (*fn)(struct worker *worker, void *ctx);

@@ -1,7 +1,7 @@
 /*
  * One serving loop: a thread, its connections, its topics, its mailbox.
  *
- * Threads: worker_new/free/publish/adopt/load/list_streams/call from the control thread; the rest on the worker's own loop.
+ * Threads: worker_new/free/publish/adopt/load/call from the control thread; the rest on the worker's own loop.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
@@ -83,8 +83,6 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer,
                   const struct place *place);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);
-/* Open streams that carry lists. */
-uint64_t worker_list_streams(const struct worker *worker);
 /* Runs fn(ctx, worker) on the worker's loop. */
 void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *ctx), void *ctx);
 

@@ -25,11 +25,6 @@ void topic_table_free(struct topic_table *table)
     free(table);
 }
 
-size_t topic_table_len(const struct topic_table *table)
-{
-    return HASH_COUNT(table->entries);
-}
-
 uint64_t topic_table_clusters_version(const struct topic_table *table)
 {
     return table->clusters_version;
@@ -190,6 +185,17 @@ const struct topic_content *topic_content(struct subscriber *subscriber)
     if ((is_behind(entry) || !content_is_current(subscriber)) && catch_up(entry, &meaning))
         content_give_to(entry, &meaning, subscriber);
     return subscriber->content;
+}
+
+struct blob *topic_bytes(struct subscriber *subscriber)
+{
+    bool exists = topic_content(subscriber)->version != 0;
+    struct blob *bytes = content_bytes(subscriber);
+    struct meaning meaning;
+
+    if (exists && !bytes && find_meaning(subscriber->topic, &meaning))
+        bytes = content_make_bytes(subscriber, &meaning);
+    return bytes;
 }
 
 /* ---- subscribing ---- */
@@ -408,9 +414,11 @@ static void visit_service(void *ctx, const struct service *service)
 
         name_format_cluster(&name, port->number, text);
         plain = clusters->is_plain && clusters->is_plain(clusters->ctx, str_of(text), port->policy);
+        if (!clusters->visit)
+            continue;
         cluster = meaning_encode_cluster(service, str_of(text), port->number,
                                          plain ? policy_default() : port->policy);
-        clusters->visit(clusters->ctx, str_of(text), cluster);
+        clusters->visit(clusters->ctx, str_of(text), meaning_hash(cluster), cluster);
     }
 }
 

@@ -138,16 +138,6 @@ struct handover {
     struct connection *connection;
 };
 
-static struct str put_text(char **at, struct str text)
-{
-    struct str copy = str_make(*at, text.len);
-
-    if (text.len > 0)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return copy;
-}
-
 static struct connection *connection_new(const struct place *place)
 {
     struct connection *connection =
@@ -155,9 +145,14 @@ static struct connection *connection_new(const struct place *place)
     char *at = (char *)(connection + 1);
 
     *connection = (struct connection){0};
-    connection->place.zone = put_text(&at, place->zone);
-    connection->place.node = put_text(&at, place->node);
+    connection->place.zone = str_put(&at, place->zone);
+    connection->place.node = str_put(&at, place->node);
     return connection;
+}
+
+struct str worker_client_namespace(const struct worker *worker, struct str said)
+{
+    return said.len > 0 ? said : str_of(worker->options.default_namespace);
 }
 
 struct place worker_client_place(const struct rpc *rpc, const struct place *said)

@@ -1,7 +1,7 @@
 /*
  * One serving loop: a thread, its connections, its topics, its mailbox.
  *
- * Threads: worker_new/free/adopt/publish/drain/dump from the control thread; the rest on the worker's own loop.
+ * Threads: worker_new/free/publish/adopt/load/call from the control thread; the rest on the worker's own loop.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
@@ -88,6 +88,8 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
+/* The namespace of names that give none: the client's own, where it says one. Borrowed from either. */
+struct str worker_client_namespace(const struct worker *worker, struct str said);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);

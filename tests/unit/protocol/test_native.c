@@ -15,7 +15,7 @@ static struct {
 } lists[] = {{.name = "a", .version = 1}, {.name = "b", .version = 2}, {.name = "bad"}};
 
 static struct blob *blob; /* handed out last */
-static size_t answers, updates, subscribed, unsubscribed;
+static size_t answers, updates, subscribed, unsubscribed, made;
 static struct native_session *session;
 static struct err err;
 
@@ -50,11 +50,17 @@ static void on_resolve(unused_arg void *ctx, const struct native_target *target,
         *ret_list = (struct native_list){.problem = "no such port"};
         return;
     }
+    *ret_list = (struct native_list){lists[i].version, lists[i].reason};
+}
+
+static struct blob *on_bytes(unused_arg void *ctx, const struct native_target *target)
+{
+    made++;
     blob_unref(blob);
-    blob = blob_new(2 + lists[i].padding);
+    blob = blob_new(2 + lists[find(target->name)].padding);
     memset(blob->bytes, 0, blob->len);
     memcpy(blob->bytes, "\x12", 2);
-    *ret_list = (struct native_list){lists[i].version, blob, lists[i].reason};
+    return blob;
 }
 
 static void on_wake(unused_arg void *ctx, bool answer)
@@ -70,8 +76,8 @@ static void on_describe(unused_arg void *ctx, const struct native_target *target
         json_put_str(writer, "view", STR("zone"));
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake,
-                                        on_describe};
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_bytes,
+                                        on_wake, on_describe};
 
 static void open_session(void)
 {
@@ -156,6 +162,7 @@ Test(native_session, a_touch_without_a_change_is_told_to_nobody)
     next();
     change("a", 1);
     cr_assert_str_eq(next(), "");
+    cr_assert_eq(made, 1, "a list is made to be sent");
 }
 
 Test(native_session, changes_that_were_not_sent_yet_are_one)

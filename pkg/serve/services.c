@@ -7,9 +7,38 @@ const struct rpc_method service_methods[] = {
      &xds_sotw_handler},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_check_handler},
+    {STR_INIT("/grpc.health.v1.Health/List"), &health_list_handler},
     {STR_INIT("/grpc.health.v1.Health/Watch"), &health_watch_handler},
+    {STR_INIT("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), &reflection_handler},
+    {STR_INIT("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+     &reflection_handler},
 };
 const size_t service_methods_len = ARRAY_LEN(service_methods);
+
+/* The part of a method's path that names the service. */
+static struct str service_of(const struct rpc_method *method)
+{
+    struct str path = str_slice(method->path, 1, method->path.len);
+
+    return str_cut(&path, '/');
+}
+
+/* The methods of a service stand together. */
+bool service_name_at(size_t index, struct str *ret_name)
+{
+    struct str name = STR("");
+
+    for (size_t i = 0; i < service_methods_len; i++) {
+        if (str_eq(service_of(&service_methods[i]), name))
+            continue;
+        name = service_of(&service_methods[i]);
+        if (index-- > 0)
+            continue;
+        *ret_name = name;
+        return true;
+    }
+    return false;
+}
 
 static const struct {
     const struct rpc_handler *handler;
@@ -51,8 +80,7 @@ static void dump_call(struct rpc *rpc, struct json_writer *writer)
     json_put_bool(writer, "stalled", rpc_stalled(rpc));
 }
 
-static void dump_place(struct rpc *rpc, const struct stream_kind *kind,
-                       struct json_writer *writer)
+static void dump_place(struct rpc *rpc, const struct stream_kind *kind, struct json_writer *writer)
 {
     const struct worker *worker = rpc_server_ctx(rpc);
     struct place said = kind->place(rpc);

@@ -18,8 +18,8 @@ static enum code read_text(const struct wire_field *field, const char *what, str
                            struct err *err)
 {
     if (field->bytes.len > REFLECTION_NAME_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s of %zu bytes exceeds %d", what,
-                    field->bytes.len, REFLECTION_NAME_MAX);
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what,
+                    REFLECTION_NAME_MAX);
     if (!wire_is_utf8(field->bytes))
         return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
     *ret_text = field->bytes;
@@ -57,7 +57,7 @@ static enum code read_field(const struct wire_field *field, struct request *requ
     case SERVER_REFLECTION_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
     case SERVER_REFLECTION_REQUEST_LIST_SERVICES:
         request->asks = field->number;
-        return read_text(field, "the name that is asked for", &request->name, err);
+        return read_text(field, "the name asked for", &request->name, err);
     default:
         return CODE_OK;
     }

@@ -48,6 +48,8 @@ struct rpc {
     uint64_t id;
     uint64_t opened_us;
     uint64_t bytes_sent;
+    uint64_t messages_sent, messages_received;
+    uint64_t sent_us, received_us; /* the last of these */
     uint64_t timeout_us; /* of grpc-timeout; 0: none */
     struct wheel_entry deadline;
     int32_t stream_id;
@@ -70,6 +72,7 @@ struct rpc {
     unsigned late : 1;        /* `out` is counted in peer.late and server.late */
 
     enum rpc_agent agent;
+    char *agent_text; /* cut at FACTS_AGENT_MAX; or NULL */
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
     char *message;        /* of the status, percent-encoded; or NULL */
@@ -132,6 +135,7 @@ struct peer {
     struct conn *conn;
     nghttp2_session *session; /* NULL while sniffing */
     struct list calls;        /* oldest first */
+    size_t calls_len;         /* with those that are closed */
     struct list ready;        /* calls that have something to say */
     struct list written;      /* calls whose message left in this write */
     struct list closed;       /* calls to release */

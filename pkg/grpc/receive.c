@@ -1,5 +1,7 @@
 /* From bytes to calls: nghttp2's receiving callbacks. They only change calls and put them on the
  * ready list. */
+#include "base/utf8.h"
+#include "grpc/facts.h"
 #include "grpc/header.h"
 #include "grpc/internal.h"
 
@@ -102,6 +104,8 @@ static void on_timeout_header(struct rpc *rpc, struct str value)
 static void on_agent(struct rpc *rpc, struct str value)
 {
     rpc->agent = grpc_agent_is_node(value) ? RPC_AGENT_NODE : RPC_AGENT_OTHER;
+    if (!rpc->agent_text)
+        rpc->agent_text = str_dup(utf8_cut(value, FACTS_AGENT_MAX));
 }
 
 static void on_request_header(struct rpc *rpc, struct str name, struct str value)
@@ -147,6 +151,8 @@ static bool on_message(void *ctx, struct str message)
     struct rpc *rpc = ctx;
 
     counter_add(&rpc->peer->server->stats.messages_received, 1);
+    rpc->messages_received++;
+    rpc->received_us = now_of(rpc->peer);
     rpc->handler->on_message(rpc, message);
     return !rpc->finishing;
 }

@@ -29,6 +29,7 @@ struct rpc *rpc_new(struct peer *peer, int32_t stream_id)
     rpc->id = ++peer->server->next_id;
     rpc->opened_us = loop_now_us(peer->server->loop);
     list_append(&peer->calls, &rpc->link);
+    peer->calls_len++;
     return rpc;
 }
 
@@ -45,6 +46,7 @@ void rpc_release(struct rpc *rpc)
 
     rpc->dead = true;
     list_remove(&rpc->link);
+    rpc->peer->calls_len--;
     list_remove(&rpc->ready_link);
     list_remove(&rpc->written_link);
     wheel_remove(&server->wheel, &rpc->deadline);
@@ -58,6 +60,7 @@ void rpc_release(struct rpc *rpc)
     buf_done(&rpc->out.head);
     free(rpc->out.blobs);
     free(rpc->message);
+    free(rpc->agent_text);
     free(rpc->unknown_path);
     free(rpc);
 }

@@ -1,5 +1,6 @@
 #include "serve/services.h"
 
+#include "serve/call_dump.h"
 #include "serve/worker.h"
 
 const struct rpc_method service_methods[] = {
@@ -66,20 +67,6 @@ const struct stream_kind *service_stream_kind(const struct rpc *rpc)
     return NULL;
 }
 
-static void dump_call(struct rpc *rpc, struct json_writer *writer)
-{
-    const struct worker *worker = rpc_server_ctx(rpc);
-    uint64_t age_us = loop_now_us(worker->loop) - rpc_opened_us(rpc);
-    char peer[ADDRESS_TEXT_MAX];
-
-    address_format(rpc_peer(rpc), peer);
-    json_put_str(writer, "peer", str_of(peer));
-    json_put_u64(writer, "loop", worker->options.index);
-    json_put_u64(writer, "ageSeconds", age_us / 1000000);
-    json_put_u64(writer, "bytesSent", rpc_bytes_sent(rpc));
-    json_put_bool(writer, "stalled", rpc_stalled(rpc));
-}
-
 static void dump_place(struct rpc *rpc, const struct stream_kind *kind, struct json_writer *writer)
 {
     const struct worker *worker = rpc_server_ctx(rpc);
@@ -102,7 +89,7 @@ void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json
     json_open_object(writer, NULL);
     json_put_u64(writer, "id", rpc_id(rpc));
     json_put_str(writer, "protocol", str_of(kind->protocol));
-    dump_call(rpc, writer);
+    call_dump(rpc, writer);
     dump_place(rpc, kind, writer);
     kind->dump(rpc, filter, writer);
     json_close_object(writer);

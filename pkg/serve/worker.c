@@ -97,6 +97,13 @@ void worker_count_subscription(struct worker *worker, struct rpc *rpc, int chang
     counter_add(&worker->stats.subscriptions, (uint64_t)change);
 }
 
+uint64_t worker_subscriptions(const struct rpc *rpc)
+{
+    const struct connection *connection = rpc_connection(rpc);
+
+    return connection->subscriptions;
+}
+
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
                                      struct err *err)
 {

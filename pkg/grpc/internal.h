@@ -33,6 +33,9 @@
 /* Of an unknown method, for its error message. */
 #define PATH_KEPT_MAX 128
 
+/* The words at which gRPC clients wait longer before they ping again. */
+#define GRPC_TOO_MANY_PINGS "too_many_pings"
+
 struct peer;
 
 /* ---- one call ---- */
@@ -158,6 +161,7 @@ struct peer {
     struct rate controls;
 
     uint32_t verdict; /* HTTP/2 error that ends the session behind this mem_recv; 0: none */
+    const char *why;  /* of the verdict; static */
     enum peer_state state;
     enum peer_drain drain;
     enum rpc_wake dirty; /* the list that dirty_link is on */
@@ -173,8 +177,8 @@ void peer_new(struct grpc_server *server, int fd, const struct address *address,
 void peer_close(struct peer *peer, enum code code);
 /* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
 void peer_linger(struct peer *peer);
-/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error,
- * and the end. Not at once: nghttp2 1.52 forgets a termination inside some callbacks, reads on
+/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error
+ * and the reason (static) in words, and the end. Not at once: nghttp2 1.52 forgets a termination inside some callbacks, reads on
  * and then fails an assertion. */
 void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
 /* Counts, and logs the first time. */

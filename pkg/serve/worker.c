@@ -110,11 +110,14 @@ enum code worker_check_subscriptions(const struct worker *worker, const struct r
     const struct connection *connection = rpc_connection(rpc);
 
     if (connection->subscriptions > CONNECTION_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one connection",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d names on one connection: ask for fewer, or on more connections",
                     CONNECTION_SUBSCRIPTIONS_MAX);
     if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one serving thread",
-                    WORKER_SUBSCRIPTIONS_MAX);
+        return fail(
+            err, CODE_RESOURCE_EXHAUSTED,
+            "more than %d names on one serving thread: it takes more replicas, or --threads",
+            WORKER_SUBSCRIPTIONS_MAX);
     return CODE_OK;
 }
 

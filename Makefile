@@ -77,7 +77,7 @@ $(GEN_STAMP): $(PROTOS) $(wildcard pkg/wire/fields.awk)
 	$(Q)$(if $(PROTOS),protoc --proto_path=pkg/wire/proto --include_source_info --descriptor_set_out=$(BUILD)/gen/wire/described.bin $(DESCRIBED))
 	$(Q)od -An -v -tu1 $(BUILD)/gen/wire/described.bin | sed 's/[0-9][0-9]*/&,/g' > $(BUILD)/gen/wire/described.inc
 	$(Q)touch $@
-$(PROTO_C): $(GEN_STAMP) ;
+$(PROTO_C) $(PROTO_C:.c=.h) $(BUILD)/gen/wire/fields.h $(BUILD)/gen/wire/described.inc: $(GEN_STAMP) ;
 
 # ---- compiling
 $(BUILD)/%.o: %.c $(FLAGS_STAMP) | $(GEN_STAMP)

@@ -14,7 +14,11 @@ SECONDS = 20
 _unique = itertools.count(1)
 SERVICE_NAMES = {"lookaside.v1.BackendDiscovery", "grpc.health.v1.Health",
                  "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-                 "envoy.service.discovery.v3.AggregatedDiscoveryService"}
+                 "envoy.service.discovery.v3.AggregatedDiscoveryService",
+                 "envoy.service.listener.v3.ListenerDiscoveryService",
+                 "envoy.service.route.v3.RouteDiscoveryService",
+                 "envoy.service.cluster.v3.ClusterDiscoveryService",
+                 "envoy.service.endpoint.v3.EndpointDiscoveryService"}
 # What stands in an Any: no message leads there.
 PACKED = (*(url.rpartition("/")[2] for url in (ads.LDS, ads.RDS, ads.CDS, ads.EDS)),
           "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -217,6 +221,16 @@ def case_reads_resources(bench, grpcurl):
     endpoints = _resource(grpcurl, ads.EDS, cluster)["endpoints"]
     address = endpoints[0]["lbEndpoints"][0]["endpoint"]["address"]["socketAddress"]
     equal(address, {"address": "10.0.0.7", "portValue": 8001}, "address")
+
+
+def case_reads_resources_by_delta(bench, grpcurl):
+    _, cluster = bench.known(["10.0.0.7"])
+    [got] = grpcurl.call("envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints",
+                         {"resourceNamesSubscribe": [cluster]})
+    [resource] = got["resources"]
+    equal(resource["name"], cluster, "name")
+    equal(resource["resource"]["@type"], ads.EDS, "type")
+    assert "10.0.0.7" in json.dumps(resource), resource
 
 
 def _resource(grpcurl, type_url, name):

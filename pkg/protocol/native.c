@@ -128,7 +128,8 @@ static enum code read_field(const struct wire_field *field, struct request *requ
     if (field->number != WATCH_REQUEST_TARGETS)
         return CODE_OK;
     if (request->len == NATIVE_TARGETS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d targets", NATIVE_TARGETS_MAX);
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d targets: share them out over more streams", NATIVE_TARGETS_MAX);
     request->targets =
         xgrow(request->targets, &request->cap, request->len, sizeof(*request->targets));
     return read_text(field, "a target", &request->targets[request->len++], err);
@@ -171,9 +172,9 @@ static void set_place(struct native_session *session, const struct native_place 
     name_set_clear(&session->targets, &target_ops, session);
     free(session->place_text);
     session->place_text = text = xmalloc(place->zone.len + place->node.len + 1);
-    session->place = (struct native_place){true, str_make(text, place->zone.len),
-                                           str_make(text + place->zone.len, place->node.len),
-                                           place->group};
+    session->place =
+        (struct native_place){true, str_make(text, place->zone.len),
+                              str_make(text + place->zone.len, place->node.len), place->group};
     if (place->zone.len > 0)
         memcpy(text, place->zone.ptr, place->zone.len);
     if (place->node.len > 0)

@@ -172,9 +172,9 @@ static void set_place(struct native_session *session, const struct native_place 
     name_set_clear(&session->targets, &target_ops, session);
     free(session->place_text);
     session->place_text = text = xmalloc(place->zone.len + place->node.len + 1);
-    session->place =
-        (struct native_place){true, str_make(text, place->zone.len),
-                              str_make(text + place->zone.len, place->node.len), place->group};
+    session->place = (struct native_place){true, str_make(text, place->zone.len),
+                                           str_make(text + place->zone.len, place->node.len),
+                                           place->group};
     if (place->zone.len > 0)
         memcpy(text, place->zone.ptr, place->zone.len);
     if (place->node.len > 0)

@@ -126,7 +126,8 @@ static enum code read_field(const struct wire_field *field, struct request *requ
     if (field->number != WATCH_REQUEST_TARGETS)
         return CODE_OK;
     if (request->len == NATIVE_TARGETS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d targets", NATIVE_TARGETS_MAX);
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d targets: share them out over more streams", NATIVE_TARGETS_MAX);
     request->targets =
         xgrow(request->targets, &request->cap, request->len, sizeof(*request->targets));
     return read_text(field, "a target", &request->targets[request->len++], err);

@@ -277,7 +277,8 @@ enum code xds_session_request(struct xds_session *session, const struct xds_requ
         return CODE_OK;
     }
     if (names_after(session, type, request) > XDS_NAMES_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one stream",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d names on one stream: ask for the others on another",
                     XDS_NAMES_MAX);
     xds_read_nonce(session, type, request);
     owes = session->variant.delta ? xds_delta_apply(session, type, request)

@@ -97,17 +97,27 @@ void worker_count_subscription(struct worker *worker, struct rpc *rpc, int chang
     counter_add(&worker->stats.subscriptions, (uint64_t)change);
 }
 
+uint64_t worker_subscriptions(const struct rpc *rpc)
+{
+    const struct connection *connection = rpc_connection(rpc);
+
+    return connection->subscriptions;
+}
+
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
                                      struct err *err)
 {
     const struct connection *connection = rpc_connection(rpc);
 
     if (connection->subscriptions > CONNECTION_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one connection",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d names on one connection: ask for fewer, or on more connections",
                     CONNECTION_SUBSCRIPTIONS_MAX);
     if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one serving thread",
-                    WORKER_SUBSCRIPTIONS_MAX);
+        return fail(
+            err, CODE_RESOURCE_EXHAUSTED,
+            "more than %d names on one serving thread: it takes more replicas, or --threads",
+            WORKER_SUBSCRIPTIONS_MAX);
     return CODE_OK;
 }
 

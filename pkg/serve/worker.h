@@ -97,6 +97,8 @@ struct place worker_client_place(const struct rpc *rpc, const struct place *said
 unsigned worker_client_group(const struct rpc *rpc, struct str id);
 /* A subscription of `rpc`'s connection came (+1) or went (-1). */
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
+/* So many its connection has. */
+uint64_t worker_subscriptions(const struct rpc *rpc);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
 /* Streams of lists, of all protocols; from any thread. */

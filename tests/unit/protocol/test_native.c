@@ -275,7 +275,7 @@ Test(native_session, refuses_too_many_and_too_long_targets)
     for (int i = 0; i < NATIVE_TARGETS_MAX + 1; i++)
         wire_put_bytes(&out, WATCH_REQUEST_TARGETS, STR("a"));
     cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
-    cr_assert_str_eq(err.msg, "more than 10000 targets");
+    cr_assert_str_eq(err.msg, "more than 10000 targets: share them out over more streams");
     buf_reset(&out);
     wire_put_bytes(&out, WATCH_REQUEST_TARGETS, str_make(name, sizeof(name)));
     cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
@@ -382,7 +382,8 @@ Test(native_session, refuses_a_malformed_place)
     cr_assert_str_eq(err.msg, "place.zone is longer than 1024 bytes");
     cr_assert_eq(watch_from("a", NULL, "\xFF"), CODE_INVALID_ARGUMENT);
     cr_assert_str_eq(err.msg, "place.node is not UTF-8");
-    cr_assert_eq(native_session_request(session, STR("\x1A\x02\x0A\x05"), &err), CODE_INVALID_ARGUMENT);
+    cr_assert_eq(native_session_request(session, STR("\x1A\x02\x0A\x05"), &err),
+                 CODE_INVALID_ARGUMENT);
     cr_assert_str_eq(err.msg, "malformed place");
     cr_assert_eq(subscribed, 0);
 }

@@ -329,9 +329,9 @@ def stop_leader(world, release, service):
     wait_until(lambda: old.ready, 20, "the old leader is ready again")
     release.api.patch(resource, {"spec": {"maxCallDuration": "32s"}})
     wait_observed(release.api, service)
-    written = [r for r in release.asked()[before:] if r.pod == old.name
-               and r.right.verb in ("patch", "create", "update")
-               and not (r.right.resource == "leases" and r.code == 409)]
+    written = [e for e in release.asked()[before:] if e.pod == old.name
+               and e.verb in ("patch", "create", "update")
+               and not (e.resource == "leases" and e.code == 409)]
     assert not written, f"the old leader wrote {written}"
     assert release.api.get(LEASE)["spec"]["holderIdentity"] == new.name
     return taken

@@ -8,6 +8,7 @@ import subprocess
 
 import rights
 from api import ApiError
+from audit import Audit
 from client import Client
 from cluster_ips import ClusterIps
 from containers import Containers
@@ -61,7 +62,7 @@ class Release:
         self.containers = Containers(self.cluster, {"lookaside": (["lookaside"], self.programs)},
                                      self.folder / "pods", self.logs)
         self.addresses = ClusterIps(self.api, NAMESPACE)
-        self.audit_start = self.cluster.audit_log().stat().st_size
+        self.audit = Audit(self.cluster.audit_log())
 
     def __enter__(self):
         try:
@@ -187,7 +188,7 @@ class Release:
     # ---- its rights
 
     def asked(self):
-        return rights.requests(self.cluster.audit_log(), NAMESPACE, NAME, self.audit_start)
+        return [e for e in self.audit.entries(f"{NAMESPACE}:{NAME}") if e.resource]
 
     def rights(self):
         return rights.rights_of(self.api, NAMESPACE, NAME)

@@ -16,6 +16,7 @@ from containers import Containers
 from kubelet import PORT
 from process import wait_until
 from programs import Missing
+from support.lookaside import fetch
 from support.report import Skip
 from workload import CORE
 
@@ -207,6 +208,20 @@ class Release:
         unused = [r for r in rights.unused(granted, asked) if r[1:4] not in excused]
         assert not unused, f"rights that nobody needed: {unused}"
         return f"{len(granted)} rights, all needed, and {len(asked)} requests, none refused"
+
+
+def ask(pod, path):
+    """Of a replica's admin port."""
+    status, text = fetch(f"http://{pod.address}:{ADMIN_PORT}{path}", timeout=10)
+    assert status == 200, f"{pod.name}: {path}: {status} {text}"
+    return text
+
+
+def ask_inside(pod, path):
+    """The same as through `kubectl port-forward`: it comes from the pod's own loopback."""
+    argv = ["nsenter", "--target", str(pod.process.pid), "--net", "curl", "-sf", "--max-time", "10",
+            f"http://127.0.0.1:{ADMIN_PORT}{path}"]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True).stdout
 
 
 def target(service):

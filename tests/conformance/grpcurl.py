@@ -4,8 +4,8 @@ import json
 import re
 import subprocess
 
-from agents import build_grpcurl
-from protocol import Bench, equal
+from conformance.agents import build_grpcurl
+from conformance.protocol import Bench, equal
 from support import ads, process
 from support.report import Skip
 from support.process import wait_until

@@ -6,7 +6,7 @@ there fails; --write-readme writes what came out.
 import re
 import threading
 
-from policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld, quarantine
+from conformance.policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld, quarantine
 from support import process
 
 README = process.REPOSITORY / "README.md"
@@ -94,7 +94,8 @@ def _check_words(world, language, row, word):
             f"{word}, but the condition says: {message!r}"
 
 
-def _run_row(world, language, row, matrix, notes):
+def run_row(world, language, row, matrix, notes):
+    """One cell: what the client does, what the condition says of it, and what README.md has."""
     notes.insert(0, "")
     word = row.run(world, notes)
     notes[0] = word
@@ -112,7 +113,7 @@ def run_language(language, command, work, report, matrix):
             for row in ROWS:
                 world.revive()
                 with report.case(f"{language.name}: {row.title}") as notes:
-                    world.run(lambda *_: _run_row(world, language, row, matrix, notes), language,
+                    world.run(lambda *_: run_row(world, language, row, matrix, notes), language,
                               notes)
             if language.name == "go":
                 with report.case(f"{language.name}: a client that refuses a policy") as notes:

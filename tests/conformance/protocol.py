@@ -492,7 +492,7 @@ def cases_of(names):
 
 
 def run(work, report):
-    import protocol_delta    # pylint: disable=import-outside-toplevel  (it needs what is above)
+    from conformance import protocol_delta  # it needs what is above
     bench = Bench(work)
     try:
         bench.lookaside.start()

@@ -23,13 +23,12 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import matrix
-import story
-from agents import LANGUAGES
-from scenarios import SCENARIOS
+from conformance import matrix, story
+from conformance.agents import LANGUAGES
+from conformance.scenarios import SCENARIOS
+from conformance.world import World
 from support import lookaside, process
 from support.report import Report, Skip
-from world import World
 
 HERE = Path(__file__).resolve().parent
 PROTOCOL, GRPCURL = "protocol", "grpcurl"
@@ -98,7 +97,7 @@ def run_module(name, work, report):
         report.skip(name, "Debian's python3-grpcio is not installed")
         return
     # It needs grpcio, which may have been installed just now.
-    importlib.import_module(name).run(work, report)
+    importlib.import_module(f"conformance.{name}").run(work, report)
 
 
 def parse_arguments():

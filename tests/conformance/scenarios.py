@@ -3,8 +3,7 @@ import math
 import time
 from dataclasses import replace
 
-import existence
-import servers
+from conformance import existence, servers
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -139,7 +138,7 @@ def zone_hints(world, language, notes):
 def pod_with_two_addresses(world, language, notes):
     """One backend with an address in each family: called where the Service prefers it, and where that does not answer, at the other."""
     port = free_port("::1")
-    four = Greeter(world.block.address(30), "ipv4", world.work, port)
+    four = Greeter(world.site.address(30), "ipv4", world.work, port)
     six = Greeter("::1", "ipv6", world.work, port)
     world.greeters += [four, six]
     for greeter in (four, six):

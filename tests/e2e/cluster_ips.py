@@ -1,5 +1,6 @@
 """kube-proxy, as far as the tests need it: each ClusterIP is a TCP proxy to its ready endpoints."""
 
+import random
 import threading
 
 from api import Watch
@@ -12,6 +13,13 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 
 def ready(endpoint):
     return endpoint.get("conditions", {}).get("ready") is not False
+
+
+class ClusterIp(Balancer):
+    """Whoever connects gets any of them, by chance."""
+
+    def choose(self):
+        return random.sample(self.targets, len(self.targets))
 
 
 class ClusterIps:
@@ -30,7 +38,7 @@ class ClusterIps:
             watch.start()
 
     def open(self, host, port):
-        proxy = Balancer(port, host)
+        proxy = ClusterIp(port, host)
         proxy.open()
         self.proxies[host, port] = proxy
         return proxy

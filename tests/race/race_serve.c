@@ -82,10 +82,13 @@ static void run_client(void *ctx)
 {
     struct client *client = ctx;
     struct grpc_client *grpc;
+    struct grpc_client_options options = {
+        .server = &client->server, .authority = "race", .connect_timeout_ms = 5000};
     struct err err = {0};
+    enum code code = loop_new(&client->loop, &err);
 
-    if (loop_new(&client->loop, &err) != CODE_OK ||
-        grpc_client_new(client->loop, &client->server, "race", 5000, &grpc, &err) != CODE_OK) {
+    options.loop = client->loop;
+    if (code != CODE_OK || grpc_client_new(&options, &grpc, &err) != CODE_OK) {
         fprintf(stderr, "race_serve: %s\n", err.msg);
         return;
     }

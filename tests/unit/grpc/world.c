@@ -180,7 +180,7 @@ void raw_open(struct raw *raw)
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     raw->fd = pair[0];
     world.adopted++;
-    grpc_server_adopt(world.server, pair[1], &peer, &world);
+    grpc_server_adopt(world.server, pair[1], &peer, NULL, &world);
 }
 
 void raw_close(struct raw *raw)

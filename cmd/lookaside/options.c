@@ -221,8 +221,10 @@ static const struct setting settings[] = {
     {"tls-listen", "tlsListen", "ADDR:PORT",
      "the same over TLS; may be repeated (default :18443 with a certificate, else none)",
      option_add_tls_listen, true},
-    {"tls-cert", "tlsCert", "FILE", "the certificate for that and the chain behind it, PEM; read "
-     "again when it changes", option_set_tls_cert, false},
+    {"tls-cert", "tlsCert", "FILE",
+     "the certificate for that and the chain behind it, PEM; read "
+     "again when it changes",
+     option_set_tls_cert, false},
     {"tls-key", "tlsKey", "FILE", "its key, PEM, without a passphrase", option_set_tls_key, false},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,

@@ -30,7 +30,7 @@ struct watch {
     bool once;
     struct place place;
     struct tls_flags secure;
-    struct tls *tls; /* NULL: plaintext */
+    struct tls *tls;      /* NULL: plaintext */
     struct backends last; /* what is on the screen; it outlives the connection */
     int exit_code;
 };

@@ -6,8 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define SETTLE_MS 100        /* several changes are one */
-#define LOOK_MS (10 * 1000)  /* where nobody tells of changes */
+#define SETTLE_MS 100       /* several changes are one */
+#define LOOK_MS (10 * 1000) /* where nobody tells of changes */
 #define NEAR_MAX_US (7 * 24 * 3600 * UINT64_C(1000000))
 #define NEAR_PART 5 /* of its validity, for a certificate that lives less long */
 

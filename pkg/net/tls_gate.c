@@ -97,8 +97,7 @@ void tls_gate_queue(struct tls_gate *gate, struct tls_turn *turn)
 
 void tls_gate_leave(struct tls_gate *gate, struct tls_turn *turn, enum tls_failure failure)
 {
-    struct counter *counter =
-        failure ? &gate->stats->failures[failure] : &gate->stats->handshakes;
+    struct counter *counter = failure ? &gate->stats->failures[failure] : &gate->stats->handshakes;
 
     list_remove(&turn->link);
     gate->unfinished -= turn->begun;

@@ -12,7 +12,7 @@
 #include "loop/loop.h"
 
 #define TLS_GATE_TURN_US 1000 /* no further step of a handshake behind this much work */
-#define TLS_GATE_MAX 1000     /* unfinished handshakes */
+#define TLS_GATE_MAX 500      /* unfinished handshakes, of 45 KB each */
 
 /* Why there is no connection. */
 enum tls_failure {

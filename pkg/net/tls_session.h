@@ -54,7 +54,8 @@ enum tls_step tls_session_handshake(struct tls_session *session) must_check;
 /* TLS_OK: *ret_len bytes, at least one, are at `out`, which has room for TLS_PLAIN_MAX. */
 enum tls_step tls_session_read(struct tls_session *session, char *out, size_t *ret_len) must_check;
 /* In as few records as it takes. False: it is broken. */
-bool tls_session_write(struct tls_session *session, const struct iovec *vector, size_t count) must_check;
+bool tls_session_write(struct tls_session *session, const struct iovec *vector,
+                       size_t count) must_check;
 /* Tells the peer that nothing more comes; behind the handshake only. */
 void tls_session_end(struct tls_session *session);
 

@@ -1,12 +1,19 @@
 /* What a connection costs, and what a push costs: pinned, so that neither grows unnoticed. */
 #include <criterion/criterion.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 
 #include "heap.h"
+#include "../net/certificates.h"
+#include "tls_bridge.h"
 #include "world.h"
 
 #define PEERS 200
 #define BYTES_PER_PEER_MAX (10 * 1024)
 #define PUSHES 1000
+#define TLS_PEERS 100
+#define TLS_BYTES_PER_PEER_MAX (25 * 1024)
 
 static struct raw raws[PEERS];
 
@@ -64,6 +71,68 @@ Test(memory, a_connection_with_one_stream_takes_at_most_10_kib)
     for (int i = 0; i < PEERS; i++)
         raw_close(&raws[i]);
     world_stop();
+}
+
+static bool all_heard(void *ctx)
+{
+    const unsigned *wanted = ctx;
+
+    return world.messages >= *wanted;
+}
+
+static bool all_said(void *ctx)
+{
+    const unsigned *wanted = ctx;
+
+    return world.written >= *wanted;
+}
+
+/* The same over TLS; the heap once all is quiet. */
+static size_t open_over_tls(const struct bridge *bridge, struct tls *tls, unsigned from,
+                            unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        raw_open_tls(&raws[i], tls, bridge->plain[i], bridge->wire[i]);
+        raw_preface(&raws[i]);
+        raw_call(&raws[i], 1, STREAM, NULL, NULL);
+        raw_message(&raws[i], 1, "hello", 5, false);
+    }
+    cr_assert(world_until(all_heard, &to));
+    push_to_all(to - from);
+    cr_assert(world_until(all_said, &to));
+    return heap_bytes();
+}
+
+Test(memory, a_connection_over_tls_takes_at_most_25_kib)
+{
+    char cert[] = "/tmp/lookaside-cert-XXXXXX", key[] = "/tmp/lookaside-key-XXXXXX";
+    struct authority *authority = authority_new();
+    struct bridge bridge;
+    struct tls *tls;
+    size_t before, each;
+    struct err err = {0};
+
+    close(mkstemp(cert));
+    close(mkstemp(key));
+    authority_sign(authority, NULL, cert, key);
+    cr_assert_eq(tls_server_new(cert, key, clock_wall_us(), &tls, &err), CODE_OK, "%s", err.msg);
+    world.limits.turn_us = 1000000;
+    bridge_start(&bridge, TLS_PEERS);
+    world_start();
+    world_say(5000);
+    before = open_over_tls(&bridge, tls, 0, 1);
+    each = (open_over_tls(&bridge, tls, 1, TLS_PEERS) - before) / (TLS_PEERS - 1);
+    cr_log_info("%zu bytes for each connection with one stream over TLS", each);
+    cr_assert_eq(counter_get(&world_stats()->tls.handshakes), TLS_PEERS);
+    cr_assert_leq(each, TLS_BYTES_PER_PEER_MAX, "%zu bytes", each);
+    for (int i = 0; i < TLS_PEERS; i++)
+        raw_close(&raws[i]);
+    world_stop();
+    bridge_stop(&bridge);
+    tls_unref(tls);
+    authority_free(authority);
+    unlink(cert);
+    unlink(key);
 }
 
 Test(memory, a_push_allocates_nothing)

@@ -85,7 +85,11 @@ struct frame {
 
 /* A connection without a byte on it. */
 void raw_open(struct raw *raw);
+/* The same, whose bytes reach the server over TLS: by way of a bridge, see there. */
+void raw_open_tls(struct raw *raw, struct tls *tls, int plain, int wire);
 /* Preface and SETTINGS. */
+void raw_preface(struct raw *raw);
+/* raw_open() and these. */
 void raw_hello(struct raw *raw);
 void raw_close(struct raw *raw);
 void raw_write(struct raw *raw, const void *ptr, size_t len);

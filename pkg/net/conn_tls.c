@@ -53,10 +53,12 @@ void conn_tls_write(struct conn *conn, const struct iovec *vector, size_t count)
 {
     int error = tls_session_write(conn->tls, vector, count) ? send_records(conn) : EPROTO;
 
-    if (error)
+    if (error) {
+        buf_done(&conn->tls->out);
         conn_break_off(conn, error);
-    else
+    } else {
         conn_watch(conn);
+    }
 }
 
 void conn_tls_shutdown(struct conn *conn)

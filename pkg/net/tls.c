@@ -33,7 +33,7 @@ DEFINE_CLEANUP(certificates, certificates_free)
 DEFINE_CLEANUP(BIO, BIO_free_all)
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
 
-const char *tls_error_text(void)
+static const char *error_text(void)
 {
     const char *text = ERR_reason_error_string(ERR_peek_error());
 
@@ -68,7 +68,7 @@ static enum code read_certificates(const char *path, certificates **ret_list, st
         sk_X509_push(list, one);
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
         return fail(err, CODE_INVALID_ARGUMENT, "certificate %d in '%s' is malformed: %s",
-                    sk_X509_num(list) + 1, path, tls_error_text());
+                    sk_X509_num(list) + 1, path, error_text());
     if (sk_X509_num(list) == 0)
         return fail(err, CODE_INVALID_ARGUMENT, "'%s' holds no certificate in PEM", path);
     *ret_list = TAKE(list);
@@ -112,7 +112,7 @@ static enum code new_context(const SSL_METHOD *method, struct tls **ret_tls, str
     tls->ssl = SSL_CTX_new(method);
     if (!tls->ssl || !SSL_CTX_set_min_proto_version(tls->ssl, TLS1_2_VERSION) ||
         !SSL_CTX_set_cipher_list(tls->ssl, CIPHERS) || !SSL_CTX_set1_groups_list(tls->ssl, GROUPS))
-        return fail(err, CODE_INTERNAL, "cannot start TLS: %s", tls_error_text());
+        return fail(err, CODE_INTERNAL, "cannot start TLS: %s", error_text());
     SSL_CTX_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(tls->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(tls->ssl, SSL_SESS_CACHE_OFF);
@@ -208,7 +208,7 @@ static enum code use_chain(struct tls *tls, certificates *list, const char *path
         used = used && SSL_CTX_add1_chain_cert(tls->ssl, sk_X509_value(list, i)) == 1;
     if (!used)
         return fail(err, CODE_INVALID_ARGUMENT, "cannot use the certificate in '%s': %s", path,
-                    tls_error_text());
+                    error_text());
     return CODE_OK;
 }
 
@@ -232,7 +232,7 @@ static enum code use_files(struct tls *tls, const char *cert_path, const char *k
     code = use_chain(tls, list, cert_path, err);
     if (code == CODE_OK && SSL_CTX_use_PrivateKey(tls->ssl, key) != 1)
         return fail(err, CODE_INVALID_ARGUMENT, "cannot use the key in '%s': %s", key_path,
-                    tls_error_text());
+                    error_text());
     return code;
 }
 
@@ -269,7 +269,7 @@ static enum code trust_file(struct tls *tls, const char *path, struct err *err)
     for (int i = 0; code == CODE_OK && i < sk_X509_num(list); i++)
         if (X509_STORE_add_cert(store, sk_X509_value(list, i)) != 1)
             code = fail(err, CODE_INVALID_ARGUMENT, "cannot use certificate %d in '%s': %s", i + 1,
-                        path, tls_error_text());
+                        path, error_text());
     return code;
 }
 
@@ -281,8 +281,7 @@ enum code tls_client_new(const char *ca_path, bool insecure, struct tls **ret_tl
     if (code == CODE_OK && ca_path)
         code = trust_file(tls, ca_path, err);
     else if (code == CODE_OK && !insecure && SSL_CTX_set_default_verify_paths(tls->ssl) != 1)
-        code = fail(err, CODE_NOT_FOUND, "cannot read the system's certificates: %s",
-                    tls_error_text());
+        code = fail(err, CODE_NOT_FOUND, "cannot read the system's certificates: %s", error_text());
     if (code != CODE_OK)
         return code;
     SSL_CTX_set_verify(tls->ssl, insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);

@@ -91,16 +91,28 @@ static enum tls_failure failure_of(unsigned long error)
     }
 }
 
+/* The first that TLS itself has to say: what lies below and around it is less telling. */
+static unsigned long cause(void)
+{
+    unsigned long first = ERR_peek_error(), error;
+
+    while ((error = ERR_get_error()))
+        if (ERR_GET_LIB(error) == ERR_LIB_SSL)
+            return error;
+    return first;
+}
+
 static enum tls_step broken(struct tls_session *session)
 {
-    unsigned long error = ERR_peek_error();
+    unsigned long error = cause();
+    const char *text = ERR_reason_error_string(error);
 
     session->failure = failure_of(error);
     if (session->ssl && ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
         snprintf(session->reason, sizeof(session->reason), "the server's certificate: %s",
                  X509_verify_cert_error_string(SSL_get_verify_result(session->ssl)));
     else
-        snprintf(session->reason, sizeof(session->reason), "%s", tls_error_text());
+        snprintf(session->reason, sizeof(session->reason), "%s", text ? text : "no reason given");
     ERR_clear_error();
     return TLS_FAILED;
 }

@@ -18,7 +18,7 @@
 
 #define TLS_PLAIN_MAX 16384 /* bytes of one record */
 #define TLS_REASON_MAX 256
-#define TLS_OUT_MAX (1024 * 1024) /* far more than one conn_writev() and a handshake */
+#define TLS_OUT_MAX (1024u * 1024 * 1024) /* what the user writes is what bounds it */
 
 struct tls_session {
     struct ssl_st *ssl; /* NULL: not begun */
@@ -41,8 +41,6 @@ enum tls_step {
 
 /* tls.c */
 struct ssl_ctx_st *tls_context(const struct tls *tls);
-/* The oldest error of OpenSSL in this thread, in its words. */
-const char *tls_error_text(void);
 
 /* Takes a reference. A client's peer must have a certificate for `server_name`, a DNS name or an IP address. */
 struct tls_session *tls_session_new(struct tls *tls, const char *server_name) must_check;

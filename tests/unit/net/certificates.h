@@ -15,9 +15,9 @@ void authority_free(struct authority *authority);
 void authority_write(const struct authority *authority, const char *path);
 
 struct certificate_spec {
-    const char *names; /* "DNS:a.example,IP:127.0.0.1"; NULL: DNS:localhost,IP:127.0.0.1 */
-    int64_t begin_s;   /* from now; 0: an hour ago */
-    int64_t end_s;     /* 0: in a day */
+    const char *names;      /* "DNS:a.example,IP:127.0.0.1"; NULL: DNS:localhost,IP:127.0.0.1 */
+    int64_t begin_s;        /* from now; 0: an hour ago */
+    int64_t end_s;          /* 0: in a day */
     const char *passphrase; /* of the key's file; NULL: none */
     unsigned rsa_bits;      /* 0: P-256 */
 };

@@ -29,7 +29,7 @@ static void close_logged(void)
     world_close();
 }
 
-TestSuite(keypair, .init = open_logged, .fini = close_logged, .timeout = 30);
+TestSuite(keypair, .init = open_logged, .fini = close_logged, .timeout = 20);
 
 static int count_logged(const char *words)
 {

@@ -1,11 +1,7 @@
 /* What a connection costs, and what a push costs: pinned, so that neither grows unnoticed. */
 #include <criterion/criterion.h>
-#include <unistd.h>
-
-#include "base/clock.h"
 
 #include "heap.h"
-#include "../net/certificates.h"
 #include "tls_bridge.h"
 #include "world.h"
 
@@ -105,17 +101,10 @@ static size_t open_over_tls(const struct bridge *bridge, struct tls *tls, unsign
 
 Test(memory, a_connection_over_tls_takes_at_most_25_kib)
 {
-    char cert[] = "/tmp/lookaside-cert-XXXXXX", key[] = "/tmp/lookaside-key-XXXXXX";
-    struct authority *authority = authority_new();
+    struct tls *tls = world_tls();
     struct bridge bridge;
-    struct tls *tls;
     size_t before, each;
-    struct err err = {0};
 
-    close(mkstemp(cert));
-    close(mkstemp(key));
-    authority_sign(authority, NULL, cert, key);
-    cr_assert_eq(tls_server_new(cert, key, clock_wall_us(), &tls, &err), CODE_OK, "%s", err.msg);
     world.limits.turn_us = 1000000;
     bridge_start(&bridge, TLS_PEERS);
     world_start();
@@ -130,9 +119,6 @@ Test(memory, a_connection_over_tls_takes_at_most_25_kib)
     world_stop();
     bridge_stop(&bridge);
     tls_unref(tls);
-    authority_free(authority);
-    unlink(cert);
-    unlink(key);
 }
 
 Test(memory, a_push_allocates_nothing)

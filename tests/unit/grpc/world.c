@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 
+#include "../net/certificates.h"
 #include "base/clock.h"
 #include "grpc/message.h"
 
@@ -153,6 +154,23 @@ void world_settle(void)
 {
     for (int i = 0; i < 20; i++)
         loop_turn(world.loop, 0);
+}
+
+struct tls *world_tls(void)
+{
+    char cert[] = "/tmp/lookaside-cert-XXXXXX", key[] = "/tmp/lookaside-key-XXXXXX";
+    struct authority *authority = authority_new();
+    struct err err = {0};
+    struct tls *tls;
+
+    close(mkstemp(cert));
+    close(mkstemp(key));
+    authority_sign(authority, NULL, cert, key);
+    authority_free(authority);
+    cr_assert_eq(tls_server_new(cert, key, clock_wall_us(), &tls, &err), CODE_OK, "%s", err.msg);
+    unlink(cert);
+    unlink(key);
+    return tls;
 }
 
 const struct grpc_server_stats *world_stats(void)

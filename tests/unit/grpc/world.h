@@ -47,6 +47,8 @@ void world_start(void);
 void world_stop(void);
 /* What the server is to call with what a connection was adopted with. */
 void world_release(void *connection);
+/* A server's that nobody has to trust; the caller's to release. */
+struct tls *world_tls(void);
 /* Turns the loop until `done` (or for good, WAIT_MS); what `done` said last. */
 bool world_until(bool (*done)(void *ctx), void *ctx);
 /* Turns the loop while it has something to do. */

@@ -1,8 +1,10 @@
 """What every scenario stands on: one controller, ten backends and a leaver, one client agent."""
 import contextlib
+import os
 from pathlib import Path
 
 from agents import Agent
+from e2e import certificates
 from support import greeters, lookaside
 from support.manifests import Endpoint, Manifests
 from support.process import Block, wait_until
@@ -18,8 +20,13 @@ class World:
         self.block = Block()
         self.manifests = Manifests(self.work / "manifests")
         server = self.block.address(254)
-        self.lookaside = lookaside.Lookaside(self.work, self.manifests.directory,
-                                             f"{server}:18000", f"{server}:18080", flags)
+        self.tls_listen = f"{server}:18443"
+        certificates.make_authority(self.work)
+        self.certify("certificate")
+        self.lookaside = lookaside.Lookaside(
+            self.work, self.manifests.directory, f"{server}:18000", f"{server}:18080",
+            ["--tls-listen", self.tls_listen, "--tls-cert", self.work / "certificate.crt",
+             "--tls-key", self.work / "certificate.key", *flags])
         self.greeters, self.agent = [], None
 
     def __enter__(self):
@@ -40,6 +47,16 @@ class World:
 
     def __exit__(self, *_):
         self.cleanup.close()
+
+    def certify(self, name):
+        certificates.sign(self.work, name, f"/CN={name}", "serverAuth",
+                          f"IP:{self.block.address(254)}")
+
+    def renew_certificate(self):
+        """Another certificate and key in the place of those in use."""
+        self.certify("renewed")
+        for kind in ("crt", "key"):
+            os.replace(self.work / f"renewed.{kind}", self.work / f"certificate.{kind}")
 
     def start_greeter(self, number, name, *flags):
         greeter = greeters.Greeter(self.block.address(10 + number), name, self.work,
@@ -98,10 +115,10 @@ class World:
                 for endpoint in port["endpoints"]]
 
     @contextlib.contextmanager
-    def fresh_agent(self, *switches, bootstrap="bootstrap.json"):
+    def fresh_agent(self, *switches, bootstrap="bootstrap.json", env=None):
         """Another process of the same client, with these set in its environment."""
-        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log",
-                      switches).start()
+        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log", switches,
+                      env).start()
         try:
             yield agent
         finally:

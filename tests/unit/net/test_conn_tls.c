@@ -295,6 +295,21 @@ Test(conn_tls_free, an_answer_inside_on_data_leaves_the_next_records_as_they_are
     cr_assert_arr_eq(got, seen.bytes, 30);
 }
 
+static void end_on_data(void *ctx, const void *ptr, size_t len)
+{
+    see_data(ctx, ptr, len);
+    conn_shutdown(world.conn);
+}
+
+Test(conn_tls_free, an_end_inside_on_data_takes_none_of_the_next_records)
+{
+    open_secured_with(&(const struct conn_handler){end_on_data, see_drained, see_closed});
+    for (int i = 0; i < 4; i++)
+        peer_say("0123456789");
+    turn_until(&seen.data, 4);
+    cr_assert_eq(seen.closed, 0);
+}
+
 static void free_on_closed(void *ctx, enum code code, const char *reason)
 {
     see_closed(ctx, code, reason);

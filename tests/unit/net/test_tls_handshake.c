@@ -173,6 +173,36 @@ Test(tls_handshake, a_hello_in_single_bytes)
     turn_until(&seen.data, 1);
 }
 
+static void on_no_step(void *ctx)
+{
+    (void)ctx;
+}
+
+/* What is readable all the while does not keep the loop awake. */
+Test(tls_handshake, who_waits_at_the_gate_costs_nothing)
+{
+    static struct tls_turn others[TLS_GATE_MAX];
+    uint64_t begin_us;
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        tls_turn_init(&others[i], on_no_step, NULL);
+        tls_gate_queue(world.gate, &others[i]);
+    }
+    loop_turn(loop, 0);
+    world.ssl = SSL_new(world.context);
+    SSL_set_fd(world.ssl, world.far);
+    (void)SSL_connect(world.ssl);
+    loop_turn(loop, 10);
+    begin_us = clock_monotonic_us();
+    loop_turn(loop, 50);
+    cr_assert_geq(clock_monotonic_us() - begin_us, 40 * 1000);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        tls_gate_leave(world.gate, &others[i], TLS_FAILURE_GIVEN_UP);
+    cr_assert_eq(peer_step(SSL_connect), SSL_ERROR_NONE);
+    peer_say("hello");
+    turn_until(&seen.data, 1);
+}
+
 Test(tls_handshake, sessions_are_not_resumed)
 {
     SSL_SESSION *session;

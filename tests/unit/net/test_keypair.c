@@ -203,6 +203,7 @@ Test(keypair, files_in_two_folders)
     start_with("tls.crt", "pair/tls.key");
     authority_sign(world.authority, NULL, in_folder("tls.crt"), in_folder("pair/new.key"));
     await_logged("does not belong", 1);
+    look();
     move_into("pair/new.key", "pair/tls.key");
     turn_until(&changes, 1);
     end();

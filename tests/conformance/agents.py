@@ -41,6 +41,8 @@ class Language:
     tls: a bootstrap can have it dial Lookaside over TLS (gRFC A65): what it needs in its environment to trust a CA file that
     the bootstrap names; None: it cannot. grpc-js 1.14, and gRPC C-core 1.51, refuse such a bootstrap. grpc-java 1.85 leaves the name of
     the file unread, and asks the JVM's trust store.
+    falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
+    1.67, Java from 1.71, Go from 1.70).
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
     name: str
@@ -53,6 +55,7 @@ class Language:
     both_families: bool = True
     both_families_switch: str = ""
     tls: Callable | None = lambda ca: {}
+    falls_back: bool = True
     first_call_ms: int = 500
 
 
@@ -200,13 +203,13 @@ LANGUAGES = [
              first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
-             dials_port_names=False, tls=None),
+             dials_port_names=False, falls_back=False, tls=None),
     Language("python-pypi", build_python_pypi, 10000, "Python",
              _of("python/requirements.txt", r"grpcio==(\S+)")),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
-             both_families=False, tls=None),
+             both_families=False, falls_back=False, tls=None),
     Language("cpp", build_cpp, 20000, "C++", lambda: _output("pkg-config", "--modversion", "grpc++"),
-             both_families=False, tls=None),
+             both_families=False, falls_back=False, tls=None),
 ]
 
 

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import existence
+import servers
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -258,5 +259,6 @@ SCENARIOS = [
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),
     ("over TLS, and the certificate is renewed", over_tls),
+    *servers.SCENARIOS,
     ("controller killed and restarted", controller_restarted),
 ]

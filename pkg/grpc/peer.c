@@ -273,6 +273,8 @@ static void on_closed(void *ctx, enum code code, const char *reason)
 
     if (code == CODE_UNAUTHENTICATED)
         log_handshake(peer, reason);
+    else if (code == CODE_DATA_LOSS)
+        peer_complain(peer, &peer->server->stats.protocol_errors, reason);
     else if (code != CODE_OK)
         counter_add(&peer->server->stats.connections_broken, 1);
     peer_close(peer, CODE_CANCELLED);

@@ -9,7 +9,8 @@
  * Threads: everything on the loop given at creation.
  * Owns:    the descriptor; references to blobs of a write that is not finished.
  * Errors:  on_closed comes once, with CODE_OK for the peer's orderly end and a reason otherwise, unless conn_free() came
- *          first: CODE_UNAUTHENTICATED for a TLS handshake that failed. The user then calls conn_free().
+ *          first: CODE_UNAUTHENTICATED for a TLS handshake that failed, CODE_DATA_LOSS for TLS that is broken later. The
+ *          user then calls conn_free().
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H

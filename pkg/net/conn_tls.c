@@ -99,7 +99,7 @@ static void end_with_tls_failure(struct conn *conn)
     (void)send_records(conn);
     snprintf(reason, sizeof(reason), "TLS%s failed: %.*s", in_handshake ? " handshake" : "",
              CONN_REASON_MAX / 2, conn->tls->reason);
-    conn_end(conn, in_handshake ? CODE_UNAUTHENTICATED : CODE_UNAVAILABLE, reason);
+    conn_end(conn, in_handshake ? CODE_UNAUTHENTICATED : CODE_DATA_LOSS, reason);
 }
 
 /* Everything that was received, record by record. */

@@ -114,6 +114,7 @@ static enum code new_context(const SSL_METHOD *method, struct tls **ret_tls, str
         !SSL_CTX_set_cipher_list(tls->ssl, CIPHERS) || !SSL_CTX_set1_groups_list(tls->ssl, GROUPS))
         return fail(err, CODE_INTERNAL, "cannot start TLS: %s", error_text());
     SSL_CTX_set_mode(tls->ssl, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_clear_mode(tls->ssl, SSL_MODE_AUTO_RETRY); /* the session counts records without data */
     SSL_CTX_set_options(tls->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(tls->ssl, SSL_SESS_CACHE_OFF);
     *ret_tls = TAKE(tls);

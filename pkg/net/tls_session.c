@@ -190,6 +190,14 @@ void tls_session_feed(struct tls_session *session, const char *ptr, size_t len)
     session->input = str_make(ptr, len);
 }
 
+static enum tls_step refuse(struct tls_session *session, enum tls_failure failure,
+                            const char *reason)
+{
+    session->failure = failure;
+    snprintf(session->reason, sizeof(session->reason), "%s", reason);
+    return TLS_FAILED;
+}
+
 static enum tls_step check_protocol(struct tls_session *session)
 {
     const unsigned char *ptr;
@@ -198,9 +206,7 @@ static enum tls_step check_protocol(struct tls_session *session)
     SSL_get0_alpn_selected(session->ssl, &ptr, &len);
     if (len > 0)
         return TLS_OK;
-    session->failure = TLS_FAILURE_ALPN;
-    snprintf(session->reason, sizeof(session->reason), "the server does not offer HTTP/2");
-    return TLS_FAILED;
+    return refuse(session, TLS_FAILURE_ALPN, "the server does not offer HTTP/2");
 }
 
 enum tls_step tls_session_handshake(struct tls_session *session)
@@ -216,14 +222,23 @@ enum tls_step tls_session_handshake(struct tls_session *session)
 
 enum tls_step tls_session_read(struct tls_session *session, char *out, size_t *ret_len)
 {
-    int result;
+    enum tls_step step = TLS_MORE;
 
-    ERR_clear_error();
-    result = SSL_read(session->ssl, out, TLS_PLAIN_MAX);
-    if (result <= 0)
-        return step_of(session, result);
-    *ret_len = (size_t)result;
-    return TLS_OK;
+    for (; session->quiet <= TLS_QUIET_MAX; session->quiet++) {
+        int result;
+
+        ERR_clear_error();
+        result = SSL_read(session->ssl, out, TLS_PLAIN_MAX);
+        if (result > 0) {
+            session->quiet = 0;
+            *ret_len = (size_t)result;
+            return TLS_OK;
+        }
+        step = step_of(session, result);
+        if (step != TLS_MORE || session->input.len == 0)
+            return step;
+    }
+    return refuse(session, TLS_FAILURE_PROTOCOL, "too many records without data");
 }
 
 static bool write_record(struct tls_session *session, const char *ptr, size_t len)

@@ -18,6 +18,7 @@
 
 #define TLS_PLAIN_MAX 16384 /* bytes of one record */
 #define TLS_REASON_MAX 256
+#define TLS_QUIET_MAX 32 /* records in a row that carry no data, such as new keys: each is work */
 #define TLS_OUT_MAX (1024u * 1024 * 1024) /* what the user writes is what bounds it */
 
 struct tls_session {
@@ -28,6 +29,7 @@ struct tls_session {
     struct buf out; /* for the wire; the connection consumes it, and frees it when it is empty */
     struct tls_gate *gate; /* NULL: it may go on at any time */
     struct tls_turn turn;
+    unsigned quiet; /* of those that TLS_QUIET_MAX is about */
     enum tls_failure failure;
     char reason[TLS_REASON_MAX];
 };

@@ -1,4 +1,5 @@
 /* The byte pipe with TLS in between: what a plain connection does, this one does. */
+#include "net/tls_session.h"
 #include "tls_world.h"
 
 #define BIG (4 * 1024 * 1024) /* more than the kernel takes from one side while nobody reads */
@@ -144,6 +145,36 @@ Test(conn_tls, reads_everything_in_order)
         cr_assert_eq(seen.bytes[i], bytes[i % (int)sizeof(bytes)]);
 }
 
+/* All in one read, and data behind them. */
+static void receive_new_keys(int count)
+{
+    conn_read_pause(world.conn, true);
+    for (int i = 0; i < count; i++) {
+        cr_assert_eq(SSL_key_update(world.ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        cr_assert_eq(SSL_do_handshake(world.ssl), 1);
+    }
+    peer_say("hello");
+    conn_read_pause(world.conn, false);
+}
+
+Test(conn_tls, new_keys_now_and_then)
+{
+    for (int i = 0; i < 10; i++) {
+        receive_new_keys(TLS_QUIET_MAX);
+        turn_until(&seen.len, 5 * (i + 1));
+    }
+    cr_assert_eq(seen.closed, 0);
+}
+
+Test(conn_tls, new_keys_without_end)
+{
+    receive_new_keys(1000);
+    turn_until(&seen.closed, 1);
+    cr_assert_eq(seen.code, CODE_DATA_LOSS);
+    cr_assert_str_eq(seen.reason, "TLS failed: too many records without data");
+    cr_assert_eq(seen.len, 0);
+}
+
 Test(conn_tls, free_with_a_write_that_is_stuck)
 {
     struct blob *blob = write_big();
@@ -181,7 +212,7 @@ Test(conn_tls, what_was_tampered_with_ends_it)
     turn_until(&seen.data, 1);
     cr_assert_eq(write(world.far, "\x17\x03\x03\x00\x20................................", 37), 37);
     turn_until(&seen.closed, 1);
-    cr_assert_eq(seen.code, CODE_UNAVAILABLE);
+    cr_assert_eq(seen.code, CODE_DATA_LOSS);
     cr_assert_str_eq(seen.reason, "TLS failed: decryption failed or bad record mac");
     cr_assert_eq(seen.len, 4);
     cr_assert_eq(counter_get(&world.stats.handshakes), 1, "the handshake was good");

@@ -22,7 +22,7 @@ struct subscription;
 
 /* All is borrowed for life. */
 struct subscription_options {
-    const char *server; /* "host:port", "dns:///host:port", "unix:/path" */
+    const char *server;          /* "host:port", "dns:///host:port", "unix:/path" */
     struct tls *tls;             /* NULL: plaintext */
     const char *tls_server_name; /* NULL: the host of `server` */
     const char *const *targets;

@@ -91,10 +91,12 @@ static struct blob *naive(const struct place *place)
 
 static void check(struct watcher *watcher, size_t step)
 {
-    const struct topic_content *content = watcher->listener.subscriber.content;
     struct blob *expected = naive(&watcher->place);
+    const struct topic_content *content = watcher->listener.subscriber.content;
+    struct blob *bytes = topic_bytes(&watcher->listener.subscriber);
 
-    cr_assert(str_eq(blob_str(content->blob), blob_str(expected)), "step %zu", step);
+    cr_assert_eq(watcher->listener.subscriber.content, content, "step %zu: it was not up to date", step);
+    cr_assert(str_eq(blob_str(bytes), blob_str(expected)), "step %zu", step);
     cr_assert_eq(content->version, watcher->version, "step %zu: it was not told", step);
     blob_unref(expected);
 }

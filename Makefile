@@ -108,6 +108,8 @@ $(BUILD)/greeter: $(call objects,cmd/greeter) $(call archives,base loop net wire
 $(BUILD)/unit-%: $$(call objects,tests/unit/$$*) $$(call archives,$$(call closure,$$*))
 	$(call say,LD,$@)
 	$(link) -lcriterion
+# Two more need certificates.
+$(BUILD)/unit-grpc $(BUILD)/race-serve: $(BUILD)/tests/unit/net/certificates.o
 # The controller writes to the same server that the tests of kube have.
 $(BUILD)/unit-controller: $(BUILD)/tests/unit/kube/fake_server.o
 $(BUILD)/race-%: $(BUILD)/tests/race/race_%.o $(call archives,$(LAYERS))

@@ -113,13 +113,16 @@ static bool owns_host(const struct subject *subject, struct str host, struct con
 /* As many of them as have room, the first one's reason. */
 static void add_fault(struct condition *condition, const struct condition *fault)
 {
-    size_t len = strlen(condition->message);
+    struct buf text = BUFFER_INIT(2 * CONDITION_MESSAGE_MAX);
 
-    if (condition->status)
+    if (condition->status) {
         *condition = *fault;
-    else if (len + 2 + strlen(fault->message) < sizeof(condition->message))
-        snprintf(condition->message + len, sizeof(condition->message) - len, "; %s",
-                 fault->message);
+    } else {
+        buf_printf(&text, "%s; %s", condition->message, fault->message);
+        if (text.len < sizeof(condition->message))
+            memcpy(condition->message, buf_cstr(&text), text.len + 1);
+    }
+    buf_done(&text);
 }
 
 static bool owns_hosts(const struct subject *subject, struct condition *condition)

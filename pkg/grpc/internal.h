@@ -171,8 +171,9 @@ struct peer {
     bool logged;
 };
 
-/* Owns fd and `connection`. */
-void peer_new(struct grpc_server *server, int fd, const struct address *address, void *connection);
+/* Owns fd and `connection`; `tls` may be NULL. */
+void peer_new(struct grpc_server *server, int fd, const struct address *address, struct tls *tls,
+              void *connection);
 /* Ends every call with `code` (or its own, if it had one) and frees the connection. */
 void peer_close(struct peer *peer, enum code code);
 /* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
@@ -226,6 +227,7 @@ struct grpc_server {
 
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *session_options;
+    struct tls_gate *gate; /* of TLS handshakes */
     struct grpc_memory memory;
     struct gather gather;
     struct wheel wheel;
@@ -236,6 +238,7 @@ struct grpc_server {
     uint64_t next_id;
     size_t partial; /* bytes of unfinished requests, of all connections */
     size_t late;    /* of peer.late, of all connections */
+    uint64_t tls_logged_us; /* a handshake that failed; 0: never */
 
     bool draining;
     uint64_t drain_start_us;

@@ -145,6 +145,7 @@ struct handover {
     struct worker *worker;
     int fd;
     struct address peer;
+    struct tls *tls;
     struct connection *connection;
 };
 
@@ -192,12 +193,13 @@ static void on_handover(void *ctx)
     struct handover *handover = ctx;
 
     counter_add(&handover->worker->arrived, 1);
-    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer,
+    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer, handover->tls,
                       handover->connection);
+    tls_unref(handover->tls);
     free(handover);
 }
 
-void worker_adopt(struct worker *worker, int fd, const struct address *peer,
+void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
                   const struct place *place)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
@@ -205,10 +207,12 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer,
     handover->worker = worker;
     handover->fd = fd;
     handover->peer = *peer;
+    handover->tls = tls_ref(tls);
     handover->connection = connection_new(place);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);
+        tls_unref(handover->tls);
         free(handover->connection);
         free(handover);
     }

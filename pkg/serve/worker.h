@@ -78,8 +78,9 @@ void worker_free(struct worker *worker);
 
 /* Takes over one reference. */
 void worker_publish(struct worker *worker, const struct catalog *catalog);
-/* Owns fd. `place` (borrowed during the call) is where the peer's address is known to be. */
-void worker_adopt(struct worker *worker, int fd, const struct address *peer,
+/* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` (borrowed during the call) where the peer's
+ * address is known to be. */
+void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
                   const struct place *place);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);

@@ -6,6 +6,7 @@ import subprocess
 
 from conformance.agents import build_grpcurl
 from conformance.protocol import Bench, equal
+from e2e import certificates
 from support import ads, process
 from support.report import Skip
 from support.process import wait_until
@@ -48,8 +49,9 @@ def messages(text):
 
 
 class Grpcurl:
-    def __init__(self, command, server, work):
-        self.command, self.server, self.work = [*command, "-plaintext"], server, work
+    def __init__(self, command, server, work, ca=None):
+        secure = ["-cacert", ca] if ca else ["-plaintext"]
+        self.command, self.server, self.work = [*command, *secure], server, work
 
     def fails(self, *words, flags=()):
         """What it says when it does not succeed."""
@@ -251,17 +253,29 @@ def case_sees_the_end_coming(bench, grpcurl):
 
 CASES = [(name.removeprefix("case_").replace("_", " "), case)
          for name, case in list(globals().items()) if name.startswith("case_")]
+OVER_TLS = (case_lists_what_there_is, case_describes_with_the_comments, case_checks_health,
+            case_gets_a_list, case_follows_a_list, case_reads_resources)
 
 
 def run(work, report):
-    bench = Bench(work)
+    tls_listen = f"127.0.0.1:{process.free_port()}"
+    work.mkdir(parents=True, exist_ok=True)
+    certificates.make_authority(work)
+    certificates.sign(work, "server", "/CN=server", "serverAuth", "IP:127.0.0.1")
+    bench = Bench(work, ["--tls-listen", tls_listen, "--tls-cert", work / "server.crt",
+                         "--tls-key", work / "server.key"])
     try:
-        grpcurl = Grpcurl(build_grpcurl(report.note), bench.lookaside.listen, work)
+        command = build_grpcurl(report.note)
+        plain = Grpcurl(command, bench.lookaside.listen, work)
+        secure = Grpcurl(command, tls_listen, work, work / "ca.crt")
         bench.lookaside.start()
-        for title, case in CASES:
-            bench.revive()
-            with report.case(f"grpcurl: {title}"):
-                bench.run(lambda bench, case=case: case(bench, grpcurl))
+        for grpcurl, words in ((secure, "grpcurl over TLS"), (plain, "grpcurl")):
+            for title, case in CASES:
+                if grpcurl is secure and case not in OVER_TLS:
+                    continue
+                bench.revive()
+                with report.case(f"{words}: {title}"):
+                    bench.run(lambda bench, case=case, grpcurl=grpcurl: case(bench, grpcurl))
     except Skip as reason:
         report.skip("grpcurl", str(reason))
     except Exception as error:

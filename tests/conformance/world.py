@@ -1,8 +1,10 @@
 """What every scenario stands on: one controller, ten backends and a leaver, one client agent."""
 import contextlib
+import os
 from pathlib import Path
 
 from conformance.agents import Agent
+from e2e import certificates
 from support import greeters, lookaside
 from support.manifests import Endpoint, Manifests
 from support.process import Block, wait_until
@@ -19,10 +21,16 @@ class Site:
 
     def __init__(self, work, flags=()):
         self.block = Block()
-        self.manifests = Manifests(Path(work) / "manifests")
+        self.work = Path(work)
+        self.manifests = Manifests(self.work / "manifests")
         server = self.address(254)
-        self.lookaside = lookaside.Lookaside(work, self.manifests.directory, f"{server}:18000",
-                                             f"{server}:18080", flags)
+        self.tls_listen = f"{server}:18443"
+        certificates.make_authority(self.work)
+        self._certify("certificate")
+        self.lookaside = lookaside.Lookaside(
+            self.work, self.manifests.directory, f"{server}:18000", f"{server}:18080",
+            ["--tls-listen", self.tls_listen, "--tls-cert", self.work / "certificate.crt",
+             "--tls-key", self.work / "certificate.key", *flags])
 
     def address(self, last):
         return self.block.address(last)
@@ -33,6 +41,15 @@ class Site:
     def stop(self):
         self.lookaside.stop()
         self.block.close()
+
+    def _certify(self, name):
+        certificates.sign(self.work, name, f"/CN={name}", "serverAuth", f"IP:{self.address(254)}")
+
+    def renew_certificate(self):
+        """Another certificate and key in the place of those in use."""
+        self._certify("renewed")
+        for kind in ("crt", "key"):
+            os.replace(self.work / f"renewed.{kind}", self.work / f"certificate.{kind}")
 
 
 class World:
@@ -121,10 +138,10 @@ class World:
                 for endpoint in port["endpoints"]]
 
     @contextlib.contextmanager
-    def fresh_agent(self, *switches, bootstrap="bootstrap.json"):
+    def fresh_agent(self, *switches, bootstrap="bootstrap.json", env=None):
         """Another process of the same client, with these set in its environment."""
-        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log",
-                      switches).start()
+        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log", switches,
+                      env).start()
         try:
             yield agent
         finally:

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
+import certificates
 from api import ApiError
 from client import AGENT, LIGHT_US, Client
 from containers import environment
@@ -69,10 +70,10 @@ EVERYTHING_REAL = {"flowSchema": {"enabled": True}, "networkPolicy": {"enabled":
                    "bootstrap": {"namespaces": ["default"], "inject": {"failurePolicy": "Fail"}}}
 
 
-def check_alerts(release, pods):
+def check_alerts(release, pods, *settings):
     """Every metric that an alert asks for is there, at some replica at least."""
     text = release.helm("template", NAME, ROOT / "charts/lookaside", "--set",
-                        "prometheusRule.enabled=true", "--show-only",
+                        ",".join(["prometheusRule.enabled=true", *settings]), "--show-only",
                         "templates/prometheusrule.yaml")
     wanted = {word.split("{")[0].split("[")[0].strip("(") for line in text.splitlines()
               if line.strip().startswith("expr:") for word in line.replace("(", " ").split()
@@ -81,6 +82,34 @@ def check_alerts(release, pods):
     found = "".join(ask(pod, "/metrics") for pod in pods.values())
     missing = [name for name in wanted if f"# TYPE {name} " not in found]
     assert not missing, f"alerts ask for {missing}, which no replica has"
+
+
+@scenario("helm install with a certificate: a client dials the Service by name, over TLS", seconds=120)
+def secure(world):
+    agent, secrets = find_agents()["go"], f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    stack, service = greeter(world, "secure")
+    with stack, Release(world) as release:
+        certificates.make_authority(release.folder)
+        certificates.sign(release.folder, "tls", f"/CN={NAME}", "serverAuth",
+                          f"DNS:{NAME}.{NAMESPACE}.svc")
+        world.cluster.kubectl("create", "secret", "tls", f"{NAME}-tls", "--namespace", NAMESPACE,
+                              "--cert", release.folder / "tls.crt", "--key", release.folder / "tls.key")
+        release.install(release.package(), {"tls": {"secretName": f"{NAME}-tls"}})
+        pods = release.wait_ready()
+        client = release.client(agent, target(service),
+                                release.bootstrap("secure", release.folder / "ca.crt"))
+        try:
+            client.start_load(LIGHT_US)
+            follow(service, [client], 4)
+            client.close()
+        finally:
+            client.process.stop()
+        said = "".join(ask(pod, "/metrics") for pod in pods.values())
+        assert said.count("\nlookaside_tls_handshakes_total 1\n") == 1, said
+        assert said.count("\nlookaside_tls_certificate_expiry_timestamp_seconds ") == 3, said
+        check_alerts(release, pods, "tls.secretName=any")
+        world.cluster.api.delete(f"{secrets}/{NAME}-tls")
+        return f"{client.ok} calls"
 
 
 # ---- injection

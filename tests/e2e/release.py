@@ -23,6 +23,7 @@ from workload import CORE
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/lookaside"
 NAME, NAMESPACE, XDS_PORT, ADMIN_PORT = "lookaside", "lookaside", 18000, 18080
+TLS_PORT = 18443
 OLDER = "0.0.9"
 # One value of an older version, and what it was there.
 CHANGED = ("timeoutSeconds: 20", "timeoutSeconds: 15")
@@ -175,12 +176,12 @@ class Release:
 
     # ---- its clients
 
-    def bootstrap(self, name):
-        """What lookasidectl prints for a pod of the cluster."""
-        server = f"{NAME}.{NAMESPACE}.svc:{XDS_PORT}"
+    def bootstrap(self, name, ca=None):
+        """What lookasidectl prints for a pod of the cluster. ca: over TLS, trusting that file."""
+        server = f"{NAME}.{NAMESPACE}.svc:{TLS_PORT if ca else XDS_PORT}"
         done = subprocess.run([self.programs / "lookasidectl", "bootstrap", "--server", server,
-                               "--node-id", name], capture_output=True, text=True, timeout=20,
-                              check=True)
+                               "--node-id", name, *(("--tls-ca", ca) if ca else ())],
+                              capture_output=True, text=True, timeout=20, check=True)
         return {"GRPC_XDS_BOOTSTRAP_CONFIG": done.stdout.strip()}
 
     def client(self, agent, target, env):

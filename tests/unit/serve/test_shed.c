@@ -91,12 +91,14 @@ static void open_stream(const char *path, struct buf *request, bool shared)
 {
     static const struct grpc_call_handler handler = {on_message, on_end};
     struct stream *stream = &streams[streams_len];
+    const struct grpc_client_options options = {
+        .loop = fixture.loop, .server = serve_address(fixture.serve, 0), .authority = "test", .connect_timeout_ms = 5000};
 
     cr_assert_lt(streams_len, STREAMS_MAX);
     if (shared)
         stream->grpc = streams[streams_len - 1].grpc;
     else
-        cr_assert_eq(grpc_client_new(fixture.loop, serve_address(fixture.serve, 0), "test", 5000, &stream->grpc, NULL), CODE_OK);
+        cr_assert_eq(grpc_client_new(&options, &stream->grpc, NULL), CODE_OK);
     streams_len++;
     stream->call = grpc_call_start(stream->grpc, path, 0, &handler, stream);
     grpc_call_send(stream->call, request->ptr, request->len, false);

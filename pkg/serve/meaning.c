@@ -45,7 +45,7 @@ static void find_policy(struct meaning *meaning, const struct catalog *catalog)
 {
     meaning->policy = route_policy(meaning->service, meaning->port,
                                    meaning->number ? meaning->number : meaning->name.port.number);
-    if (meaning->kind != TOPIC_LISTENER)
+    if (!meaning_has_route(meaning->kind))
         return;
     route_find(catalog, &meaning->name, &meaning->route);
     if (meaning->plain)
@@ -71,7 +71,9 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog)
 /* One pod is meant from everywhere. */
 bool meaning_by_place(const struct meaning *meaning)
 {
-    return (meaning->kind == TOPIC_ASSIGNMENT || meaning->kind == TOPIC_NATIVE) && meaning->port &&
+    if (meaning->kind == TOPIC_GRPCLB && meaning_splits(meaning))
+        return false;
+    return meaning->kind != TOPIC_LISTENER && meaning->kind != TOPIC_CLUSTER && meaning->port &&
            meaning->port->by_place && meaning->name.hostname.len == 0;
 }
 
@@ -85,8 +87,7 @@ static bool has_hostname(const struct backend_list *list, struct str hostname)
     return false;
 }
 
-/* NULL: it is not. */
-static const char *why_empty(const struct meaning *meaning, const struct backend_list *list)
+const char *meaning_why_empty(const struct meaning *meaning, const struct backend_list *list)
 {
     const struct service_port *port = meaning->port;
 
@@ -121,7 +122,7 @@ static struct blob *encode_view(const struct meaning *meaning, const struct view
     struct blob *blob;
 
     view_list(meaning->port, view, &arena, &list);
-    *ret_problem = why_empty(meaning, &list);
+    *ret_problem = meaning_why_empty(meaning, &list);
     blob = encode_list(meaning, &list, ret_version);
     arena_done(&arena);
     return blob;
@@ -167,6 +168,8 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
     const char *problem = meaning->problem;
     struct blob *blob;
 
+    if (meaning->kind == TOPIC_GRPCLB)
+        return meaning_encode_grpclb(meaning, view, ret_version, ret_problem);
     if (meaning->kind == TOPIC_LISTENER || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
         *ret_version = hash_content(blob->bytes, blob->len) | 1;

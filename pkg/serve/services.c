@@ -6,6 +6,7 @@ const struct rpc_method service_methods[] = {
     {STR_INIT("/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"),
      &xds_sotw_handler},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
+    {STR_INIT("/grpc.lb.v1.LoadBalancer/BalanceLoad"), &grpclb_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_check_handler},
     {STR_INIT("/grpc.health.v1.Health/Watch"), &health_watch_handler},
 };
@@ -17,6 +18,7 @@ static const struct {
 } kinds[] = {
     {&xds_sotw_handler, &xds_stream_kind},
     {&native_watch_handler, &native_stream_kind},
+    {&grpclb_handler, &grpclb_stream_kind},
 };
 
 static const struct rpc_handler *handler_of(struct str path)
@@ -51,8 +53,7 @@ static void dump_call(struct rpc *rpc, struct json_writer *writer)
     json_put_bool(writer, "stalled", rpc_stalled(rpc));
 }
 
-static void dump_place(struct rpc *rpc, const struct stream_kind *kind,
-                       struct json_writer *writer)
+static void dump_place(struct rpc *rpc, const struct stream_kind *kind, struct json_writer *writer)
 {
     const struct worker *worker = rpc_server_ctx(rpc);
     struct place said = kind->place(rpc);

@@ -17,6 +17,7 @@ extern const size_t service_methods_len;
 
 extern const struct rpc_handler xds_sotw_handler;
 extern const struct rpc_handler native_watch_handler;
+extern const struct rpc_handler grpclb_handler;
 extern const struct rpc_handler health_check_handler;
 extern const struct rpc_handler health_watch_handler;
 
@@ -47,6 +48,7 @@ struct stream_kind {
 
 extern const struct stream_kind xds_stream_kind;
 extern const struct stream_kind native_stream_kind;
+extern const struct stream_kind grpclb_stream_kind;
 /* NULL: the call is no stream of lists. */
 const struct stream_kind *service_stream_kind(const struct rpc *rpc);
 

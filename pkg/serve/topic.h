@@ -1,10 +1,10 @@
 /*
- * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, Cluster, ClusterLoadAssignment or native
- * list), made once from the catalog, encoded once, and shared by every subscription of the loop.
+ * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, Cluster, ClusterLoadAssignment, native list
+ * or grpclb list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
  * Topics are found by their own key when a stream subscribes, and by what they depend on when the catalog changes, so a change costs O(those
- * who listen): a list or Cluster depends on its Service, a Listener on the Service that is dialled and on those of its backends, and whatever
- * is called by a host on whose that is.
+ * who listen): a list or Cluster depends on its Service, a Listener or grpclb list on the Service that is dialled and on those of its backends,
+ * and whatever is called by a host on whose that is.
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
  * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
@@ -24,7 +24,7 @@
 #include "model/place.h"
 #include "model/view.h"
 
-enum topic_kind { TOPIC_LISTENER, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
+enum topic_kind { TOPIC_LISTENER, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_GRPCLB, TOPIC_KINDS };
 
 enum unknown_names { UNKNOWN_NAMES_EMPTY, UNKNOWN_NAMES_ABSENT };
 
@@ -36,7 +36,7 @@ struct topic_place; /* an interned struct place */
  * else gets another one. */
 struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
-    struct blob *blob;
+    struct blob *blob;    /* NULL: there is none (yet), or of a grpclb list, none to be */
     const char *problem;  /* why there is no list, or an empty one; a static text or NULL */
     const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */

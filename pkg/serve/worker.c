@@ -49,6 +49,14 @@ static void release_catalog(void *value)
     catalog_unref(value);
 }
 
+uint64_t worker_list_streams(const struct worker *worker)
+{
+    const struct worker_stats *stats = &worker->stats;
+
+    return counter_get(&stats->streams_xds) + counter_get(&stats->streams_native) +
+           counter_get(&stats->streams_grpclb);
+}
+
 void worker_publish(struct worker *worker, const struct catalog *catalog)
 {
     latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);

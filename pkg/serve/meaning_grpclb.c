@@ -66,7 +66,7 @@ static void add_target(struct split *split, size_t at, const struct route_target
     *share = (struct grpclb_share){.asked_port = target->number, .weight = target->weight};
     if (target->weight == 0)
         return;
-    if (target->found)
+    if (target->found && target->found->type != SERVICE_EXTERNAL_NAME)
         port = service_find_port(target->found, &target->port, &reason);
     if (port)
         share->list = &port->list;

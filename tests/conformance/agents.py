@@ -38,6 +38,7 @@ class Language:
     both_families: it connects to a backend's other address when the first does not answer (gRFC A61:
     C++ and Python from 1.66, Go from 1.71, Node from 1.12; in Java it is switched off).
     both_families_switch: what switches it on, in the client's environment.
+    grpclb: it has that policy. @grpc/grpc-js has none.
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
     name: str
@@ -49,6 +50,7 @@ class Language:
     dials_port_names: bool = True
     both_families: bool = True
     both_families_switch: str = ""
+    grpclb: bool = True
     first_call_ms: int = 500
 
 
@@ -185,7 +187,7 @@ LANGUAGES = [
              both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
-             dials_port_names=False),
+             dials_port_names=False, grpclb=False),
     Language("python-pypi", build_python_pypi, 10000, "Python",
              _of("python/requirements.txt", r"grpcio==(\S+)")),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,

@@ -262,6 +262,38 @@ Test(grpclb_stream, an_oversized_name_exhausts_a_resource)
     cr_assert_eq(client.code, CODE_RESOURCE_EXHAUSTED);
 }
 
+static void on_other_message(void *ctx unused_arg, struct str message unused_arg)
+{
+    cr_assert_fail("the refused stream got a message");
+}
+
+static void on_other_end(void *ctx, enum code code, const char *message unused_arg)
+{
+    *(enum code *)ctx = code;
+}
+
+static bool is_refused(const void *ctx)
+{
+    return *(const enum code *)ctx == CODE_INVALID_ARGUMENT;
+}
+
+Test(grpclb_stream, the_others_of_the_connection_go_on)
+{
+    static const struct grpc_call_handler handler = {on_other_message, on_other_end};
+    enum code code = CODE_OK;
+    struct grpc_call *bad;
+
+    open_stream();
+    ask("greeter.shop:8001");
+    turn_until(has_said, "IL");
+    bad = grpc_call_start(client.grpc, BALANCE, 0, &handler, &code);
+    grpc_call_send(bad, "\x0a\x7f", 2, false);
+    turn_until(is_refused, &code);
+    put(1);
+    turn_until(has_said, "ILL");
+    cr_assert_not(client.ended);
+}
+
 /* ---- reports and dumps ---- */
 
 static bool is_counted(const void *ctx)

@@ -78,7 +78,7 @@ static void tear_down(void)
     buf_done(&text);
 }
 
-TestSuite(grpclb_stream, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(grpclb_stream, .init = set_up, .fini = tear_down);
 
 static void turn_until(bool (*done)(const void *ctx), const void *ctx)
 {

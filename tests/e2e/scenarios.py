@@ -1,6 +1,7 @@
 """All scenarios, in the order in which they run."""
 
 import cases_chart
+import cases_grpclb
 import cases_scale
 import cases_service
 import cases_place
@@ -12,7 +13,7 @@ from world import DEBIAN_ETCD, DEFAULT, RESOURCES, SCENARIOS
 
 __all__ = ("SCENARIOS",)
 
-del cases_chart, cases_scale, cases_service, cases_place, cases_source, cases_process
+del cases_chart, cases_grpclb, cases_scale, cases_service, cases_place, cases_source, cases_process
 del cases_resource, cases_resource_life
 # Each configuration needs a cluster of its own.
 SCENARIOS.sort(key=lambda s: (DEFAULT, RESOURCES, DEBIAN_ETCD).index(s.configuration))

@@ -274,6 +274,7 @@ static enum grpclb_said say(struct grpclb_session *session, struct buf *head,
     session->problem = list.problem;
     if (list.blob && list.blob->len > GRPCLB_RESPONSE_MAX) {
         session->problem = "the list is too long for one message";
+        session->host->too_large(session->ctx, list.blob->len);
         return session->said == GRPCLB_LIST ? GRPCLB_NOTHING : fall_back(session, head);
     }
     if (!list.blob)

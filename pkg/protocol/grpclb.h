@@ -1,17 +1,18 @@
 /*
- * One grpc.lb.v1.LoadBalancer/BalanceLoad stream as a pure state machine. The client's first request says whose backends it wants; it gets an
- * initial_response, and then whole lists: the newest at once, and again whenever its version is another one. Its reports are summed up.
+ * One grpc.lb.v1.LoadBalancer/BalanceLoad stream as a pure state machine. The client's first request says whose backends it wants; it gets
+ * an initial_response, and then whole lists: the newest at once, and again whenever its version is another one. Its reports are summed up.
  *
  * Where there is no list, the answer is a fallback_response: of a Service that does not exist, or has no such port, or no addresses (an
- * ExternalName); of what is no name at all; and of a list that is too long while the client has none. A Service that exists and has no endpoints is an empty list: its
- * calls fail at once. Reasons: an empty list is no fallback for any client, and whom we do not know, the client's DNS may; a stream that ends after its
- * initial_response is opened again without any pause. So none ends for what its name means: once the name means something the list follows.
+ * ExternalName); of what is no name at all; and of a list that is too long, while the client has none. A Service that exists and has no
+ * endpoints is an empty list: its calls fail at once. Reasons: an empty list is no fallback for any client, and whom we do not know, the
+ * client's DNS may; a stream that ends after its initial_response is opened again without any pause. So none ends for what its name means:
+ * once that means something, the list follows.
  *
  * Threads: everything on one loop. Owns: a copy of the name.
- * Limits:  GRPCLB_REQUEST_MAX, GRPCLB_NAME_MAX, GRPCLB_COUNT_MAX; the calls of GRPCLB_DROP_TOKENS_MAX tokens are told apart. A list that does not fit
- *          into GRPCLB_RESPONSE_MAX is not sent; the one before stays.
- * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no LoadBalanceRequest, FAILED_PRECONDITION for one at the wrong time (a report
- *          first, a second initial_request); all end the stream.
+ * Limits:  GRPCLB_REQUEST_MAX, GRPCLB_NAME_MAX, GRPCLB_COUNT_MAX; the calls of GRPCLB_DROP_TOKENS_MAX tokens are told apart. A list that
+ *          does not fit into GRPCLB_RESPONSE_MAX is not sent; the one before stays.
+ * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no LoadBalanceRequest, FAILED_PRECONDITION for one at the wrong
+ *          time (a report first, a second initial_request); all end the stream.
  */
 #ifndef PROTOCOL_GRPCLB_H
 #define PROTOCOL_GRPCLB_H
@@ -34,9 +35,11 @@
 struct grpclb_session;
 
 struct grpclb_list {
-    uint64_t version;    /* not 0 */
-    struct blob *blob;   /* a LoadBalanceResponse with a server_list; NULL: there is none. Borrowed until the next call to the host */
-    const char *problem; /* for people: why it is empty, or why there is none; lives as long as the session. NULL: all is well */
+    uint64_t version; /* not 0 */
+    /* A LoadBalanceResponse with a server_list; NULL: there is none. Borrowed until the next call to the host. */
+    struct blob *blob;
+    /* For people: why it is empty, or why there is none; lives as long as the session. NULL: all is well. */
+    const char *problem;
 };
 
 /* Calls that clients have told of. */
@@ -53,6 +56,8 @@ struct grpclb_host {
     void (*subscribe)(void *ctx, struct str name);
     void (*resolve)(void *ctx, struct grpclb_list *ret_list);
     void (*wake)(void *ctx, bool answer);
+    /* The list has so many bytes, and is not sent. */
+    void (*too_large)(void *ctx, size_t len);
     /* What one report adds. */
     void (*report)(void *ctx, const struct grpclb_calls *calls);
     /* May be NULL. Members of the target's open object in a dump. */

@@ -76,6 +76,17 @@ static void host_wake(void *ctx, bool answer)
     rpc_wake(stream->rpc, answer ? RPC_WAKE_ANSWER : RPC_WAKE_UPDATE);
 }
 
+static void host_too_large(void *ctx, size_t len)
+{
+    const struct grpclb_stream *stream = ctx;
+
+    counter_add(&stream->worker->stats.too_large, 1);
+    if (worker_may_complain(stream->worker))
+        log_warn(LOG_SERVE, "list is too large for a grpclb client's message; its last one stays",
+                 KV_TEXT("name", stream->subscriber.topic->text), KV_U64("bytes", len),
+                 KV_U64("limit", GRPCLB_RESPONSE_MAX));
+}
+
 static void host_report(void *ctx, const struct grpclb_calls *calls)
 {
     const struct grpclb_stream *stream = ctx;
@@ -101,6 +112,7 @@ static const struct grpclb_host host = {
     .subscribe = host_subscribe,
     .resolve = host_resolve,
     .wake = host_wake,
+    .too_large = host_too_large,
     .report = host_report,
     .describe = host_describe,
 };

@@ -39,6 +39,11 @@ static void on_wake(void *ctx unused_arg, bool answer unused_arg)
 {
 }
 
+static void on_too_large(void *ctx unused_arg, size_t len unused_arg)
+{
+    abort();
+}
+
 static void on_report(void *ctx unused_arg, const struct grpclb_calls *calls)
 {
     must_hold(subscribed);
@@ -50,7 +55,8 @@ static void on_report(void *ctx unused_arg, const struct grpclb_calls *calls)
     sum.dropped += calls->dropped;
 }
 
-static const struct grpclb_host host = {on_subscribe, on_resolve, on_wake, on_report, NULL};
+static const struct grpclb_host host = {on_subscribe, on_resolve, on_wake,
+                                        on_too_large, on_report,  NULL};
 
 static void request(struct str message)
 {

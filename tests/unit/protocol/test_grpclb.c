@@ -12,7 +12,7 @@ static struct {
 } now = {.version = 1};
 
 static char asked[GRPCLB_NAME_MAX + 1];
-static size_t subscribed, answers, updates, reports;
+static size_t subscribed, answers, updates, reports, refused;
 static struct grpclb_calls told;
 static struct grpclb_session *session;
 static struct blob *blob; /* handed out last */
@@ -45,6 +45,12 @@ static void on_wake(unused_arg void *ctx, bool answer)
     updates += !answer;
 }
 
+static void on_too_large(unused_arg void *ctx, size_t len)
+{
+    cr_assert_gt(len, GRPCLB_RESPONSE_MAX);
+    refused++;
+}
+
 static void on_report(unused_arg void *ctx, const struct grpclb_calls *calls)
 {
     reports++;
@@ -56,7 +62,8 @@ static void on_describe(unused_arg void *ctx, struct json_writer *writer)
     json_put_str(writer, "view", STR("zone"));
 }
 
-static const struct grpclb_host host = {on_subscribe, on_resolve, on_wake, on_report, on_describe};
+static const struct grpclb_host host = {on_subscribe, on_resolve, on_wake,
+                                        on_too_large, on_report,  on_describe};
 
 static void open_session(void)
 {
@@ -225,6 +232,7 @@ Test(grpclb_session, a_list_that_is_too_long_leaves_the_one_before)
     now.padding = GRPCLB_RESPONSE_MAX;
     change(2);
     cr_assert_str_eq(next(), "");
+    cr_assert_eq(refused, 1);
     now.padding = 0;
     change(3);
     cr_assert_str_eq(next(), "list");

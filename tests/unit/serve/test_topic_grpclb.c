@@ -224,6 +224,7 @@ Test(topic_grpclb, is_by_place_but_where_it_splits)
     put(&(struct fixture_service){.name = "greeter", .endpoints = hinted, .len = 2, .policy = now});
     policy_unref(now);
     cr_assert_str_eq(order(), "12912");
+    cr_assert(view_is_all(&list.subscriber.content->view), "one list for everybody");
     put(&(struct fixture_service){.name = "greeter", .endpoints = hinted, .len = 2});
     cr_assert_str_eq(order(), "2");
 }

@@ -27,7 +27,7 @@ struct meaning {
     struct route route;              /* where meaning_has_route() */
 };
 
-/* A name of that kind as its client means it. INVALID_ARGUMENT says what is wrong with it. */
+/* A name of that kind as its client means it, xdstp or not. INVALID_ARGUMENT says what is wrong with it. */
 enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context, struct name *ret_name,
                         struct err *err) must_check;
 /* `name`, `kind`, `text`, `plain` and `faults` are set: fills in the rest. */
@@ -35,7 +35,7 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog);
 /* The kinds that say where the calls go that dial the name. */
 static inline bool meaning_has_route(enum topic_kind kind)
 {
-    return kind == TOPIC_LISTENER || kind == TOPIC_GRPCLB;
+    return topic_is_route(kind) || kind == TOPIC_GRPCLB;
 }
 /* Whether what the name stands for depends on the client's place. */
 bool meaning_by_place(const struct meaning *meaning);

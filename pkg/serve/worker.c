@@ -49,14 +49,6 @@ static void release_catalog(void *value)
     catalog_unref(value);
 }
 
-uint64_t worker_list_streams(const struct worker *worker)
-{
-    const struct worker_stats *stats = &worker->stats;
-
-    return counter_get(&stats->streams_xds) + counter_get(&stats->streams_native) +
-           counter_get(&stats->streams_grpclb);
-}
-
 void worker_publish(struct worker *worker, const struct catalog *catalog)
 {
     latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);
@@ -117,6 +109,14 @@ enum code worker_check_subscriptions(const struct worker *worker, const struct r
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one serving thread",
                     WORKER_SUBSCRIPTIONS_MAX);
     return CODE_OK;
+}
+
+uint64_t worker_list_streams(const struct worker *worker)
+{
+    const struct worker_stats *stats = &worker->stats;
+
+    return counter_get(&stats->streams_xds) + counter_get(&stats->streams_delta) +
+           counter_get(&stats->streams_native) + counter_get(&stats->streams_grpclb);
 }
 
 bool worker_may_complain(struct worker *worker)

@@ -75,6 +75,8 @@ int failure(const struct err *err);
 #define PAGE_MAX (1024u * 1024 * 1024)
 #define PAGE_PATH_MAX 4096
 
+/* An error of asking the admin port; says how to come there when nobody is. */
+enum code admin_error(enum code code, struct err *err);
 /* A page of the admin port: its text, and the same parsed. */
 enum code page_read(const char *admin, const char *path, struct buf *text, struct json **ret_json,
                     struct err *err) must_check;

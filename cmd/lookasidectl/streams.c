@@ -54,6 +54,14 @@ static struct str health(const struct json *stream)
     return STR("ok");
 }
 
+/* What the client says that it is; else what its HTTP says. */
+static struct str agent(const struct json *stream)
+{
+    struct str said = member(json_get(stream, "node"), "userAgent");
+
+    return said.len > 0 ? said : member(stream, "userAgent");
+}
+
 static void add_stream(struct table *table, const struct json *stream)
 {
     const struct json *node = json_get(stream, "node"), *place = json_get(stream, "place");
@@ -61,7 +69,7 @@ static void add_stream(struct table *table, const struct json *stream)
     add_member(table, stream, "peer");
     add_member(table, stream, "protocol");
     add_member(table, node, "id");
-    add_member(table, node, "userAgent");
+    table_add(table, agent(stream));
     add_member(table, place, "zone");
     add_member(table, place, "node");
     table_addf(table, "%.0fs", json_number(json_get(stream, "ageSeconds")));

@@ -35,7 +35,7 @@ bool route_is_split(const struct route *route)
 {
     const struct policy *policy = route->policy;
 
-    return (policy->backends_len > 0 || policy->announcing) && route->hostname.len == 0;
+    return (policy->backends_len > 0 || policy->announced_len > 0) && route->hostname.len == 0;
 }
 
 void route_add_text(struct buf *out, const struct route *route)

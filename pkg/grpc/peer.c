@@ -90,6 +90,7 @@ void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter,
     if (peer->verdict)
         return;
     peer->verdict = h2_error;
+    peer->why = why;
     peer->blamed = true;
     peer_complain(peer, counter, why);
 }

@@ -44,7 +44,7 @@ static void host_subscribe(void *ctx, struct str name)
 {
     struct grpclb_stream *stream = ctx;
     const struct topic_client client = {
-        .default_namespace = str_of(stream->worker->options.default_namespace),
+        .default_namespace = worker_client_namespace(stream->worker, STR("")),
         .place = client_place(stream),
     };
     struct err err = {0};
@@ -62,11 +62,15 @@ static void host_subscribe(void *ctx, struct str name)
 static void host_resolve(void *ctx, struct grpclb_list *ret_list)
 {
     struct grpclb_stream *stream = ctx;
-    const struct topic_content *content =
-        stream->subscriber.topic ? topic_content(&stream->subscriber) : NULL;
+    const struct topic_content *content;
 
-    *ret_list = content ? (struct grpclb_list){content->version, content->blob, content->problem}
-                        : (struct grpclb_list){1, NULL, stream->problem};
+    if (!stream->subscriber.topic) {
+        *ret_list = (struct grpclb_list){1, NULL, stream->problem};
+        return;
+    }
+    content = topic_content(&stream->subscriber);
+    *ret_list = (struct grpclb_list){content->version, NULL, content->problem};
+    ret_list->blob = topic_bytes(&stream->subscriber);
 }
 
 static void host_wake(void *ctx, bool answer)

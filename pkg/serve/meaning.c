@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "encode/native.h"
 #include "encode/xds.h"
+#include "model/view_near.h"
 #include "model/xdstp.h"
 #include "wire/fields.h"
 
@@ -146,6 +147,12 @@ const char *meaning_why_empty(const struct meaning *meaning, const struct backen
     return port->total ? "no endpoint is ready" : "no EndpointSlice has endpoints at this port";
 }
 
+/* 0 means "none". */
+uint64_t meaning_hash(const struct blob *blob)
+{
+    return hash_content(blob->bytes, blob->len) | 1;
+}
+
 static struct blob *encode_list(const struct meaning *meaning, const struct backend_list *list,
                                 uint64_t *ret_version)
 {
@@ -156,7 +163,7 @@ static struct blob *encode_list(const struct meaning *meaning, const struct back
     if (meaning->kind == TOPIC_NATIVE)
         return encode_native_list(list, asked, meaning->name.hostname, ret_version);
     blob = encode_assignment(meaning->text, list, asked, meaning->name.hostname);
-    *ret_version = hash_content(blob->bytes, blob->len) | 1; /* 0 means "none" */
+    *ret_version = meaning_hash(blob);
     return blob;
 }
 
@@ -192,14 +199,23 @@ struct blob *meaning_encode_cluster(const struct service *service, struct str na
     return encode_cluster(name, policy);
 }
 
+static struct blob *encode_to(const struct meaning *meaning)
+{
+    struct route route = meaning->route;
+    struct policy policy;
+
+    client_spare(route.policy, meaning->faults, &policy);
+    route.policy = &policy;
+    return meaning->kind == TOPIC_LISTENER ? encode_listener(meaning->text, &route)
+                                           : encode_route(meaning->text, &route);
+}
+
 static struct blob *encode_named(const struct meaning *meaning)
 {
     struct policy policy;
 
-    if (meaning->kind == TOPIC_LISTENER)
-        return encode_listener(meaning->text, &meaning->route);
-    if (meaning->kind == TOPIC_ROUTE)
-        return encode_route(meaning->text, &meaning->route);
+    if (topic_is_route(meaning->kind))
+        return encode_to(meaning);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
     return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }
@@ -220,7 +236,7 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
         return meaning_encode_grpclb(meaning, view, ret_version, ret_problem);
     if (topic_is_route(meaning->kind) || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
-        *ret_version = hash_content(blob->bytes, blob->len) | 1;
+        *ret_version = meaning_hash(blob);
     } else {
         blob = encode_backends(meaning, view, ret_version, &problem);
     }
@@ -228,4 +244,15 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
         *ret_version = problem_version(*ret_version, problem);
     *ret_problem = problem;
     return blob;
+}
+
+/* Native lists do not tell the node: what lists of other views say, too, has to have their version. */
+bool meaning_is_told_apart(const struct meaning *meaning, const struct view *view)
+{
+    return meaning->kind == TOPIC_ASSIGNMENT && view_is_of_node(view);
+}
+
+uint64_t meaning_version(const struct meaning *meaning, const struct view *view, uint64_t whole)
+{
+    return hash_mix(whole, view_near_hash(meaning->port, view)) | 1;
 }

@@ -17,7 +17,7 @@ struct meaning {
     enum topic_kind kind;
     struct str text; /* the name as the client spelled it */
     bool plain; /* without what a client can refuse of a policy */
-    unsigned faults; /* of a Cluster: those of the clients that it is for */
+    unsigned faults; /* of a route or Cluster: those of the clients that it is for */
     struct name name;
     const struct service *service;   /* NULL: there is none */
     const struct service_port *port; /* NULL: the name means none, or the Service is an ExternalName */
@@ -42,6 +42,12 @@ bool meaning_by_place(const struct meaning *meaning);
 /* The resource: one reference; NULL: there is none (of grpclb lists only). *ret_problem is why its list is empty, or NULL; version is never 0. */
 struct blob *meaning_encode(const struct meaning *meaning, const struct view *view, uint64_t *ret_version,
                             const char **ret_problem) must_check;
+/* The version of a resource that is told apart by its bytes. */
+uint64_t meaning_hash(const struct blob *blob);
+/* Whether what such a view gets needs not be encoded to be told apart: meaning_version() is its version then, not meaning_encode()'s. */
+bool meaning_is_told_apart(const struct meaning *meaning, const struct view *view);
+/* `whole`: the version of VIEW_ALL. */
+uint64_t meaning_version(const struct meaning *meaning, const struct view *view, uint64_t whole);
 /* The Cluster of that name of a Service's port, with what a policy says of it. */
 struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number, const struct policy *policy) must_check;
 

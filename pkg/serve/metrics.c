@@ -99,6 +99,8 @@ static const struct family families[] = {
      "Distinct lists and other contents of those resources; more than one where a list depends on "
      "the client's place.",
      NULL, WORKER_FIELD(topics.views)},
+    {"lookaside_view_bytes", "gauge", "Bytes of those contents that are kept encoded.", NULL,
+     WORKER_FIELD(topics.bytes)},
     {"lookaside_views_capped_total", "counter",
      "Subscriptions that got the list for clients of unknown place because a resource has too many "
      "views.",

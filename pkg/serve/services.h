@@ -15,6 +15,9 @@ struct worker;
 
 extern const struct rpc_method service_methods[];
 extern const size_t service_methods_len;
+#define SERVICES_MAX 32
+/* The services that the table has methods of, by their full names; false behind the last, which is below SERVICES_MAX. */
+bool service_name_at(size_t index, struct str *ret_name) must_check;
 
 /* ADS, then the services of one type; of each state of the world, then delta. */
 #define XDS_HANDLERS (2 * (1 + XDS_TYPES))
@@ -22,7 +25,9 @@ extern const struct rpc_handler xds_handlers[XDS_HANDLERS];
 extern const struct rpc_handler native_watch_handler;
 extern const struct rpc_handler grpclb_handler;
 extern const struct rpc_handler health_check_handler;
+extern const struct rpc_handler health_list_handler;
 extern const struct rpc_handler health_watch_handler;
+extern const struct rpc_handler reflection_handler;
 
 /* What a dump is about: everything, or what is of one Service (topic_interest(); NULL: nobody asks for it). */
 struct dump_filter {

@@ -1,7 +1,7 @@
 /*
  * One serving loop: a thread, its connections, its topics, its mailbox.
  *
- * Threads: worker_new/free/adopt/publish/drain/dump from the control thread; the rest on the worker's own loop.
+ * Threads: worker_new/free/publish/adopt/load/call from the control thread; the rest on the worker's own loop.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
@@ -91,6 +91,8 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
+/* The namespace of names that give none: the client's own, where it says one. Borrowed from either. */
+struct str worker_client_namespace(const struct worker *worker, struct str said);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);
@@ -98,6 +100,8 @@ struct place worker_client_place(const struct rpc *rpc, const struct place *said
 unsigned worker_client_group(const struct rpc *rpc, struct str id);
 /* A subscription of `rpc`'s connection came (+1) or went (-1). */
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
+/* So many its connection has. */
+uint64_t worker_subscriptions(const struct rpc *rpc);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
 /* Streams of lists, of all protocols; from any thread. */

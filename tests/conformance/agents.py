@@ -87,7 +87,7 @@ def _cached(name, version, toolchain, note, build):
     done = CACHE / f"{name}-{version}-{digest.hexdigest()[:12]}"
     if done.exists():
         return done
-    note(f"building the {name} agent, gRPC {version} (once; kept in {done})")
+    note(f"building the {name} agent, {version} (once; kept in {done})")
     CACHE.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
     try:
@@ -107,16 +107,26 @@ def _version(path, pattern):
     return re.search(pattern, (SOURCES / path).read_text()).group(1)
 
 
-def build_go(note):
+def _go_program(name, version, package, note):
     _need("go")
     toolchain = _output("go", "version")
     found = re.search(r"go(\d+)\.(\d+)", toolchain)
     if not found or tuple(map(int, found.groups())) < GO_NEEDED:
         raise Skip(f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer needed, found: {toolchain}")
-    version = _version("go/go.mod", r"google.golang.org/grpc v(\S+)")
-    folder = _cached("go", version, toolchain, note, lambda fresh: _run(
-        ["go", "build", "-o", fresh / "agent", "."], fresh / "source"))
+    folder = _cached(name, version, toolchain, note, lambda fresh: _run(
+        ["go", "build", "-o", fresh / "agent", package], fresh / "source"))
     return [folder / "agent"]
+
+
+def build_go(note):
+    version = _version("go/go.mod", r"google.golang.org/grpc v(\S+)")
+    return _go_program("go", version, ".", note)
+
+
+def build_grpcurl(note):
+    """No agent, but the stock command."""
+    version = _version("grpcurl/go.mod", r"github.com/fullstorydev/grpcurl v(\S+)")
+    return _go_program("grpcurl", version, "github.com/fullstorydev/grpcurl/cmd/grpcurl", note)
 
 
 def build_python_debian(note):

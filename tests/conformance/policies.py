@@ -80,7 +80,8 @@ class PolicyWorld(World):
 
         def in_force():
             resource = self.resource(name)
-            return (resource and all(c["status"] for c in resource["conditions"])
+            return (resource and all(c["status"] or c["reason"] == "BackendEmpty"
+                                     for c in resource["conditions"])
                     and len(self.listed(name)) == len(endpoints))
         wait_until(in_force, 10, lambda: f"the policy is in force: {self.resource(name)}")
         return target
@@ -320,7 +321,10 @@ def subset(world, notes):
     backends = tuple(f"b{number}" for number in range(1, 9))
     target = world.shape("part", backends, subset={"size": 3})
     world.first_call(target)
-    seen = set(world.sample(target, 200))
+    seen = set()
+    wait_until(lambda: seen.update(world.sample(target, 200)) or len(seen) >= 3, 10,
+               lambda: f"three of eight are called: {sorted(seen)}")
+    seen.update(world.sample(target, 200))
     assert len(seen) == 3, f"{len(seen)} of 8: {sorted(seen)}"
     notes.append(f"{', '.join(sorted(seen))} of 8")
     return YES
@@ -338,6 +342,22 @@ def max_call_duration(world, notes):
         return IGNORED
     assert 450 < got["slowest_ms"] < 4000, f"it took {got['slowest_ms']:.0f} ms"
     return YES if got["slowest_ms"] >= 2450 else EARLY
+
+
+def short_duration(world, notes):
+    """C-core would count from before the call: all of them would fail."""
+    target = world.shape("brief", ("b1", "b2", "b3"), maxCallDuration="1s")
+    world.reach(target, ("b1", "b2", "b3"))
+    got = world.call(target, 100, threads=4)
+    assert got["failed"] == 0, f"{got['failed']} of 100 calls failed: {got['first_error']}"
+    slow = world.shape("brief-slow", ("busy",), maxCallDuration="1s")
+    wait_until(lambda: world.call(slow)["errors"] != {"UNAVAILABLE": 1}, 60, "a first call")
+    got = world.call(slow, 2, threads=2, timeout_ms=8000)
+    notes.append(f"{got['errors'] or 'none fails'}, {got['slowest_ms']:.0f} ms")
+    if got["failed"] == 0:
+        return IGNORED
+    assert got["errors"] == {"DEADLINE_EXCEEDED": 2} and 900 < got["slowest_ms"] < 1900, got
+    return YES
 
 
 def retry(world, notes):
@@ -533,6 +553,7 @@ ROWS = [
     Row("`locality: PreferZone`, with failover", prefer_zone),
     Row("`subset`", subset),
     Row("`maxCallDuration`", max_call_duration, "short"),
+    Row("`maxCallDuration` of at most 2 s", short_duration, "brief"),
     Row("`retry`", retry),
     Row("`circuitBreaker`", circuit_breaker, "bounded"),
     Row("`outlierDetection`", outlier_detection, "outlier"),

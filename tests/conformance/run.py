@@ -33,7 +33,7 @@ from support.report import Report, Skip
 from world import World
 
 HERE = Path(__file__).resolve().parent
-PROTOCOL = "protocol"
+PROTOCOL, GRPCURL = "protocol", "grpcurl"
 
 
 def missing_packages():
@@ -94,17 +94,17 @@ def run_language(language, command, work, report):
         report.fail(f"{language.name}: set-up", str(error))
 
 
-def run_protocol(work, report):
+def run_module(name, work, report):
     if importlib.util.find_spec("grpc") is None:
-        report.skip(PROTOCOL, "Debian's python3-grpcio is not installed")
+        report.skip(name, "Debian's python3-grpcio is not installed")
         return
-    import protocol                   # needs grpcio, which may have been installed just now
-    protocol.run(work, report)
+    # It needs grpcio, which may have been installed just now.
+    importlib.import_module(name).run(work, report)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [language.name for language in LANGUAGES] + [PROTOCOL]
+    names = [language.name for language in LANGUAGES] + [PROTOCOL, GRPCURL]
     parser.add_argument("--language", default="", metavar="A,B",
                         help="only these (a prefix will do): " + ", ".join(names))
     parser.add_argument("--scenarios", action="store_true",
@@ -135,8 +135,8 @@ def run_scenarios(arguments, languages, commands, report, work):
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         tasks = [pool.submit(run_language, language, commands[language.name],
                              work / language.name, report) for language in languages]
-        if PROTOCOL in arguments.names:
-            tasks.append(pool.submit(run_protocol, work / PROTOCOL, report))
+        tasks += [pool.submit(run_module, name, work / name, report)
+                  for name in (PROTOCOL, GRPCURL) if name in arguments.names]
         for task in tasks:
             task.result()
 

@@ -1,15 +1,12 @@
 /* grpclb streams over a connection: what comes in which order, with which status they end, what is counted and dumped. */
 #include <criterion/criterion.h>
 
-#include "base/clock.h"
 #include "fixture.h"
 #include "grpc/client.h"
 #include "protocol/grpclb.h"
-#include "serve/serve.h"
 #include "wire/fields.h"
 #include "wire/writer.h"
 
-#define WAIT_US (10 * 1000 * 1000)
 #define BALANCE "/grpc.lb.v1.LoadBalancer/BalanceLoad"
 
 struct client {
@@ -21,8 +18,7 @@ struct client {
     enum code code;
 };
 
-static struct loop *loop;
-static struct serve *serve;
+static struct serve_fixture fixture;
 static struct place peer_place;
 static const struct catalog *catalog;
 static struct buf text;
@@ -45,23 +41,13 @@ static void put(size_t len)
 {
     catalog = catalog_with(
         catalog, &(struct fixture_service){.name = "greeter", .endpoints = endpoints, .len = len});
-    serve_publish(serve, catalog_ref(catalog));
+    serve_publish(fixture.serve, catalog_ref(catalog));
 }
 
 static void set_up(void)
 {
-    struct serve_options options = {.threads = 1,
-                                    .cluster_domain = "cluster.local",
-                                    .default_namespace = "shop",
-                                    .place_of_peer = on_place_of_peer};
-    struct address any;
-    struct err err = {0};
-
-    cr_assert_eq(loop_new(&loop, &err), CODE_OK);
-    options.loop = loop;
-    cr_assert_eq(serve_new(&options, &serve, &err), CODE_OK, "%s", err.msg);
-    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
-    cr_assert_eq(serve_listen(serve, &any, &err), CODE_OK, "%s", err.msg);
+    serve_fixture_start(&fixture,
+                        (struct serve_options){.threads = 1, .place_of_peer = on_place_of_peer});
     catalog = catalog_new_empty();
     put(2);
     buf_init(&text, 1024 * 1024);
@@ -71,9 +57,7 @@ static void tear_down(void)
 {
     grpc_client_free(client.grpc);
     buf_done(&client.newest);
-    loop_close_posts(loop);
-    serve_free(serve);
-    loop_free(loop);
+    serve_fixture_stop(&fixture);
     catalog_unref(catalog);
     buf_done(&text);
 }
@@ -82,12 +66,7 @@ TestSuite(grpclb_stream, .init = set_up, .fini = tear_down);
 
 static void turn_until(bool (*done)(const void *ctx), const void *ctx)
 {
-    uint64_t end_us = clock_monotonic_us() + WAIT_US;
-
-    while (!done(ctx)) {
-        cr_assert_lt(clock_monotonic_us(), end_us, "it does not come");
-        loop_turn(loop, 10);
-    }
+    serve_fixture_wait(&fixture, done, ctx);
 }
 
 /* ---- a client ---- */
@@ -115,7 +94,8 @@ static void open_stream(void)
     struct err err = {0};
 
     buf_init(&client.newest, 64 * 1024);
-    cr_assert_eq(grpc_client_new(loop, serve_address(serve, 0), "test", 5000, &client.grpc, &err),
+    cr_assert_eq(grpc_client_new(fixture.loop, serve_address(fixture.serve, 0), "test", 5000,
+                                 &client.grpc, &err),
                  CODE_OK);
     client.call = grpc_call_start(client.grpc, BALANCE, 0, &handler, &client);
 }
@@ -174,7 +154,7 @@ static uint64_t metric(const char *sample)
 
     snprintf(line, sizeof(line), "\n%s ", sample);
     buf_reset(&text);
-    serve_write_metrics(serve, &text);
+    serve_write_metrics(fixture.serve, &text);
     at = strstr(buf_cstr(&text), line);
     cr_assert_not_null(at, "%s", sample);
     return strtoull(at + strlen(line), NULL, 10);
@@ -194,7 +174,7 @@ Test(grpclb_stream, an_initial_response_then_lists)
     cr_assert_eq(metric("lookaside_streams{protocol=\"grpclb\"}"), 1);
     cr_assert_eq(metric("lookaside_pushes_total{type=\"ServerList\"}"), 2);
     cr_assert_eq(metric("lookaside_subscriptions"), 1);
-    cr_assert_eq(serve_list_streams(serve), 1);
+    cr_assert_eq(serve_list_streams(fixture.serve), 1);
     cr_assert_not(client.ended);
 }
 
@@ -210,7 +190,7 @@ Test(grpclb_stream, the_client_is_where_its_address_is)
 Test(grpclb_stream, without_such_a_service_the_client_falls_back_and_is_told_once_it_exists)
 {
     catalog = catalog_without_greeter(catalog);
-    serve_publish(serve, catalog_ref(catalog));
+    serve_publish(fixture.serve, catalog_ref(catalog));
     open_stream();
     ask("greeter.shop");
     turn_until(has_said, "IF");
@@ -318,7 +298,7 @@ static const char *dump(const char *service)
     const struct stream_filter filter = {STR("shop"), str_of(service)};
 
     dumped = false;
-    serve_dump_streams(serve, &filter, on_dump, NULL);
+    serve_dump_streams(fixture.serve, &filter, on_dump, NULL);
     turn_until(is_dumped, NULL);
     return buf_cstr(&text);
 }

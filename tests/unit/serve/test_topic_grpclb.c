@@ -33,7 +33,6 @@ static void tear_down(void)
 {
     if (list.subscriber.topic)
         topic_unsubscribe(&list.subscriber);
-    cr_expect_eq(topic_table_len(table), 0);
     topic_table_free(table);
     catalog_unref(catalog);
 }
@@ -71,7 +70,7 @@ static void join(const char *name)
 static const char *order(void)
 {
     static char text[64];
-    const struct blob *blob = topic_content(&list.subscriber)->blob;
+    const struct blob *blob = topic_bytes(&list.subscriber);
     Grpc__Lb__V1__LoadBalanceResponse *response;
     size_t len = 0;
 

@@ -166,12 +166,14 @@ static struct blob *naive_assignment(const struct place *place)
 
 static void check(struct watcher *watcher, size_t step)
 {
-    const struct topic_content *content = watcher->listener.subscriber.content;
     struct blob *expected = watcher->kind == TOPIC_GRPCLB ? naive_grpclb(&watcher->place)
                                                           : naive_assignment(&watcher->place);
+    const struct topic_content *content = watcher->listener.subscriber.content;
+    struct blob *bytes = topic_bytes(&watcher->listener.subscriber);
 
-    cr_assert_eq(content->blob == NULL, expected == NULL, "step %zu", step);
-    cr_assert(!expected || str_eq(blob_str(content->blob), blob_str(expected)), "step %zu", step);
+    cr_assert_eq(watcher->listener.subscriber.content, content, "step %zu: it was not up to date", step);
+    cr_assert_eq(bytes == NULL, expected == NULL, "step %zu", step);
+    cr_assert(!expected || str_eq(blob_str(bytes), blob_str(expected)), "step %zu", step);
     cr_assert_eq(content->version, watcher->version, "step %zu: it was not told", step);
     blob_unref(expected);
 }

@@ -11,7 +11,7 @@ static void add_member(struct table *table, const struct json *json, const char 
     table_add(table, member(json, key));
 }
 
-/* What the client dialled: the names of its Listeners, or of its native targets; the first few
+/* What the client dialled: the names of its Listeners, or of its targets; the first few
  * spelled out. */
 static void add_names(struct table *table, const struct json *names)
 {
@@ -44,6 +44,9 @@ static struct str health(const struct json *stream)
 
     if (json_bool(json_get(stream, "stalled")))
         return STR("stalled");
+    for (name = json_first(json_get(stream, "targets")); name; name = json_next(name))
+        if (json_bool(json_get(name, "fallback")))
+            return STR("fallback");
     for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
         for (name = json_first(json_get(type, "names")); name; name = json_next(name))
             if (!str_eq(member(name, "state"), STR("acknowledged")))

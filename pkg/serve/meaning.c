@@ -16,6 +16,7 @@ static struct str type_of(enum topic_kind kind)
         [TOPIC_CLUSTER] = STR_INIT(CLUSTER_URL),
         [TOPIC_ASSIGNMENT] = STR_INIT(CLUSTER_LOAD_ASSIGNMENT_URL),
         [TOPIC_NATIVE] = STR_INIT(""),
+        [TOPIC_GRPCLB] = STR_INIT(""),
     };
     struct str url = urls[kind];
 
@@ -90,7 +91,7 @@ static void find_policy(struct meaning *meaning, const struct catalog *catalog)
 {
     meaning->policy = route_policy(meaning->service, meaning->port,
                                    meaning->number ? meaning->number : meaning->name.port.number);
-    if (!topic_is_route(meaning->kind))
+    if (!meaning_has_route(meaning->kind))
         return;
     route_find(catalog, &meaning->name, &meaning->route);
     meaning->route.authority = authority_of(meaning->text);
@@ -117,7 +118,9 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog)
 /* One pod is meant from everywhere. */
 bool meaning_by_place(const struct meaning *meaning)
 {
-    return (meaning->kind == TOPIC_ASSIGNMENT || meaning->kind == TOPIC_NATIVE) && meaning->port &&
+    if (meaning->kind == TOPIC_GRPCLB && meaning_splits(meaning))
+        return false;
+    return !topic_is_route(meaning->kind) && meaning->kind != TOPIC_CLUSTER && meaning->port &&
            meaning->port->by_place && meaning->name.hostname.len == 0;
 }
 
@@ -131,8 +134,7 @@ static bool has_hostname(const struct backend_list *list, struct str hostname)
     return false;
 }
 
-/* NULL: it is not. */
-static const char *why_empty(const struct meaning *meaning, const struct backend_list *list)
+const char *meaning_why_empty(const struct meaning *meaning, const struct backend_list *list)
 {
     const struct service_port *port = meaning->port;
 
@@ -173,7 +175,7 @@ static struct blob *encode_view(const struct meaning *meaning, const struct view
     struct blob *blob;
 
     view_list(meaning->port, view, &arena, &list);
-    *ret_problem = why_empty(meaning, &list);
+    *ret_problem = meaning_why_empty(meaning, &list);
     blob = encode_list(meaning, &list, ret_version);
     arena_done(&arena);
     return blob;
@@ -230,6 +232,8 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
     const char *problem = meaning->problem;
     struct blob *blob;
 
+    if (meaning->kind == TOPIC_GRPCLB)
+        return meaning_encode_grpclb(meaning, view, ret_version, ret_problem);
     if (topic_is_route(meaning->kind) || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
         *ret_version = meaning_hash(blob);

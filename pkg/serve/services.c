@@ -22,6 +22,7 @@ const struct rpc_method service_methods[] = {
     {STR_INIT("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints"),
      &xds_handlers[9]},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
+    {STR_INIT("/grpc.lb.v1.LoadBalancer/BalanceLoad"), &grpclb_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_check_handler},
     {STR_INIT("/grpc.health.v1.Health/List"), &health_list_handler},
     {STR_INIT("/grpc.health.v1.Health/Watch"), &health_watch_handler},
@@ -71,6 +72,8 @@ const struct stream_kind *service_stream_kind(const struct rpc *rpc)
     for (size_t i = 0; i < XDS_HANDLERS; i++)
         if (&xds_handlers[i] == handler)
             return i % 2 ? &xds_delta_stream_kind : &xds_stream_kind;
+    if (handler == &grpclb_handler)
+        return &grpclb_stream_kind;
     return handler == &native_watch_handler ? &native_stream_kind : NULL;
 }
 

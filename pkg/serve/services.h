@@ -23,6 +23,7 @@ bool service_name_at(size_t index, struct str *ret_name) must_check;
 #define XDS_HANDLERS (2 * (1 + XDS_TYPES))
 extern const struct rpc_handler xds_handlers[XDS_HANDLERS];
 extern const struct rpc_handler native_watch_handler;
+extern const struct rpc_handler grpclb_handler;
 extern const struct rpc_handler health_check_handler;
 extern const struct rpc_handler health_list_handler;
 extern const struct rpc_handler health_watch_handler;
@@ -56,6 +57,7 @@ struct stream_kind {
 extern const struct stream_kind xds_stream_kind;
 extern const struct stream_kind xds_delta_stream_kind;
 extern const struct stream_kind native_stream_kind;
+extern const struct stream_kind grpclb_stream_kind;
 /* NULL: the call is no stream of lists. */
 const struct stream_kind *service_stream_kind(const struct rpc *rpc);
 

@@ -1,10 +1,10 @@
 /*
  * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, its RouteConfiguration, a Cluster,
- * ClusterLoadAssignment or native list), made once from the catalog, encoded once, and shared by every subscription of the loop.
+ * ClusterLoadAssignment, native list or grpclb list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
  * Topics are found by their own key when a stream subscribes, and by what they depend on when the catalog changes, so a change costs O(those
- * who listen): a list or Cluster depends on its Service, a Listener on the Service that is dialled and on those of its backends, and whatever
- * is called by a host on whose that is.
+ * who listen): a list or Cluster depends on its Service, a Listener or grpclb list on the Service that is dialled and on those of its backends,
+ * and whatever is called by a host on whose that is.
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
  * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
@@ -28,9 +28,17 @@
 #include "model/place.h"
 #include "model/view.h"
 
-enum topic_kind { TOPIC_LISTENER, TOPIC_ROUTE, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
+enum topic_kind {
+    TOPIC_LISTENER,
+    TOPIC_ROUTE,
+    TOPIC_CLUSTER,
+    TOPIC_ASSIGNMENT,
+    TOPIC_NATIVE,
+    TOPIC_GRPCLB,
+    TOPIC_KINDS
+};
 
-/* The kinds that say where calls go. */
+/* The kinds that say where calls go, and nothing else. */
 static inline bool topic_is_route(enum topic_kind kind)
 {
     return kind == TOPIC_LISTENER || kind == TOPIC_ROUTE;

@@ -87,7 +87,7 @@ static inline struct topic_entry *topic_entry_of(const struct topic *topic)
 /* The kinds that carry backends. */
 static inline bool topic_is_list(enum topic_kind kind)
 {
-    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
+    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE || kind == TOPIC_GRPCLB;
 }
 
 /* ---- contents ---- */

@@ -126,7 +126,7 @@ uint64_t worker_list_streams(const struct worker *worker)
     const struct worker_stats *stats = &worker->stats;
 
     return counter_get(&stats->streams_xds) + counter_get(&stats->streams_delta) +
-           counter_get(&stats->streams_native);
+           counter_get(&stats->streams_native) + counter_get(&stats->streams_grpclb);
 }
 
 bool worker_may_complain(struct worker *worker)

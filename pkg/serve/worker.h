@@ -17,7 +17,7 @@
 
 /* Written by the worker's thread, read by any. */
 struct worker_stats {
-    struct counter streams_xds, streams_delta, streams_native; /* gauges */
+    struct counter streams_xds, streams_delta, streams_native, streams_grpclb; /* gauges */
     struct counter requests;
     struct counter pushes[TOPIC_KINDS]; /* responses, by topic kind */
     struct counter push_bytes;
@@ -29,6 +29,9 @@ struct worker_stats {
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
     struct counter subscriptions;   /* gauge */
+    struct counter grpclb_fallbacks; /* responses */
+    struct counter grpclb_reports;   /* of clients, and what they add up to: */
+    struct counter grpclb_started, grpclb_finished, grpclb_failed_to_send, grpclb_received, grpclb_dropped;
     struct topic_table_stats topics;
     struct counter catalogs;        /* taken from the mailbox */
     struct counter fanout_us;       /* the last fan-out: from the mailbox until nothing was left to send */

@@ -20,7 +20,7 @@ EVERYTHING = {
     "clusterDomain": "k8s.example", "shutdown": {"delaySeconds": 0, "timeoutSeconds": 60},
     "config": {"logLevel": "debug", "logFormat": "text", "threads": 2, "unknownNames": "absent",
                "defaultNamespace": "shop", "deletionGrace": "1m30s", "rebalanceAge": "1m"},
-    "service": {"port": 8443, "annotations": {"a.example/b": "c"}},
+    "service": {"port": 8443, "grpclbPort": 8444, "annotations": {"a.example/b": "c"}},
     "tls": {"secretName": "lookaside-tls", "port": 9443},
     "bootstrap": {"server": "dns:///xds.example.com:443", "namespaces": ["shop", "web"],
                   "inject": {"failurePolicy": "Fail"}},
@@ -419,6 +419,20 @@ def injection_is_left_out_where_the_kind_is_unknown(helm):
 
 
 @case
+def the_service_has_a_port_that_dns_makes_a_grpclb_record_of(helm):
+    def ports(values):
+        return {port["name"]: port for port in next(
+            s for s in helm.template(values).all("Service")
+            if s["metadata"]["name"] == RELEASE)["spec"]["ports"]}
+
+    found = ports({})
+    assert found["grpclb"] == {"name": "grpclb", "port": 18001, "targetPort": "xds"}, found
+    assert found["grpc-xds"]["port"] == 18000, found
+    assert ports(EVERYTHING)["grpclb"]["port"] == 8444
+    assert list(ports({"service": {"grpclbPort": 0}})) == ["grpc-xds"]
+
+
+@case
 def the_notes_say_what_to_do_next(helm):
     notes = helm.notes()
     for part in (f"helm test {RELEASE} --namespace {NAMESPACE}", "xds:///SERVICE.NAMESPACE:PORT",
@@ -445,6 +459,7 @@ WRONG = [
     ({"config": {"threads": 0}}, "/config/threads", "want 1"),
     ({"config": {"deletionGrace": "soon"}}, "/config/deletionGrace", "does not match pattern"),
     ({"service": {"port": 70000}}, "/service/port", "want 65,535"),
+    ({"service": {"grpclbPort": -1}}, "/service/grpclbPort", "want 0"),
     ({"bootstrap": {"server": "lookaside"}}, "/bootstrap/server", "does not match pattern"),
     ({"bootstrap": {"server": "a'b:1"}}, "/bootstrap/server", "does not match pattern"),
     ({"bootstrap": {"inject": {"failurePolicy": "fail"}}}, "/bootstrap/inject/failurePolicy",

@@ -43,6 +43,7 @@ class Language:
     the file unread, and asks the JVM's trust store.
     falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
     1.67, Java from 1.71, Go from 1.70).
+    grpclb: it has that policy. @grpc/grpc-js has none.
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
     name: str
@@ -56,6 +57,7 @@ class Language:
     both_families_switch: str = ""
     tls: Callable | None = lambda ca: {}
     falls_back: bool = True
+    grpclb: bool = True
     first_call_ms: int = 500
 
 
@@ -213,7 +215,7 @@ LANGUAGES = [
              first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
-             dials_port_names=False, falls_back=False, tls=None),
+             dials_port_names=False, falls_back=False, tls=None, grpclb=False),
     Language("python-pypi", build_python_pypi, 10000, "Python",
              _of("python/requirements.txt", r"grpcio==(\S+)")),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,

@@ -54,7 +54,7 @@ class Run:
 @scenario("policies applied with kubectl, as clients of every language carry them out", seconds=300,
           configuration=RESOURCES)
 def carried_out(world):
-    commands, table = find_agents(), matrix.Matrix(writing=False)
+    commands, table = find_agents(), matrix.Matrix("policies", policies.ROWS, writing=False)
     runs = [Run(world, table, number, language, commands[language.name])
             for number, language in enumerate(LANGUAGES) if language.name in commands]
     with ThreadPoolExecutor(AT_ONCE + 1) as pool:

@@ -23,9 +23,10 @@ class ClusterIp(Balancer):
 
 
 class ClusterIps:
-    """Those of one namespace, and the API server's."""
+    """Those of one namespace, and the API server's unless others have that."""
 
-    def __init__(self, api, namespace):
+    def __init__(self, api, namespace, api_server=True):
+        self.api_server = api_server
         self.lock, self.proxies, self.services, self.slices = threading.Lock(), {}, {}, {}
         path = f"namespaces/{namespace}"
         self.watches = (Watch(api, f"/api/v1/{path}/services", self.on_service),
@@ -33,7 +34,8 @@ class ClusterIps:
                               self.on_slice))
 
     def start(self):
-        self.open(API_HOST, API_PORT).aim(PORTS[0])
+        if self.api_server:
+            self.open(API_HOST, API_PORT).aim(PORTS[0])
         for watch in self.watches:
             watch.start()
 

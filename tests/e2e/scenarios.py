@@ -2,6 +2,7 @@
 
 import cases_chart
 import cases_chart_scale
+import cases_grpclb
 import cases_scale
 import cases_service
 import cases_place
@@ -14,7 +15,7 @@ from world import DEBIAN_ETCD, DEFAULT, RESOURCES, SCENARIOS
 
 __all__ = ("SCENARIOS",)
 
-del cases_chart, cases_chart_scale, cases_scale, cases_service, cases_place, cases_source
-del cases_process, cases_resource, cases_resource_life, cases_policy
+del cases_chart, cases_chart_scale, cases_grpclb, cases_scale, cases_service, cases_place
+del cases_source, cases_process, cases_resource, cases_resource_life, cases_policy
 # Each configuration needs a cluster of its own.
 SCENARIOS.sort(key=lambda s: (DEFAULT, RESOURCES, DEBIAN_ETCD).index(s.configuration))

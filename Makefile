@@ -69,13 +69,20 @@ NUMBERED := $(filter-out %/v1alpha/reflection.proto,$(PROTOS))
 # What server reflection tells: not what is for us alone, nor what only the greeter serves.
 DESCRIBED := $(filter-out %/descriptor.proto %/helloworld.proto,$(PROTOS))
 
-$(GEN_STAMP): $(PROTOS) $(wildcard pkg/wire/fields.awk)
+# Of the programs for tests: numbers only.
+TEST_PROTOS := $(wildcard tests/support/*.proto)
+
+$(GEN_STAMP): $(PROTOS) $(TEST_PROTOS) $(wildcard pkg/wire/fields.awk)
 	$(call say,PROTO,$(words $(PROTOS)) files)
 	$(Q)mkdir -p $(BUILD)/gen/wire
 	$(Q)$(if $(PROTOS),protoc-c --proto_path=pkg/wire/proto --c_out=$(BUILD)/gen $(PROTOS))
 	$(Q)$(if $(PROTOS),awk -f pkg/wire/fields.awk $(NUMBERED) > $(BUILD)/gen/wire/fields.h)
 	$(Q)$(if $(PROTOS),protoc --proto_path=pkg/wire/proto --include_source_info --descriptor_set_out=$(BUILD)/gen/wire/described.bin $(DESCRIBED))
 	$(Q)od -An -v -tu1 $(BUILD)/gen/wire/described.bin | sed 's/[0-9][0-9]*/&,/g' > $(BUILD)/gen/wire/described.inc
+	$(Q)mkdir -p $(BUILD)/gen/support
+	$(Q)for p in $(notdir $(basename $(TEST_PROTOS))); do \
+	  protoc --proto_path=tests/support --descriptor_set_out=$(BUILD)/gen/support/$$p.bin $$p.proto && \
+	  awk -v guard=SUPPORT_$$p -f pkg/wire/fields.awk tests/support/$$p.proto > $(BUILD)/gen/support/$$p.h || exit 1; done
 	$(Q)touch $@
 $(PROTO_C) $(PROTO_C:.c=.h) $(BUILD)/gen/wire/fields.h $(BUILD)/gen/wire/described.inc: $(GEN_STAMP) ;
 
@@ -102,6 +109,13 @@ $(BUILD)/lookasidectl: $(call objects,cmd/lookasidectl) $(call archives,$(filter
 	$(call say,LD,$@)
 	$(link)
 $(BUILD)/greeter: $(call objects,cmd/greeter) $(call archives,base loop net wire grpc)
+	$(call say,LD,$@)
+	$(link)
+# For tests, of the product's own layers; not installed.
+$(BUILD)/xds-fixture: $(call objects,tests/support/fixture) $(call objects,tests/support/program) $(call archives,base loop net wire protocol grpc)
+	$(call say,LD,$@)
+	$(link)
+$(BUILD)/grpc-testserver: $(call objects,tests/support/testserver) $(call objects,tests/support/program) $(call archives,base loop net wire grpc)
 	$(call say,LD,$@)
 	$(link)
 # One program of unit tests per layer, linked with what the layer may use.
@@ -131,6 +145,8 @@ $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(cal
 # ---- goals
 all: $(BUILD)/lookaside $(BUILD)/lookasidectl $(BUILD)/greeter ## build the controller, the command line and the greeter
 	@:
+fixtures: $(BUILD)/xds-fixture $(BUILD)/grpc-testserver ## build the programs that outsiders' suites can hold the layers against
+	@:
 run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by itself before that
 	$(Q)sh tests/support/deps.sh run
 	$(build_all)
@@ -138,12 +154,14 @@ run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by 
 test: ## every suite; SUITES="unit e2e" runs only those
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
+	$(build_fixtures)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all fixtures
 	$(Q)$(PYTHON) tests/run.py $(SUITES)
 
 JOBS ?= $(shell nproc)
 # In a recipe and not as a prerequisite: the packages come first.
 build_all = $(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+build_fixtures = $(Q)$(MAKE) --no-print-directory -j$(JOBS) fixtures
 deps:
 	$(Q)sh tests/support/deps.sh check
 
@@ -183,10 +201,12 @@ simulate-mutants: deps ## bugs put in on purpose: the seed that finds each; MUTA
 	$(Q)$(PYTHON) tests/simulate/mutants.py $(MUTANT)
 integration: deps ## the controller against a fake API server that misbehaves; integration-long: more bytes are damaged, under ASan too
 	$(build_all)
+	$(build_fixtures)
 	$(Q)$(PYTHON) tests/integration/run.py
 integration-long: deps
 	$(build_all)
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
+	$(build_fixtures)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all fixtures
 	$(Q)LOOKASIDE_LONG=1 $(PYTHON) tests/integration/run.py wire. errors. input. directory.
 	$(Q)LOOKASIDE_LONG=1 LOOKASIDE_BUILD=build-asan $(PYTHON) tests/integration/run.py
 conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
@@ -221,5 +241,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench layers headers format install clean help
+.PHONY: all fixtures run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -212,6 +212,7 @@ integration-long: deps
 conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
+	$(build_fixtures)
 	$(Q)$(PYTHON) tests/conformance/run.py $(if $(STORY),--story)
 chart: deps ## what Helm makes of the chart, without a cluster
 	$(build_all)

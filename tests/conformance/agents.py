@@ -133,6 +133,12 @@ def build_grpcurl(note):
     return _go_program("grpcurl", version, "github.com/fullstorydev/grpcurl/cmd/grpcurl", note)
 
 
+def build_interop(note):
+    """grpc-go's own client of grpc.testing."""
+    version = _version("interop/go.mod", r"google.golang.org/grpc v(\S+)")
+    return _go_program("interop", version, "google.golang.org/grpc/interop/client", note)
+
+
 def build_python_debian(note):
     if not Path("/usr/lib/python3/dist-packages/grpc").exists():
         raise Skip("Debian's python3-grpcio is not installed")

@@ -261,6 +261,7 @@ def health_is_told(work):
         assert ads.decode(next(told))[1] == [SERVING]
         world.program.process.child.terminate()
         assert [ads.decode(reply)[1] for reply in told] == [[NOT_SERVING]]
+        assert world.program.process.wait(10) == 0
 
 
 # ---- the programs ----

@@ -3,8 +3,6 @@
 #include "wire/fields.h"
 
 struct watcher {
-    struct list link;
-    struct rpc *rpc;
     bool asked, known;
     uint64_t told; /* 0: nothing */
 };
@@ -64,13 +62,7 @@ const struct rpc_handler health_check_handler = {.on_message = on_check,
 
 static void on_open(struct rpc *rpc)
 {
-    struct testserver *server = rpc_server_ctx(rpc);
-    struct watcher *watcher = xcalloc(1, sizeof(*watcher));
-
-    watcher->rpc = rpc;
-    list_init(&watcher->link);
-    list_append(&server->watchers, &watcher->link);
-    rpc_set_state(rpc, watcher);
+    rpc_set_state(rpc, xcalloc(1, sizeof(struct watcher)));
 }
 
 static void on_watch(struct rpc *rpc, struct str message)
@@ -111,10 +103,7 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 
 static void on_close(struct rpc *rpc, enum code code unused_arg)
 {
-    struct watcher *watcher = rpc_state(rpc);
-
-    list_remove(&watcher->link);
-    free(watcher);
+    free(rpc_state(rpc));
 }
 
 const struct rpc_handler health_watch_handler = {.on_open = on_open,
@@ -122,9 +111,3 @@ const struct rpc_handler health_watch_handler = {.on_open = on_open,
                                                  .on_half_close = on_half_close,
                                                  .on_pull = on_pull,
                                                  .on_close = on_close};
-
-void health_drain(struct testserver *server)
-{
-    list_for_each_safe (node, &server->watchers)
-        rpc_wake(container_of(node, struct watcher, link)->rpc, RPC_WAKE_UPDATE);
-}

@@ -26,8 +26,6 @@ static void *start(struct loop *loop)
     struct testserver *server = xcalloc(1, sizeof(*server));
 
     server->loop = loop;
-    list_init(&server->streams);
-    list_init(&server->watchers);
     return server;
 }
 
@@ -36,8 +34,6 @@ static void drain(void *ctx)
     struct testserver *server = ctx;
 
     server->draining = true;
-    health_drain(server);
-    streams_drain(server);
 }
 
 int main(int argc, char **argv)

@@ -16,9 +16,7 @@
 
 struct testserver {
     struct loop *loop;
-    struct list streams;  /* of streaming_handler */
-    struct list watchers; /* of health_watch_handler */
-    bool draining;
+    bool draining; /* what is pulled is asked once more, and then ends */
 };
 
 /* EchoStatus. */
@@ -41,10 +39,7 @@ void put_payload_head(struct buf *out, uint32_t number, size_t size);
 extern const struct rpc_handler empty_handler, unary_handler, input_handler;
 /* stream.c; their ctx says which. */
 extern const struct rpc_handler output_handler, full_duplex_handler, half_duplex_handler;
-/* What is owed goes out without waiting. */
-void streams_drain(struct testserver *server);
 /* health.c */
 extern const struct rpc_handler health_check_handler, health_watch_handler;
-void health_drain(struct testserver *server);
 
 #endif

@@ -16,7 +16,6 @@ struct answer {
 };
 
 struct stream {
-    struct list link; /* testserver's */
     struct rpc *rpc;
     struct testserver *server;
     enum kind kind;
@@ -46,8 +45,6 @@ static void on_open(struct rpc *rpc)
     stream->kind = *(const enum kind *)rpc_handler_ctx(rpc);
     stream->timer = timer_new(stream->server->loop, on_time, stream);
     stream->last_us = rpc_opened_us(rpc);
-    list_init(&stream->link);
-    list_append(&stream->server->streams, &stream->link);
     list_init(&stream->answers);
     rpc_set_state(rpc, stream);
     echo_metadata(rpc);
@@ -69,7 +66,6 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     while (!list_empty(&stream->answers))
         drop_answer(stream, container_of(stream->answers.next, struct answer, link));
     timer_free(stream->timer);
-    list_remove(&stream->link);
     free(stream);
 }
 
@@ -213,12 +209,6 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
     is_message = !next->status;
     drop_answer(stream, next);
     return is_message;
-}
-
-void streams_drain(struct testserver *server)
-{
-    list_for_each_safe (node, &server->streams)
-        rpc_wake(container_of(node, struct stream, link)->rpc, RPC_WAKE_ANSWER);
 }
 
 #define HANDLER(kind)                                                                              \

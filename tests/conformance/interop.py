@@ -1,42 +1,68 @@
-"""The programs for tests against stock clients: grpc-go's interoperability client calls grpc-testserver,
-over plaintext and TLS; the Go agent follows xds-fixture."""
+"""The programs for tests against stock clients: the interoperability clients of grpc-go and grpc-java call
+grpc-testserver, over plaintext and TLS; the Go agent follows xds-fixture."""
+import os
 import subprocess
+from dataclasses import dataclass
 
-from conformance.agents import Agent, build_go, build_interop
+from conformance.agents import Agent, build_go, build_interop, build_interop_java, java_trust_store
 from e2e import certificates
 from support import ads, fixtures, greeters, lookaside, process
 from support.manifests import Endpoint, Manifests
 from support.report import Skip
 
-SECONDS = 30
-# Those of grpc-go that need no cloud's credentials, nor a server that tells who it is.
+SECONDS = 60
+# Those of grpc-go that need no cloud's credentials.
 CASES = ("empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong",
          "empty_stream", "timeout_on_sleeping_server", "cancel_after_begin",
          "cancel_after_first_response", "status_code_and_message", "special_status_message",
-         "custom_metadata", "unimplemented_method", "unimplemented_service")
+         "custom_metadata", "unimplemented_method", "unimplemented_service", "pick_first_unary")
+# And what only grpc-java has.
+JAVA_CASES = ("client_compressed_unary", "server_compressed_unary", "client_compressed_streaming",
+              "server_compressed_streaming", "very_large_request")
 SERVICE = "greeter"
 TARGET, CLUSTER = f"{SERVICE}.shop:8001", f"shop/{SERVICE}:8001"
 
 
-def run_client(command, address, case, secure):
-    host, _, port = address.rpartition(":")
-    done = subprocess.run([*command, f"--server_host={host}", f"--server_port={port}",
-                           f"--test_case={case}", *secure], capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == 0, f"exit {done.returncode}: {done.stderr[-500:]}"
+@dataclass
+class Client:
+    """How it is told that there is no TLS, and whom to trust if there is."""
+    name: str
+    command: list
+    cases: tuple
+    plain: list
+    secure: list
+    environment: dict
+
+    def run(self, address, case, tls):
+        host, _, port = address.rpartition(":")
+        done = subprocess.run([*self.command, f"--server_host={host}", f"--server_port={port}",
+                               f"--test_case={case}", *(self.secure if tls else self.plain)],
+                              env={**os.environ, **(self.environment if tls else {})},
+                              capture_output=True, text=True, timeout=SECONDS)
+        assert done.returncode == 0, f"exit {done.returncode}: {done.stderr[-500:]}"
+
+
+def clients(ca, report):
+    named = ["--use_tls=true", "--server_host_override=localhost"]
+    yield Client("Go", build_interop(report.note), CASES, [],
+                 [*named, "--use_test_ca=true", f"--ca_file={ca}"], {})
+    try:
+        yield Client("Java", build_interop_java(report.note), JAVA_CASES, ["--use_tls=false"],
+                     [*named, "--use_test_ca=false"], java_trust_store(ca))
+    except Skip as reason:
+        report.skip("interop, Java", str(reason))
 
 
 def run_interop(work, report):
-    command = build_interop(report.note)
     certificates.make_authority(work)
     certificates.sign(work, "server", "/CN=server", "serverAuth", "IP:127.0.0.1,DNS:localhost")
     tls = ["--tls-cert", work / "server.crt", "--tls-key", work / "server.key"]
-    trust = ["--use_tls=true", "--use_test_ca=true", f"--ca_file={work / 'ca.crt'}",
-             "--server_host_override=localhost"]
-    for words, flags, secure in (("plaintext", [], []), ("TLS", tls, trust)):
-        with fixtures.Program("grpc-testserver", work / words, *flags) as program:
-            for case in CASES:
-                with report.case(f"interop, {words}: {case}"):
-                    run_client(command, program.address, case, secure)
+    for client in clients(work / "ca.crt", report):
+        for words, flags in (("plaintext", []), ("TLS", tls)):
+            with fixtures.Program("grpc-testserver", work / f"{client.name}-{words}", *flags) as program:
+                for case in client.cases:
+                    with report.case(f"interop, {client.name}, {words}: {case}"):
+                        client.run(program.address, case, tls=bool(flags))
 
 
 # ---- xds-fixture ----

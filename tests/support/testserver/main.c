@@ -1,8 +1,10 @@
 /* A gRPC server that any interoperability client can be held against. */
+#include <unistd.h>
+
 #include "../program/program.h"
 #include "server.h"
 
-#define MESSAGE_MAX (8 * 1024 * 1024)
+#define MESSAGE_MAX (16 * 1024 * 1024)
 
 #define METHOD(name, handler)                                                                      \
     {                                                                                              \
@@ -26,6 +28,7 @@ static void *start(struct loop *loop)
     struct testserver *server = xcalloc(1, sizeof(*server));
 
     server->loop = loop;
+    snprintf(server->id, sizeof(server->id), "grpc-testserver %ld", (long)getpid());
     return server;
 }
 

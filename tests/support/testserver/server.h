@@ -16,6 +16,7 @@
 
 struct testserver {
     struct loop *loop;
+    char id[32];   /* of the process */
     bool draining; /* what is pulled is asked once more, and then ends */
 };
 

@@ -90,6 +90,7 @@ const struct rpc_handler empty_handler = {
 
 struct simple_request {
     uint64_t size;
+    bool fill_id;
     struct str compressed, expected; /* ptr NULL: not said */
     struct echo_status status;
 };
@@ -102,6 +103,8 @@ static bool read_simple(struct str message, struct simple_request *request)
     while (wire_next(&reader, &field)) {
         if (field.number == SIMPLE_REQUEST_RESPONSE_SIZE && field.type == WIRE_VARINT)
             request->size = field.value;
+        if (field.number == SIMPLE_REQUEST_FILL_SERVER_ID && field.type == WIRE_VARINT)
+            request->fill_id = field.value != 0;
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == SIMPLE_REQUEST_RESPONSE_COMPRESSED)
@@ -114,15 +117,18 @@ static bool read_simple(struct str message, struct simple_request *request)
     return !reader.failed;
 }
 
-static void reply_simple(struct rpc *rpc, size_t size)
+static void reply_simple(struct rpc *rpc, const struct simple_request *request)
 {
+    const struct testserver *server = rpc_server_ctx(rpc);
     struct buf reply = BUFFER_INIT(RPC_REPLY_MAX);
     char *room;
 
-    put_payload_head(&reply, SIMPLE_RESPONSE_PAYLOAD, size);
-    if (buf_reserve(&reply, size, &room) == CODE_OK) {
-        memset(room, 0, size);
-        reply.len += size;
+    if (request->fill_id)
+        wire_put_bytes(&reply, SIMPLE_RESPONSE_SERVER_ID, str_of(server->id));
+    put_payload_head(&reply, SIMPLE_RESPONSE_PAYLOAD, request->size);
+    if (buf_reserve(&reply, request->size, &room) == CODE_OK) {
+        memset(room, 0, request->size);
+        reply.len += request->size;
     }
     rpc_reply(rpc, reply.ptr, reply.len);
     buf_done(&reply);
@@ -142,7 +148,7 @@ static void on_simple(struct rpc *rpc, struct str message)
         rpc_finish(rpc, request.status.code, request.status.message);
     } else {
         rpc_pack(rpc, request.compressed.ptr && read_bool_value(request.compressed));
-        reply_simple(rpc, request.size);
+        reply_simple(rpc, &request);
     }
 }
 

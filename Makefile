@@ -109,8 +109,9 @@ $(BUILD)/race-%: $(BUILD)/tests/race/race_%.o $(call archives,$(LAYERS))
 	$(link)
 $(BUILD)/explore-%: $(BUILD)/tests/fuzz/fuzz_%.o $(call archives,$(LAYERS))
 	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(LDLIBS_ALL)
-$(BUILD)/bench: $(call objects,tests/bench) $(call archives,base wire)
+$(BUILD)/bench/ends: $(call objects,tests/bench) $(call archives,base wire)
 	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
 	$(link)
 # The loops, the network and time are the simulator's own: of those layers nothing is linked, or what is pure.
 $(BUILD)/simulate: $(call objects,tests/simulate) $(call archives,$(filter-out loop grpc admin,$(LAYERS)))
@@ -196,9 +197,9 @@ e2e: deps ## a real API server in a network namespace; e2e-long: outages of five
 e2e-long: deps
 	$(build_all)
 	$(Q)$(PYTHON) tests/e2e/run.py --long
-bench: deps ## fan-out to 1,000 clients beside a bare epoll loop
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench
-	$(Q)$(PYTHON) tests/bench/run.py
+bench: deps ## beside the fastest peer and the kernel's limit, in one run; QUICK=1: two minutes; ONLY=memory: scenarios with that in their names
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends
+	$(Q)$(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ONLY:%=--only %) $(if $(TOLERATE),--tolerate)
 layers: ## every include and library stays inside its layer
 	$(Q)$(foreach l,$(LAYERS),may_$(l)='$(may_$(l))') sh tests/support/layers.sh $(LAYERS)
 headers: $(GEN_STAMP) ## every header compiles alone

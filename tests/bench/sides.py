@@ -1,0 +1,118 @@
+"""The three that are compared, each with the same lists to publish: the bare loop and the peer are given them ready-made, Lookaside reads objects."""
+import content
+from child import Child
+from client import Load, Plan
+from feed import Feed, now_us
+from judge import FLOOR, OURS, PEER
+from support.lookaside import Lookaside
+from support.process import BUILD, free_port
+
+SLOTS = 3
+
+
+class Recording:
+    """The DiscoveryResponses of Service 0 as Lookaside sends them: {endpoints: bytes}, and the Listener's and Cluster's. Those of the others have
+    another name of the same length in the same places."""
+
+    def __init__(self):
+        self.lists, self.others = {}, {}
+
+    def of(self, service, message):
+        return message.replace(content.name_of(0).encode(), content.name_of(service).encode())
+
+
+class Given:
+    """A server that is told what to publish: the bare loop, or the peer."""
+
+    def __init__(self, name, work, recording, services, endpoints, plan, program=None):
+        self.name, self.recording, self.services, self.endpoints = name, recording, services, endpoints
+        self.port = free_port()
+        argv = [program, f"127.0.0.1:{self.port}"] if program else [BUILD / "bench/ends", "bare", self.port, plan.streams]
+        self.child = Child(argv, work / f"{name}.log")
+        self.child.hear("listening")
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def start(self):
+        for service in range(self.services):
+            for slot, message in [*self.recording.others.items(), (SLOTS - 1, self.recording.lists[self.endpoints])]:
+                self.child.tell(f"first {service} {slot}", self.recording.of(service, message))
+        self.child.ask("sync", "synced")
+        return self
+
+    def publish(self, service, endpoints, **_):
+        """Publishes a list; the moment before, in microseconds."""
+        message = self.recording.of(service, self.recording.lists[endpoints])
+        moment = now_us()
+        self.child.tell(f"push {service}", message)
+        return moment
+
+    def stop(self):
+        self.child.stop()
+
+
+class Product:
+    """Lookaside, which reads all from a Feed. Each Service has one slice, all of whose endpoints stay; the first so many are ready."""
+    name = OURS
+
+    def __init__(self, work, services, endpoints, most, flags=(), env=None, wrap=()):
+        self.services, self.endpoints, self.most = services, endpoints, most
+        self.feed = Feed({"services": [content.service_json(i) for i in range(services)],
+                          "endpointslices": [content.slice_json(i, range(most), endpoints) for i in range(services)]})
+        kubeconfig = self.feed.kubeconfig(work / "kubeconfig")
+        self.lookaside = Lookaside(work, flags=["--kubeconfig", kubeconfig, "--log-level", "warn", *flags])
+        process = self.lookaside.process
+        process.argv, process.environment = [*map(str, wrap), *process.argv], {**process.environment, **(env or {})}
+        self.port = int(self.lookaside.listen.split(":")[1])
+
+    @property
+    def pid(self):
+        return self.lookaside.process.pid
+
+    def start(self, timeout=60):
+        self.feed.start()
+        self.lookaside.start(timeout)
+        return self
+
+    def publish(self, service, endpoints, remove=False):
+        """By the endpoints' conditions, or with remove by taking the others away."""
+        there = range(endpoints if remove else self.most)
+        text = content.slice_json(service, there, endpoints, self.feed.next_version())
+        return self.feed.change("endpointslices", text)
+
+    def stop(self):
+        self.lookaside.stop()
+        self.feed.stop()
+
+
+def record(work, steps, only_endpoints=False):
+    """What Lookaside sends for Service 0 with each of so many endpoints, the first of which it has to begin with."""
+    recording, product = Recording(), Product(work, 1, steps[0], max(steps))
+    load = None
+    try:
+        product.start()
+        load = Load(work, "record", product.port, Plan(1, only_endpoints=only_endpoints))
+        load.open()
+        for endpoints in steps:
+            product.publish(0, endpoints)
+            load.expect(0, endpoints)
+            recording.lists[endpoints] = load.message()
+        if not only_endpoints:
+            recording.others = {slot: load.message(slot) for slot in range(SLOTS - 1)}
+    finally:
+        if load:
+            load.stop()
+        product.stop()
+    return recording
+
+
+def make(name, work, recording, services, endpoints, plan, peer):
+    """A side by its name, not started."""
+    if name == OURS:
+        return Product(work, services, endpoints, max(recording.lists))
+    return Given(name, work, recording, services, endpoints, plan, peer if name == PEER else None)
+
+
+__all__ = ["FLOOR", "Given", "Product", "Recording", "make", "record"]

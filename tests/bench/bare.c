@@ -35,7 +35,7 @@ struct interest {
 };
 
 struct service {
-    struct buf messages[SLOTS]; /* in frames of stream 1 */
+    struct buf messages[SLOTS]; /* DiscoveryResponses */
     struct interest *interests;
     size_t len, cap;
 };
@@ -95,35 +95,26 @@ static void send_to(struct bare *bare, struct peer *peer, struct str bytes)
     watch(bare, EPOLL_CTL_MOD, peer->fd, EPOLLIN | EPOLLOUT, (uintptr_t)peer);
 }
 
-/* The same frames for another stream. */
-static void put_restreamed(struct buf *out, struct str frames, uint32_t stream)
-{
-    struct frame frame;
-
-    while (frame_take(&frames, &frame))
-        frame_put(out, frame.type, frame.flags, stream, frame.payload);
-}
-
 static void push(struct bare *bare, uint32_t number, struct str message)
 {
     struct service *service = &bare->services[number];
-    struct buf *frames = &service->messages[SLOTS - 1];
-    struct buf other = BUFFER_INIT(FRAME_BUFFER_MAX);
+    struct buf *newest = &service->messages[SLOTS - 1];
+    struct buf frames = BUFFER_INIT(FRAME_BUFFER_MAX);
+    uint32_t stream = 0;
 
-    buf_reset(frames);
-    frame_put_message(frames, 1, message);
+    buf_reset(newest);
+    buf_add_str(newest, message);
     for (size_t i = 0; i < service->len; i++) {
         struct interest *interest = &service->interests[i];
 
-        if (interest->stream == 1) {
-            send_to(bare, interest->peer, buf_str(frames));
-            continue;
+        if (interest->stream != stream) {
+            stream = interest->stream;
+            buf_reset(&frames);
+            frame_put_message(&frames, stream, buf_str(newest));
         }
-        buf_reset(&other);
-        put_restreamed(&other, buf_str(frames), interest->stream);
-        send_to(bare, interest->peer, buf_str(&other));
+        send_to(bare, interest->peer, buf_str(&frames));
     }
-    buf_done(&other);
+    buf_done(&frames);
 }
 
 /* ---- in ---- */
@@ -150,10 +141,11 @@ static uint32_t service_number(struct str name)
     return (uint32_t)number;
 }
 
-/* True for a request of lists. */
+/* All in one message: put behind each other, messages of one type are one with the fields of both. True for a request of lists. */
 static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct str request, struct buf *out)
 {
     struct wire_reader names = wire_reader(request), reader = names;
+    struct buf whole = BUFFER_INIT(FRAME_BUFFER_MAX);
     struct wire_field field;
     size_t slot = 0;
 
@@ -166,13 +158,15 @@ static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct
         if (field.number != DISCOVERY_REQUEST_RESOURCE_NAMES)
             continue;
         service = &bare->services[service_number(field.bytes)];
-        put_restreamed(out, buf_str(&service->messages[slot]), stream);
+        buf_add_str(&whole, buf_str(&service->messages[slot]));
         if (slot < 2)
             continue;
         bare->services_len = max_u64(bare->services_len, (uint64_t)(service - bare->services) + 1);
         service->interests = xgrow(service->interests, &service->cap, service->len, sizeof(*service->interests));
         service->interests[service->len++] = (struct interest){peer, stream};
     }
+    frame_put_message(out, stream, buf_str(&whole));
+    buf_done(&whole);
     return slot == 2;
 }
 
@@ -293,10 +287,10 @@ static void obey(struct bare *bare, const struct command *command)
     if (command_is(command, "push", 3)) {
         push(bare, command_number(command, 1), command->payload);
     } else if (command_is(command, "first", 4) && command_number(command, 2) < SLOTS) {
-        struct buf *frames = &bare->services[command_number(command, 1)].messages[command_number(command, 2)];
+        struct buf *message = &bare->services[command_number(command, 1)].messages[command_number(command, 2)];
 
-        buf_reset(frames);
-        frame_put_message(frames, 1, command->payload);
+        buf_reset(message);
+        buf_add_str(message, command->payload);
     }
 }
 

@@ -39,7 +39,7 @@ class Feed:
         self.version = FIRST_VERSION
         self.newest = dict.fromkeys(self.lists, FIRST_VERSION)
         self.watches = {}                        # resource: socket of its newest watch
-        self.sent_us = {}                        # resource: when the last byte of its list was taken
+        self.begun_us = {}                       # resource: when its list was begun to be sent
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.ended = False
@@ -110,7 +110,7 @@ class Feed:
         if "sendInitialEvents" in query:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
             end = json.dumps({"kind": kind, "apiVersion": api_version, "metadata": meta})
+            self.begun_us[resource] = now_us()
             connection.sendall(self.lists[resource])
             connection.sendall(_chunk(line_of("BOOKMARK", end)))
-            self.sent_us[resource] = now_us()
         self.watches[resource] = connection

@@ -36,13 +36,13 @@ def complete(heard, side, expected):
 
 
 def alike(heard):
-    """All sides sent the same bytes. heard: {side: Heard}."""
+    """All sides sent the same bytes, of what more than one sent. heard: {side: Heard}."""
     first_side, first = next(iter(heard.items()))
     for side, other in heard.items():
-        for key in set(first.hashes) | set(other.hashes):
-            if first.hashes.get(key) != other.hashes.get(key):
-                raise Refused(f"{side} sent {other.sizes.get(key, 0)} bytes as the list of {key[1]} endpoints, "
-                              f"{first_side} {first.sizes.get(key, 0)}, or others of the same length")
+        for key in first.hashes.keys() & other.hashes.keys():
+            if first.hashes[key] != other.hashes[key]:
+                raise Refused(f"{side} sent other bytes than {first_side} as the list of {key[1]} endpoints: "
+                              f"{other.sizes[key]} and {first.sizes[key]} of them")
 
 
 @dataclass(frozen=True)

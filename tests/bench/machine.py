@@ -29,14 +29,22 @@ def resident_kib(pid, peak=False):
     return int(re.search(r"VmHWM:\s+(\d+)" if peak else r"VmRSS:\s+(\d+)", text).group(1))
 
 
+def _runs(pid):
+    """Whether a thread of the process runs, or would if it were let."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "stat").read_text().rpartition(")")[2].split()[0] == "R":
+            return True
+    return False
+
+
 def rest(pid, seconds=30):
-    """Until the process has done all it had to: its CPU time stands still."""
+    """Until the process has done all it had to: its CPU time stands still, and not because others have the machine."""
     last = [cpu_us(pid)]
 
     def quiet():
         now, before = cpu_us(pid), last[0]
         last[0] = now
-        return now - before < QUIET_US
+        return now - before < QUIET_US and not _runs(pid)
     wait_until(quiet, seconds, "the server comes to rest", interval=QUIET_SECONDS)
 
 

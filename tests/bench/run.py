@@ -26,7 +26,7 @@ from support.process import BUILD  # noqa: E402
 from support.report import Skip  # noqa: E402
 from world import Bench  # noqa: E402
 
-SCENARIOS = ("fan_out", "memory", "uninterested")
+SCENARIOS = ("fan_out", "memory", "uninterested", "churn", "big_service", "cold_start", "reconnect", "slow_readers", "many_names")
 FILES_WANTED = 20000
 
 

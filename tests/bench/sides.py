@@ -54,18 +54,28 @@ class Given:
 
 
 class Product:
-    """Lookaside, which reads all from a Feed. Each Service has one slice, all of whose endpoints stay; the first so many are ready."""
+    """Lookaside, which reads all from a Feed. All endpoints of a Service are there all the time, in slices of so many; the first ones are ready."""
     name = OURS
 
-    def __init__(self, work, services, endpoints, most, flags=(), env=None, wrap=()):
+    def __init__(self, work, services, endpoints, most, per_slice=None, flags=(), env=None, wrap=()):
         self.services, self.endpoints, self.most = services, endpoints, most
+        self.per_slice = per_slice or most
+        self.published = [endpoints] * services
         self.feed = Feed({"services": [content.service_json(i) for i in range(services)],
-                          "endpointslices": [content.slice_json(i, range(most), endpoints) for i in range(services)]})
+                          "endpointslices": [self._slice(i, part, endpoints, most) for i in range(services)
+                                             for part in range(self._parts(most))]})
         kubeconfig = self.feed.kubeconfig(work / "kubeconfig")
         self.lookaside = Lookaside(work, flags=["--kubeconfig", kubeconfig, "--log-level", "warn", *flags])
         process = self.lookaside.process
         process.argv, process.environment = [*map(str, wrap), *process.argv], {**process.environment, **(env or {})}
         self.port = int(self.lookaside.listen.split(":")[1])
+
+    def _parts(self, endpoints):
+        return -(-endpoints // self.per_slice)
+
+    def _slice(self, service, part, ready, there, version=1):
+        first = part * self.per_slice
+        return content.slice_json(service, range(first, min(first + self.per_slice, there)), ready, version, part)
 
     @property
     def pid(self):
@@ -77,19 +87,23 @@ class Product:
         return self
 
     def publish(self, service, endpoints, remove=False):
-        """By the endpoints' conditions, or with remove by taking the others away."""
-        there = range(endpoints if remove else self.most)
-        text = content.slice_json(service, there, endpoints, self.feed.next_version())
-        return self.feed.change("endpointslices", text)
+        """By the endpoints' conditions, or with remove by taking the others away. Only slices that change are sent."""
+        before, self.published[service] = self.published[service], endpoints
+        low, high = min(before, endpoints), max(before, endpoints)
+        if remove:
+            high = self.most
+        texts = [self._slice(service, part, endpoints, endpoints if remove else self.most, self.feed.next_version())
+                 for part in range(low // self.per_slice, max(self._parts(high), low // self.per_slice + 1))]
+        return [self.feed.change("endpointslices", text) for text in texts][0]
 
     def stop(self):
         self.lookaside.stop()
         self.feed.stop()
 
 
-def record(work, steps, only_endpoints=False):
+def record(work, steps, only_endpoints=False, per_slice=None):
     """What Lookaside sends for Service 0 with each of so many endpoints, the first of which it has to begin with."""
-    recording, product = Recording(), Product(work, 1, steps[0], max(steps))
+    recording, product = Recording(), Product(work, 1, steps[0], max(steps), per_slice)
     load = None
     try:
         product.start()
@@ -108,11 +122,10 @@ def record(work, steps, only_endpoints=False):
     return recording
 
 
-def make(name, work, recording, services, endpoints, plan, peer):
+def make(name, work, recording, services, endpoints, plan, peer, per_slice):
     """A side by its name, not started."""
     if name == OURS:
-        return Product(work, services, endpoints, max(recording.lists))
+        return Product(work, services, endpoints, max(recording.lists), per_slice)
     return Given(name, work, recording, services, endpoints, plan, peer if name == PEER else None)
 
 
-__all__ = ["FLOOR", "Given", "Product", "Recording", "make", "record"]

@@ -2,6 +2,7 @@
 import contextlib
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import machine
@@ -9,9 +10,12 @@ import plot
 import sides
 from child import Refused
 from client import Load
+from feed import now_us
 from judge import FLOOR, OURS, PEER, alike
 
 SPARE_ROUNDS = 2       # times as many rounds are tried as are wanted
+# Lookaside's window for changes of one Service, in seconds, and in times of the last fan-out; with something to spare.
+WINDOW_LEAST, WINDOW_MOST, WINDOW_FANOUTS = 0.012, 1.02, 4.5
 
 
 class Bench:
@@ -95,6 +99,17 @@ class Station:
     def pids(self):
         return [self.side.pid, self.load.pid]
 
+    def change(self, service, endpoints):
+        """Publishes a list and waits until all have it, and until Lookaside would send another at once; the moment before.
+
+        Changes that follow each other sooner than that it takes together, which is not what is measured where changes are counted.
+        """
+        moment = self.side.publish(service, endpoints)
+        self.load.expect(service, endpoints)
+        took = (now_us() - moment) / 1e6
+        time.sleep(max(WINDOW_LEAST, min(WINDOW_MOST, WINDOW_FANOUTS * took) - took))
+        return moment
+
     def remove(self, service, endpoints):
         """Takes endpoints away until there are so many; the moment before."""
         moment = self.side.publish(service, endpoints, remove=True)
@@ -112,14 +127,14 @@ class Station:
 
 
 @contextlib.contextmanager
-def world(bench, plan, endpoints, steps, names=(), services=None, opened=True):
+def world(bench, plan, endpoints, steps, names=(), services=None, per_slice=None, opened=True):
     """Stations of the sides `names` (all by default), whose Services (by default those that are asked for) have so many endpoints, and may get any of
     `steps`."""
     with bench.folder() as work, contextlib.ExitStack() as stack:
-        recording = sides.record(work, [endpoints, *steps], plan.only_endpoints)
+        recording = sides.record(work, [endpoints, *steps], plan.only_endpoints, per_slice)
         stations = []
         for name in bench.sides(*names):
-            side = sides.make(name, work, recording, services or plan.services, endpoints, plan, bench.peer)
+            side = sides.make(name, work, recording, services or plan.services, endpoints, plan, bench.peer, per_slice)
             stack.callback(side.stop)
             side.start()
             load = Load(work, name, side.port, plan)

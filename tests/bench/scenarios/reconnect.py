@@ -1,0 +1,38 @@
+"""A reconnect storm: 10,000 clients that lost their server come back at once, each for a Listener, a Cluster and a list of 100 endpoints."""
+import machine
+from client import Plan
+from judge import Row, percentile, share_of_floor
+from world import world
+
+ENDPOINTS = 100
+AT_ONCE = 4000         # unserved at a time: what waits to be accepted is bounded in the kernel (somaxconn 4096)
+SHARE = 0.8
+
+
+def measure(station, clients):
+    station.load.close()
+    machine.rest(station.side.pid)
+    begin_cpu = machine.cpu_us(station.side.pid)
+    begin, end = station.load.open()
+    machine.rest(station.side.pid)
+    cpu = (machine.cpu_us(station.side.pid) - begin_cpu) / clients
+    arrivals, heard = station.load.heard()
+    times = sorted((arrival.us - begin) / 1000 for arrival in arrivals)
+    return {"heard": heard, "rate": clients / (end - begin) * 1e6, "last": times[-1], "median": percentile(times, 50), "cpu": cpu}
+
+
+def run(bench):
+    clients = bench.pick(2000, 10000)
+    scenario = f"reconnect storm, {clients:,} clients"
+    with world(bench, Plan(clients, at_once=AT_ONCE), ENDPOINTS, ()) as stations:
+        for station in stations:
+            measure(station, clients)
+        results = bench.rounds(scenario, stations, lambda station: measure(station, clients), bench.pick(3, 5))
+
+    def pick(key):
+        return [{name: one[key] for name, one in result.items()} for result in results]
+    bench.rows += [Row(scenario, "clients served a second", "1/s", pick("rate"), share_of_floor(SHARE),
+                       f"{AT_ONCE:,} at a time wait to be served"),
+                   Row(scenario, "time until half are served", "ms", pick("median")),
+                   Row(scenario, "time until all are served", "ms", pick("last")),
+                   Row(scenario, "CPU per connection", "µs", pick("cpu"))]

@@ -206,6 +206,7 @@ bench: deps ## beside the fastest peer and the kernel's limit, in one run; QUICK
 bench-count: deps ## what repeats on a busy machine: instructions, allocations, calls of the kernel, heap; against tests/bench/thresholds.json
 	$(Q)sh tests/support/deps.sh count
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends $(BUILD)/bench/counts.so
+	$(Q)$(PYTHON) tests/bench/refusals.py
 	$(Q)$(PYTHON) tests/bench/count.py
 layers: ## every include and library stays inside its layer
 	$(Q)$(foreach l,$(LAYERS),may_$(l)='$(may_$(l))') sh tests/support/layers.sh $(LAYERS)

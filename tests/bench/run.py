@@ -26,7 +26,8 @@ from support.process import BUILD  # noqa: E402
 from support.report import Skip  # noqa: E402
 from world import Bench  # noqa: E402
 
-SCENARIOS = ("fan_out", "memory", "uninterested", "churn", "big_service", "cold_start", "reconnect", "slow_readers", "many_names")
+SCENARIOS = ("fan_out", "memory", "uninterested", "churn", "big_service", "cold_start", "reconnect", "slow_readers", "many_names",
+             "api_server")
 FILES_WANTED = 20000
 
 

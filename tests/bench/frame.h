@@ -52,5 +52,6 @@ void bench_die(const char *what) __attribute__((noreturn));
 
 int bench_load(int argc, char **argv);
 int bench_bare(int argc, char **argv);
+int bench_shake(int argc, char **argv);
 
 #endif

@@ -1,4 +1,4 @@
-/* The bench's two C ends: a load client with thousands of connections, and the bare loop that sets the floor. */
+/* The bench's C programs: a load client with thousands of connections, the bare loop that sets the floor, and the floor of handshakes. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -26,7 +26,9 @@ int main(int argc, char **argv)
         status = bench_load(argc - 2, argv + 2);
     else if (argc > 1 && strcmp(argv[1], "bare") == 0)
         status = bench_bare(argc - 2, argv + 2);
+    else if (argc > 1 && strcmp(argv[1], "shake") == 0)
+        status = bench_shake(argc - 2, argv + 2);
     if (status == 2)
-        fprintf(stderr, "usage: bench load SERVER PORT CLIENTS [OPTION]... | bench bare PORT STREAMS\n");
+        fprintf(stderr, "usage: bench load SERVER PORT CLIENTS [OPTION]... | bare PORT STREAMS | shake CERTIFICATE KEY SECONDS\n");
     return status;
 }

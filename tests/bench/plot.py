@@ -97,7 +97,7 @@ def lines(title, unit_x, unit_y, series, log_x=False):
 
 def _bar(x, width, top, value, spread, name, y_at):
     out = [f"<rect x='{x:.1f}' y='{top:.1f}' width='{width:.1f}' height='{max(0, y_at(0) - top):.1f}' fill='{COLOURS[name]}'/>",
-           _text(x + width / 2, top - 6, _tick_text(value), 11)]
+           _text(x + width / 2, y_at(spread[1]) - 6, _tick_text(value), 11)]
     if spread[0] != spread[1]:
         middle = x + width / 2
         out.append(f"<line x1='{middle:.1f}' x2='{middle:.1f}' y1='{y_at(spread[0]):.1f}' y2='{y_at(spread[1]):.1f}' stroke='#111'/>")

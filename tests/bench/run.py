@@ -47,13 +47,11 @@ def raise_files():
         say(f"only {resource.getrlimit(resource.RLIMIT_NOFILE)[0]} descriptors a process (of {soft} at first), {FILES_WANTED} are wanted")
 
 
-def find_peer(bench_skipped):
+def find_peer(bench):
     try:
-        return peer_program.ensure(say)
+        bench.peer = peer_program.ensure(say)
     except peer_program.Missing as reason:
-        bench_skipped.append(f"peer: {reason}")
-        say(f"skipped: peer: {reason}")
-        return None
+        bench.skip(f"peer: {reason}")
 
 
 def run_scenario(bench, name):
@@ -63,8 +61,7 @@ def run_scenario(bench, name):
     try:
         importlib.import_module(f"scenarios.{name}").run(bench)
     except Skip as reason:
-        bench.skipped.append(f"{name}: {reason}")
-        say(f"skipped: {name}: {reason}")
+        bench.skip(f"{name.replace('_', ' ')}: {reason}")
     except Refused as reason:
         bench.refused.append({"scenario": name, "reason": str(reason)})
         say(f"not measured: {reason}")
@@ -98,10 +95,10 @@ def main():
         print("\n".join(chosen))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    begin, skipped = time.monotonic(), []
+    begin = time.monotonic()
     raise_files()
-    bench = Bench(options.quick, say, find_peer(skipped), options.tolerate)
-    bench.skipped += skipped
+    bench = Bench(options.quick, say, tolerant=options.tolerate)
+    find_peer(bench)
     measured = [run_scenario(bench, name) for name in chosen]
     folder = write_files(bench, time.monotonic() - begin)
     table.print_all(bench, peer_program.version())

@@ -1,5 +1,6 @@
 """The three that are compared, each with the same lists to publish: the bare loop and the peer are given them ready-made, Lookaside reads objects."""
 import content
+import secret
 from child import Child
 from client import Load, Plan
 from feed import Feed, now_us
@@ -28,6 +29,7 @@ class Given:
         self.name, self.recording, self.services, self.endpoints = name, recording, services, endpoints
         self.port = free_port()
         argv = [program, f"127.0.0.1:{self.port}"] if program else [BUILD / "bench/ends", "bare", self.port, plan.streams]
+        argv += secret.make(work) if plan.tls else ()
         self.child = Child(argv, work / f"{name}.log")
         self.child.hear("listening")
 
@@ -55,9 +57,9 @@ class Given:
 
 class Product:
     """Lookaside, which reads all from a Feed. All endpoints of a Service are there all the time, in slices of so many; the first ones are ready."""
-    name = OURS
+    name, port = OURS, None
 
-    def __init__(self, work, services, endpoints, most, per_slice=None, flags=(), env=None, wrap=()):
+    def __init__(self, work, services, endpoints, most, per_slice=None, tls=False, flags=(), env=None, wrap=()):
         self.services, self.endpoints, self.most = services, endpoints, most
         self.per_slice = per_slice or most
         self.published = [endpoints] * services
@@ -65,10 +67,15 @@ class Product:
                           "endpointslices": [self._slice(i, part, endpoints, most) for i in range(services)
                                              for part in range(self._parts(most))]})
         kubeconfig = self.feed.kubeconfig(work / "kubeconfig")
-        self.lookaside = Lookaside(work, flags=["--kubeconfig", kubeconfig, "--log-level", "warn", *flags])
+        self.lookaside = Lookaside(work, flags=["--kubeconfig", kubeconfig, "--log-level", "warn", *(self._tls(work) if tls else ()), *flags])
         process = self.lookaside.process
         process.argv, process.environment = [*map(str, wrap), *process.argv], {**process.environment, **(env or {})}
-        self.port = int(self.lookaside.listen.split(":")[1])
+        self.port = self.port or int(self.lookaside.listen.split(":")[1])
+
+    def _tls(self, work):
+        self.port = free_port()
+        certificate, key = secret.make(work)
+        return "--tls-listen", f"127.0.0.1:{self.port}", "--tls-cert", certificate, "--tls-key", key
 
     def _parts(self, endpoints):
         return -(-endpoints // self.per_slice)
@@ -125,7 +132,7 @@ def record(work, steps, only_endpoints=False, per_slice=None):
 def make(name, work, recording, services, endpoints, plan, peer, per_slice):
     """A side by its name, not started."""
     if name == OURS:
-        return Product(work, services, endpoints, max(recording.lists), per_slice)
+        return Product(work, services, endpoints, max(recording.lists), per_slice, plan.tls)
     return Given(name, work, recording, services, endpoints, plan, peer if name == PEER else None)
 
 

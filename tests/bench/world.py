@@ -52,6 +52,10 @@ class Bench:
         groups.append((label, {side: (value.median, value.least, value.most) for side, value in found.items() if value}))
         self.figures[name] = plot.bars(title, unit, groups)
 
+    def skip(self, reason):
+        self.skipped.append(reason)
+        self.say(f"skipped: {reason}")
+
     def refuse(self, scenario, reason):
         self.refused.append({"scenario": scenario, "reason": str(reason)})
         self.say(f"{scenario}: a round does not count: {reason}")

@@ -1,11 +1,12 @@
 """Memory: what idle clients cost, resident, and whether changes make it grow."""
 import machine
+import secret
 from client import Plan
-from judge import Row, Target, at_most
+from judge import OURS, PEER, Row, Target, at_most
 from world import world
 
 ENDPOINTS = 100
-IDLE_KIB = 12
+IDLE_KIB, TLS_IDLE_KIB = 12, 28
 GROWTH_KIB = 0.5       # what a page here and there may come to
 
 
@@ -26,20 +27,29 @@ def grows_not(row):
     return all(values["lookaside"] <= GROWTH_KIB for values in row.rounds)
 
 
+def measure_all(bench, scenario, plan, names, limit):
+    results = []
+    for _ in range(bench.pick(1, 3)):            # processes of its own each time: memory that was once taken stays
+        with world(bench, plan, ENDPOINTS, (ENDPOINTS + 1, ENDPOINTS + 2), names, opened=False) as stations:
+            results += bench.rounds(scenario, stations, lambda station: measure(station, plan.clients, bench.pick(40, 100)), 1)
+
+    def pick(of):
+        return [{name: of(one) for name, one in result.items()} for result in results]
+    idle = Row(scenario, "resident, per idle client", "KiB", pick(lambda one: one["idle"]), at_most(limit, "KiB"))
+    after = Row(scenario, "resident, per client after the changes", "KiB", pick(lambda one: one["after"]))
+    bench.rows += [idle, after,
+                   Row(scenario, "growth by the changes, per client", "KiB", pick(lambda one: one["after"] - one["idle"]),
+                       Target(f"none (≤ {GROWTH_KIB:g} KiB)", grows_not)),
+                   Row(scenario, "resident without clients", "MiB", pick(lambda one: one["empty"]))]
+    label = f"{plan.clients:,}{', TLS' if plan.tls else ''}"
+    bench.bar_group("memory", "Resident memory of a client, idle and after changes", "KiB", f"{label}, idle", idle)
+    bench.bar_group("memory", "Resident memory of a client, idle and after changes", "KiB", f"{label}, after", after)
+
+
 def run(bench):
     for clients in bench.pick((1000,), (1000, 10000)):
-        scenario, results = f"memory, {clients:,} clients", []
-        for _ in range(bench.pick(2, 3)):        # a process each time: memory that was once taken stays
-            with world(bench, Plan(clients), ENDPOINTS, (ENDPOINTS + 1, ENDPOINTS + 2), opened=False) as stations:
-                results += bench.rounds(scenario, stations, lambda station: measure(station, clients, bench.pick(40, 100)), 1)
-        bench.rows += [
-            Row(scenario, "resident, per idle client", "KiB", [{n: r["idle"] for n, r in result.items()} for result in results],
-                at_most(IDLE_KIB, "KiB")),
-            Row(scenario, "resident, per client after the changes", "KiB",
-                [{n: r["after"] for n, r in result.items()} for result in results]),
-            Row(scenario, "growth by the changes, per client", "KiB",
-                [{n: r["after"] - r["idle"] for n, r in result.items()} for result in results],
-                Target(f"none (≤ {GROWTH_KIB:g} KiB)", grows_not)),
-            Row(scenario, "resident without clients", "MiB", [{n: r["empty"] for n, r in result.items()} for result in results])]
-        bench.bar_group("memory", "Resident memory of a client", "KiB", f"{clients:,} idle", bench.rows[-4])
-        bench.bar_group("memory", "Resident memory of a client", "KiB", f"{clients:,} after changes", bench.rows[-3])
+        measure_all(bench, f"memory, {clients:,} clients", Plan(clients), (), IDLE_KIB)
+        if secret.served():
+            measure_all(bench, f"memory, {clients:,} clients, TLS", Plan(clients, tls=True), (PEER, OURS), TLS_IDLE_KIB)
+    if not secret.served():
+        bench.skip("memory, TLS: this Lookaside serves none")

@@ -202,7 +202,7 @@ e2e-long: deps
 	$(Q)$(PYTHON) tests/e2e/run.py --long
 bench: deps ## beside the fastest peer and the kernel's limit, in one run; QUICK=1: two minutes; ONLY=memory: scenarios with that in their names
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends
-	$(Q)$(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ONLY:%=--only %) $(if $(TOLERATE),--tolerate)
+	$(Q)$(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ONLY:%=--only %) $(if $(TOLERATE),--tolerate) $(if $(WRITE),--write-readme)
 bench-count: deps ## what repeats on a busy machine: instructions, allocations, calls of the kernel, heap; against tests/bench/thresholds.json
 	$(Q)sh tests/support/deps.sh count
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends $(BUILD)/bench/counts.so

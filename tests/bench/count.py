@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import machine  # noqa: E402
+import secret  # noqa: E402
 from client import Load, Plan  # noqa: E402
 from counters import Callgrind, Counted  # noqa: E402
 from support.process import BUILD  # noqa: E402
@@ -23,6 +24,7 @@ from world import Station  # noqa: E402
 
 ENDPOINTS = 100
 CHANGES, WARM = 20, 6
+TLS_HEAP = "heap per TLS connection, bytes"
 SHOWN = 40             # functions
 THRESHOLDS = HERE / "thresholds.json"
 
@@ -55,6 +57,7 @@ class Populations:
 
 
 def count_calls(work, few=50, more=200):
+    """Over plain connections: calls, allocations, heap."""
     counted = Counted(work, 1, ENDPOINTS, ENDPOINTS + 2)
     product = counted.product.start()
     groups = Populations(work, product)
@@ -77,6 +80,20 @@ def count_calls(work, few=50, more=200):
     return {"heap per connection, bytes": heap, "allocations per push": each["allocations"], "sends per push": each["sends"],
             "receives per push": each["receives"], "epoll_ctl per push": each["watches"],
             "heap per connection after pushes, bytes": heap + each["live bytes"] * CHANGES}
+
+
+def count_tls_heap(work, few=50, more=200):
+    counted = Counted(work, 1, ENDPOINTS, ENDPOINTS + 2, tls=True)
+    product = counted.product.start()
+    groups = Populations(work, product)
+    try:
+        groups.add(Plan(few, tls=True))
+        live = counted.read()["live bytes"]
+        groups.add(Plan(more, tls=True))
+        return {TLS_HEAP: (counted.read()["live bytes"] - live) / more}
+    finally:
+        groups.stop()
+        product.stop()
 
 
 def per(many, few, count):
@@ -153,7 +170,13 @@ def main():
     instructions, profiles = in_folder(count_instructions)
     figures.update(instructions)
     figures.update(in_folder(count_names))
-    judge(report, figures, json.loads(THRESHOLDS.read_text()))
+    if secret.served():
+        figures.update(in_folder(count_tls_heap))
+    limits = json.loads(THRESHOLDS.read_text())
+    if not secret.served():
+        report.skip("heap per TLS connection", "this Lookaside serves no TLS")
+        del limits[TLS_HEAP]
+    judge(report, figures, limits)
     folder = BUILD / "bench"
     (folder / "counts.json").write_text(json.dumps({"machine": machine.note(), "figures": figures}, indent=1) + "\n")
     for what, profile in profiles.items():

@@ -18,9 +18,9 @@ FLAGS = ("--threads", "1")
 class Counted:
     """read() gives all counters as they are now."""
 
-    def __init__(self, work, services, endpoints, most):
+    def __init__(self, work, services, endpoints, most, tls=False):
         self.file = work / "counts"
-        self.product = Product(work, services, endpoints, most, flags=FLAGS,
+        self.product = Product(work, services, endpoints, most, tls=tls, flags=FLAGS,
                                env={"LD_PRELOAD": f"{BUILD / 'bench/counts.so'}", "BENCH_COUNTS": self.file})
 
     def read(self):

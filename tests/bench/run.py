@@ -1,6 +1,6 @@
 """make bench: Lookaside beside the fastest peer and beside the floor, in one run.
 
-  run.py [--quick] [--only WORD]... [--tolerate] [--list]
+  run.py [--quick] [--only WORD]... [--tolerate] [--write-readme] [--list]
 
 The sides take turns in rounds; every figure is the median of the rounds that count, every ratio the median of the ratios within a round. A Markdown table
 goes to standard output, all figures to build/bench/result.json, pictures beside it. Exit status: 0 every target that was measured is met, 1 one is missed,
@@ -84,6 +84,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="fewer clients, rounds and seconds: under two minutes")
     parser.add_argument("--only", action="append", default=[], metavar="WORD", help="only scenarios with this word in their names")
     parser.add_argument("--tolerate", action="store_true", help="rounds count on a busy machine, too")
+    parser.add_argument("--write-readme", action="store_true", help="the README's table anew")
     parser.add_argument("--list", action="store_true", help="print the scenarios and end")
     return parser.parse_args()
 
@@ -102,6 +103,8 @@ def main():
     measured = [run_scenario(bench, name) for name in chosen]
     folder = write_files(bench, time.monotonic() - begin)
     table.print_all(bench, peer_program.version())
+    if options.write_readme:
+        table.write_readme(bench)
     missed = [row for row in bench.rows if row.met is False]
     for row in missed:
         print(f"FAILED  {row.scenario}: {row.figure}: {row.target.text}")

@@ -1,9 +1,26 @@
 """What is printed and what is kept: the Markdown table and the result file."""
 import json
+from pathlib import Path
 
 import machine
 
 UNMEASURED = "–"
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "<!-- bench: make bench WRITE=1 writes it -->\n", "<!-- end of bench -->"
+# What the README shows: (how a scenario's name begins, a figure, its words there).
+SHOWN = (("fan-out, 1,000", "CPU per client and change", "CPU per client and change, 1,000 clients"),
+         ("fan-out, 10,000", "CPU per client and change", "CPU per client and change, 10,000 clients"),
+         ("fan-out, 1,000", "time to the last client", "a change is at the last of 1,000 clients"),
+         ("fan-out, 10,000", "time to the last client", "a change is at the last of 10,000 clients"),
+         ("memory, 10,000 clients", "resident, per idle client", "memory of a client"),
+         ("memory, 10,000 clients", "resident, per client after the changes", "memory of a client after 100 changes"),
+         ("memory, 10,000 clients, TLS", "resident, per idle client", "memory of a client, TLS"),
+         ("uninterested, 10,000 services", "CPU per change", "a change that nobody asked for, 10,000 Services: CPU"),
+         ("churn", "convergence, p99", "200 changes a second: convergence, p99"),
+         ("cold start", "first byte to ready", "cold start, 100,000 endpoints in 2,000 Services"),
+         ("cold start", "peak resident memory", "cold start: peak memory"),
+         ("reconnect storm", "clients served a second", "10,000 clients come back at once: served a second"),
+         ("real API server", "write returned to the last client", "real API server: slice written to the last of 1,000 clients"))
 
 
 def number(value):
@@ -39,6 +56,21 @@ def markdown(rows):
         lines.append(f"| {row.scenario} | {row.figure}, {row.unit} | {spread(row.floor)} | {spread(row.peer)} | {spread(row.ours)} | "
                      f"{ratio(row.of_floor)} | {ratio(row.of_peer)} | {row.target.text if row.target else ''} | {_met(row)} |")
     return "\n".join(lines)
+
+
+def write_readme(bench):
+    """Its table anew, from a run that measured all of it."""
+    lines = ["| | floor | peer | Lookaside |", "|---|---|---|---|"]
+    for begin, figure, words in SHOWN:
+        row = next((row for row in bench.rows if row.figure == figure and row.scenario.startswith(begin)), None)
+        if row:
+            cells = [UNMEASURED if value is None else f"{number(value.median)} {row.unit}" for value in (row.floor, row.peer, row.ours)]
+            lines.append(f"| {words} | {' | '.join(cells)} |")
+    note = bench.machine
+    lines += ["", f"{note['cores']} cores ({note['cpu']}), Linux {note['kernel']}, shared by the servers and all their clients; medians."]
+    text = README.read_text()
+    head, _, rest = text.partition(BEGIN)
+    README.write_text(head + BEGIN + "\n".join(lines) + "\n" + rest[rest.index(END):])
 
 
 def _plain(row):

@@ -17,9 +17,11 @@ def measure(station, clients):
     begin, end = station.load.open()
     machine.rest(station.side.pid)
     cpu = (machine.cpu_us(station.side.pid) - begin_cpu) / clients
+    resident = machine.resident_kib(station.side.pid) / clients
     arrivals, heard = station.load.heard()
     times = sorted((arrival.us - begin) / 1000 for arrival in arrivals)
-    return {"heard": heard, "rate": clients / (end - begin) * 1e6, "last": times[-1], "median": percentile(times, 50), "cpu": cpu}
+    return {"heard": heard, "rate": clients / (end - begin) * 1e6, "last": times[-1], "median": percentile(times, 50), "cpu": cpu,
+            "resident": resident}
 
 
 def storm(bench, plan, names, scenario, floors):
@@ -36,7 +38,8 @@ def storm(bench, plan, names, scenario, floors):
                        f"the floor is OpenSSL's handshakes without a network, both ends, on all cores; {note}" if plan.tls else note),
                    Row(scenario, "time until half are served", "ms", pick("median")),
                    Row(scenario, "time until all are served", "ms", pick("last")),
-                   Row(scenario, "CPU per connection", "µs", pick("cpu"))]
+                   Row(scenario, "CPU per connection", "µs", pick("cpu")),
+                   Row(scenario, "resident per client afterwards, with the program itself", "KiB", pick("resident"))]
 
 
 def run(bench):

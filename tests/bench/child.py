@@ -15,8 +15,8 @@ class Refused(Exception):
 class Child:
     """A Process whose lines are read by a thread; what it says unasked goes where it belongs."""
 
-    def __init__(self, argv, log, env=None, cwd=None):
-        self.process = Process(argv, log, pipes=True, env=env, cwd=cwd).start()
+    def __init__(self, name, argv, log):
+        self.process = Process(argv, log, name, pipes=True).start()
         self.lines, self.lost, self.notes = queue.Queue(), [], []
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -49,7 +49,7 @@ class Child:
         except queue.Empty:
             raise Refused(f"{self.process.name} did not say '{word}' within {timeout} s") from None
         if line is None and self.lost:
-            raise Refused(f"a client lost its stream: {self.lost[0]}")
+            raise Refused(f"{self.process.name} lost a stream: {self.lost[0]}")
         if line is None or line[0] != word:
             raise RuntimeError(f"{self.process.name}: expected '{word}', got {line}\n{self.process.log()}")
         return line[1]

@@ -36,7 +36,7 @@ class Plan:
 
 class Load(Child):
     def __init__(self, work, name, port, plan):
-        super().__init__([BUILD / "bench/ends", "load", "127.0.0.1", port, *plan.words()], work / f"load-{name}.log")
+        super().__init__(f"a client of the {name}", [BUILD / "bench/ends", "load", "127.0.0.1", port, *plan.words()], work / f"load-{name}.log")
         self.plan, self.file = plan, work / f"load-{name}.arrivals"
 
     def open(self):

@@ -123,7 +123,7 @@ def lost_stream(bench, stations):
             station.side.lookaside.start()
         return fan_out.measure(station, CHANGES, CLIENTS)
     found = bench.rounds("a round", [station], measure, 1)
-    assert len(found) == 1 and "lost its stream" in bench.refused[0]["reason"], bench.refused
+    assert len(found) == 1 and "lost a stream" in bench.refused[0]["reason"], bench.refused
 
 
 def main():

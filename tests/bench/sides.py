@@ -30,7 +30,7 @@ class Given:
         self.port = free_port()
         argv = [program, f"127.0.0.1:{self.port}"] if program else [BUILD / "bench/ends", "bare", self.port, plan.streams]
         argv += secret.make(work) if plan.tls else ()
-        self.child = Child(argv, work / f"{name}.log")
+        self.child = Child(name, argv, work / f"{name}.log")
         self.child.hear("listening")
 
     @property

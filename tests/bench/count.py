@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from client import Load, Plan  # noqa: E402
 from counters import Callgrind, Counted  # noqa: E402
 from support.process import BUILD  # noqa: E402
 from support.report import Report  # noqa: E402
-from world import Station  # noqa: E402
+from world import WINDOW_LEAST, Station  # noqa: E402
 
 ENDPOINTS = 100
 CHANGES, WARM = 20, 6
@@ -130,7 +131,8 @@ def count_instructions(work, few=50, more=300):
 
 
 def count_names(work, few=100, more=1000):
-    callgrind = Callgrind(work, more, 10, 11)
+    """A name's share of a stream that asks for many; and a change of a Service that nobody asks for, the first of so many."""
+    callgrind = Callgrind(work, more + 1, 10, 12)
     product = callgrind.product.start(120)
     groups = Populations(work, product)
     try:
@@ -140,10 +142,23 @@ def count_names(work, few=100, more=1000):
             callgrind.instructions()
             groups.add(Plan(1, names=names, services=more, only_endpoints=True))
             costs.append(callgrind.instructions())
+        apart(product, more, WARM)
+        callgrind.instructions()
+        apart(product, more, CHANGES)
+        change = sum(callgrind.instructions().values()) / CHANGES
     finally:
         groups.stop()
         product.stop()
-    return {"instructions per subscription": sum(per(costs[1], costs[0], more - few).values())}
+    return {"instructions per subscription": sum(per(costs[1], costs[0], more - few).values()),
+            "instructions per change that nobody asked for": change}
+
+
+def apart(product, service, changes):
+    """Changes one after the other."""
+    for number in range(changes):
+        product.publish(service, 11 + number % 2)
+        time.sleep(WINDOW_LEAST)
+        machine.rest(product.pid, 120)
 
 
 def in_folder(count):

@@ -8,7 +8,7 @@ from pathlib import Path
 from sides import Product
 from support.process import BUILD
 
-COUNTERS = ("allocations", "live bytes", "sends", "receives", "waits", "watches")    # counts.c's
+COUNTERS = ("allocations", "live bytes", "sends", "receives", "watches")    # counts.c's
 NAMED = re.compile(r"^(c?fn|c?ob)=\((\d+)\)(?: (.*))?$")
 COST = re.compile(r"^(?:[+-]?\d+|\*) (\d+)$")
 VALGRIND = ("valgrind", "--tool=callgrind", "--quiet")

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* The order is counters.py's. */
-enum { ALLOCATIONS, LIVE_BYTES, SENDS, RECEIVES, WAITS, WATCHES, COUNTERS };
+enum { ALLOCATIONS, LIVE_BYTES, SENDS, RECEIVES, WATCHES, COUNTERS };
 
 static _Atomic uint64_t before_start[COUNTERS];
 static _Atomic uint64_t *counters = before_start;
@@ -26,7 +26,6 @@ static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_writev)(int, const struct iovec *, int);
 static ssize_t (*real_recv)(int, void *, size_t, int);
 static ssize_t (*real_read)(int, void *, size_t);
-static int (*real_pwait)(int, struct epoll_event *, int, int, const sigset_t *);
 static int (*real_ctl)(int, int, int, struct epoll_event *);
 
 void *__libc_malloc(size_t size);
@@ -128,12 +127,6 @@ ssize_t read(int fd, void *ptr, size_t len)
 {
     count_call(RECEIVES, &real_read, "read");
     return real_read(fd, ptr, len);
-}
-
-int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout, const sigset_t *mask)
-{
-    count_call(WAITS, &real_pwait, "epoll_pwait");
-    return real_pwait(fd, events, most, timeout, mask);
 }
 
 int epoll_ctl(int fd, int operation, int other, struct epoll_event *event)

@@ -49,7 +49,8 @@ static void put_names(const struct plan *plan, uint32_t stream, uint32_t slot, s
 
     for (uint32_t i = 0; i < plan->names; i++) {
         uint32_t service = (uint32_t)(((uint64_t)stream * plan->names + i) % plan->services);
-        int len = snprintf(name, sizeof(name), slot == 0 ? "s%05u.shop:8001" : "shop/s%05u:8001", service);
+        int len = snprintf(name, sizeof(name), slot == 0 ? "s%05u.shop:8001" : "shop/s%05u:8001",
+                           service);
 
         wire_put_bytes(message, DISCOVERY_REQUEST_RESOURCE_NAMES, str_make(name, (size_t)len));
     }
@@ -83,7 +84,8 @@ static void drain_stream(struct client *client, uint32_t index)
         int64_t most = stream->window < client->window ? stream->window : client->window;
         size_t len = min_size(min_size(stream->held.len, FRAME_PAYLOAD_MAX), (size_t)most);
 
-        frame_put(&client->out, FRAME_DATA, 0, 2 * index + 1, str_slice(buf_str(&stream->held), 0, len));
+        frame_put(&client->out, FRAME_DATA, 0, 2 * index + 1,
+                  str_slice(buf_str(&stream->held), 0, len));
         buf_consume(&stream->held, len);
         stream->window -= (int64_t)len;
         client->window -= (int64_t)len;
@@ -101,14 +103,11 @@ void ask_drain(struct client *client, const struct plan *plan)
 
 void ask_open(struct load *load, struct client *client)
 {
-    /* The widest windows, so that none is ever opened again: the server's work is what counts. */
-    static const char settings[] = {0, SETTING_INITIAL_WINDOW, 0x7f, (char)0xff, (char)0xff, (char)0xff};
-    static const char window[] = {0x7f, (char)0xff, 0, 0};
     const struct plan *plan = &load->plan;
 
     buf_append(&client->out, PREFACE, sizeof(PREFACE) - 1);
-    frame_put(&client->out, FRAME_SETTINGS, 0, 0, str_make(settings, sizeof(settings)));
-    frame_put(&client->out, FRAME_WINDOW_UPDATE, 0, 0, str_make(window, sizeof(window)));
+    frame_put(&client->out, FRAME_SETTINGS, 0, 0, FRAME_WIDE_STREAMS);
+    frame_put(&client->out, FRAME_WINDOW_UPDATE, 0, 0, FRAME_WIDE_CONNECTION);
     for (uint32_t stream = 0; stream < plan->streams; stream++) {
         put_call(&client->out, 2 * stream + 1, plan->tls);
         for (uint32_t slot = plan->only_endpoints ? ASSIGNMENT_SLOT : 0; slot < SLOTS; slot++)

@@ -119,15 +119,11 @@ static void push(struct bare *bare, uint32_t number, struct str message)
 
 /* ---- in ---- */
 
-/* SETTINGS with the widest window, its ACK, and as much for the connection. */
 static void greet(struct buf *out)
 {
-    static const char settings[] = {0, SETTING_INITIAL_WINDOW, 0x7f, (char)0xff, (char)0xff, (char)0xff};
-    static const char window[] = {0x7f, (char)0xff, 0, 0};
-
-    frame_put(out, FRAME_SETTINGS, 0, 0, str_make(settings, sizeof(settings)));
+    frame_put(out, FRAME_SETTINGS, 0, 0, FRAME_WIDE_STREAMS);
     frame_put(out, FRAME_SETTINGS, FRAME_ACK, 0, STR(""));
-    frame_put(out, FRAME_WINDOW_UPDATE, 0, 0, str_make(window, sizeof(window)));
+    frame_put(out, FRAME_WINDOW_UPDATE, 0, 0, FRAME_WIDE_CONNECTION);
 }
 
 /* "shop/sNNNNN:8001" or "sNNNNN.shop:8001" */
@@ -141,8 +137,16 @@ static uint32_t service_number(struct str name)
     return (uint32_t)number;
 }
 
+static size_t slot_of(struct str type_url)
+{
+    if (str_eq(type_url, STR(LISTENER_URL)))
+        return 0;
+    return str_eq(type_url, STR(CLUSTER_URL)) ? 1 : 2;
+}
+
 /* All in one message: put behind each other, messages of one type are one with the fields of both. True for a request of lists. */
-static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct str request, struct buf *out)
+static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct str request,
+                   struct buf *out)
 {
     struct wire_reader names = wire_reader(request), reader = names;
     struct buf whole = BUFFER_INIT(FRAME_BUFFER_MAX);
@@ -151,7 +155,7 @@ static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct
 
     while (wire_next(&reader, &field))
         if (field.number == DISCOVERY_REQUEST_TYPE_URL)
-            slot = str_eq(field.bytes, STR(CLUSTER_URL)) ? 1 : str_eq(field.bytes, STR(LISTENER_URL)) ? 0 : 2;
+            slot = slot_of(field.bytes);
     while (wire_next(&names, &field)) {
         struct service *service;
 
@@ -162,7 +166,8 @@ static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct
         if (slot < 2)
             continue;
         bare->services_len = max_u64(bare->services_len, (uint64_t)(service - bare->services) + 1);
-        service->interests = xgrow(service->interests, &service->cap, service->len, sizeof(*service->interests));
+        service->interests =
+            xgrow(service->interests, &service->cap, service->len, sizeof(*service->interests));
         service->interests[service->len++] = (struct interest){peer, stream};
     }
     frame_put_message(out, stream, buf_str(&whole));
@@ -170,14 +175,16 @@ static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct
     return slot == 2;
 }
 
-static void on_request_frame(struct bare *bare, struct peer *peer, const struct frame *frame, struct buf *out)
+static void on_request_frame(struct bare *bare, struct peer *peer, const struct frame *frame,
+                             struct buf *out)
 {
     struct buf *whole;
     struct str message;
     size_t at = 0;
 
     if (frame->type == FRAME_HEADERS)
-        frame_put(out, FRAME_HEADERS, FRAME_END_HEADERS, frame->stream, STR("\x88")); /* :status 200 */
+        frame_put(out, FRAME_HEADERS, FRAME_END_HEADERS, frame->stream,
+                  STR("\x88")); /* :status 200 */
     if (frame->type != FRAME_DATA || frame->stream / 2 >= bare->streams)
         return;
     whole = &peer->requests[frame->stream / 2];
@@ -287,7 +294,8 @@ static void obey(struct bare *bare, const struct command *command)
     if (command_is(command, "push", 3)) {
         push(bare, command_number(command, 1), command->payload);
     } else if (command_is(command, "first", 4) && command_number(command, 2) < SLOTS) {
-        struct buf *message = &bare->services[command_number(command, 1)].messages[command_number(command, 2)];
+        struct buf *message =
+            &bare->services[command_number(command, 1)].messages[command_number(command, 2)];
 
         buf_reset(message);
         buf_add_str(message, command->payload);
@@ -313,7 +321,8 @@ static void listen_on(struct bare *bare, uint16_t port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     bare->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(bare->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(bare->listener, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(bare->listener, 4096) != 0)
+    if (bind(bare->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+        listen(bare->listener, 4096) != 0)
         bench_die("listening");
     watch(bare, EPOLL_CTL_ADD, bare->listener, EPOLLIN, LISTENER_EVENT);
     watch(bare, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, CONTROL_EVENT);
@@ -336,7 +345,8 @@ int bench_bare(int argc, char **argv)
     struct epoll_event events[EVENTS];
     uint64_t port, streams;
 
-    if (argc != 2 || !str_to_u64(str_of(argv[0]), 65535, &port) || !str_to_u64(str_of(argv[1]), 10000, &streams))
+    if (argc != 2 || !str_to_u64(str_of(argv[0]), 65535, &port) ||
+        !str_to_u64(str_of(argv[1]), 10000, &streams))
         return 2;
     bare.streams = (uint32_t)streams;
     bare_init(&bare);

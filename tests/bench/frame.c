@@ -27,7 +27,8 @@ static void put_u32(char *ptr, uint32_t value)
     ptr[3] = (char)value;
 }
 
-void frame_put(struct buf *out, enum frame_type type, unsigned flags, uint32_t stream, struct str payload)
+void frame_put(struct buf *out, enum frame_type type, unsigned flags, uint32_t stream,
+               struct str payload)
 {
     char head[FRAME_HEAD];
 

@@ -27,6 +27,11 @@ enum frame_flag { FRAME_ACK = 1, FRAME_END_STREAM = 1, FRAME_END_HEADERS = 4 };
 
 enum { SETTING_INITIAL_WINDOW = 4 };
 
+/* The widest windows, so that none is ever opened again: what is measured is lists. Of all streams (SETTINGS), and of the
+ * connection (WINDOW_UPDATE). */
+#define FRAME_WIDE_STREAMS STR("\x00\x04\x7f\xff\xff\xff")
+#define FRAME_WIDE_CONNECTION STR("\x7f\xff\x00\x00")
+
 struct frame {
     enum frame_type type;
     unsigned flags;

@@ -50,7 +50,8 @@ static void release(struct load *load, struct client *client)
 
 void load_listed(struct load *load, uint32_t service, uint32_t before, uint32_t now)
 {
-    if (load->missing == 0 || (load->await_service != EVERY_SERVICE && load->await_service != service))
+    if (load->missing == 0 ||
+        (load->await_service != EVERY_SERVICE && load->await_service != service))
         return;
     load->missing += before == load->await_endpoints;
     load->missing -= now == load->await_endpoints;
@@ -148,8 +149,8 @@ static int client_socket(const struct load *load, uint32_t index)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + ((1 + index / SOURCE_CLIENTS) << 8));
-    if (load->plan.clients > SOURCE_CLIENTS && bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 &&
-        index == 0)
+    if (load->plan.clients > SOURCE_CLIENTS &&
+        bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 && index == 0)
         printf("note no source addresses 127.0.x.1: %s\n", strerror(errno));
     return fd;
 }
@@ -173,7 +174,8 @@ static void client_connect(struct load *load, uint32_t index)
     }
     load->pending++;
     watch(load, client, EPOLL_CTL_ADD, EPOLLOUT);
-    if (connect(client->link.fd, (const struct sockaddr *)server, sizeof(*server)) != 0 && errno != EINPROGRESS)
+    if (connect(client->link.fd, (const struct sockaddr *)server, sizeof(*server)) != 0 &&
+        errno != EINPROGRESS)
         load_lose(load, client, strerror(errno));
 }
 
@@ -375,8 +377,10 @@ static bool plan_option(struct plan *plan, const char *word)
     else if (str_eq(text, STR("only-endpoints")))
         plan->only_endpoints = true;
     else
-        return option_number(text, "streams", &plan->streams) || option_number(text, "names", &plan->names) ||
-               option_number(text, "services", &plan->services) || option_number(text, "at-once", &plan->at_once);
+        return option_number(text, "streams", &plan->streams) ||
+               option_number(text, "names", &plan->names) ||
+               option_number(text, "services", &plan->services) ||
+               option_number(text, "at-once", &plan->at_once);
     return true;
 }
 
@@ -387,7 +391,8 @@ static bool plan_read(int argc, char **argv, struct plan *plan)
     *plan = (struct plan){.streams = 1, .names = 1, .services = 1, .at_once = AT_ONCE};
     plan->server.sin_family = AF_INET;
     if (argc < 3 || inet_pton(AF_INET, argv[0], &plan->server.sin_addr) != 1 ||
-        !str_to_u64(str_of(argv[1]), 65535, &port) || !str_to_u64(str_of(argv[2]), 1000000, &clients) || clients == 0)
+        !str_to_u64(str_of(argv[1]), 65535, &port) ||
+        !str_to_u64(str_of(argv[2]), 1000000, &clients) || clients == 0)
         return false;
     plan->server.sin_port = htons((uint16_t)port);
     plan->clients = (uint32_t)clients;

@@ -29,6 +29,7 @@ int main(int argc, char **argv)
     else if (argc > 1 && strcmp(argv[1], "shake") == 0)
         status = bench_shake(argc - 2, argv + 2);
     if (status == 2)
-        fprintf(stderr, "usage: bench load SERVER PORT CLIENTS [OPTION]... | bare PORT STREAMS | shake CERTIFICATE KEY SECONDS\n");
+        fprintf(stderr, "usage: bench load SERVER PORT CLIENTS [OPTION]... | bare PORT STREAMS | "
+                        "shake CERTIFICATE KEY SECONDS\n");
     return status;
 }

@@ -82,7 +82,8 @@ static uint32_t *list_slot(struct load *load, uint32_t stream_number, uint32_t s
 {
     const struct plan *plan = &load->plan;
     uint64_t first = (uint64_t)stream_number * plan->names;
-    uint32_t index = (uint32_t)((service + plan->services - first % plan->services) % plan->services);
+    uint32_t index =
+        (uint32_t)((service + plan->services - first % plan->services) % plan->services);
 
     return index < plan->names ? &load->lists[first + index] : NULL;
 }
@@ -97,8 +98,11 @@ static void on_assignment(struct load *load, struct client *client, uint32_t str
                           struct str assignment, uint64_t now_us)
 {
     uint32_t number = (uint32_t)(client - load->clients);
-    struct arrival arrival = {.us = now_us, .hash = hash_content(assignment.ptr, assignment.len), .client = number,
-                              .endpoints = count_endpoints(assignment), .bytes = (uint32_t)assignment.len};
+    struct arrival arrival = {.us = now_us,
+                              .hash = hash_content(assignment.ptr, assignment.len),
+                              .client = number,
+                              .endpoints = count_endpoints(assignment),
+                              .bytes = (uint32_t)assignment.len};
     struct str name = bytes_of(assignment, CLUSTER_LOAD_ASSIGNMENT_CLUSTER_NAME);
     uint32_t before, *list = NULL;
 
@@ -147,7 +151,8 @@ static void on_data(struct load *load, struct client *client, const struct frame
     struct str message;
     size_t at = 0;
 
-    if (index >= load->plan.streams || buf_add_str(&client->streams[index].message, frame->payload) != CODE_OK) {
+    if (index >= load->plan.streams ||
+        buf_add_str(&client->streams[index].message, frame->payload) != CODE_OK) {
         load_lose(load, client, "got DATA on no stream of its own, or without end");
         return;
     }

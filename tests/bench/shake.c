@@ -60,12 +60,14 @@ static uint64_t shake_until(const struct contexts *contexts, uint64_t end_us)
 
 int bench_shake(int argc, char **argv)
 {
-    _Atomic uint64_t *others = mmap(NULL, sizeof(*others), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    _Atomic uint64_t *others =
+        mmap(NULL, sizeof(*others), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct contexts contexts;
     cpu_set_t cores;
     uint64_t seconds, end_us, own;
 
-    if (argc != 3 || !str_to_u64(str_of(argv[2]), 60, &seconds) || seconds == 0 || others == MAP_FAILED)
+    if (argc != 3 || !str_to_u64(str_of(argv[2]), 60, &seconds) || seconds == 0 ||
+        others == MAP_FAILED)
         return 2;
     contexts = make_contexts(argv[0], argv[1]);
     if (sched_getaffinity(0, sizeof(cores), &cores) != 0)

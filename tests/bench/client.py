@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from child import WAIT_SECONDS, Child
 from judge import Heard
-from support.process import BUILD
+from support.process import BUILD, wait_until
 
 ARRIVAL = struct.Struct("<QQIIII")               # struct arrival of load.h
 Arrival = namedtuple("Arrival", "us hash service endpoints client bytes")
@@ -76,6 +76,8 @@ class Load(Child):
         return int(self.ask("bytes", "bytes")[0])
 
     def message(self, slot=ASSIGNMENT):
-        """The first client's newest DiscoveryResponse of a type."""
-        self.ask(f"dump {slot} {self.file}", "dumped")
-        return self.file.read_bytes()
+        """The first client's newest DiscoveryResponse of a type; waits for the first one."""
+        def dumped():
+            self.ask(f"dump {slot} {self.file}", "dumped")
+            return self.file.read_bytes()
+        return wait_until(dumped, WAIT_SECONDS, "a response of every type")

@@ -2,7 +2,7 @@
  * bench load SERVER PORT CLIENTS [streams=N] [names=N] [services=N] [at-once=N] [only-endpoints] [tls]
  *
  * Standard input, and what is answered:
- *   open                        "ready BEGIN END" once every client has all its lists (monotonic microseconds)
+ *   open                        "ready BEGIN END" once every client is served (monotonic microseconds)
  *   close                       "closed": every connection is gone at once
  *   await SERVICE|* ENDPOINTS   "arrived" once every name of that Service has a list of exactly so many
  *   pause N, resume             "paused", "resumed": the first N clients read nothing
@@ -163,12 +163,14 @@ static void client_connect(struct load *load, uint32_t index)
     client->link = (struct link){.fd = client_socket(load, index)};
     client->state = CLIENT_CONNECTING;
     client->blocked = false;
-    client->unserved = load->plan.streams * load->plan.names;
+    client->unserved =
+        load->plan.streams * (load->plan.names + (load->plan.only_endpoints ? 0 : ASSIGNMENT_SLOT));
     client->window = client->stream_window = 65535;
     buf_init(&client->in, FRAME_BUFFER_MAX);
     buf_init(&client->out, FRAME_BUFFER_MAX);
     for (uint32_t i = 0; i < load->plan.streams; i++) {
         client->streams[i].window = client->stream_window;
+        client->streams[i].answered = 0;
         buf_init(&client->streams[i].message, FRAME_BUFFER_MAX);
         buf_init(&client->streams[i].held, FRAME_BUFFER_MAX);
     }

@@ -32,15 +32,16 @@ struct stream {
     struct buf message; /* DATA that is no whole message yet */
     struct buf held;    /* DATA that the windows do not let out yet */
     int64_t window;
+    uint32_t answered; /* a bit for each slot */
 };
 
 struct client {
     struct link link;
     enum client_state state;
     bool paused;
-    bool blocked; /* its socket took no more: waits to be writable */
-    uint32_t unserved;
-    struct buf in; /* frames, not whole yet */
+    bool blocked;      /* its socket took no more: waits to be writable */
+    uint32_t unserved; /* lists, and first answers of the other types, that it has not got */
+    struct buf in;     /* frames, not whole yet */
     struct buf out;
     int64_t window, stream_window;
     struct stream *streams;

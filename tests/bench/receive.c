@@ -94,6 +94,12 @@ static void note(struct load *load, const struct arrival *arrival)
     load->log[load->log_len++] = *arrival;
 }
 
+static void served_more(struct load *load, struct client *client, uint64_t now_us)
+{
+    if (--client->unserved == 0)
+        load_served(load, now_us);
+}
+
 static void on_assignment(struct load *load, struct client *client, uint32_t stream,
                           struct str assignment, uint64_t now_us)
 {
@@ -115,8 +121,8 @@ static void on_assignment(struct load *load, struct client *client, uint32_t str
     note(load, &arrival);
     before = *list;
     *list = arrival.endpoints;
-    if (before == NO_LIST && --client->unserved == 0)
-        load_served(load, now_us);
+    if (before == NO_LIST)
+        served_more(load, client, now_us);
     load_listed(load, arrival.service, before, arrival.endpoints);
 }
 
@@ -136,8 +142,14 @@ static void on_message(struct load *load, struct client *client, uint32_t stream
         buf_add_str(&load->newest[response.slot], message);
     }
     ask_again(load, client, stream, response.slot, response.version, response.nonce);
-    if (response.slot != ASSIGNMENT_SLOT)
+    if (response.slot != ASSIGNMENT_SLOT) {
+        uint32_t before = client->streams[stream].answered;
+
+        client->streams[stream].answered |= 1u << response.slot;
+        if (client->streams[stream].answered != before)
+            served_more(load, client, now_us);
         return;
+    }
     while (client->state == CLIENT_OPEN && wire_next(&reader, &field))
         if (field.number == DISCOVERY_RESPONSE_RESOURCES)
             on_assignment(load, client, stream, bytes_of(field.bytes, ANY_VALUE), now_us);

@@ -20,7 +20,7 @@ def measure(station, clients):
     resident = machine.resident_kib(station.side.pid) / clients
     arrivals, heard = station.load.heard()
     times = sorted((arrival.us - begin) / 1000 for arrival in arrivals)
-    return {"heard": heard, "rate": clients / (end - begin) * 1e6, "last": times[-1], "median": percentile(times, 50), "cpu": cpu,
+    return {"heard": heard, "rate": clients / (end - begin) * 1e6, "last": (end - begin) / 1000, "median": percentile(times, 50), "cpu": cpu,
             "resident": resident}
 
 

@@ -111,6 +111,11 @@ def main():
     with_target = sum(1 for row in bench.rows if row.met is not None)
     print(f"bench: {with_target - len(missed)} passed, {len(missed)} failed")
     print(f"        {time.monotonic() - begin:.0f} s, {len(bench.refused)} rounds or scenarios did not count, {folder}")
+    if not all(measured) and not options.tolerate:
+        print("        with TOLERATE=1 rounds on a busy machine count, too")
+    if bench.skipped and os.environ.get("LOOKASIDE_NO_SKIP") == "1":
+        print(f"FAILED  skipped, and LOOKASIDE_NO_SKIP=1: {'; '.join(bench.skipped)}")
+        return 2
     return 2 if not all(measured) else 1 if missed else 0
 
 

@@ -4,7 +4,7 @@ import secret
 from child import Child
 from client import Load, Plan
 from feed import Feed, now_us
-from judge import FLOOR, OURS, PEER
+from judge import OURS, PEER
 from support.lookaside import Lookaside
 from support.process import BUILD, free_port
 

@@ -43,23 +43,6 @@ void rebalance_write_answer(uint64_t id, uint64_t streams, struct buf *out)
     buf_add_char(out, '\n');
 }
 
-static bool read_id(struct str text, uint64_t *ret_id)
-{
-    uint64_t id = 0;
-
-    if (text.len == 0 || text.len > 16)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char ch = text.ptr[i];
-
-        if (!(ch >= '0' && ch <= '9') && !(ch >= 'a' && ch <= 'f'))
-            return false;
-        id = id << 4 | (uint64_t)(ch <= '9' ? ch - '0' : ch - 'a' + 10);
-    }
-    *ret_id = id;
-    return true;
-}
-
 /* One that several addresses lead to counts once. */
 static void add_answer(struct rebalance *rebalance, const struct share *share)
 {
@@ -76,8 +59,9 @@ static bool on_answer(void *ctx, const struct json *answer)
     double number = json_number(streams);
     struct share share;
 
-    if (json_type(streams) != JSON_NUMBER || !(number >= 0 && number <= (double)SHARES_STREAMS_MAX) ||
-        !read_id(json_text(json_get(answer, "replica")), &share.replica))
+    if (json_type(streams) != JSON_NUMBER ||
+        !(number >= 0 && number <= (double)SHARES_STREAMS_MAX) ||
+        !str_hex_to_u64(json_text(json_get(answer, "replica")), &share.replica))
         return false;
     share.streams = (uint64_t)number;
     add_answer(rebalance, &share);
@@ -101,14 +85,15 @@ static void log_end(const struct rebalance *rebalance, const struct shares_step 
     bool even = rebalance->shares.state == SHARES_EVEN;
     uint64_t us = loop_now_us(rebalance->options.loop) - rebalance->begun_us;
 
-    log_at(even ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, LOG_MAIN,
-           even ? "replicas hold even shares of the streams again"
-                : "shedding does not make shares of the streams even; given up until replicas change",
-           KV_U64("replicas", rebalance->answers_len),
-           KV_U64("streams", serve_list_streams(rebalance->options.serve)),
-           KV_U64("share", step->mean),
-           KV_U64("shed", serve_shed_total(rebalance->options.serve) - rebalance->shed_before),
-           KV_U64("ms", us / 1000));
+    log_at(
+        even ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, LOG_MAIN,
+        even ? "replicas hold even shares of the streams again"
+             : "shedding does not make shares of the streams even; given up until replicas change",
+        KV_U64("replicas", rebalance->answers_len),
+        KV_U64("streams", serve_list_streams(rebalance->options.serve)),
+        KV_U64("share", step->mean),
+        KV_U64("shed", serve_shed_total(rebalance->options.serve) - rebalance->shed_before),
+        KV_U64("ms", us / 1000));
 }
 
 static void note_change(struct rebalance *rebalance, enum shares_state before,
@@ -225,8 +210,9 @@ void rebalance_write_metrics(const struct rebalance *rebalance, struct buf *out)
     metric_write_head(out, "lookaside_rebalancing", "gauge",
                       "1 while replicas hold uneven shares of the streams and shed them.");
     metric_write_u64(out, "lookaside_rebalancing", NULL, counter_get(&rebalance->moving));
-    metric_write_head(out, "lookaside_rebalance_unknown_total", "counter",
-                      "Times that it was not known what all replicas hold, so that nothing was shed.");
+    metric_write_head(
+        out, "lookaside_rebalance_unknown_total", "counter",
+        "Times that it was not known what all replicas hold, so that nothing was shed.");
     metric_write_u64(out, "lookaside_rebalance_unknown_total", NULL,
                      counter_get(&rebalance->unknown));
 }

@@ -327,6 +327,7 @@ static const char *hold_text(struct str name)
     } texts[] = {
         {"settle", "endpoints vanished without shutting down first; perhaps another slice brings "
                    "them back"},
+        {"announce", "clients are told of a new backend before it gets calls"},
         {"service-change", "the Service was changed, and its slices have not followed yet"},
         {"deletion", "the Service was deleted, and may come back"},
         {"protection", "too many endpoints vanished at once, without shutting down first"},
@@ -350,12 +351,14 @@ static void print_hold(const struct json *explain, struct buf *text)
     if (!hold)
         return;
     text_show(text, member(hold, "name"));
-    buf_add_str(text, of_policy ? STR(": what the LookasideService asked for stays in force")
+    buf_add_str(text, of_policy ? STR(": what the LookasideService asked for before stays in force")
                                 : STR(": the last list is kept"));
     if (json_get(hold, "until_ms"))
         buf_printf(text, " for at most another %lu.%lu s", until_ms / 1000, until_ms % 1000 / 100);
     buf_printf(text, ", because %s; then what the API server says counts",
-               of_policy ? "it was deleted, and may come back" : hold_text(member(hold, "name")));
+               of_policy && str_eq(member(hold, "name"), STR("deletion"))
+                   ? "it was deleted, and may come back"
+                   : hold_text(member(hold, "name")));
     if (doubted)
         buf_printf(text, " (it lacked %lu object%s of this Service)", doubted,
                    doubted == 1 ? "" : "s");

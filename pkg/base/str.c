@@ -82,6 +82,15 @@ struct str str_trim(struct str text)
     return str_slice(text, from, to);
 }
 
+bool str_is_digits(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    }
+    return text.len > 0;
+}
+
 bool str_to_u64(struct str text, uint64_t max, uint64_t *ret_value)
 {
     uint64_t value = 0;
@@ -94,6 +103,23 @@ bool str_to_u64(struct str text, uint64_t max, uint64_t *ret_value)
         if (digit > 9 || digit > max || value > (max - digit) / 10)
             return false;
         value = value * 10 + digit;
+    }
+    *ret_value = value;
+    return true;
+}
+
+bool str_hex_to_u64(struct str text, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+
+    if (text.len == 0 || text.len > 16)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        size_t digit = str_find(STR("0123456789abcdef"), text.ptr[i]);
+
+        if (digit > 15)
+            return false;
+        value = value << 4 | digit;
     }
     *ret_value = value;
     return true;

@@ -46,8 +46,11 @@ struct str str_slice(struct str text, size_t from, size_t to);
  * ptr NULL when nothing is left to cut). */
 struct str str_cut(struct str *rest, char sep);
 struct str str_trim(struct str text);
+bool str_is_digits(struct str text); /* and not empty */
 /* Decimal without sign, at most `max`; false leaves *ret_value alone. */
 bool str_to_u64(struct str text, uint64_t max, uint64_t *ret_value) must_check;
+/* 1 to 16 lower case digits; as above. */
+bool str_hex_to_u64(struct str text, uint64_t *ret_value) must_check;
 /* What printf would make of "%016llx" and "%llu", for paths where printf is too slow. NUL-terminated; returns the length. */
 size_t str_format_hex(uint64_t value, char out[17]);
 size_t str_format_u64(uint64_t value, char out[21]);

@@ -76,7 +76,7 @@ struct hold_info {
     enum hold hold;
     uint64_t since_us, until_us; /* until 0: as long as it takes */
     size_t doubted;              /* objects that a list lacks which is not believed */
-    bool policy;                 /* not the list is kept, but what a LookasideService said that was deleted */
+    bool policy;                 /* not the list is kept, but what a LookasideService said that was deleted, or where one sent calls */
 };
 bool controller_hold_info(const struct controller *controller, struct str namespace_name, struct str name, struct hold_info *ret_info);
 /* Ends the holds of that Service: what is known goes out at the end of the turn. False: there is none in force. */

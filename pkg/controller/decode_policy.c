@@ -147,15 +147,6 @@ static bool read_word(struct policy_reader *reader, const char *path,
 
 #define PORT_DIGITS_MAX 5
 
-static bool is_all_digits(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    }
-    return text.len > 0;
-}
-
 /* A number between quotes is one, too: templates make those. */
 static void read_port(struct policy_reader *reader, const char *path,
                       const struct policy_field *field, const struct json *json,
@@ -170,7 +161,7 @@ static void read_port(struct policy_reader *reader, const char *path,
     } else if (text.len <= PORT_DIGITS_MAX && str_to_u64(text, field->max, &number) &&
                number >= field->min) {
         *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
-    } else if (name_is_label(text) && !is_all_digits(text)) {
+    } else if (name_is_label(text) && !str_is_digits(text)) {
         *ret_port = (struct port_ref){.kind = PORT_NAME, .name = text};
     } else {
         policy_report(reader, path, "%s", policy_port_message);

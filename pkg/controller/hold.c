@@ -5,6 +5,7 @@ const char *hold_name(enum hold hold)
     static const char *const names[HOLD_KINDS] = {
         [HOLD_NONE] = "",
         [HOLD_SETTLE] = "settle",
+        [HOLD_ANNOUNCE] = "announce",
         [HOLD_SERVICE_CHANGE] = "service-change",
         [HOLD_DELETION] = "deletion",
         [HOLD_PROTECTION] = "protection",

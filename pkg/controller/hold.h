@@ -11,6 +11,7 @@
  *                   ready is listed besides; of a port that is gone, or an ExternalName's, all stays. What was listed because nobody was
  *                   ready is not missed once somebody is
  *   relist          not a port's but an object's: controller/doubt.h
+ *   announce        not a list's but a route's: controller/announce.h
  *
  * Everything else goes out at once, of the same Service too. In a headless Service a number that pods name for the first time is another port
  * than what was taken as given before: what it lists counts at once. Bounds count from the first hold of a kind at a port: a Service that is
@@ -29,7 +30,7 @@
 #define HOLD_GONE_PORTS_MAX SERVICE_PORTS_MAX
 
 /* By how long they last. */
-enum hold { HOLD_NONE, HOLD_SETTLE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_PROTECTION, HOLD_RELIST, HOLD_KINDS };
+enum hold { HOLD_NONE, HOLD_SETTLE, HOLD_ANNOUNCE, HOLD_SERVICE_CHANGE, HOLD_DELETION, HOLD_PROTECTION, HOLD_RELIST, HOLD_KINDS };
 
 const char *hold_name(enum hold hold);
 

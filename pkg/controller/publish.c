@@ -59,11 +59,11 @@ static const struct policy *policy_of(const struct group *group)
 }
 
 /* From what is published, kept by a hold or not, endpoints keep their zones. */
-const struct service *publisher_build(const struct publisher *publisher, const struct group *group)
+static const struct service *build(const struct publisher *publisher, const struct group *group,
+                                   const struct policy *policy)
 {
     const struct object *object = store_service(group);
     CLEANUP(freep) const struct slice **slices = NULL;
-    const struct service *service;
     struct service_spec spec;
     size_t len = 0;
 
@@ -78,10 +78,44 @@ const struct service *publisher_build(const struct publisher *publisher, const s
     }
     spec = object->value.service->spec;
     spec.received_us = group->received_us;
-    spec.policy = refusals_policy(group->refusals, policy_of(group));
+    spec.policy = policy;
     spec.now_us = loop_now_us(publisher->options.loop);
-    service = service_new(&spec, slices, len, find_published(publisher, group));
-    policy_unref(spec.policy);
+    return service_new(&spec, slices, len, find_published(publisher, group));
+}
+
+const struct service *publisher_build(const struct publisher *publisher, const struct group *group)
+{
+    const struct policy *policy = refusals_policy(group->refusals, policy_of(group));
+    const struct service *service = build(publisher, group, policy);
+
+    policy_unref(policy);
+    return service;
+}
+
+static void count_announcement(struct publisher *publisher, bool was, bool is)
+{
+    struct counter *gauge = &publisher->stats->held[HOLD_ANNOUNCE];
+
+    if (was != is)
+        counter_set(gauge, counter_get(gauge) + is - was);
+    if (!was && is)
+        counter_add(&publisher->stats->holds_begun[HOLD_ANNOUNCE], 1);
+}
+
+/* As publisher_build(), but backends that clients have not heard of are announced first. */
+static const struct service *build_announced(struct publisher *publisher, struct group *group,
+                                             uint64_t now)
+{
+    const struct policy *wanted = refusals_policy(group->refusals, policy_of(group));
+    bool tells = !group->released && publisher_publishes(publisher, group);
+    const struct service *published = tells ? find_published(publisher, group) : NULL;
+    bool was = group->announced.until_us != 0;
+    const struct policy *policy = announce_policy(&group->announced, published, wanted, now);
+    const struct service *service = build(publisher, group, policy);
+
+    count_announcement(publisher, was, group->announced.until_us != 0);
+    policy_unref(policy);
+    policy_unref(wanted);
     return service;
 }
 
@@ -181,22 +215,26 @@ static bool put_change(struct publisher *publisher, const struct group *group,
 static const struct service *keep_lists(const struct service *before, const struct service *after,
                                         const struct hold_verdict *verdict, uint64_t now)
 {
-    const struct service *kept = verdict->whole
-                                     ? service_ref(before)
-                                     : service_carry(before, after, verdict->keep, now);
+    const struct service *kept =
+        verdict->whole ? service_ref(before) : service_carry(before, after, verdict->keep, now);
 
     service_unref(after);
     return kept;
 }
 
+/* 0: never. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || b == 0 ? max_u64(a, b) : min_u64(a, b);
+}
+
 /* When to look again though nothing changes; 0: never. What a hold keeps as a whole is looked at when that ends. */
-static uint64_t next_look_us(const struct service *after, const struct hold_verdict *verdict)
+static uint64_t next_look_us(const struct group *group, const struct service *after,
+                             const struct hold_verdict *verdict)
 {
     uint64_t due_us = after && !verdict->whole ? after->due_us : 0;
 
-    if (due_us == 0 || verdict->next_us == 0)
-        return max_u64(due_us, verdict->next_us);
-    return min_u64(due_us, verdict->next_us);
+    return sooner(sooner(due_us, verdict->next_us), group->announced.until_us);
 }
 
 /* True if the edit got something. *ret_next_us: when a hold in force ends, or what is published changes by itself; 0: never. */
@@ -204,7 +242,7 @@ static bool publish_group(struct publisher *publisher, struct group *group,
                           struct catalog_edit *edit, uint64_t now, uint64_t *ret_next_us)
 {
     const struct service *before = find_published(publisher, group);
-    const struct service *after = publisher_build(publisher, group);
+    const struct service *after = build_announced(publisher, group, now);
     const struct hold_input input = {
         .changed_us = group->changed_us,
         .touched_us = group->touched_us,
@@ -225,7 +263,7 @@ static bool publish_group(struct publisher *publisher, struct group *group,
         after = keep_lists(before, after, &verdict, now);
         group->held_us = now;
     }
-    *ret_next_us = next_look_us(after, &verdict);
+    *ret_next_us = next_look_us(group, after, &verdict);
     hold_verdict_done(&verdict);
     return put_change(publisher, group, edit, before, after);
 }
@@ -385,7 +423,8 @@ void publisher_touch(struct publisher *publisher, struct group *group, uint64_t 
     if (group->published_us != 0)
         due_us = max_u64(due_us, group->published_us + window_us(publisher));
     /* What waits is the end of a hold, which has a bound of its own. */
-    if (!list_empty(&group->pending) && group->hold != HOLD_NONE)
+    if (!list_empty(&group->pending) &&
+        (group->hold != HOLD_NONE || group->announced.until_us != 0))
         due_us = min_u64(due_us, group->due_us);
     if (due_us <= now)
         send_now(publisher, group);

@@ -33,7 +33,9 @@ static void add_shares(struct buf *out, const struct route *route)
 
 bool route_is_split(const struct route *route)
 {
-    return route->policy->backends_len > 0 && route->hostname.len == 0;
+    const struct policy *policy = route->policy;
+
+    return (policy->backends_len > 0 || policy->announcing) && route->hostname.len == 0;
 }
 
 void route_add_text(struct buf *out, const struct route *route)

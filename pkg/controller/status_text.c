@@ -28,7 +28,7 @@ uint64_t status_round(uint64_t count)
 /* A hold that is over before anybody can read of it is not worth a word. */
 static bool hold_is_told(enum hold hold)
 {
-    return hold != HOLD_NONE && hold != HOLD_SETTLE;
+    return hold != HOLD_NONE && hold != HOLD_SETTLE && hold != HOLD_ANNOUNCE;
 }
 
 static void write_time(struct json_writer *writer, const char *key, uint64_t wall_us)

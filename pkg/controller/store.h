@@ -9,6 +9,7 @@
 #ifndef CONTROLLER_STORE_H
 #define CONTROLLER_STORE_H
 
+#include "controller/announce.h"
 #include "controller/controller.h"
 #include "controller/hold.h"
 #include "controller/place_index.h"
@@ -42,6 +43,7 @@ struct group {
     uint64_t hold_since_us, hold_until_us;
     bool hold_saves; /* a list from becoming empty */
     struct hold_state held;
+    struct announcement announced;
     bool released;        /* by an operator, for the next publication */
     struct list pending;  /* in its list of what goes out now, or later */
     uint64_t received_us; /* of the oldest change that is not published; 0: none */

@@ -79,6 +79,7 @@ static uint64_t policy_leaves_us(const struct group *group)
 /* Doubted objects have no bound but a list. */
 bool store_hold(const struct group *group, struct hold_info *ret_info)
 {
+    const struct announcement *announced = &group->announced;
     uint64_t leaving_us = policy_leaves_us(group);
 
     if (group->doubted > 0)
@@ -88,6 +89,8 @@ bool store_hold(const struct group *group, struct hold_info *ret_info)
     else if (leaving_us != 0)
         *ret_info = (struct hold_info){HOLD_DELETION,
                                        leaving_us - grace_us(store_policy(group)->scope), leaving_us, 0, true};
+    else if (announced->until_us != 0)
+        *ret_info = (struct hold_info){HOLD_ANNOUNCE, announced->first_us, announced->until_us, 0, true};
     else
         return false;
     return true;

@@ -5,6 +5,21 @@
 
 #define NO_LIMIT UINT32_MAX
 
+/* The list of a Cluster has its name, in the terms of its own type (gRFC A47). */
+static void put_list_name(struct buf *out, uint32_t number, struct str name)
+{
+    struct buf text = BUFFER_INIT(RESOURCE_NAME_MAX);
+    struct xdstp xdstp;
+
+    if (xdstp_is(name) && xdstp_parse(name, &xdstp, NULL) == CODE_OK)
+        xdstp_put(&text, xdstp.authority, resource_type(STR(CLUSTER_LOAD_ASSIGNMENT_URL)),
+                  xdstp.id);
+    else
+        buf_add_str(&text, name);
+    wire_put_bytes(out, number, buf_str(&text));
+    buf_done(&text);
+}
+
 static void put_eds_config(struct buf *out, struct str name)
 {
     size_t eds = wire_open(out, CLUSTER_EDS_CLUSTER_CONFIG);
@@ -12,7 +27,7 @@ static void put_eds_config(struct buf *out, struct str name)
 
     put_empty(out, CONFIG_SOURCE_ADS);
     wire_close(out, source);
-    wire_put_bytes(out, CLUSTER_EDS_CLUSTER_CONFIG_SERVICE_NAME, name);
+    put_list_name(out, CLUSTER_EDS_CLUSTER_CONFIG_SERVICE_NAME, name);
     wire_close(out, eds);
 }
 

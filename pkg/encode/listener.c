@@ -6,6 +6,7 @@
 
 /* ---- which Cluster ---- */
 
+/* The same for two targets: their Cluster is the same. */
 static void cluster_name(const struct route *route, const struct route_target *target,
                          char out[NAME_CLUSTER_MAX])
 {
@@ -13,12 +14,24 @@ static void cluster_name(const struct route *route, const struct route_target *t
                        target->number, out);
 }
 
+static void put_cluster_name(struct buf *out, uint32_t number, const struct route *route,
+                             const struct route_target *target)
+{
+    struct buf name = BUFFER_INIT(RESOURCE_NAME_MAX);
+    char cluster[NAME_CLUSTER_MAX];
+
+    cluster_name(route, target, cluster);
+    xdstp_put(&name, route->authority, resource_type(STR(CLUSTER_URL)), str_of(cluster));
+    wire_put_bytes(out, number, buf_str(&name));
+    buf_done(&name);
+}
+
 /* Clusters with the weights that they have in a route of the resource. */
 struct shares {
     const struct route *route;
     size_t len;
-    const struct route_target *targets[POLICY_BACKENDS_MAX];
-    uint32_t weights[POLICY_BACKENDS_MAX];
+    const struct route_target *targets[ROUTE_TARGETS_MAX];
+    uint32_t weights[ROUTE_TARGETS_MAX];
 };
 
 static void add_share(struct shares *shares, const struct route_target *target, uint32_t weight)
@@ -27,31 +40,29 @@ static void add_share(struct shares *shares, const struct route_target *target, 
     shares->weights[shares->len++] = weight;
 }
 
-static void put_weight(struct buf *out, const char *cluster, uint32_t weight)
+static void put_weight(struct buf *out, const struct shares *shares, size_t index)
 {
     size_t entry = wire_open(out, WEIGHTED_CLUSTER_CLUSTERS);
 
-    wire_put_bytes(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_NAME, str_of(cluster));
-    put_u32_value(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_WEIGHT, weight);
+    put_cluster_name(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_NAME, shares->route,
+                     shares->targets[index]);
+    put_u32_value(out, WEIGHTED_CLUSTER_CLUSTER_WEIGHT_WEIGHT, shares->weights[index]);
     wire_close(out, entry);
 }
 
 /* With their sum: gRPC C-core 1.51 refuses weights that do not come to it, or to 100. */
 static void put_clusters(struct buf *out, const struct shares *shares)
 {
-    char cluster[NAME_CLUSTER_MAX];
     uint32_t total = 0;
     size_t weighted;
 
     if (shares->len == 1) {
-        cluster_name(shares->route, shares->targets[0], cluster);
-        wire_put_bytes(out, ROUTE_ACTION_CLUSTER, str_of(cluster));
+        put_cluster_name(out, ROUTE_ACTION_CLUSTER, shares->route, shares->targets[0]);
         return;
     }
     weighted = wire_open(out, ROUTE_ACTION_WEIGHTED_CLUSTERS);
     for (size_t i = 0; i < shares->len; i++) {
-        cluster_name(shares->route, shares->targets[i], cluster);
-        put_weight(out, cluster, shares->weights[i]);
+        put_weight(out, shares, i);
         total += shares->weights[i];
     }
     put_u32_value(out, WEIGHTED_CLUSTER_TOTAL_WEIGHT, total);
@@ -202,7 +213,6 @@ static void put_route(struct buf *out, const struct route *to, const struct shar
  * meet one that it has just heard of (UNAVAILABLE, "unknown cluster selected for RPC"). */
 static void put_route_config(struct buf *out, struct str name, const struct route *route)
 {
-    size_t config = wire_open(out, HTTP_CONNECTION_MANAGER_ROUTE_CONFIG);
     struct shares now, later;
     size_t host;
 
@@ -215,7 +225,6 @@ static void put_route_config(struct buf *out, struct str name, const struct rout
     if (later.len > 0)
         put_route(out, route, &later);
     wire_close(out, host);
-    wire_close(out, config);
 }
 
 static void put_router(struct buf *out)
@@ -236,9 +245,12 @@ static void put_api_listener(struct buf *out, struct str name, const struct rout
     size_t value;
     size_t any =
         wire_open_any(out, API_LISTENER_API_LISTENER, STR(HTTP_CONNECTION_MANAGER_URL), &value);
+    size_t config;
 
     wire_put_bytes(out, HTTP_CONNECTION_MANAGER_STAT_PREFIX, name);
+    config = wire_open(out, HTTP_CONNECTION_MANAGER_ROUTE_CONFIG);
     put_route_config(out, name, route);
+    wire_close(out, config);
     put_router(out);
     wire_close_any(out, any, value);
     wire_close(out, listener);
@@ -252,6 +264,18 @@ struct blob *encode_listener(struct str name, const struct route *route)
 
     wire_put_bytes(&out, LISTENER_NAME, name);
     put_api_listener(&out, name, route);
+    wire_close_any(&out, any, value);
+    return resource_take(&out);
+}
+
+struct blob *encode_route(struct str name, const struct route *route)
+{
+    struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
+    size_t value;
+    size_t any =
+        wire_open_any(&out, DISCOVERY_RESPONSE_RESOURCES, STR(ROUTE_CONFIGURATION_URL), &value);
+
+    put_route_config(&out, name, route);
     wire_close_any(&out, any, value);
     return resource_take(&out);
 }

@@ -9,11 +9,21 @@
 #include <assert.h>
 
 #include "base/blob.h"
+#include "model/xdstp.h"
 #include "wire/fields.h"
 #include "wire/writer.h"
 
 /* At most 16 names of backends of a few hundred bytes, the own one four times, and constants. */
 #define SMALL_RESOURCE_MAX (64 * 1024)
+
+/* Of what Listeners and Clusters refer to. A list's has its client's id, up to what a client may ask for. */
+#define RESOURCE_NAME_MAX (NAME_CLUSTER_MAX + XDSTP_AUTHORITY_MAX + 1024)
+
+/* What stands behind "type.googleapis.com/". */
+static inline struct str resource_type(struct str url)
+{
+    return str_slice(url, str_find(url, '/') + 1, url.len);
+}
 
 static inline struct blob *resource_take(struct buf *buf)
 {

@@ -15,6 +15,8 @@
 /* An API listener `name` (as the client spelled it) with an inline route for every domain: to one Cluster, or to several by weight, with
  * what the route's policy says of calls. */
 struct blob *encode_listener(struct str name, const struct route *route) must_check;
+/* That route by itself: a RouteConfiguration of the Listener's name. */
+struct blob *encode_route(struct str name, const struct route *route) must_check;
 /* EDS over ADS with what the policy says of balancing; of policy_default() that is round robin without a limit on concurrent requests
  * (absent would mean 1024). */
 struct blob *encode_cluster(struct str name, const struct policy *policy) must_check;

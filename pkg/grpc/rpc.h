@@ -51,6 +51,8 @@ struct rpc_handler {
     void (*on_written)(struct rpc *rpc);
     /* The call is over, whoever ended it. Free the state. NULL: there is none. */
     void (*on_close)(struct rpc *rpc, enum code code);
+    /* Of handlers that share their functions: rpc_handler_ctx(). */
+    const void *ctx;
 };
 
 struct rpc_method {
@@ -76,6 +78,7 @@ void rpc_set_trailer(struct rpc *rpc, const char *name, const char *value);
 
 void rpc_set_state(struct rpc *rpc, void *state);
 void *rpc_state(const struct rpc *rpc);
+const void *rpc_handler_ctx(const struct rpc *rpc);
 /* The `ctx` of struct grpc_server_options. */
 void *rpc_server_ctx(const struct rpc *rpc);
 const struct address *rpc_peer(const struct rpc *rpc);

@@ -32,15 +32,6 @@ size_t name_count_labels(struct str text)
     return labels;
 }
 
-static bool is_decimal(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    }
-    return text.len > 0;
-}
-
 static enum code fail_name(struct err *err, struct str text, const char *cause)
 {
     struct str shown = str_slice(text, 0, 128);
@@ -54,7 +45,7 @@ static const char *parse_port(struct str text, struct port_ref *ret_port)
 {
     uint64_t number;
 
-    if (is_decimal(text)) {
+    if (str_is_digits(text)) {
         if (text.ptr[0] == '0' || !str_to_u64(text, UINT16_MAX, &number))
             return "has a port that is not between 1 and 65535";
         *ret_port = (struct port_ref){.kind = PORT_NUMBER, .number = (uint16_t)number};
@@ -184,9 +175,7 @@ static const char *parse_host(struct str host, const struct name_context *contex
     len = split(host, labels);
     if (len == 0)
         return "is not one to three DNS labels";
-    name->form = len == 1   ? NAME_ONE_LABEL
-                 : len == 2 ? NAME_TWO_LABELS
-                            : NAME_THREE_LABELS;
+    name->form = len == 1 ? NAME_ONE_LABEL : len == 2 ? NAME_TWO_LABELS : NAME_THREE_LABELS;
     if (take_labels(labels, len, name))
         return NULL;
     if (context->default_namespace.len == 0)

@@ -45,12 +45,13 @@ static const struct str *copy_texts(struct arena *arena, const struct str *texts
     return copies;
 }
 
-static const struct policy_backend *copy_backends(struct arena *arena, const struct policy *fields)
+static const struct policy_backend *copy_backends(struct arena *arena,
+                                                  const struct policy_backend *backends, size_t len)
 {
-    struct policy_backend *copies = arena_alloc(arena, fields->backends_len * sizeof(*copies));
+    struct policy_backend *copies = arena_alloc(arena, len * sizeof(*copies));
 
-    for (size_t i = 0; i < fields->backends_len; i++) {
-        copies[i] = fields->backends[i];
+    for (size_t i = 0; i < len; i++) {
+        copies[i] = backends[i];
         copies[i].service = arena_text(arena, copies[i].service);
         copies[i].port.name = arena_text(arena, copies[i].port.name);
     }
@@ -72,7 +73,8 @@ const struct policy *policy_new(const struct policy *fields)
     policy->hash_header = arena_text(arena, fields->hash_header);
     policy->hosts = copy_texts(arena, fields->hosts, fields->hosts_len);
     policy->refused_by = copy_texts(arena, fields->refused_by, fields->refused_by_len);
-    policy->backends = copy_backends(arena, fields);
+    policy->backends = copy_backends(arena, fields->backends, fields->backends_len);
+    policy->former = copy_backends(arena, fields->former, fields->former_len);
     return policy;
 }
 
@@ -98,7 +100,7 @@ void policy_unref(const struct policy *policy)
 
 /* ---- comparing ---- */
 
-static bool port_ref_equal(const struct port_ref *a, const struct port_ref *b)
+bool port_ref_equal(const struct port_ref *a, const struct port_ref *b)
 {
     return a->kind == b->kind && a->number == b->number && str_eq(a->name, b->name);
 }
@@ -114,12 +116,13 @@ static bool texts_equal(const struct str *a, size_t a_len, const struct str *b, 
     return true;
 }
 
-static bool backends_equal(const struct policy *a, const struct policy *b)
+static bool backends_equal(const struct policy_backend *a, size_t a_len,
+                           const struct policy_backend *b, size_t b_len)
 {
-    if (a->backends_len != b->backends_len)
+    if (a_len != b_len)
         return false;
-    for (size_t i = 0; i < a->backends_len; i++) {
-        const struct policy_backend *left = &a->backends[i], *right = &b->backends[i];
+    for (size_t i = 0; i < a_len; i++) {
+        const struct policy_backend *left = &a[i], *right = &b[i];
 
         if (!str_eq(left->service, right->service) || !port_ref_equal(&left->port, &right->port) ||
             left->weight != right->weight || left->fail_when_empty != right->fail_when_empty)
@@ -136,7 +139,8 @@ static bool ejection_equal(const struct policy_ejection *a, const struct policy_
 
 static bool route_equal(const struct policy *a, const struct policy *b)
 {
-    return texts_equal(a->hosts, a->hosts_len, b->hosts, b->hosts_len) && backends_equal(a, b) &&
+    return texts_equal(a->hosts, a->hosts_len, b->hosts, b->hosts_len) &&
+           backends_equal(a->backends, a->backends_len, b->backends, b->backends_len) &&
            str_eq(a->hash_header, b->hash_header) && a->max_call_us == b->max_call_us &&
            a->retry_attempts == b->retry_attempts && a->retry_on == b->retry_on &&
            a->retry_base_us == b->retry_base_us && a->retry_max_us == b->retry_max_us;
@@ -163,13 +167,14 @@ static bool cluster_equal(const struct policy *a, const struct policy *b)
 bool policy_same_spec(const struct policy *a, const struct policy *b)
 {
     return a == b || (str_eq(a->namespace_name, b->namespace_name) && str_eq(a->name, b->name) &&
-                      port_ref_equal(&a->port, &b->port) && route_equal(a, b) &&
-                      list_equal(a, b) && cluster_equal(a, b));
+                      port_ref_equal(&a->port, &b->port) && route_equal(a, b) && list_equal(a, b) &&
+                      cluster_equal(a, b));
 }
 
 bool policy_equal(const struct policy *a, const struct policy *b)
 {
-    return policy_same_spec(a, b) &&
+    return policy_same_spec(a, b) && a->announcing == b->announcing &&
+           backends_equal(a->former, a->former_len, b->former, b->former_len) &&
            texts_equal(a->refused_by, a->refused_by_len, b->refused_by, b->refused_by_len);
 }
 
@@ -177,6 +182,15 @@ bool policy_is_refused_by(const struct policy *policy, struct str agent)
 {
     for (size_t i = 0; i < policy->refused_by_len; i++) {
         if (str_eq(policy->refused_by[i], agent))
+            return true;
+    }
+    return false;
+}
+
+bool policy_splits(const struct policy_backend *backends, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (backends[i].weight > 0)
             return true;
     }
     return false;

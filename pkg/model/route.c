@@ -67,6 +67,8 @@ static void find_listed(struct route_target *target)
     target->policy = route_policy(target->found, port, target->port.number);
     target->resolved = port != NULL;
     target->number = port ? port->number : 0;
+    target->fading = port && port->list.len > 0 && port->ready == 0 && !port->carried &&
+                     target->policy->none_ready == NONE_READY_SERVING_TERMINATING;
     if (port && port->list.len == 0)
         target->problem = "it has no endpoints";
 }
@@ -77,7 +79,7 @@ static void find_target(const struct catalog *catalog, const struct route *route
 {
     target->found = catalog_find(catalog, route->namespace_name, target->service);
     target->policy = policy_default();
-    target->resolved = false;
+    target->resolved = target->fading = false;
     target->number = 0;
     target->problem = NULL;
     if (!target->found)
@@ -130,50 +132,100 @@ static void merge_twins(struct route *route)
     }
 }
 
-/* Those that are empty give their share away, if there is somebody to take it. */
+static bool can_take_over(const struct route_target *target)
+{
+    return target->weight > 0 && !target->problem && !target->fading;
+}
+
+/* Those that are empty give their share away, if there is somebody to take it; those that are about to be do so while calls still end there. */
 static void redistribute(struct route *route, const struct policy_backend *backends)
 {
-    bool any = false;
+    bool any = false, ready = false;
 
-    for (size_t i = 0; i < route->len; i++)
+    for (size_t i = 0; i < route->len; i++) {
         any = any || (route->targets[i].weight > 0 && !route->targets[i].problem);
+        ready = ready || can_take_over(&route->targets[i]);
+    }
     for (size_t i = 0; i < route->len && any; i++) {
-        if (route->targets[i].problem && !backends[i].fail_when_empty)
-            route->targets[i].weight = 0;
+        struct route_target *target = &route->targets[i];
+
+        if (backends[i].fail_when_empty || (!target->problem && !(ready && target->fading)))
+            continue;
+        target->weight = 0;
+        if (!target->problem)
+            target->problem = "its last endpoints are shutting down";
     }
 }
 
-static void split(const struct catalog *catalog, const struct port_ref *dialled,
-                  struct route *route)
+/* What the resource writes of it, and what that comes down to. */
+static void find_backend(const struct catalog *catalog, const struct route *route,
+                         const struct policy_backend *backend, const struct port_ref *dialled,
+                         struct route_target *target)
+{
+    target->service = backend->service;
+    target->port = backend->port;
+    target->written = target->weight = backend->weight;
+    if (backend->port.kind == PORT_NONE)
+        find_target_dialled(catalog, route, dialled, target);
+    else
+        find_target(catalog, route, target);
+}
+
+static void split(const struct catalog *catalog, const struct policy_backend *backends, size_t len,
+                  const struct port_ref *dialled, struct route *route)
+{
+    route->len = len;
+    for (size_t i = 0; i < len; i++)
+        find_backend(catalog, route, &backends[i], dialled, &route->targets[i]);
+    redistribute(route, backends);
+    merge_twins(route);
+}
+
+/* ---- what is to come ---- */
+
+static void add_announced(const struct route_target *target, struct route *route)
+{
+    for (size_t i = 0; i < route->len; i++) {
+        if (same_list(&route->targets[i], target))
+            return;
+    }
+    route->targets[route->len] = *target;
+    route->targets[route->len].weight = 0;
+    if (!target->problem)
+        route->targets[route->len].problem =
+            "it is new: clients hear of it before it gets calls, within seconds";
+    route->len++;
+}
+
+/* `own` is the Service itself, which is what is to come where no backends are named. */
+static void announce(const struct catalog *catalog, const struct route_target *own,
+                     const struct port_ref *dialled, struct route *route)
 {
     const struct policy *policy = route->policy;
+    struct route_target target;
 
-    route->len = policy->backends_len;
-    for (size_t i = 0; i < route->len; i++) {
-        const struct policy_backend *backend = &policy->backends[i];
-        struct route_target *target = &route->targets[i];
-
-        target->service = backend->service;
-        target->port = backend->port;
-        target->written = target->weight = backend->weight;
-        if (backend->port.kind == PORT_NONE)
-            find_target_dialled(catalog, route, dialled, target);
-        else
-            find_target(catalog, route, target);
+    if (!policy_splits(policy->backends, policy->backends_len))
+        add_announced(own, route);
+    for (size_t i = 0; i < policy->backends_len; i++) {
+        find_backend(catalog, route, &policy->backends[i], dialled, &target);
+        add_announced(&target, route);
     }
-    redistribute(route, policy->backends);
-    merge_twins(route);
 }
 
 /* ---- the route ---- */
 
-static bool has_split(const struct route *route)
+static void find_route(const struct catalog *catalog, const struct port_ref *dialled,
+                       struct route *route)
 {
-    for (size_t i = 0; i < route->policy->backends_len; i++) {
-        if (route->policy->backends[i].weight > 0)
-            return route->hostname.len == 0;
-    }
-    return false;
+    const struct policy *policy = route->policy;
+    const struct policy_backend *backends = policy->announcing ? policy->former : policy->backends;
+    size_t len = policy->announcing ? policy->former_len : policy->backends_len;
+    struct route_target own = route->targets[0];
+
+    if (policy_splits(backends, len))
+        split(catalog, backends, len, dialled, route);
+    if (policy->announcing)
+        announce(catalog, &own, dialled, route);
 }
 
 void route_find(const struct catalog *catalog, const struct name *name, struct route *ret_route)
@@ -183,6 +235,7 @@ void route_find(const struct catalog *catalog, const struct name *name, struct r
 
     ret_route->namespace_name = name->namespace_name;
     ret_route->hostname = name->hostname;
+    ret_route->authority = STR("");
     *own =
         (struct route_target){.service = name->service, .port = dialled, .written = 1, .weight = 1};
     if (name->form == NAME_HOST && name->service.len == 0)
@@ -190,11 +243,10 @@ void route_find(const struct catalog *catalog, const struct name *name, struct r
     find_target(catalog, ret_route, own);
     ret_route->policy = own->policy;
     ret_route->len = 1;
-    if (!has_split(ret_route))
-        return;
     if (own->number != 0)
         dialled = (struct port_ref){.kind = PORT_NUMBER, .number = own->number};
-    split(catalog, &dialled, ret_route);
+    if (name->hostname.len == 0)
+        find_route(catalog, &dialled, ret_route);
 }
 
 void route_make_plain(struct route *route)

@@ -2,9 +2,11 @@
  * Where the calls of a client go that dials a port of a Service: to that Service, or to the backends that its policy names, by weight.
  *
  * A backend whose list is empty gets no calls: its share falls to the others, by their weights, unless its policy says that it is to fail
- * (whenEmpty: Fail). When the lists of all are empty, the weights stay as they are written: there is nobody to take over. A Service or port
- * that is missing is an empty list. A backend that names no port means the one that was dialled, by number, where its Service has that one,
+ * (whenEmpty: Fail). So does that of one whose last endpoints shut down, while another has ready ones. When the lists of all are empty, the
+ * weights stay as they are written: there is nobody to take over. A Service or port that is missing is an empty list. A backend that names no port means the one that was dialled, by number, where its Service has that one,
  * else its Service's default port. Of two backends that come down to the same list, the first gets the weight of both.
+ *
+ * While a policy announces its backends, calls go where they went before; the others are there without a weight.
  *
  * The policy is that of the dialled Service, where it is in force at that port; a name that means one pod leads to that pod, whatever the
  * backends are. Whether a list is empty is asked of the list for a client of unknown place: a route is the same for everybody.
@@ -26,15 +28,19 @@ struct route_target {
     const struct policy *policy; /* of the Cluster; never NULL */
     uint32_t written;            /* the weight in the resource */
     uint32_t weight;             /* in force; 0: it is left out */
+    bool fading;         /* it lists endpoints that shut down, for want of ready ones */
     const char *problem; /* why its list is empty, or why it is left out; a static text or NULL */
 };
+
+#define ROUTE_TARGETS_MAX (2 * POLICY_BACKENDS_MAX)
 
 struct route {
     struct str namespace_name;
     struct str hostname;         /* of one pod; else empty */
+    struct str authority;        /* that its Clusters have in their names (model/xdstp.h); else empty */
     const struct policy *policy; /* of the route's own fields; never NULL */
     size_t len;                  /* at least one; one of them at least has a weight */
-    struct route_target targets[POLICY_BACKENDS_MAX];
+    struct route_target targets[ROUTE_TARGETS_MAX];
 };
 
 /* Gives a name that is a host its owner, and where it has no port, that of the owner's resource, if the Service has it. */

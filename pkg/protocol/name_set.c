@@ -82,6 +82,52 @@ size_t name_set_replace(struct name_set *set, const struct str *names, size_t le
     return added;
 }
 
+size_t name_set_add(struct name_set *set, const struct str *names, size_t len,
+                    const struct name_set_ops *ops, void *ctx)
+{
+    struct name_set old = *set;
+    size_t at = 0, added = 0;
+
+    if (len == 0)
+        return 0;
+    set->items = xmalloc((old.len + len) * sizeof(*set->items));
+    set->len = 0;
+    for (size_t i = 0; i < len; i++) {
+        while (at < old.len && str_cmp(ops->name(old.items[at]), names[i]) < 0)
+            set->items[set->len++] = old.items[at++];
+        if (at < old.len && str_eq(ops->name(old.items[at]), names[i]))
+            continue;
+        set->items[set->len++] = ops->add(ctx, names[i]);
+        added++;
+    }
+    while (at < old.len)
+        set->items[set->len++] = old.items[at++];
+    free(old.items);
+    return added;
+}
+
+size_t name_set_remove(struct name_set *set, const struct str *names, size_t len,
+                       const struct name_set_ops *ops, void *ctx)
+{
+    size_t kept = 0, at = 0, had = set->len;
+
+    for (size_t i = 0; i < had && len > 0; i++) {
+        void *item = set->items[i];
+
+        while (at < len && str_cmp(names[at], ops->name(item)) < 0)
+            at++;
+        if (at < len && str_eq(names[at], ops->name(item)))
+            ops->remove(ctx, item);
+        else
+            set->items[kept++] = item;
+    }
+    if (len > 0)
+        set->len = kept;
+    if (set->len == 0)
+        free(TAKE(set->items));
+    return had - set->len;
+}
+
 void *name_set_find(const struct name_set *set, struct str name, const struct name_set_ops *ops)
 {
     size_t low = 0;

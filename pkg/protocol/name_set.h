@@ -29,6 +29,11 @@ size_t names_sort(struct str *names, size_t len);
  * what is gone. Returns how many were added. */
 size_t name_set_replace(struct name_set *set, const struct str *names, size_t len,
                         const struct name_set_ops *ops, void *ctx);
+/* Adds those of `names` (sorted, each once) that are not in the set; removes those that are. Return how many. */
+size_t name_set_add(struct name_set *set, const struct str *names, size_t len,
+                    const struct name_set_ops *ops, void *ctx);
+size_t name_set_remove(struct name_set *set, const struct str *names, size_t len,
+                       const struct name_set_ops *ops, void *ctx);
 /* NULL: not in the set. */
 void *name_set_find(const struct name_set *set, struct str name, const struct name_set_ops *ops);
 /* Removes everything. */

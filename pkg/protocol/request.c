@@ -130,6 +130,7 @@ static enum code read_error(struct str bytes, struct xds_request *request, struc
     struct wire_reader reader = wire_reader(bytes);
     struct wire_field field;
 
+    request->has_error = true;
     while (wire_next(&reader, &field)) {
         if (field.number == STATUS_CODE && field.type == WIRE_VARINT)
             request->error_code = (uint32_t)field.value;
@@ -139,14 +140,66 @@ static enum code read_error(struct str bytes, struct xds_request *request, struc
     return reader.failed ? malformed(err, "error_detail") : CODE_OK;
 }
 
-static enum code add_name(const struct wire_field *field, struct xds_request *request,
+/* ---- names ---- */
+
+#define A_NAME_IN "a name in "
+
+/* `what` begins with A_NAME_IN. */
+static enum code add_name(const struct wire_field *field, const char *what, struct xds_names *names,
                           struct err *err)
 {
-    if (request->names_len == XDS_NAMES_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d resource_names", XDS_NAMES_MAX);
-    request->names =
-        xgrow(request->names, &request->names_cap, request->names_len, sizeof(*request->names));
-    return read_text(field, "a name in resource_names", &request->names[request->names_len++], err);
+    if (names->len == XDS_NAMES_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d %s", XDS_NAMES_MAX,
+                    what + sizeof(A_NAME_IN) - 1);
+    names->items = xgrow(names->items, &names->cap, names->len, sizeof(*names->items));
+    return read_text(field, what, &names->items[names->len++], err);
+}
+
+/* "*" is no name. */
+static void finish_names(struct xds_names *names)
+{
+    names->len = names_sort(names->items, names->len);
+    for (size_t i = 0; i < names->len; i++) {
+        if (!str_eq(names->items[i], STR("*")))
+            continue;
+        names->has_wildcard = true;
+        names->len--;
+        memmove(&names->items[i], &names->items[i + 1], (names->len - i) * sizeof(*names->items));
+        return;
+    }
+}
+
+static enum code add_known(struct str bytes, struct xds_request *request, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct xds_known *known;
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    if (request->known_len == XDS_KNOWN_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d initial_resource_versions",
+                    XDS_KNOWN_MAX);
+    request->known =
+        xgrow(request->known, &request->known_cap, request->known_len, sizeof(*request->known));
+    known = &request->known[request->known_len++];
+    *known = (struct xds_known){STR(""), STR("")};
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type != WIRE_BYTES)
+            continue;
+        if (field.number == WIRE_MAP_KEY)
+            code = read_text(&field, "a name in initial_resource_versions", &known->name, err);
+        else if (field.number == WIRE_MAP_VALUE)
+            code = read_text(&field, "a version in initial_resource_versions", &known->version, err);
+    }
+    return reader.failed ? malformed(err, "initial_resource_versions") : code;
+}
+
+/* ---- requests ---- */
+
+static enum code read_node_once(struct str bytes, struct xds_request *request, struct err *err)
+{
+    request->has_node = true;
+    return read_node(bytes, &request->node, err);
 }
 
 static enum code read_field(const struct wire_field *field, struct xds_request *request,
@@ -154,59 +207,89 @@ static enum code read_field(const struct wire_field *field, struct xds_request *
 {
     switch (field->number) {
     case DISCOVERY_REQUEST_NODE:
-        request->has_node = true;
-        return read_node(field->bytes, &request->node, err);
+        return read_node_once(field->bytes, request, err);
     case DISCOVERY_REQUEST_RESOURCE_NAMES:
-        return add_name(field, request, err);
+        return add_name(field, A_NAME_IN "resource_names", &request->names, err);
     case DISCOVERY_REQUEST_TYPE_URL:
         return read_text(field, "type_url", &request->type_url, err);
     case DISCOVERY_REQUEST_RESPONSE_NONCE:
         return read_text(field, "response_nonce", &request->nonce, err);
     case DISCOVERY_REQUEST_ERROR_DETAIL:
-        request->has_error = true;
         return read_error(field->bytes, request, err);
     default:
         return CODE_OK;
     }
 }
 
-/* "*" is no name. */
-static void take_wildcard(struct xds_request *request)
+static enum code read_delta_field(const struct wire_field *field, struct xds_request *request,
+                                  struct err *err)
 {
-    struct str *names = request->names;
-
-    for (size_t i = 0; i < request->names_len; i++) {
-        if (!str_eq(names[i], STR("*")))
-            continue;
-        request->has_wildcard = true;
-        request->names_len--;
-        memmove(&names[i], &names[i + 1], (request->names_len - i) * sizeof(*names));
-        return;
+    switch (field->number) {
+    case DELTA_DISCOVERY_REQUEST_NODE:
+        return read_node_once(field->bytes, request, err);
+    case DELTA_DISCOVERY_REQUEST_TYPE_URL:
+        return read_text(field, "type_url", &request->type_url, err);
+    case DELTA_DISCOVERY_REQUEST_RESOURCE_NAMES_SUBSCRIBE:
+        return add_name(field, A_NAME_IN "resource_names_subscribe", &request->names, err);
+    case DELTA_DISCOVERY_REQUEST_RESOURCE_NAMES_UNSUBSCRIBE:
+        return add_name(field, A_NAME_IN "resource_names_unsubscribe", &request->gone, err);
+    case DELTA_DISCOVERY_REQUEST_INITIAL_RESOURCE_VERSIONS:
+        return add_known(field->bytes, request, err);
+    case DELTA_DISCOVERY_REQUEST_RESPONSE_NONCE:
+        return read_text(field, "response_nonce", &request->nonce, err);
+    case DELTA_DISCOVERY_REQUEST_ERROR_DETAIL:
+        return read_error(field->bytes, request, err);
+    default:
+        return CODE_OK;
     }
 }
 
-enum code xds_request_parse(struct str message, struct xds_request *request, struct err *err)
+typedef enum code read_field_fn(const struct wire_field *field, struct xds_request *request,
+                                struct err *err);
+
+static struct xds_names emptied(const struct xds_names *names)
+{
+    return (struct xds_names){.items = names->items, .cap = names->cap};
+}
+
+static enum code parse(struct str message, const char *what, read_field_fn *read,
+                       struct xds_request *request, struct err *err)
 {
     struct wire_reader reader = wire_reader(message);
     struct wire_field field;
     enum code code = CODE_OK;
 
-    *request = (struct xds_request){.names = request->names, .names_cap = request->names_cap};
+    *request = (struct xds_request){.names = emptied(&request->names),
+                                    .gone = emptied(&request->gone),
+                                    .known = request->known,
+                                    .known_cap = request->known_cap};
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.type == WIRE_BYTES)
-            code = read_field(&field, request, err);
+            code = read(&field, request, err);
     }
     if (reader.failed)
-        return malformed(err, "DiscoveryRequest");
+        return malformed(err, what);
     if (code != CODE_OK)
         return code;
-    request->names_len = names_sort(request->names, request->names_len);
-    take_wildcard(request);
+    finish_names(&request->names);
+    finish_names(&request->gone);
     return CODE_OK;
+}
+
+enum code xds_request_parse(struct str message, struct xds_request *request, struct err *err)
+{
+    return parse(message, "DiscoveryRequest", read_field, request, err);
+}
+
+enum code xds_delta_request_parse(struct str message, struct xds_request *request, struct err *err)
+{
+    return parse(message, "DeltaDiscoveryRequest", read_delta_field, request, err);
 }
 
 void xds_request_done(struct xds_request *request)
 {
-    free(request->names);
+    free(request->names.items);
+    free(request->gone.items);
+    free(request->known);
     *request = (struct xds_request){0};
 }

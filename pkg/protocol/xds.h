@@ -1,24 +1,31 @@
 /*
- * One SotW ADS stream as a pure state machine over named, versioned bytes: requests in, responses
- * out. Knows no sockets and no Services.
+ * One xDS stream as a pure state machine over named, versioned bytes: requests in, responses out. State of the world or delta, of all types
+ * (ADS) or of one. Knows no sockets and no Services.
  *
- * Rules (xDS protocol; gRFC A27, A30, A46, A53, A57, A74; and what clients were seen to do):
- * - A request carries the full subscription of its type; it is compared with the stream's own,
- *   never with versions. New names are sent, also when the client has them already; names that are
- *   gone are forgotten, so that a later subscription is answered again.
- * - Listener and Cluster responses are full state of the subscription; the others carry what
- *   changed.
- * - An empty nonce after something of the type was sent means "forget what I had": everything named
- *   is sent again. A stale nonce changes the subscription but acknowledges nothing.
+ * Rules of both (xDS protocol; gRFC A27, A30, A46, A53, A57, A74; and what clients were seen to do):
+ * - New names are sent, also when the client has them already; names that are gone are forgotten, so that a later subscription is answered
+ *   again. A stale nonce changes the subscription but acknowledges nothing.
  * - A NACK (error_detail present) is recorded and never answered with the same bytes, however late
  *   it comes: a subscription knows the nonce that it was sent with. A version that was refused
  *   alone (one resource in the response, so that it was this one) is not sent again until the
  *   client has taken another one, or subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
  *   may mean, and may have another one for this stream.
- * - A name that has no resource is not answered, but remembered.
- * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others,
- *   as long as nothing was ever named.
  * - Versions are hashes of content: equal on every replica. Nonces never repeat on a stream.
+ *
+ * State of the world:
+ * - A request carries the full subscription of its type; it is compared with the stream's own, never with versions.
+ * - Listener and Cluster responses are full state of the subscription; the others carry what changed.
+ * - An empty nonce after something of the type was sent means "forget what I had": everything named is sent again.
+ * - A name that has no resource is not answered, but remembered.
+ * - Empty names: nothing, for user agents that start with "gRPC"; the legacy wildcard for others, as long as nothing was ever named.
+ *
+ * Delta:
+ * - A request adds names and takes some away. A name that is added again is answered again.
+ * - Every response carries what changed, with a version for each resource, and the names of what is no more. A name that has no resource is
+ *   answered as one that is no more.
+ * - The first request of a type may tell what the client has from an earlier stream (initial_resource_versions): what is still so is not sent,
+ *   on any replica; of what a wildcard brought, what is no more is told.
+ * - "*" begins and ends a wildcard; a first request that names nothing is one, too. What is named beside it no longer is sent as a part of it.
  *
  * The host answers "what is the resource of this name now" and is told about subscriptions; it
  * calls xds_subscription_touch() when a resource may have changed. A stream keeps what it sent last
@@ -26,7 +33,7 @@
  *
  * Threads: everything on one loop. Owns: copies of names and node.
  * Limits:  XDS_NAMES_MAX per stream (all types together); a response stays below XDS_RESPONSE_MAX:
- *          what is not full state is split; full state that does not fit is refused by name
+ *          what is not full state is split, so all of delta; full state that does not fit is refused by name
  *          (counted, logged once), and the last good one stays.
  */
 #ifndef PROTOCOL_XDS_H
@@ -48,6 +55,13 @@ const char *xds_type_name(enum xds_type type); /* "Listener" */
 
 struct xds_session;
 
+/* What a stream speaks. {0}: state of the world, of all types. */
+struct xds_variant {
+    bool delta;
+    bool single;        /* only `type`, which requests need not name */
+    enum xds_type type;
+};
+
 struct xds_subscription {
     struct list dirty; /* session's */
     struct xds_session *session;
@@ -56,6 +70,7 @@ struct xds_subscription {
     bool sent_alone;       /* the only resource of its response */
     bool rejected;         /* sent last in a response that the client refused, wholly or in part */
     bool refused;          /* too big to be sent */
+    bool told_absent;      /* a delta client knows that there is no such resource */
     uint64_t sent_version; /* 0: nothing sent */
     uint64_t sent_nonce;
     uint64_t nacked_version; /* refused alone, and no other was taken since; 0: none */
@@ -117,11 +132,11 @@ struct xds_session_stats { /* of one stream, for /debug/streams and metrics */
     uint64_t refused;       /* resources too big to be sent */
 };
 
-struct xds_session *xds_session_new(const struct xds_host *host, void *ctx) must_check;
+struct xds_session *xds_session_new(const struct xds_host *host, const struct xds_variant *variant, void *ctx) must_check;
 /* Unsubscribes everything. */
 void xds_session_free(struct xds_session *session);
-/* An error ends the stream with that code (limits, malformed); a request of an unknown type is
- * counted and ignored. */
+/* An error ends the stream with that code (limits, malformed, another type than the stream's only one); on ADS a request of an unknown type
+ * is counted and ignored. */
 enum code xds_session_request(struct xds_session *session, const struct xds_request *request,
                               struct err *err) must_check;
 /* The subscription's resource may have changed. O(1). */

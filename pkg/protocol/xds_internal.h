@@ -7,6 +7,8 @@
 #include "protocol/name_set.h"
 #include "protocol/xds.h"
 
+struct xds_brought; /* xds_delta.c */
+
 struct xds_nack {
     uint64_t nonce;
     uint32_t code;
@@ -24,11 +26,12 @@ struct xds_type_state {
      * agree. */
     uint64_t sum;
     uint64_t every_sum;    /* the same for what a wildcard brought */
+    struct xds_brought *brought; /* a delta client, by a wildcard: a table by name */
     struct xds_nack *nack; /* the newest; NULL: none */
     bool wildcard;
     /* Then an empty list of names means "nothing", no longer the legacy wildcard. */
     bool named_before;
-    /* The full state has to be sent, changed or not: a wildcard began or ended. */
+    /* An answer is owed, changed or not: a wildcard began or ended. */
     bool every_due;
     bool every_dirty;
 };
@@ -37,6 +40,7 @@ struct xds_type_state {
 struct xds_session {
     const struct xds_host *host;
     void *ctx;
+    struct xds_variant variant;
     struct xds_node *node; /* with its text behind it; NULL until the client says who it is */
     struct xds_session_stats stats;
     uint64_t nonces; /* given out on this stream, over all types */
@@ -44,6 +48,52 @@ struct xds_session {
 };
 
 extern const struct name_set_ops xds_subscription_ops;
+
+/* ---- requests ---- */
+
+/* For xds_subscription_ops. */
+struct xds_add_ctx {
+    struct xds_session *session;
+    enum xds_type type;
+};
+
+void xds_read_nonce(struct xds_session *session, enum xds_type type, const struct xds_request *request);
+void xds_set_sent_version(struct xds_type_state *state, struct xds_subscription *subscription, uint64_t version);
+/* True: an answer is owed. */
+bool xds_delta_apply(struct xds_session *session, enum xds_type type, const struct xds_request *request);
+/* It was in that response, by a wildcard. */
+bool xds_delta_was_in(const struct xds_type_state *state, struct str name, uint64_t nonce);
+void xds_delta_done(struct xds_type_state *state);
+
+/* ---- responses ---- */
+
+#define XDS_HEAD_MAX 256 /* version_info, type_url and nonce, with room to spare */
+#define XDS_RESOURCES_MAX (XDS_RESPONSE_MAX - XDS_HEAD_MAX)
+
+/* One response in the making. */
+struct xds_draft {
+    struct xds_session *session;
+    struct xds_type_state *state;
+    struct xds_response *response;
+    uint64_t nonce;
+    size_t left;       /* bytes that still fit */
+    size_t len;        /* resources in it */
+    size_t removed;    /* names in it, of a delta response */
+    bool after_routes; /* no list waits for them */
+    bool looked;       /* at all routes: what has changed of them is dirty */
+    struct xds_subscription *last;
+};
+
+/* Bytes that it takes in a response. */
+size_t xds_draft_sized(const struct xds_draft *draft, struct str name, const struct blob *blob);
+/* It fits. */
+void xds_draft_add(struct xds_draft *draft, struct str name, const struct xds_resource *resource);
+/* False: it does not fit. */
+bool xds_draft_remove(struct xds_draft *draft, struct str name) must_check;
+/* What the wildcard brings and nobody names: what has changed, as far as it fits. */
+void xds_draft_add_unnamed(struct xds_draft *draft);
+
+/* ---- the rest ---- */
 
 /* A response of these types replaces everything that the client had of it. */
 static inline bool xds_is_full_state(enum xds_type type)

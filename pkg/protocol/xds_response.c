@@ -2,23 +2,7 @@
 #include "wire/fields.h"
 #include "wire/writer.h"
 
-#define HEAD_MAX 256 /* version_info, type_url and nonce, with room to spare */
-#define RESOURCES_MAX (XDS_RESPONSE_MAX - HEAD_MAX)
-
-/* One response in the making. */
-struct draft {
-    struct xds_session *session;
-    struct xds_type_state *state;
-    struct xds_response *response;
-    uint64_t nonce;
-    size_t left; /* bytes that still fit */
-    size_t len;  /* resources in it */
-    bool after_routes; /* no list waits for them */
-    bool looked;       /* at all routes: what has changed of them is dirty */
-    struct xds_subscription *last;
-};
-
-static bool resolve(const struct draft *draft, struct xds_subscription *subscription,
+static bool resolve(const struct xds_draft *draft, struct xds_subscription *subscription,
                     struct xds_resource *ret_resource)
 {
     return draft->session->host->resolve(draft->session->ctx, subscription, ret_resource);
@@ -31,7 +15,7 @@ static bool is_news(const struct xds_subscription *subscription, uint64_t versio
 }
 
 /* What the client has stays as it is; said once until it fits. */
-static void refuse(const struct draft *draft, struct xds_subscription *subscription, size_t len)
+static void refuse(const struct xds_draft *draft, struct xds_subscription *subscription, size_t len)
 {
     if (subscription->refused)
         return;
@@ -41,8 +25,8 @@ static void refuse(const struct draft *draft, struct xds_subscription *subscript
         draft->session->host->refused(draft->session->ctx, subscription, len);
 }
 
-static void set_sent_version(struct xds_type_state *state, struct xds_subscription *subscription,
-                             uint64_t version)
+void xds_set_sent_version(struct xds_type_state *state, struct xds_subscription *subscription,
+                          uint64_t version)
 {
     if (subscription->sent_version != 0)
         state->sum -= xds_version_term(subscription->name, subscription->sent_version);
@@ -51,28 +35,87 @@ static void set_sent_version(struct xds_type_state *state, struct xds_subscripti
     subscription->sent_version = version;
 }
 
-static void add_blob(struct draft *draft, struct blob *blob)
+/* ---- what a resource takes ---- */
+
+/* The shared bytes are a field of DiscoveryResponse; so they are one of Resource. */
+_Static_assert((int)DISCOVERY_RESPONSE_RESOURCES == (int)RESOURCE_RESOURCE &&
+                   (int)DISCOVERY_RESPONSE_VERSION_INFO ==
+                       (int)DELTA_DISCOVERY_RESPONSE_SYSTEM_VERSION_INFO &&
+                   (int)DISCOVERY_RESPONSE_TYPE_URL == (int)DELTA_DISCOVERY_RESPONSE_TYPE_URL &&
+                   (int)DISCOVERY_RESPONSE_NONCE == (int)DELTA_DISCOVERY_RESPONSE_NONCE,
+               "both variants number alike what they share");
+
+#define VERSION_LEN 16
+
+/* Of a Resource, all but its name. */
+static size_t sized_around(struct str name, const struct blob *blob)
 {
-    draft->response->add(draft->response->ctx, blob_ref(blob));
-    draft->left -= blob->len;
-    draft->len++;
+    return wire_sized(RESOURCE_VERSION, VERSION_LEN) + wire_sized(RESOURCE_NAME, name.len) +
+           blob->len;
 }
 
-static void add_resource(struct draft *draft, struct xds_subscription *subscription,
+size_t xds_draft_sized(const struct xds_draft *draft, struct str name, const struct blob *blob)
+{
+    if (!draft->session->variant.delta)
+        return blob->len;
+    return wire_sized(DELTA_DISCOVERY_RESPONSE_RESOURCES, sized_around(name, blob));
+}
+
+/* A Resource up to the bytes that all share. */
+static struct blob *resource_head(struct str name, const struct xds_resource *resource)
+{
+    struct buf out = BUFFER_INIT(XDS_NAME_MAX + 128);
+    char version[VERSION_LEN + 1];
+    struct blob *head;
+
+    str_format_hex(resource->version, version);
+    wire_put_head(&out, DELTA_DISCOVERY_RESPONSE_RESOURCES, sized_around(name, resource->blob));
+    wire_put_bytes(&out, RESOURCE_VERSION, str_of(version));
+    wire_put_bytes(&out, RESOURCE_NAME, name);
+    head = blob_copy(out.ptr, out.len);
+    buf_done(&out);
+    return head;
+}
+
+void xds_draft_add(struct xds_draft *draft, struct str name, const struct xds_resource *resource)
+{
+    struct xds_response *response = draft->response;
+
+    draft->left -= xds_draft_sized(draft, name, resource->blob);
+    draft->len++;
+    if (draft->session->variant.delta)
+        response->add(response->ctx, resource_head(name, resource));
+    response->add(response->ctx, blob_ref(resource->blob));
+}
+
+bool xds_draft_remove(struct xds_draft *draft, struct str name)
+{
+    size_t len = wire_sized(DELTA_DISCOVERY_RESPONSE_REMOVED_RESOURCES, name.len);
+
+    if (len > draft->left)
+        return false;
+    wire_put_bytes(draft->response->head, DELTA_DISCOVERY_RESPONSE_REMOVED_RESOURCES, name);
+    draft->left -= len;
+    draft->removed++;
+    return true;
+}
+
+static void add_resource(struct xds_draft *draft, struct xds_subscription *subscription,
                          const struct xds_resource *resource)
 {
-    add_blob(draft, resource->blob);
-    set_sent_version(draft->state, subscription, resource->version);
+    xds_draft_add(draft, subscription->name, resource);
+    xds_set_sent_version(draft->state, subscription, resource->version);
     subscription->sent_nonce = draft->nonce;
     subscription->must_send = false;
     subscription->sent_alone = false;
     subscription->rejected = false;
     subscription->refused = false;
+    subscription->told_absent = false;
     draft->last = subscription;
 }
 
 /* The head comes last because the version sums up what went in; on the wire it stands in front. */
-static void finish(struct draft *draft)
+static void finish(struct xds_draft *draft)
 {
     struct xds_response *response = draft->response;
     struct xds_type_state *state = draft->state;
@@ -129,39 +172,88 @@ static bool is_dirty(const struct xds_session *session, enum xds_type type)
     return !list_empty(&session->types[type].dirty);
 }
 
-/* A list that became empty goes after the routes that leave it, told already or not. */
-static bool must_wait(struct draft *draft, const struct xds_resource *resource)
+static bool has_new_routes(const struct xds_session *session)
 {
-    if (!resource->empty || draft->after_routes)
+    return is_dirty(session, XDS_LISTENER) || is_dirty(session, XDS_ROUTE);
+}
+
+/* A list that became empty goes after the routes that leave it, told already or not. */
+static bool must_wait(struct xds_draft *draft, const struct xds_resource *resource)
+{
+    if (!resource->empty || draft->after_routes || draft->response->type != XDS_ENDPOINT)
         return false;
-    if (!draft->looked)
+    if (!draft->looked) {
         look_at_all(draft->session, XDS_LISTENER);
+        look_at_all(draft->session, XDS_ROUTE);
+    }
     draft->looked = true;
-    return is_dirty(draft->session, XDS_LISTENER);
+    return has_new_routes(draft->session);
+}
+
+/* Only a delta response can say so. False: no more fits. */
+static bool add_absence(struct xds_draft *draft, struct xds_subscription *subscription)
+{
+    if (!draft->session->variant.delta || (subscription->told_absent && !subscription->must_send))
+        return true;
+    if (!xds_draft_remove(draft, subscription->name))
+        return false;
+    xds_set_sent_version(draft->state, subscription, 0);
+    subscription->told_absent = true;
+    subscription->must_send = false;
+    return true;
+}
+
+/* False: no more fits. */
+static bool add_news(struct xds_draft *draft, struct xds_subscription *subscription,
+                     const struct xds_resource *resource)
+{
+    size_t len = xds_draft_sized(draft, subscription->name, resource->blob);
+
+    if (len > XDS_RESOURCES_MAX) {
+        refuse(draft, subscription, len);
+        return true;
+    }
+    if (len > draft->left)
+        return false;
+    add_resource(draft, subscription, resource);
+    return true;
 }
 
 /* False: no more fits; the subscription stays dirty for the next response. */
-static bool add_change(struct draft *draft, struct xds_subscription *subscription)
+static bool add_change(struct xds_draft *draft, struct xds_subscription *subscription)
 {
     struct xds_resource resource;
+    bool fits = true;
 
-    if (resolve(draft, subscription, &resource) && is_news(subscription, resource.version)) {
+    if (!resolve(draft, subscription, &resource)) {
+        fits = add_absence(draft, subscription);
+    } else if (is_news(subscription, resource.version)) {
         if (must_wait(draft, &resource))
             return true;
         if (resource.empty && !resolve(draft, subscription, &resource))
             return true; /* borrowed, and others were looked at: again */
-        if (resource.blob->len > RESOURCES_MAX)
-            refuse(draft, subscription, resource.blob->len);
-        else if (resource.blob->len > draft->left)
-            return false;
-        else
-            add_resource(draft, subscription, &resource);
+        fits = add_news(draft, subscription, &resource);
     }
-    list_remove(&subscription->dirty);
+    if (fits)
+        list_remove(&subscription->dirty);
+    return fits;
+}
+
+/* A wildcard is answered also when there is nothing. */
+static bool finish_changes(struct xds_draft *draft)
+{
+    struct xds_type_state *state = draft->state;
+    bool first = state->every_due && state->last_nonce == 0 && !state->brought;
+
+    if (draft->session->variant.delta && state->wildcard && (state->every_due || state->every_dirty))
+        xds_draft_add_unnamed(draft);
+    if (draft->len == 0 && draft->removed == 0 && !first)
+        return false;
+    finish(draft);
     return true;
 }
 
-static bool build_changes(struct draft *draft)
+static bool build_changes(struct xds_draft *draft)
 {
     struct list *dirty = &draft->state->dirty;
 
@@ -170,21 +262,18 @@ static bool build_changes(struct draft *draft)
         if (!add_change(draft, container_of(node, struct xds_subscription, dirty)))
             break;
     }
-    if (draft->len == 0)
-        return false;
-    finish(draft);
-    return true;
+    return finish_changes(draft);
 }
 
 /* ---- listeners and clusters: everything, when anything changed ---- */
 
 struct full_state {
-    struct draft *draft;
+    struct xds_draft *draft;
     size_t required; /* bytes of what the client has: it would take the lack of it for a deletion */
     uint64_t every_sum; /* over the resources of the wildcard that are not named */
 };
 
-static bool drain_changes(const struct draft *draft)
+static bool drain_changes(const struct xds_draft *draft)
 {
     struct xds_subscription *subscription;
     bool changed = false;
@@ -216,10 +305,10 @@ static void add_unnamed(void *ctx, struct str name, const struct xds_resource *r
     struct full_state *full = ctx;
 
     if (!is_named(full, name))
-        add_blob(full->draft, resource->blob);
+        xds_draft_add(full->draft, name, resource);
 }
 
-static void each(const struct draft *draft, struct full_state *full,
+static void each(const struct xds_draft *draft, struct full_state *full,
                  void (*visit)(void *ctx, struct str name, const struct xds_resource *resource))
 {
     if (draft->state->wildcard)
@@ -228,7 +317,7 @@ static void each(const struct draft *draft, struct full_state *full,
 
 static void measure(struct full_state *full)
 {
-    const struct draft *draft = full->draft;
+    const struct xds_draft *draft = full->draft;
     struct xds_resource resource;
 
     for (size_t i = 0; i < draft->state->names.len; i++) {
@@ -241,7 +330,7 @@ static void measure(struct full_state *full)
 }
 
 /* What the client has can be neither left out nor sent: it keeps its last good state. */
-static void refuse_all(const struct draft *draft)
+static void refuse_all(const struct xds_draft *draft)
 {
     struct xds_resource resource;
 
@@ -254,7 +343,7 @@ static void refuse_all(const struct draft *draft)
 }
 
 /* `spare` bytes are for names that the client does not have yet. */
-static void add_named(struct draft *draft, size_t spare)
+static void add_named(struct xds_draft *draft, size_t spare)
 {
     struct xds_resource resource;
 
@@ -262,7 +351,7 @@ static void add_named(struct draft *draft, size_t spare)
         struct xds_subscription *subscription = draft->state->names.items[i];
 
         if (!resolve(draft, subscription, &resource)) {
-            set_sent_version(draft->state, subscription, 0);
+            xds_set_sent_version(draft->state, subscription, 0);
             continue;
         }
         if (subscription->sent_version == 0 && resource.blob->len > spare) {
@@ -274,7 +363,7 @@ static void add_named(struct draft *draft, size_t spare)
     }
 }
 
-static bool build_full_state(struct draft *draft)
+static bool build_full_state(struct xds_draft *draft)
 {
     struct xds_type_state *state = draft->state;
     struct full_state full = {.draft = draft};
@@ -287,12 +376,12 @@ static bool build_full_state(struct draft *draft)
     measure(&full);
     if (!changed && full.every_sum == state->every_sum)
         return false;
-    if (full.required > RESOURCES_MAX) {
+    if (full.required > XDS_RESOURCES_MAX) {
         refuse_all(draft);
         return false;
     }
     state->every_sum = full.every_sum;
-    add_named(draft, RESOURCES_MAX - full.required);
+    add_named(draft, XDS_RESOURCES_MAX - full.required);
     each(draft, &full, add_unnamed);
     finish(draft);
     return true;
@@ -303,23 +392,24 @@ static bool build_full_state(struct draft *draft)
 static bool build(struct xds_session *session, enum xds_type type, bool after_routes,
                   struct xds_response *response)
 {
-    struct draft draft = {
+    struct xds_draft draft = {
         .session = session,
         .state = &session->types[type],
         .response = response,
         .nonce = session->nonces + 1,
-        .left = RESOURCES_MAX,
+        .left = XDS_RESOURCES_MAX,
         .after_routes = after_routes,
     };
 
     response->type = type;
-    return xds_is_full_state(type) ? build_full_state(&draft) : build_changes(&draft);
+    return xds_is_full_state(type) && !session->variant.delta ? build_full_state(&draft)
+                                                              : build_changes(&draft);
 }
 
 /* What routes may lead to. */
 static bool build_targets(struct xds_session *session, struct xds_response *response)
 {
-    if (is_dirty(session, XDS_LISTENER)) {
+    if (has_new_routes(session)) {
         look_at_all(session, XDS_CLUSTER);
         look_at_all(session, XDS_ENDPOINT);
     }
@@ -329,12 +419,12 @@ static bool build_targets(struct xds_session *session, struct xds_response *resp
 
 bool xds_session_next(struct xds_session *session, struct xds_response *response)
 {
-    bool told = is_dirty(session, XDS_LISTENER);
+    bool told = has_new_routes(session);
 
     if (build_targets(session, response))
         return true;
     /* A list that waits has found routes that nobody had told. */
-    if (!told && is_dirty(session, XDS_LISTENER) && build_targets(session, response))
+    if (!told && has_new_routes(session) && build_targets(session, response))
         return true;
     return build(session, XDS_LISTENER, false, response) ||
            build(session, XDS_ROUTE, false, response) ||

@@ -3,13 +3,57 @@
 #include "base/hash.h"
 #include "encode/native.h"
 #include "encode/xds.h"
+#include "model/xdstp.h"
+#include "wire/fields.h"
 
-enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context,
-                        struct name *ret_name, struct err *err)
+/* Of the resources of that kind, as xdstp names have it. */
+static struct str type_of(enum topic_kind kind)
+{
+    static const struct str urls[TOPIC_KINDS] = {
+        [TOPIC_LISTENER] = STR_INIT(LISTENER_URL),
+        [TOPIC_ROUTE] = STR_INIT(ROUTE_CONFIGURATION_URL),
+        [TOPIC_CLUSTER] = STR_INIT(CLUSTER_URL),
+        [TOPIC_ASSIGNMENT] = STR_INIT(CLUSTER_LOAD_ASSIGNMENT_URL),
+        [TOPIC_NATIVE] = STR_INIT(""),
+    };
+    struct str url = urls[kind];
+
+    return str_slice(url, str_find(url, '/') + 1, url.len);
+}
+
+static enum code parse_plain(enum topic_kind kind, struct str text,
+                             const struct name_context *context, struct name *ret_name,
+                             struct err *err)
 {
     if (kind == TOPIC_CLUSTER || kind == TOPIC_ASSIGNMENT)
         return name_parse_cluster(text, ret_name, err);
     return name_parse(text, context, ret_name, err);
+}
+
+enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context,
+                        struct name *ret_name, struct err *err)
+{
+    char room[NAME_TEXT_MAX];
+    struct xdstp xdstp;
+    struct str id;
+    enum code code;
+
+    if (!xdstp_is(text))
+        return parse_plain(kind, text, context, ret_name, err);
+    if ((code = xdstp_parse(text, &xdstp, err)) != CODE_OK)
+        return code;
+    if (!str_eq(xdstp.type, type_of(kind)))
+        return fail(err, CODE_INVALID_ARGUMENT, "name '%" STR_FMT "' is of another resource type",
+                    STR_ARG(str_slice(text, 0, 256)));
+    code = xdstp_read_id(&xdstp, room, &id, err);
+    return code == CODE_OK ? parse_plain(kind, id, context, ret_name, err) : code;
+}
+
+static struct str authority_of(struct str text)
+{
+    struct xdstp xdstp;
+
+    return xdstp_is(text) && xdstp_parse(text, &xdstp, NULL) == CODE_OK ? xdstp.authority : STR("");
 }
 
 static bool is_external(const struct service *service)
@@ -45,9 +89,10 @@ static void find_policy(struct meaning *meaning, const struct catalog *catalog)
 {
     meaning->policy = route_policy(meaning->service, meaning->port,
                                    meaning->number ? meaning->number : meaning->name.port.number);
-    if (meaning->kind != TOPIC_LISTENER)
+    if (!topic_is_route(meaning->kind))
         return;
     route_find(catalog, &meaning->name, &meaning->route);
+    meaning->route.authority = authority_of(meaning->text);
     if (meaning->plain)
         route_make_plain(&meaning->route);
 }
@@ -151,6 +196,8 @@ static struct blob *encode_named(const struct meaning *meaning)
 
     if (meaning->kind == TOPIC_LISTENER)
         return encode_listener(meaning->text, &meaning->route);
+    if (meaning->kind == TOPIC_ROUTE)
+        return encode_route(meaning->text, &meaning->route);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
     return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }
@@ -167,7 +214,7 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
     const char *problem = meaning->problem;
     struct blob *blob;
 
-    if (meaning->kind == TOPIC_LISTENER || meaning->kind == TOPIC_CLUSTER) {
+    if (topic_is_route(meaning->kind) || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
         *ret_version = hash_content(blob->bytes, blob->len) | 1;
     } else {

@@ -27,7 +27,7 @@ struct meaning {
     struct route route;              /* of a Listener */
 };
 
-/* A name of that kind as its client means it. INVALID_ARGUMENT says what is wrong with it. */
+/* A name of that kind as its client means it, xdstp or not. INVALID_ARGUMENT says what is wrong with it. */
 enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context, struct name *ret_name,
                         struct err *err) must_check;
 /* `name`, `kind`, `text`, `plain` and `faults` are set: fills in the rest. */

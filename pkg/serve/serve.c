@@ -71,8 +71,7 @@ uint64_t serve_list_streams(const struct serve *serve)
     uint64_t streams = 0;
 
     for (unsigned i = 0; i < serve->options.threads; i++)
-        streams += counter_get(&serve->workers[i]->stats.streams_xds) +
-                   counter_get(&serve->workers[i]->stats.streams_native);
+        streams += worker_list_streams(serve->workers[i]);
     return streams;
 }
 

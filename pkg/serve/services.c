@@ -4,20 +4,27 @@
 
 const struct rpc_method service_methods[] = {
     {STR_INIT("/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"),
-     &xds_sotw_handler},
+     &xds_handlers[0]},
+    {STR_INIT("/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"),
+     &xds_handlers[1]},
+    {STR_INIT("/envoy.service.listener.v3.ListenerDiscoveryService/StreamListeners"),
+     &xds_handlers[2]},
+    {STR_INIT("/envoy.service.listener.v3.ListenerDiscoveryService/DeltaListeners"),
+     &xds_handlers[3]},
+    {STR_INIT("/envoy.service.route.v3.RouteDiscoveryService/StreamRoutes"), &xds_handlers[4]},
+    {STR_INIT("/envoy.service.route.v3.RouteDiscoveryService/DeltaRoutes"), &xds_handlers[5]},
+    {STR_INIT("/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters"),
+     &xds_handlers[6]},
+    {STR_INIT("/envoy.service.cluster.v3.ClusterDiscoveryService/DeltaClusters"), &xds_handlers[7]},
+    {STR_INIT("/envoy.service.endpoint.v3.EndpointDiscoveryService/StreamEndpoints"),
+     &xds_handlers[8]},
+    {STR_INIT("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints"),
+     &xds_handlers[9]},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_check_handler},
     {STR_INIT("/grpc.health.v1.Health/Watch"), &health_watch_handler},
 };
 const size_t service_methods_len = ARRAY_LEN(service_methods);
-
-static const struct {
-    const struct rpc_handler *handler;
-    const struct stream_kind *kind;
-} kinds[] = {
-    {&xds_sotw_handler, &xds_stream_kind},
-    {&native_watch_handler, &native_stream_kind},
-};
 
 static const struct rpc_handler *handler_of(struct str path)
 {
@@ -31,10 +38,10 @@ const struct stream_kind *service_stream_kind(const struct rpc *rpc)
 {
     const struct rpc_handler *handler = handler_of(rpc_path(rpc));
 
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (kinds[i].handler == handler)
-            return kinds[i].kind;
-    return NULL;
+    for (size_t i = 0; i < XDS_HANDLERS; i++)
+        if (&xds_handlers[i] == handler)
+            return i % 2 ? &xds_delta_stream_kind : &xds_stream_kind;
+    return handler == &native_watch_handler ? &native_stream_kind : NULL;
 }
 
 static void dump_call(struct rpc *rpc, struct json_writer *writer)

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "grpc/server.h"
+#include "protocol/xds.h"
 #include "serve/topic.h"
 
 struct worker;
@@ -15,7 +16,9 @@ struct worker;
 extern const struct rpc_method service_methods[];
 extern const size_t service_methods_len;
 
-extern const struct rpc_handler xds_sotw_handler;
+/* ADS, then the services of one type; of each state of the world, then delta. */
+#define XDS_HANDLERS (2 * (1 + XDS_TYPES))
+extern const struct rpc_handler xds_handlers[XDS_HANDLERS];
 extern const struct rpc_handler native_watch_handler;
 extern const struct rpc_handler health_check_handler;
 extern const struct rpc_handler health_watch_handler;
@@ -46,6 +49,7 @@ struct stream_kind {
 };
 
 extern const struct stream_kind xds_stream_kind;
+extern const struct stream_kind xds_delta_stream_kind;
 extern const struct stream_kind native_stream_kind;
 /* NULL: the call is no stream of lists. */
 const struct stream_kind *service_stream_kind(const struct rpc *rpc);

@@ -109,11 +109,6 @@ static void shed_worker(struct worker *worker, void *ctx)
 
 /* ---- all of them ---- */
 
-static uint64_t streams_of(const struct worker *worker)
-{
-    return counter_get(&worker->stats.streams_xds) + counter_get(&worker->stats.streams_native);
-}
-
 /* Of `amount`, what falls to the streams from `from` to `to` of `total`, rounded at random so that all parts together are the whole. */
 static uint64_t part(uint64_t amount, uint64_t from, uint64_t to, uint64_t total, uint64_t chance)
 {
@@ -129,7 +124,7 @@ void serve_shed(struct serve *serve, const struct serve_shed *shed)
     chance = random_range(0, total - 1);
     for (unsigned i = 0; i < serve->options.threads; i++) {
         struct worker *worker = serve->workers[i];
-        uint64_t to = min_u64(from + streams_of(worker), total);
+        uint64_t to = min_u64(from + worker_list_streams(worker), total);
         struct order *order = xmalloc(sizeof(*order));
 
         *order = (struct order){

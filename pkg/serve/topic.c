@@ -147,7 +147,7 @@ static void topic_free(struct topic_entry *entry)
 static struct topic_entry *topic_get(struct topic_table *table, struct wish *wish, struct err *err)
 {
     struct topic_entry *entry = NULL;
-    struct buf key = BUFFER_INIT(2 * NAME_TEXT_MAX + 2);
+    struct buf key = BUFFER_INIT(4 * NAME_TEXT_MAX);
 
     if (check_wish(table, wish, err) != CODE_OK)
         return NULL;

@@ -1,6 +1,6 @@
 /*
- * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, Cluster, ClusterLoadAssignment or native
- * list), made once from the catalog, encoded once, and shared by every subscription of the loop.
+ * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, its RouteConfiguration, a Cluster,
+ * ClusterLoadAssignment or native list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
  * Topics are found by their own key when a stream subscribes, and by what they depend on when the catalog changes, so a change costs O(those
  * who listen): a list or Cluster depends on its Service, a Listener on the Service that is dialled and on those of its backends, and whatever
@@ -24,7 +24,13 @@
 #include "model/place.h"
 #include "model/view.h"
 
-enum topic_kind { TOPIC_LISTENER, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
+enum topic_kind { TOPIC_LISTENER, TOPIC_ROUTE, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
+
+/* The kinds that say where calls go. */
+static inline bool topic_is_route(enum topic_kind kind)
+{
+    return kind == TOPIC_LISTENER || kind == TOPIC_ROUTE;
+}
 
 enum unknown_names { UNKNOWN_NAMES_EMPTY, UNKNOWN_NAMES_ABSENT };
 

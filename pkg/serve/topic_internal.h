@@ -46,7 +46,7 @@ struct interest_tie {
 };
 
 /* A Listener depends on the Service that is dialled, on those of its backends, and on whose its host is. */
-#define INTERESTS_MAX (2 + POLICY_BACKENDS_MAX)
+#define INTERESTS_MAX (2 + ROUTE_TARGETS_MAX)
 
 struct interest *interest_find(const struct topic_table *table, struct str namespace_name, struct str service);
 /* The topic depends on what its meaning says now, and on nothing else. Interests go with their last topic. */

@@ -111,6 +111,14 @@ enum code worker_check_subscriptions(const struct worker *worker, const struct r
     return CODE_OK;
 }
 
+uint64_t worker_list_streams(const struct worker *worker)
+{
+    const struct worker_stats *stats = &worker->stats;
+
+    return counter_get(&stats->streams_xds) + counter_get(&stats->streams_delta) +
+           counter_get(&stats->streams_native);
+}
+
 bool worker_may_complain(struct worker *worker)
 {
     uint64_t now = loop_now_us(worker->loop);

@@ -17,9 +17,9 @@
 
 /* Written by the worker's thread, read by any. */
 struct worker_stats {
-    struct counter streams_xds, streams_native; /* gauges */
+    struct counter streams_xds, streams_delta, streams_native; /* gauges */
     struct counter requests;
-    struct counter pushes[TOPIC_KINDS + 1]; /* responses, by topic kind; the last: routes */
+    struct counter pushes[TOPIC_KINDS]; /* responses, by topic kind */
     struct counter push_bytes;
     struct counter acks, nacks, stale_nonces;
     struct counter refused_policies; /* Listeners and Clusters that clients got in their plain form since they refused the other */
@@ -97,6 +97,8 @@ unsigned worker_client_group(const struct rpc *rpc, struct str id);
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
+/* Streams of lists, of all protocols; from any thread. */
+uint64_t worker_list_streams(const struct worker *worker);
 /* Whether a line about a misbehaving client may be logged now. */
 bool worker_may_complain(struct worker *worker);
 /* Of one stream: when the oldest change was received that is on its way to the client; 0: none, only answers. */

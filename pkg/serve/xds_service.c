@@ -1,4 +1,4 @@
-/* AggregatedDiscoveryService: joins an RPC, an xDS session and the loop's topics. */
+/* The xDS services, of all types and of one: each joins an RPC, an xDS session and the loop's topics. */
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -89,8 +89,6 @@ static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 
     subscription->host = NULL;
     worker_count_subscription(stream->worker, stream->rpc, 1);
-    if (subscription->type == XDS_ROUTE)
-        return; /* routes are inline in Listeners */
     if (xds_tie_join(subscription, &client, &err) != CODE_OK)
         note_malformed(stream, subscription->name, &err); /* remembered, never answered */
 }
@@ -280,15 +278,28 @@ static void log_stream(const struct rpc *rpc, const char *what)
     log_debug(LOG_SERVE, what, KV_STR("peer", peer), KV_U64("id", rpc_id(rpc)));
 }
 
+static bool is_delta(const struct xds_stream *stream)
+{
+    return ((const struct xds_variant *)rpc_handler_ctx(stream->rpc))->delta;
+}
+
+static struct counter *streams_of(struct xds_stream *stream)
+{
+    struct worker_stats *stats = &stream->worker->stats;
+
+    return is_delta(stream) ? &stats->streams_delta : &stats->streams_xds;
+}
+
 static void on_open(struct rpc *rpc)
 {
     struct xds_stream *stream = xcalloc(1, sizeof(*stream));
+    const struct xds_variant *variant = rpc_handler_ctx(rpc);
 
     stream->rpc = rpc;
     stream->worker = rpc_server_ctx(rpc);
-    stream->session = xds_session_new(&host, stream);
+    stream->session = xds_session_new(&host, variant, stream);
     list_init(&stream->wildcard);
-    counter_add(&stream->worker->stats.streams_xds, 1);
+    counter_add(streams_of(stream), 1);
     rpc_set_state(rpc, stream);
     log_stream(rpc, "xds stream opened");
 }
@@ -318,6 +329,13 @@ static void log_nack(const struct xds_stream *stream, const struct xds_request *
              KV_TEXT("reason", request->error_message));
 }
 
+static enum code parse(const struct xds_stream *stream, struct str message,
+                       struct xds_request *request, struct err *err)
+{
+    return is_delta(stream) ? xds_delta_request_parse(message, request, err)
+                            : xds_request_parse(message, request, err);
+}
+
 static void on_message(struct rpc *rpc, struct str message)
 {
     struct xds_stream *stream = rpc_state(rpc);
@@ -328,7 +346,7 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stats->requests, 1);
-    if (xds_request_parse(message, request, &err) != CODE_OK ||
+    if (parse(stream, message, request, &err) != CODE_OK ||
         xds_session_request(stream->session, request, &err) != CODE_OK ||
         worker_check_subscriptions(stream->worker, rpc, &err) != CODE_OK) {
         refuse(stream, &err);
@@ -358,11 +376,6 @@ static size_t out_len(const struct rpc_out *out)
     return len;
 }
 
-static enum topic_kind kind_of(enum xds_type type)
-{
-    return type == XDS_ROUTE ? TOPIC_KINDS : xds_tie_kind(type);
-}
-
 static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 {
     struct xds_stream *stream = rpc_state(rpc);
@@ -371,7 +384,7 @@ static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 
     if (!xds_session_next(stream->session, &response))
         return false;
-    counter_add(&stats->pushes[kind_of(response.type)], 1);
+    counter_add(&stats->pushes[xds_tie_kind(response.type)], 1);
     counter_add(&stats->push_bytes, out_len(out));
     change_age_pulled(&stream->age);
     return true;
@@ -387,13 +400,13 @@ static void on_written(struct rpc *rpc)
 static void on_close(struct rpc *rpc, enum code code unused_arg)
 {
     struct xds_stream *stream = rpc_state(rpc);
-    struct worker_stats *stats = &stream->worker->stats;
+    struct counter *streams = streams_of(stream);
 
     log_stream(rpc, "xds stream closed");
     list_remove(&stream->wildcard);
     xds_session_free(stream->session);
     xds_plain_done(&stream->plain);
-    counter_set(&stats->streams_xds, counter_get(&stats->streams_xds) - 1);
+    counter_set(streams, counter_get(streams) - 1);
     free(stream);
 }
 
@@ -439,11 +452,20 @@ static void dump(struct rpc *rpc, const struct dump_filter *filter, struct json_
 }
 
 const struct stream_kind xds_stream_kind = {"xds", spare, listens, place_of, dump};
+const struct stream_kind xds_delta_stream_kind = {"xds-delta", spare, listens, place_of, dump};
 
-const struct rpc_handler xds_sotw_handler = {
-    .on_open = on_open,
-    .on_message = on_message,
-    .on_pull = on_pull,
-    .on_written = on_written,
-    .on_close = on_close,
+#define HANDLER(...)                                                                               \
+    {                                                                                              \
+        .ctx = &(const struct xds_variant){__VA_ARGS__}, .on_open = on_open,                       \
+        .on_message = on_message, .on_pull = on_pull, .on_written = on_written,                    \
+        .on_close = on_close                                                                       \
+    }
+#define BOTH(...) HANDLER(__VA_ARGS__), HANDLER(.delta = true, __VA_ARGS__)
+
+const struct rpc_handler xds_handlers[XDS_HANDLERS] = {
+    BOTH(.single = false),
+    BOTH(.single = true, .type = XDS_LISTENER),
+    BOTH(.single = true, .type = XDS_ROUTE),
+    BOTH(.single = true, .type = XDS_CLUSTER),
+    BOTH(.single = true, .type = XDS_ENDPOINT),
 };

@@ -5,13 +5,14 @@
 enum topic_kind xds_tie_kind(enum xds_type type)
 {
     return type == XDS_LISTENER  ? TOPIC_LISTENER
+           : type == XDS_ROUTE   ? TOPIC_ROUTE
            : type == XDS_CLUSTER ? TOPIC_CLUSTER
                                  : TOPIC_ASSIGNMENT;
 }
 
 static bool can_be_plain(const struct xds_subscription *subscription)
 {
-    return subscription->type == XDS_LISTENER || subscription->type == XDS_CLUSTER;
+    return subscription->type != XDS_ENDPOINT;
 }
 
 static void tie_free(struct xds_tie *tie)

@@ -31,7 +31,6 @@ struct xds_tie_client {
     void (*changed)(struct subscriber *subscriber);
 };
 
-/* Not of a RouteConfiguration. */
 enum topic_kind xds_tie_kind(enum xds_type type);
 /* Sets subscription->host; NULL, and an error, when the name is malformed for its type. */
 enum code xds_tie_join(struct xds_subscription *subscription, const struct xds_tie_client *client, struct err *err) must_check;

@@ -38,6 +38,8 @@ class Language:
     both_families: it connects to a backend's other address when the first does not answer (gRFC A61:
     C++ and Python from 1.66, Go from 1.71, Node from 1.12; in Java it is switched off).
     both_families_switch: what switches it on, in the client's environment.
+    falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
+    1.67, Java from 1.71, Go from 1.70).
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
     name: str
@@ -49,6 +51,7 @@ class Language:
     dials_port_names: bool = True
     both_families: bool = True
     both_families_switch: str = ""
+    falls_back: bool = True
     first_call_ms: int = 500
 
 
@@ -185,13 +188,13 @@ LANGUAGES = [
              both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
-             dials_port_names=False),
+             dials_port_names=False, falls_back=False),
     Language("python-pypi", build_python_pypi, 10000, "Python",
              _of("python/requirements.txt", r"grpcio==(\S+)")),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
-             both_families=False),
+             both_families=False, falls_back=False),
     Language("cpp", build_cpp, 20000, "C++", lambda: _output("pkg-config", "--modversion", "grpc++"),
-             both_families=False),
+             both_families=False, falls_back=False),
 ]
 
 

@@ -34,8 +34,8 @@ class Bench:
         self.open.append(channel.close)
         return channel
 
-    def stream(self, channel=None, **node):
-        stream = ads.Stream(channel or self.channel(), ads.node(**node))
+    def stream(self, channel=None, kind=ads.Stream, method=None, **node):
+        stream = kind(channel or self.channel(), ads.node(**node), method)
         self.open.append(stream.cancel)
         return stream
 
@@ -486,15 +486,17 @@ def case_shutdown_ends_streams_with_ok(bench):
     equal(stream.status(), grpc.StatusCode.OK, "status of an open stream")
 
 
-CASES = [(name.removeprefix("case_").replace("_", " "), case)
-         for name, case in list(globals().items()) if name.startswith("case_")]
+def cases_of(names):
+    return [(name.removeprefix("case_").replace("_", " "), case)
+            for name, case in list(names.items()) if name.startswith("case_")]
 
 
 def run(work, report):
+    import protocol_delta    # pylint: disable=import-outside-toplevel  (it needs what is above)
     bench = Bench(work)
     try:
         bench.lookaside.start()
-        for title, case in CASES:
+        for title, case in cases_of(vars(protocol_delta)) + cases_of(globals()):
             bench.revive()
             with report.case(f"protocol: {title}"):
                 bench.run(case)

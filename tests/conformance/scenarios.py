@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import existence
+import servers
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -232,5 +233,6 @@ SCENARIOS = [
     ("an ExternalName that is a host name", host_name),
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),
+    *servers.SCENARIOS,
     ("controller killed and restarted", controller_restarted),
 ]

@@ -243,15 +243,14 @@ static void send(enum xds_type type, struct str nonce, uint8_t mask, bool has_er
     struct str asked[NAMES];
     struct xds_request request = {.type_url = str_of(xds_type_url(type)),
                                   .nonce = nonce,
-                                  .names = asked,
-                                  .has_wildcard = mask & WILDCARD_BIT,
+                                  .names = {.items = asked, .has_wildcard = mask & WILDCARD_BIT},
                                   .has_error = has_error,
                                   .has_node = true};
 
     request.node.user_agent = grpc ? STR("gRPC fuzz") : STR("fuzz");
     for (size_t i = 0; i < NAMES; i++) {
         if (mask >> i & 1)
-            asked[request.names_len++] = str_of(names[i]);
+            asked[request.names.len++] = str_of(names[i]);
     }
     must_hold(xds_session_request(session, &request, NULL) == CODE_OK);
 }
@@ -449,7 +448,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memset(kinds, 0, sizeof(kinds));
     grpc = data[0] & 1;
-    session = xds_session_new(&host, NULL);
+    session = xds_session_new(&host, &(struct xds_variant){0}, NULL);
     for (size_t i = 1; i + 3 <= size; i += 3)
         run(data + i);
     settle();

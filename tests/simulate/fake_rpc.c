@@ -43,6 +43,11 @@ void rpc_set_state(struct rpc *rpc, void *state)
     rpc->state = state;
 }
 
+const void *rpc_handler_ctx(const struct rpc *rpc)
+{
+    return rpc->handler->ctx;
+}
+
 void *rpc_state(const struct rpc *rpc)
 {
     return rpc->state;

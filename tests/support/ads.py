@@ -18,6 +18,11 @@ CDS = _PREFIX + "envoy.config.cluster.v3.Cluster"
 EDS = _PREFIX + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 LOGICAL_DNS = 2                                      # a Cluster's type
 METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+DELTA_METHOD = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+# Of the services of one type: state of the world, delta.
+SINGLE = {type_url: tuple(f"/envoy.service.{word.lower()}.v3.{word}DiscoveryService/{kind}{word}s"
+                          for kind in ("Stream", "Delta"))
+          for type_url, word in ((LDS, "Listener"), (RDS, "Route"), (CDS, "Cluster"), (EDS, "Endpoint"))}
 
 
 def varint(number):
@@ -111,6 +116,26 @@ def request(type_url, names=(), version="", nonce="", node=None, error=None):
     return encode(*fields)
 
 
+def delta_request(type_url, subscribe=(), unsubscribe=(), known=None, nonce="", node=None, error=None):
+    """DeltaDiscoveryRequest. known: {name: version} of an earlier stream."""
+    fields = [] if node is None else [(1, node)]
+    fields += [(2, type_url)] if type_url else []
+    fields += [(3, name) for name in subscribe] + [(4, name) for name in unsubscribe]
+    fields += [(5, encode((1, name), (2, version))) for name, version in (known or {}).items()]
+    if nonce:
+        fields.append((6, nonce))
+    if error is not None:
+        fields.append((7, encode((1, 3), (2, error))))
+    return encode(*fields)
+
+
+def _host_of(config):
+    """(cluster, domains) of a RouteConfiguration."""
+    host = _path(config, 2)                          # virtual_hosts
+    domains = tuple(domain.decode() for domain in decode(host).get(2, []))
+    return _path(host, 3, 2, 1).decode(), domains    # routes.route.cluster
+
+
 @dataclass
 class Listener:
     """What a Listener says: its name, and the cluster that its inline route leads to."""
@@ -118,14 +143,24 @@ class Listener:
     cluster: str
     domains: tuple
     raw: bytes = field(repr=False)
+    route: bytes = field(repr=False)
 
     @classmethod
     def parse(cls, data):
-        manager = _path(data, 19, 1, 2)              # api_listener.api_listener.value
-        host = _path(manager, 4, 2)                  # route_config.virtual_hosts
-        domains = tuple(domain.decode() for domain in decode(host).get(2, []))
-        cluster = _path(host, 3, 2, 1).decode()      # routes.route.cluster
-        return cls(_text(decode(data), 1), cluster, domains, data)
+        route = _path(data, 19, 1, 2, 4)             # api_listener.api_listener.value.route_config
+        return cls(_text(decode(data), 1), *_host_of(route), data, route)
+
+
+@dataclass
+class Route:
+    name: str
+    cluster: str
+    domains: tuple
+    raw: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, data):
+        return cls(_text(decode(data), 1), *_host_of(data), data)
 
 
 @dataclass
@@ -179,7 +214,7 @@ class Assignment:
         return [address for _, address, _ in self.endpoints]
 
 
-_PARSERS = {LDS: Listener.parse, CDS: Cluster.parse, EDS: Assignment.parse}
+_PARSERS = {LDS: Listener.parse, RDS: Route.parse, CDS: Cluster.parse, EDS: Assignment.parse}
 
 
 @dataclass
@@ -208,6 +243,34 @@ class Response:
         return sorted(self.resources)
 
 
+@dataclass
+class DeltaResponse:
+    type_url: str
+    nonce: str
+    resources: dict = field(default_factory=dict)      # as of Response
+    versions: dict = field(default_factory=dict)       # name → version
+    removed: list = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, data):
+        fields = decode(data)
+        response = cls(_text(fields, 4), _text(fields, 5),
+                       removed=[name.decode() for name in fields.get(6, [])])
+        for wrapped in fields.get(2, []):
+            entry = decode(wrapped)                    # Resource
+            any_ = decode(_get(entry, 2))
+            resource = _PARSERS[_text(any_, 1)](_get(any_, 2))
+            name = _text(entry, 3)
+            if resource.name != name or name in response.resources or _text(any_, 1) != response.type_url:
+                raise AssertionError(f"{resource.name} as {name} in a response of {response.type_url}")
+            response.resources[name], response.versions[name] = resource, _text(entry, 1)
+        return response
+
+    @property
+    def names(self):
+        return sorted(self.resources)
+
+
 class Stream:
     """One ADS stream. send() writes, recv() reads with a bound.
 
@@ -215,17 +278,19 @@ class Stream:
     first one only, the version and the nonce of the last response of its type that was read.
     """
 
-    def __init__(self, channel, node=None):
+    parse, method = Response.parse, METHOD
+
+    def __init__(self, channel, node=None, method=None):
         self.node = node if node is not None else globals()["node"]()
         self.opened, self.names, self.last = False, {}, {}
         self.outgoing, self.incoming = queue.Queue(), queue.Queue()
-        self.call = channel.stream_stream(METHOD)(iter(self.outgoing.get, None))
+        self.call = channel.stream_stream(method or self.method)(iter(self.outgoing.get, None))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         try:
             for data in self.call:
-                self.incoming.put(Response.parse(data))
+                self.incoming.put(self.parse(data))
         except grpc.RpcError:
             pass                                       # status() tells
         except Exception as error:
@@ -307,6 +372,37 @@ class Stream:
     def cancel(self):
         self.outgoing.put(None)
         self.call.cancel()
+
+
+class DeltaStream(Stream):
+    """The same for delta; names are those that are subscribed to, versions what the server has sent."""
+    parse, method = DeltaResponse.parse, DELTA_METHOD
+
+    def __init__(self, channel, node=None, method=None):
+        super().__init__(channel, node, method)
+        self.versions = {}                             # type → {name: version}
+
+    def send(self, type_url, subscribe=(), unsubscribe=(), **fields):
+        if not self.opened:
+            fields.setdefault("node", self.node)
+        self.opened = True
+        names = set(self.names.get(type_url, ())) | set(subscribe)
+        self.names[type_url] = sorted(names - set(unsubscribe))
+        self.outgoing.put(delta_request(type_url, subscribe, unsubscribe, **fields))
+
+    def ack(self, response):
+        self.send(response.type_url, nonce=response.nonce)
+
+    def nack(self, response, error="refused by the test"):
+        self.send(response.type_url, nonce=response.nonce, error=error)
+
+    def recv(self, timeout=5):
+        got = super().recv(timeout)
+        known = self.versions.setdefault(got.type_url, {})
+        known.update(got.versions)
+        for name in got.removed:
+            known.pop(name, None)
+        return got
 
 
 def connect(server, options=()):

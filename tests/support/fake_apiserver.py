@@ -14,19 +14,16 @@ Everything public may be called from any thread. The server runs an asyncio loop
 import asyncio
 import base64
 import bisect
-import contextlib
 import copy
-import gzip
 import json
-import socket
 import ssl
-import struct
 import threading
 import time
 import urllib.parse
 from dataclasses import dataclass
 
 from . import api_writes
+from .api_connection import HEAD_MAX, Connection, Reader
 from .api_faults import Cut, Fault, status_object
 from .loop_thread import LoopThread
 from .process import wait_until
@@ -40,10 +37,6 @@ RESOURCES = {
 }
 REQUIRED = ("services", "endpointslices")              # what the controller reads by default
 _PLURALS = {kind: plural for plural, (_, _, kind) in RESOURCES.items()}
-_REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-            409: "Conflict", 410: "Gone", 422: "Unprocessable Entity", 429: "Too Many Requests", 500: "Internal Server Error",
-            503: "Service Unavailable"}
-HEAD_MAX = 65536
 
 
 @dataclass
@@ -58,92 +51,6 @@ class Request:
     headers: dict                  # lower-case names
     connection: int
     user: str = ""                 # the common name of the client's certificate
-
-
-# ---- one connection ----
-
-class _Reader(asyncio.StreamReader):
-    """Tells the end of the peer's bytes also to those who do not read."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.ended = asyncio.Event()
-
-    def feed_eof(self):
-        super().feed_eof()
-        self.ended.set()
-
-    def set_exception(self, exc):
-        super().set_exception(exc)
-        self.ended.set()
-
-
-class _Connection:
-    def __init__(self, server, reader, writer, number):
-        self.server, self.reader, self.writer, self.number = server, reader, writer, number
-        self.gone = asyncio.Event()
-        certificate = writer.get_extra_info("peercert") or {}
-        self.user = next((value for part in certificate.get("subject", ()) for key, value in part
-                          if key == "commonName"), "")
-
-    async def read_head(self):
-        """(request line, headers) or None at the end."""
-        try:
-            data = await self.reader.readuntil(b"\r\n\r\n")
-        except (asyncio.IncompleteReadError, ConnectionError, OSError):
-            return None
-        lines = data.decode("latin-1").split("\r\n")
-        headers = {}
-        for line in lines[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                headers[name.strip().lower()] = value.strip()
-        return lines[0], headers
-
-    async def write(self, data):
-        """Writes it, in as small and slow pieces as server.trickle says."""
-        size, delay = self.server.trickle or (len(data) or 1, 0)
-        for at in range(0, len(data), size):
-            await self.write_piece(data[at:at + size])
-            if delay:
-                await asyncio.sleep(delay)
-
-    async def write_piece(self, data):
-        if self.gone.is_set() or self.reader.ended.is_set() or self.writer.transport.is_closing():
-            raise ConnectionResetError             # asyncio would warn, or, with TLS, break
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def head(self, code, headers):
-        lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'X')}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        await self.write_piece(("\r\n".join(lines) + "\r\n\r\n").encode())
-
-    async def answer(self, code, obj, request, extra=None):
-        """A complete JSON answer, gzipped where the client takes it."""
-        data = (json.dumps(obj, ensure_ascii=False) + "\n").encode()
-        headers = {"Content-Type": "application/json", **(extra or {})}
-        if self.server.gzip and "gzip" in request.headers.get("accept-encoding", ""):
-            data = gzip.compress(data)
-            headers["Content-Encoding"] = "gzip"
-        await self.head(code, {**headers, "Content-Length": len(data)})
-        await self.write(data)
-
-    async def chunk(self, data):
-        await self.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-
-    async def end(self):
-        await self.write(b"0\r\n\r\n")
-
-    def drop(self, reset):
-        with contextlib.suppress(AttributeError):      # asyncio's TLS, where the peer was faster
-            sock = self.writer.get_extra_info("socket")
-            if reset and sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.writer.transport.abort()
-            else:
-                self.writer.close()
-        self.gone.set()
 
 
 # ---- the server ----
@@ -191,7 +98,7 @@ class FakeApiServer(LoopThread):
                 context.load_verify_locations(self.client_ca)
                 context.verify_mode = ssl.CERT_REQUIRED
         self._server = await self._loop.create_server(
-            lambda: asyncio.StreamReaderProtocol(_Reader(limit=HEAD_MAX, loop=self._loop),
+            lambda: asyncio.StreamReaderProtocol(Reader(limit=HEAD_MAX, loop=self._loop),
                                                  self._serve, loop=self._loop),
             "127.0.0.1", self.port or 0, ssl=context, reuse_address=True, backlog=1000)
         self.port = self._server.sockets[0].getsockname()[1]
@@ -427,7 +334,7 @@ class FakeApiServer(LoopThread):
 
     async def _serve(self, reader, writer):
         self._numbers += 1
-        conn = _Connection(self, reader, writer, self._numbers)
+        conn = Connection(self, reader, writer, self._numbers)
         self._connections.add(conn)
         try:
             while not conn.gone.is_set():

@@ -136,3 +136,30 @@ Test(str, formats_numbers_as_printf_does)
         cr_assert_str_eq(ours, printfs);
     }
 }
+
+Test(str, reads_the_hex_that_it_writes)
+{
+    static const uint64_t values[] = {0, 0xf, 0x1234567890abcdef, UINT64_MAX};
+    static const char *const bad[] = {"", "g", "0x1", "A", " 1", "1 ", "00000000000000000"};
+    uint64_t value;
+    char text[17];
+
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        cr_assert(str_hex_to_u64(str_make(text, str_format_hex(values[i], text)), &value));
+        cr_assert_eq(value, values[i]);
+    }
+    cr_assert(str_hex_to_u64(STR("7"), &value));
+    cr_assert_eq(value, 7);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        cr_assert_not(str_hex_to_u64(str_of(bad[i]), &value), "'%s'", bad[i]);
+    cr_assert_eq(value, 7);
+}
+
+Test(str, knows_digits)
+{
+    cr_assert(str_is_digits(STR("0")));
+    cr_assert(str_is_digits(STR("99999999999999999999999")));
+    cr_assert_not(str_is_digits(STR("")));
+    cr_assert_not(str_is_digits(STR("1a")));
+    cr_assert_not(str_is_digits(STR("-1")));
+}

@@ -172,6 +172,18 @@ Test(decode_service, is_not_changed_by_what_others_follow)
     service_object_free(service);
 }
 
+static void expect_refusals(const char *const cases[][2], size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        struct service_object *service = NULL;
+        struct err err = {0};
+
+        cr_assert_neq(decode(cases[i][0], &service, &err), CODE_OK, "%s", cases[i][0]);
+        cr_assert_null(service);
+        cr_assert_str_eq(err.msg, cases[i][1]);
+    }
+}
+
 Test(decode_service, refuses_by_name_field_and_cause)
 {
     static const char *const cases[][2] = {
@@ -190,6 +202,14 @@ Test(decode_service, refuses_by_name_field_and_cause)
          "default/g: spec.type: expected a string, found a number"},
         {"{'metadata':{'name':'g'},'spec':{}}",
          "default/g: spec.ports: missing, and only a headless Service can do without"},
+    };
+
+    expect_refusals(cases, ARRAY_LEN(cases));
+}
+
+Test(decode_service, refuses_what_its_spec_cannot_have)
+{
+    static const char *const cases[][2] = {
         {"{'metadata':{'name':'g'},'spec':{'ports':{}}}",
          "default/g: spec.ports: expected an array, found an object"},
         {"{'metadata':{'name':'g'},'spec':{'ports':[80]}}",
@@ -233,14 +253,7 @@ Test(decode_service, refuses_by_name_field_and_cause)
          "default/g: spec.internalTrafficPolicy: 'local' is neither Cluster nor Local"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct service_object *service = NULL;
-        struct err err = {0};
-
-        cr_assert_neq(decode(cases[i][0], &service, &err), CODE_OK, "%s", cases[i][0]);
-        cr_assert_null(service);
-        cr_assert_str_eq(err.msg, cases[i][1]);
-    }
+    expect_refusals(cases, ARRAY_LEN(cases));
 }
 
 Test(decode_service, takes_tcp_and_udp_on_one_number)

@@ -49,6 +49,10 @@ Test(explain_policy, tells_where_calls_go)
     cr_assert_null(json_get(answer, "backends"));
     upsert(world.policies, POLICY_JSON("greeter", 1, SPLIT));
     ask_later("greeter.shop:8001");
+    expect_split("1", "0", "there is no such Service");
+    cr_assert_str_eq(text_of(json_get(json_get(answer, "hold"), "name")), "announce");
+    turn_for_ms(1000);
+    ask("greeter.shop:8001");
     expect_split("90", "0", "there is no such Service");
     upsert(world.services, SERVICE_JSON("canary", 8001));
     ask_later("greeter.shop:8001");
@@ -70,5 +74,5 @@ Test(explain_policy, reads_hosts)
     cr_assert_str_eq(member("form"),
                      "a host that a LookasideService claims: Service greeter in namespace shop");
     cr_assert_str_eq(fate("10.0.0.1"), "in ready");
-    cr_assert_str_eq(backend(0, "weight"), "90");
+    cr_assert_str_eq(backend(1, "written"), "10");
 }

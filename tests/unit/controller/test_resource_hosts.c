@@ -122,7 +122,7 @@ static void start_with_grace(void)
     upsert(world.services, CANARY);
     upsert(world.policies,
            POLICY_JSON("greeter", 1, "{'hosts':['x.example.com'],'loadBalancing':{'policy':"
-                                     "'RingHash'},'backends':[{'service':'canary'}]}"));
+                                     "'RingHash'},'backends':[{'service':'greeter'},{'service':'canary'}]}"));
     turn_for_ms(20);
     cr_assert_eq(policy_at("greeter")->lb, LB_RING_HASH);
 }

@@ -279,7 +279,7 @@ static void on_no_close(struct rpc *rpc unused_arg, enum code code unused_arg)
 Test(rpc, a_message_of_thousands_of_pieces_is_whole)
 {
     static const struct rpc_handler handler = {on_nothing, on_no_message, NULL,
-                                               pull_many,  NULL,          on_no_close};
+                                               pull_many,  NULL,          on_no_close, NULL};
     static const struct rpc_method method = {STR_INIT("/many"), &handler};
     struct grpc_server_options options = {
         .methods = &method, .methods_len = 1, .release = world_release};

@@ -137,6 +137,47 @@ Test(route, an_empty_backends_share_falls_to_the_others)
     EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*90 shop/canary:8001*10");
 }
 
+/* Calls that have begun there end there; no more begin. */
+Test(route, a_backend_that_shuts_down_gives_its_share_away)
+{
+    backend("greeter", 90);
+    backend("canary", 10);
+    put_service("greeter", "grpc=8001", "10.0.0.1");
+    put_service("canary", "grpc=8001", "10.0.0.2/d 10.0.0.3");
+    EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*90 shop/canary:8001*10");
+    put_service("canary", "grpc=8001", "10.0.0.2/d");
+    EXPECT_ROUTE("greeter.shop:8001",
+                 "shop/greeter:8001*90 shop/canary:8001*0(its last endpoints are shutting down)");
+    put_service("greeter", "grpc=8001", "10.0.0.1/d");
+    EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*90 shop/canary:8001*10");
+    put_service("greeter", "grpc=8001", "");
+    EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*0(it has no endpoints) shop/canary:8001*10");
+    put_service("greeter", "grpc=8001", "10.0.0.1");
+    backends[1].fail_when_empty = true;
+    put_service("greeter", "grpc=8001", "10.0.0.1");
+    EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*90 shop/canary:8001*10");
+}
+
+Test(route, what_is_announced_has_no_share_yet)
+{
+    static const struct policy_backend former[] = {{.service = STR_INIT("canary"), .weight = 1}};
+
+    backend("greeter", 90);
+    backend("canary", 10);
+    fields.announcing = true;
+    put_service("greeter", "grpc=8001", "10.0.0.1");
+    put_service("canary", "grpc=8001", "10.0.0.2");
+    EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*1 shop/canary:8001*0(it is new: clients hear of it"
+                                      " before it gets calls, within seconds)");
+    EXPECT_ROUTE("pod-0.greeter.shop:8001", "shop/greeter/pod-0:8001*1");
+    fields.former = former;
+    fields.former_len = 1;
+    fields.backends_len = 0;
+    put_service("greeter", "grpc=8001", "10.0.0.1");
+    EXPECT_ROUTE("greeter.shop:8001", "shop/canary:8001*1 shop/greeter:8001*0(it is new: clients hear of it"
+                                      " before it gets calls, within seconds)");
+}
+
 Test(route, a_backend_that_is_to_fail_keeps_its_share)
 {
     backend("greeter", 90);

@@ -114,10 +114,15 @@ static const struct xds_host host = {
     .wake = on_wake,
 };
 
+void fake_open_variant(struct fake_host *fake, const char *agent, const struct xds_variant *variant)
+{
+    *fake = (struct fake_host){.agent = agent, .variant = *variant};
+    fake->session = xds_session_new(&host, variant, fake);
+}
+
 void fake_open(struct fake_host *fake, const char *agent)
 {
-    *fake = (struct fake_host){.agent = agent};
-    fake->session = xds_session_new(&host, fake);
+    fake_open_variant(fake, agent, &(struct xds_variant){0});
 }
 
 void fake_close(struct fake_host *fake)
@@ -134,7 +139,7 @@ void fake_reconnect(struct fake_host *fake)
 {
     xds_session_free(fake->session);
     cr_assert_eq(fake->subscriptions_len, 0);
-    fake->session = xds_session_new(&host, fake);
+    fake->session = xds_session_new(&host, &fake->variant, fake);
 }
 
 /* ---- the world ---- */
@@ -214,9 +219,9 @@ void fake_remove(struct fake_host *fake, enum xds_type type, const char *name)
 
 /* ---- the client ---- */
 
-static void put_node(struct buf *out, const char *agent)
+static void put_node(struct buf *out, const char *agent, uint32_t number)
 {
-    size_t node = wire_open(out, DISCOVERY_REQUEST_NODE);
+    size_t node = wire_open(out, number);
 
     wire_put_bytes(out, NODE_ID, STR("client-1"));
     wire_put_bytes(out, NODE_USER_AGENT_NAME, str_of(agent));
@@ -231,6 +236,65 @@ static void put_names(struct buf *out, const char *names)
         wire_put_bytes(out, DISCOVERY_REQUEST_RESOURCE_NAMES, str_cut(&rest, ' '));
 }
 
+static void put_error(struct buf *out, const char *why, uint32_t number)
+{
+    size_t error;
+
+    if (!why)
+        return;
+    error = wire_open(out, number);
+    wire_put_varint(out, STATUS_CODE, 3);
+    wire_put_bytes(out, STATUS_MESSAGE, str_of(why));
+    wire_close(out, error);
+}
+
+static void put_delta_names(struct buf *out, const char *names)
+{
+    struct str rest = str_of(names);
+
+    while (rest.len > 0) {
+        struct str name = str_cut(&rest, ' ');
+        bool gone = str_starts_with(name, STR("-"));
+
+        wire_put_bytes(out, gone ? DELTA_DISCOVERY_REQUEST_RESOURCE_NAMES_UNSUBSCRIBE : DELTA_DISCOVERY_REQUEST_RESOURCE_NAMES_SUBSCRIBE,
+                       str_slice(name, gone, name.len));
+    }
+}
+
+static void put_known(struct buf *out, const char *known)
+{
+    struct str rest = known ? str_of(known) : STR("");
+
+    while (rest.len > 0) {
+        struct str version = str_cut(&rest, ' ');
+        struct str name = str_cut(&version, '=');
+        size_t entry = wire_open(out, DELTA_DISCOVERY_REQUEST_INITIAL_RESOURCE_VERSIONS);
+
+        wire_put_bytes(out, WIRE_MAP_KEY, name);
+        wire_put_bytes(out, WIRE_MAP_VALUE, version);
+        wire_close(out, entry);
+    }
+}
+
+static enum code send_delta(struct fake_host *fake, enum xds_type type, const char *names, const char *nonce, const char *why)
+{
+    CLEANUP(buf_done) struct buf out = BUFFER_INIT(1024 * 1024);
+    CLEANUP(xds_request_done) struct xds_request request = {0};
+    enum code code;
+
+    if (fake->agent && xds_session_stats(fake->session)->requests == 0)
+        put_node(&out, fake->agent, DELTA_DISCOVERY_REQUEST_NODE);
+    if (!fake->variant.single)
+        wire_put_bytes(&out, DELTA_DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(type)));
+    put_delta_names(&out, names);
+    put_known(&out, fake->known);
+    fake->known = NULL;
+    wire_put_bytes(&out, DELTA_DISCOVERY_REQUEST_RESPONSE_NONCE, str_of(nonce));
+    put_error(&out, why, DELTA_DISCOVERY_REQUEST_ERROR_DETAIL);
+    code = xds_delta_request_parse(buf_str(&out), &request, &fake->err);
+    return code != CODE_OK ? code : xds_session_request(fake->session, &request, &fake->err);
+}
+
 static enum code send(struct fake_host *fake, enum xds_type type, const char *names,
                       const char *nonce, const char *why)
 {
@@ -238,18 +302,14 @@ static enum code send(struct fake_host *fake, enum xds_type type, const char *na
     CLEANUP(xds_request_done) struct xds_request request = {0};
     enum code code;
 
+    if (fake->variant.delta)
+        return send_delta(fake, type, names, nonce, why);
     if (fake->agent && xds_session_stats(fake->session)->requests == 0)
-        put_node(&out, fake->agent);
+        put_node(&out, fake->agent, DISCOVERY_REQUEST_NODE);
     wire_put_bytes(&out, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(type)));
     put_names(&out, names);
     wire_put_bytes(&out, DISCOVERY_REQUEST_RESPONSE_NONCE, str_of(nonce));
-    if (why) {
-        size_t error = wire_open(&out, DISCOVERY_REQUEST_ERROR_DETAIL);
-
-        wire_put_varint(&out, STATUS_CODE, 3);
-        wire_put_bytes(&out, STATUS_MESSAGE, str_of(why));
-        wire_close(&out, error);
-    }
+    put_error(&out, why, DISCOVERY_REQUEST_ERROR_DETAIL);
     code = xds_request_parse(buf_str(&out), &request, &fake->err);
     return code != CODE_OK ? code : xds_session_request(fake->session, &request, &fake->err);
 }
@@ -308,6 +368,44 @@ static void read_response(struct fake_host *fake, enum xds_type type, struct str
     envoy__service__discovery__v3__discovery_response__free_unpacked(response, NULL);
 }
 
+/* A resource has the version that the world has; none is there twice. */
+static void read_resource(const struct fake_host *fake, enum xds_type type, const Envoy__Service__Discovery__V3__Resource *resource,
+                          struct buf *text)
+{
+    const char *name = (const char *)resource->resource->value.data;
+    char version[17];
+
+    cr_assert_str_eq(resource->resource->type_url, xds_type_url(type));
+    cr_assert_str_eq(resource->name, name);
+    for (size_t i = 0; i < fake->resources_len; i++) {
+        if (fake->resources[i].type != type || strcmp(fake->resources[i].name, name) != 0)
+            continue;
+        str_format_hex(fake->resources[i].resource.version, version);
+        cr_assert_str_eq(resource->version, version);
+    }
+    buf_printf(text, " %s", name);
+}
+
+static void read_delta(struct fake_host *fake, enum xds_type type, struct str bytes, struct buf *text)
+{
+    Envoy__Service__Discovery__V3__DeltaDiscoveryResponse *response =
+        envoy__service__discovery__v3__delta_discovery_response__unpack(NULL, bytes.len, (const uint8_t *)bytes.ptr);
+
+    cr_assert_not_null(response);
+    cr_assert_str_eq(response->type_url, xds_type_url(type));
+    cr_assert_str_not_empty(response->nonce);
+    cr_assert_lt(bytes.len, XDS_RESPONSE_MAX);
+    snprintf(fake->nonce[type], sizeof(fake->nonce[type]), "%s", response->nonce);
+    snprintf(fake->version[type], sizeof(fake->version[type]), "%s", response->system_version_info);
+    fake->response_len = bytes.len;
+    buf_printf(text, "%s", xds_type_name(type));
+    for (size_t i = 0; i < response->n_resources; i++)
+        read_resource(fake, type, response->resources[i], text);
+    for (size_t i = 0; i < response->n_removed_resources; i++)
+        buf_printf(text, " -%s", response->removed_resources[i]);
+    envoy__service__discovery__v3__delta_discovery_response__free_unpacked(response, NULL);
+}
+
 const char *fake_next(struct fake_host *fake)
 {
     static char last[4096];
@@ -324,7 +422,10 @@ const char *fake_next(struct fake_host *fake)
     }
     buf_add_str(&whole, buf_str(&head));
     buf_add_str(&whole, buf_str(&body));
-    read_response(fake, response.type, buf_str(&whole), &text);
+    if (fake->variant.delta)
+        read_delta(fake, response.type, buf_str(&whole), &text);
+    else
+        read_response(fake, response.type, buf_str(&whole), &text);
     cr_assert_not(buf_failed(&text));
     snprintf(last, sizeof(last), "%s", buf_cstr(&text));
     return last;

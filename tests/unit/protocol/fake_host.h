@@ -2,7 +2,8 @@
  * A world of named, versioned resources behind an xDS session, and a client that talks to the
  * session in protobuf.
  *
- * Names are given as text, "a b" for two. Responses come back as text: "Cluster a b", "" for none.
+ * Names are given as text, "a b" for two; "-a" is one that a delta client unsubscribes from. Responses come back as text: "Cluster a b", "" for
+ * none; "Cluster a -b": b is no more.
  */
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
@@ -27,6 +28,8 @@ struct fake_host {
     char suspected[2 * XDS_NACK_TEXT_MAX]; /* "a: why; *b: why; ": b was not named */
     char refused[64];
     struct xds_session *session;
+    struct xds_variant variant;
+    const char *known; /* "a=1 b=2": what a delta client tells in its next request */
     const char *agent; /* the client's; sent with its first request */
     /* What the client has received last, by type. */
     char nonce[XDS_TYPES][32];
@@ -36,6 +39,7 @@ struct fake_host {
 };
 
 void fake_open(struct fake_host *fake, const char *agent);
+void fake_open_variant(struct fake_host *fake, const char *agent, const struct xds_variant *variant);
 void fake_close(struct fake_host *fake);
 /* A new stream of the same client to the same world. */
 void fake_reconnect(struct fake_host *fake);

@@ -49,8 +49,8 @@ static void put_locality(void)
 Test(xds_request, an_empty_message_is_an_empty_request)
 {
     cr_assert_eq(parse(), CODE_OK);
-    cr_assert_eq(request.type_url.len + request.nonce.len + request.names_len, 0);
-    cr_assert_not(request.has_node || request.has_error || request.has_wildcard);
+    cr_assert_eq(request.type_url.len + request.nonce.len + request.names.len, 0);
+    cr_assert_not(request.has_node || request.has_error || request.names.has_wildcard);
 }
 
 Test(xds_request, reads_what_a_client_asks)
@@ -64,8 +64,8 @@ Test(xds_request, reads_what_a_client_asks)
     cr_assert_eq(parse(), CODE_OK);
     cr_assert(str_eq(request.type_url, STR("t")) &&
               str_eq(request.nonce, STR("n")));
-    cr_assert_eq(request.names_len, 2);
-    cr_assert(str_eq(request.names[0], STR("a")) && str_eq(request.names[1], STR("b")));
+    cr_assert_eq(request.names.len, 2);
+    cr_assert(str_eq(request.names.items[0], STR("a")) && str_eq(request.names.items[1], STR("b")));
 }
 
 Test(xds_request, reads_the_node)
@@ -121,9 +121,9 @@ Test(xds_request, a_star_is_not_a_name)
     wire_put_bytes(&out, DISCOVERY_REQUEST_RESOURCE_NAMES, STR("*"));
     wire_put_bytes(&out, DISCOVERY_REQUEST_RESOURCE_NAMES, STR("!"));
     cr_assert_eq(parse(), CODE_OK);
-    cr_assert(request.has_wildcard);
-    cr_assert_eq(request.names_len, 2);
-    cr_assert(str_eq(request.names[0], STR("!")) && str_eq(request.names[1], STR("a")));
+    cr_assert(request.names.has_wildcard);
+    cr_assert_eq(request.names.len, 2);
+    cr_assert(str_eq(request.names.items[0], STR("!")) && str_eq(request.names.items[1], STR("a")));
 }
 
 Test(xds_request, skips_fields_that_it_does_not_know)
@@ -156,8 +156,8 @@ Test(xds_request, leaves_nothing_of_the_request_before)
     cr_assert_eq(parse(), CODE_OK);
     buf_reset(&out);
     cr_assert_eq(parse(), CODE_OK);
-    cr_assert_eq(request.names_len, 0);
-    cr_assert_not(request.has_error || request.has_wildcard);
+    cr_assert_eq(request.names.len, 0);
+    cr_assert_not(request.has_error || request.names.has_wildcard);
 }
 
 Test(xds_request, takes_as_many_names_as_allowed_and_no_more)
@@ -175,7 +175,7 @@ Test(xds_request, four_mebibytes_of_empty_names_cost_no_more_than_the_limit)
     for (int i = 0; i < 2 * 1024 * 1024; i++)
         wire_put_bytes(&out, DISCOVERY_REQUEST_RESOURCE_NAMES, STR(""));
     cr_assert_eq(parse(), CODE_RESOURCE_EXHAUSTED);
-    cr_assert_leq(request.names_cap, 2 * XDS_NAMES_MAX);
+    cr_assert_leq(request.names.cap, 2 * XDS_NAMES_MAX);
 }
 
 Test(xds_request, refuses_a_name_that_is_too_long)

@@ -189,7 +189,7 @@ Test(xds_subscribe, the_empty_name_is_a_name_like_others)
 {
     struct str empty = STR("");
     struct xds_request request = {
-        .type_url = str_of(xds_type_url(XDS_ENDPOINT)), .names = &empty, .names_len = 1};
+        .type_url = str_of(xds_type_url(XDS_ENDPOINT)), .names = {&empty, 1, 1, false}};
 
     cr_assert_eq(xds_session_request(f.session, &request, NULL), CODE_OK);
     cr_assert_eq(f.subscribed, 1);
@@ -237,11 +237,11 @@ static void many_names(struct xds_request *request, enum xds_type type, size_t l
     static char text[XDS_NAMES_MAX][24];
 
     request->type_url = str_of(xds_type_url(type));
-    request->names = xrealloc(request->names, len * sizeof(*request->names));
-    request->names_len = len;
+    request->names.items = xrealloc(request->names.items, len * sizeof(*request->names.items));
+    request->names.len = len;
     for (size_t i = 0; i < len; i++) {
         snprintf(text[i], sizeof(text[i]), "n%05zu", i);
-        request->names[i] = str_of(text[i]);
+        request->names.items[i] = str_of(text[i]);
     }
 }
 
@@ -267,7 +267,7 @@ static const struct xds_host empty_host = {.subscribe = ignore_subscription,
 Test(xds_subscribe, names_are_limited_over_all_types_of_a_stream)
 {
     CLEANUP(xds_request_done) struct xds_request request = {0};
-    struct xds_session *session = xds_session_new(&empty_host, NULL);
+    struct xds_session *session = xds_session_new(&empty_host, &(struct xds_variant){0}, NULL);
     struct err err = {0};
 
     many_names(&request, XDS_CLUSTER, XDS_NAMES_MAX - 1);

@@ -1,0 +1,88 @@
+#include "controller/announce.h"
+
+static bool contains(const struct policy_backend *backends, size_t len,
+                     const struct policy_backend *backend)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (str_eq(backends[i].service, backend->service) &&
+            port_ref_equal(&backends[i].port, &backend->port))
+            return true;
+    }
+    return false;
+}
+
+/* By either of the names that a Service has in its own policy. */
+static bool is_own(const struct service *service, const struct policy_backend *backend)
+{
+    return str_eq(backend->service, service->name) && backend->port.kind == PORT_NONE;
+}
+
+/* Of a Service with these. */
+static bool takes_part(const struct service *service, const struct policy_backend *backends,
+                       size_t len, const struct policy_backend *backend)
+{
+    return contains(backends, len, backend) ||
+           (!policy_splits(backends, len) && is_own(service, backend));
+}
+
+/* It gets calls, or clients know it as one that gets none. */
+static bool is_in_force(const struct service *published, const struct policy_backend *backend)
+{
+    const struct policy *policy = published->policy;
+
+    return policy->announcing
+               ? takes_part(published, policy->former, policy->former_len, backend)
+               : takes_part(published, policy->backends, policy->backends_len, backend);
+}
+
+/* Or it has been announced. */
+static bool is_told(const struct service *published, const struct policy_backend *backend)
+{
+    const struct policy *policy = published->policy;
+
+    return is_in_force(published, backend) ||
+           takes_part(published, policy->backends, policy->backends_len, backend);
+}
+
+/* Of all that `wanted` gives calls to. */
+static bool all_are(bool (*is)(const struct service *published,
+                               const struct policy_backend *backend),
+                    const struct service *published, const struct policy *wanted)
+{
+    const struct policy_backend own = {.service = published->name};
+
+    for (size_t i = 0; i < wanted->backends_len; i++) {
+        if (wanted->backends[i].weight > 0 && !is(published, &wanted->backends[i]))
+            return false;
+    }
+    return policy_splits(wanted->backends, wanted->backends_len) || is(published, &own);
+}
+
+static void begin(struct announcement *state, uint64_t now_us)
+{
+    if (state->until_us == 0)
+        state->first_us = now_us;
+    state->since_us = now_us;
+    state->until_us = min_u64(now_us + ANNOUNCE_US, state->first_us + ANNOUNCE_MOST_US);
+}
+
+static const struct policy *announcing(const struct policy *in_force, const struct policy *wanted)
+{
+    struct policy fields = *wanted;
+
+    fields.announcing = true;
+    fields.former = in_force->announcing ? in_force->former : in_force->backends;
+    fields.former_len = in_force->announcing ? in_force->former_len : in_force->backends_len;
+    return policy_new(&fields);
+}
+
+const struct policy *announce_policy(struct announcement *state, const struct service *published,
+                                     const struct policy *wanted, uint64_t now_us)
+{
+    if (published && !all_are(is_told, published, wanted))
+        begin(state, now_us);
+    if (published && now_us < state->until_us && !all_are(is_in_force, published, wanted))
+        return announcing(published->policy, wanted);
+    *state = (struct announcement){0};
+    return policy_ref(wanted);
+}

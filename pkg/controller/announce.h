@@ -1,0 +1,28 @@
+/*
+ * Backends that clients have not heard of are announced before they get calls: for a moment they are in the route without a share, so that
+ * clients know them when their weights come into force. grpc-go fails the calls that meet a Cluster which it has just heard of (UNAVAILABLE,
+ * "unknown cluster selected for RPC"; seen with 1.85).
+ *
+ * In that moment calls go where the policy that is published sends them; all else of the new one is in force at once. A further new backend
+ * meanwhile makes it begin anew, up to a bound. Pure.
+ */
+#ifndef CONTROLLER_ANNOUNCE_H
+#define CONTROLLER_ANNOUNCE_H
+
+#include "model/service.h"
+
+#define ANNOUNCE_US (1000 * 1000)
+#define ANNOUNCE_MOST_US (5 * 1000 * 1000)
+
+/* Of one Service. {0}-initialised. */
+struct announcement {
+    uint64_t first_us, since_us; /* when it began, and when it began anew */
+    uint64_t until_us;           /* 0: nothing is announced */
+};
+
+/* What is to be published of the policy `wanted` in place of the Service `published` (NULL: nothing is; then there is nobody to tell). One
+ * reference. */
+const struct policy *announce_policy(struct announcement *state, const struct service *published, const struct policy *wanted,
+                                     uint64_t now_us) must_check;
+
+#endif

@@ -1,0 +1,241 @@
+/* What only delta streams have: subscriptions that grow and shrink, and what a wildcard has brought. */
+#include "protocol/xds_internal.h"
+
+#define HASH_FUNCTION HASH_FUNCTION_SEEDED
+#include "base/hash.h"
+#include <uthash.h>
+
+/* Of a resource that the client has and does not name. */
+struct xds_brought {
+    UT_hash_handle hh;
+    uint64_t version; /* 0: it is not ours */
+    uint64_t nonce;   /* that it was sent with; 0: on an earlier stream */
+    uint64_t seen;    /* the nonce of the response for which it was looked at last */
+    struct str name;
+    char text[];
+};
+
+/* ---- what a wildcard brought ---- */
+
+static struct xds_brought *brought_find(const struct xds_type_state *state, struct str name)
+{
+    struct xds_brought *brought;
+
+    HASH_FIND(hh, state->brought, name.ptr, name.len, brought);
+    return brought;
+}
+
+static struct xds_brought *brought_get(struct xds_type_state *state, struct str name)
+{
+    struct xds_brought *brought = brought_find(state, name);
+
+    if (brought)
+        return brought;
+    brought = xcalloc(1, sizeof(*brought) + name.len);
+    if (name.len > 0)
+        memcpy(brought->text, name.ptr, name.len);
+    brought->name = str_make(brought->text, name.len);
+    HASH_ADD_KEYPTR(hh, state->brought, brought->text, name.len, brought);
+    return brought;
+}
+
+static void brought_set(struct xds_type_state *state, struct xds_brought *brought, uint64_t version)
+{
+    if (brought->version != 0)
+        state->every_sum -= xds_version_term(brought->name, brought->version);
+    if (version != 0)
+        state->every_sum += xds_version_term(brought->name, version);
+    brought->version = version;
+}
+
+static void brought_drop(struct xds_type_state *state, struct xds_brought *brought)
+{
+    if (!brought)
+        return;
+    brought_set(state, brought, 0);
+    HASH_DEL(state->brought, brought);
+    free(brought);
+}
+
+void xds_delta_done(struct xds_type_state *state)
+{
+    struct xds_brought *brought, *next;
+
+    HASH_ITER(hh, state->brought, brought, next)
+    {
+        brought_drop(state, brought);
+    }
+}
+
+bool xds_delta_was_in(const struct xds_type_state *state, struct str name, uint64_t nonce)
+{
+    const struct xds_brought *brought = brought_find(state, name);
+
+    return brought && brought->nonce == nonce;
+}
+
+/* ---- requests ---- */
+
+/* A first request that names nothing means everything. */
+static bool begins_wildcard(const struct xds_type_state *state, const struct xds_request *request)
+{
+    return request->names.has_wildcard ||
+           (!state->named_before && request->names.len == 0 && request->gone.len == 0 &&
+            !request->gone.has_wildcard);
+}
+
+static void set_wildcard(struct xds_type_state *state, enum xds_type type,
+                         const struct xds_request *request)
+{
+    if (request->gone.has_wildcard) {
+        state->wildcard = false;
+        state->every_due = false;
+        state->every_dirty = false;
+        xds_delta_done(state);
+    }
+    if (!xds_is_full_state(type) || !begins_wildcard(state, request))
+        return;
+    if (state->wildcard)
+        xds_delta_done(state); /* asked again, answered again */
+    state->wildcard = true;
+    state->every_due = true;
+}
+
+/* Beside a wildcard, what is named no longer is part of everything again, and told as that. */
+static void drop_names(struct xds_add_ctx *add, const struct xds_request *request)
+{
+    struct xds_type_state *state = &add->session->types[add->type];
+
+    if (name_set_remove(&state->names, request->gone.items, request->gone.len,
+                        &xds_subscription_ops, add) > 0)
+        state->every_due |= state->wildcard;
+}
+
+/* True if an answer is owed. */
+static bool add_names(struct xds_add_ctx *add, const struct xds_request *request)
+{
+    struct xds_type_state *state = &add->session->types[add->type];
+    bool owes = false;
+
+    for (size_t i = 0; i < request->names.len; i++) {
+        struct xds_subscription *subscription =
+            name_set_find(&state->names, request->names.items[i], &xds_subscription_ops);
+
+        brought_drop(state, brought_find(state, request->names.items[i]));
+        if (!subscription)
+            continue;
+        subscription->must_send = true;
+        subscription->nacked_version = 0;
+        xds_subscription_touch(subscription);
+        owes = true;
+    }
+    return name_set_add(&state->names, request->names.items, request->names.len,
+                        &xds_subscription_ops, add) > 0 ||
+           owes;
+}
+
+/* Any other text than a version of ours is none that we have. */
+static uint64_t read_version(struct str text)
+{
+    uint64_t version;
+
+    return str_hex_to_u64(text, &version) ? version : 0;
+}
+
+/* What it names is compared with that; what it has by a wildcard, too. */
+static void take_known(struct xds_session *session, enum xds_type type,
+                       const struct xds_request *request)
+{
+    struct xds_type_state *state = &session->types[type];
+
+    for (size_t i = 0; i < request->known_len; i++) {
+        const struct xds_known *known = &request->known[i];
+        struct xds_subscription *subscription =
+            name_set_find(&state->names, known->name, &xds_subscription_ops);
+
+        if (subscription)
+            xds_set_sent_version(state, subscription, read_version(known->version));
+        else if (state->wildcard)
+            brought_set(state, brought_get(state, known->name), read_version(known->version));
+    }
+}
+
+bool xds_delta_apply(struct xds_session *session, enum xds_type type,
+                     const struct xds_request *request)
+{
+    struct xds_type_state *state = &session->types[type];
+    struct xds_add_ctx add = {session, type};
+    bool first = !state->named_before;
+    bool owes;
+
+    set_wildcard(state, type, request);
+    state->named_before = true;
+    drop_names(&add, request);
+    owes = add_names(&add, request);
+    if (first)
+        take_known(session, type, request);
+    return owes || state->every_due;
+}
+
+/* ---- what everything is now ---- */
+
+struct pass {
+    struct xds_draft *draft;
+    bool more; /* does not fit */
+};
+
+static void look(void *ctx, struct str name, const struct xds_resource *resource)
+{
+    struct pass *pass = ctx;
+    struct xds_draft *draft = pass->draft;
+    struct xds_brought *brought;
+    size_t len;
+
+    if (name_set_find(&draft->state->names, name, &xds_subscription_ops))
+        return;
+    brought = brought_get(draft->state, name);
+    brought->seen = draft->nonce;
+    if (brought->version == resource->version || pass->more)
+        return;
+    len = xds_draft_sized(draft, name, resource->blob);
+    if (len > XDS_RESOURCES_MAX) { /* never fits: what the client has stays */
+        draft->session->stats.refused++;
+    } else if (len > draft->left) {
+        pass->more = true;
+        return;
+    } else {
+        xds_draft_add(draft, name, resource);
+        brought->nonce = draft->nonce;
+    }
+    brought_set(draft->state, brought, resource->version);
+}
+
+/* What was not seen is no more. What was never sent has nothing to be told of. */
+static void tell_gone(struct pass *pass)
+{
+    struct xds_type_state *state = pass->draft->state;
+    struct xds_brought *brought, *next;
+
+    HASH_ITER(hh, state->brought, brought, next)
+    {
+        if (brought->seen == pass->draft->nonce)
+            continue;
+        if (!xds_draft_remove(pass->draft, brought->name)) {
+            pass->more = true;
+            return;
+        }
+        brought_drop(state, brought);
+    }
+}
+
+void xds_draft_add_unnamed(struct xds_draft *draft)
+{
+    struct xds_session *session = draft->session;
+    struct pass pass = {.draft = draft};
+
+    session->host->each(session->ctx, draft->response->type, look, &pass);
+    if (!pass.more)
+        tell_gone(&pass);
+    draft->state->every_due = false;
+    draft->state->every_dirty = pass.more;
+}

@@ -1,0 +1,266 @@
+/* Delta streams: what is added and taken away, and what a client has from before. */
+#include <criterion/criterion.h>
+
+#include "fake_host.h"
+
+static struct fake_host f;
+
+static void start(void)
+{
+    fake_open_variant(&f, "envoy", &(struct xds_variant){.delta = true});
+    fake_put(&f, XDS_CLUSTER, "a", 1);
+    fake_put(&f, XDS_CLUSTER, "b", 2);
+    fake_put(&f, XDS_ENDPOINT, "a", 1);
+    fake_put(&f, XDS_ENDPOINT, "b", 2);
+}
+
+static void stop(void)
+{
+    fake_close(&f);
+}
+
+TestSuite(xds_delta, .init = start, .fini = stop);
+
+#define EXPECT(text) cr_expect_str_eq(fake_next(&f), text)
+#define ASK(type, names, text) cr_expect_str_eq(fake_ask(&f, type, names, ""), text)
+
+/* ---- names ---- */
+
+Test(xds_delta, names_are_added_and_taken_away)
+{
+    ASK(XDS_ENDPOINT, "a", "ClusterLoadAssignment a");
+    EXPECT("");
+    ASK(XDS_ENDPOINT, "b", "ClusterLoadAssignment b");
+    fake_put(&f, XDS_ENDPOINT, "a", 10);
+    fake_put(&f, XDS_ENDPOINT, "b", 20);
+    EXPECT("ClusterLoadAssignment a b");
+    ASK(XDS_ENDPOINT, "-a", "");
+    fake_put(&f, XDS_ENDPOINT, "a", 11);
+    EXPECT("");
+    fake_put(&f, XDS_ENDPOINT, "b", 21);
+    EXPECT("ClusterLoadAssignment b");
+    cr_expect_eq(f.unsubscribed, 1);
+}
+
+Test(xds_delta, only_what_changed_is_sent_of_every_type)
+{
+    ASK(XDS_CLUSTER, "a b", "Cluster a b");
+    fake_put(&f, XDS_CLUSTER, "b", 3);
+    EXPECT("Cluster b");
+    fake_touch(&f, XDS_CLUSTER, "a");
+    EXPECT("");
+}
+
+Test(xds_delta, a_name_that_is_asked_for_again_is_answered_again)
+{
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    ASK(XDS_CLUSTER, "-a", "");
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+}
+
+Test(xds_delta, what_is_not_there_is_told)
+{
+    ASK(XDS_CLUSTER, "a ghost", "Cluster a -ghost");
+    fake_touch(&f, XDS_CLUSTER, "ghost");
+    EXPECT("");
+    fake_put(&f, XDS_CLUSTER, "ghost", 5);
+    EXPECT("Cluster ghost");
+    fake_remove(&f, XDS_CLUSTER, "ghost");
+    EXPECT("Cluster -ghost");
+    fake_put(&f, XDS_CLUSTER, "ghost", 5);
+    EXPECT("Cluster ghost");
+    ASK(XDS_CLUSTER, "none", "Cluster -none");
+    ASK(XDS_CLUSTER, "none", "Cluster -none");
+}
+
+Test(xds_delta, what_is_taken_away_need_not_be_there)
+{
+    ASK(XDS_CLUSTER, "-ghost", "");
+    cr_expect_not(xds_session_has_wildcard(f.session, XDS_CLUSTER), "it named something");
+    ASK(XDS_CLUSTER, "", "");
+}
+
+/* ---- acknowledging ---- */
+
+Test(xds_delta, what_was_refused_alone_is_not_sent_again)
+{
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    fake_nack(&f, XDS_CLUSTER, "", "a: bad");
+    cr_expect_str_eq(f.suspected, "a: a: bad; ");
+    EXPECT("");
+    fake_put(&f, XDS_CLUSTER, "a", 7);
+    EXPECT("Cluster a");
+    fake_ack(&f, XDS_CLUSTER, "");
+    cr_expect_eq(xds_session_stats(f.session)->acks, 1);
+    cr_expect_eq(xds_session_stats(f.session)->nacks, 1);
+    fake_put(&f, XDS_CLUSTER, "a", 1);
+    EXPECT("Cluster a");
+}
+
+Test(xds_delta, a_wildcards_refusal_means_what_was_in_the_response)
+{
+    ASK(XDS_CLUSTER, "", "Cluster a b");
+    fake_ack(&f, XDS_CLUSTER, "");
+    fake_put(&f, XDS_CLUSTER, "b", 3);
+    EXPECT("Cluster b");
+    fake_nack(&f, XDS_CLUSTER, "", "no good");
+    cr_expect_str_eq(f.suspected, "*b: no good; ");
+    EXPECT("");
+}
+
+Test(xds_delta, a_nonce_of_another_stream_means_nothing)
+{
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    cr_expect_str_eq(fake_ask(&f, XDS_CLUSTER, "b", "c77"), "Cluster b");
+    cr_expect_eq(xds_session_stats(f.session)->stale, 1);
+}
+
+/* ---- wildcards ---- */
+
+Test(xds_delta, an_empty_first_request_means_everything)
+{
+    ASK(XDS_CLUSTER, "", "Cluster a b");
+    fake_ack(&f, XDS_CLUSTER, "");
+    EXPECT("");
+    fake_put(&f, XDS_CLUSTER, "c", 3);
+    EXPECT("Cluster c");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    EXPECT("Cluster -a");
+    fake_touch(&f, XDS_CLUSTER, "b");
+    EXPECT("");
+}
+
+Test(xds_delta, everything_can_be_nothing_and_is_said_once)
+{
+    ASK(XDS_LISTENER, "*", "Listener");
+    fake_ack(&f, XDS_LISTENER, "");
+    EXPECT("");
+    ASK(XDS_ENDPOINT, "*", "");
+}
+
+Test(xds_delta, a_star_begins_and_ends_a_wildcard)
+{
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    ASK(XDS_CLUSTER, "*", "Cluster b");
+    fake_put(&f, XDS_CLUSTER, "b", 3);
+    EXPECT("Cluster b");
+    ASK(XDS_CLUSTER, "-*", "");
+    fake_put(&f, XDS_CLUSTER, "b", 4);
+    EXPECT("");
+    fake_put(&f, XDS_CLUSTER, "a", 4);
+    EXPECT("Cluster a");
+    ASK(XDS_CLUSTER, "*", "Cluster b");
+    ASK(XDS_CLUSTER, "*", "Cluster b");
+}
+
+Test(xds_delta, what_is_named_no_longer_is_a_part_of_everything)
+{
+    ASK(XDS_CLUSTER, "*", "Cluster a b");
+    ASK(XDS_CLUSTER, "a ghost", "Cluster a -ghost");
+    fake_put(&f, XDS_CLUSTER, "a", 5);
+    EXPECT("Cluster a");
+    ASK(XDS_CLUSTER, "-a", "Cluster a");
+    fake_put(&f, XDS_CLUSTER, "a", 6);
+    EXPECT("Cluster a");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    EXPECT("Cluster -a");
+}
+
+/* ---- from an earlier stream ---- */
+
+Test(xds_delta, what_a_client_has_is_not_sent_again)
+{
+    f.known = "a=0000000000000001 b=0000000000000001";
+    ASK(XDS_ENDPOINT, "a b", "ClusterLoadAssignment b");
+    fake_put(&f, XDS_ENDPOINT, "a", 3);
+    EXPECT("ClusterLoadAssignment a");
+    f.known = "a=0000000000000001";
+    cr_expect_str_eq(fake_ask(&f, XDS_ENDPOINT, "-b", ""), "", "only the first request tells");
+    fake_touch(&f, XDS_ENDPOINT, "a");
+    EXPECT("");
+}
+
+Test(xds_delta, a_reconnect_with_everything_as_it_is_gets_nothing)
+{
+    f.known = "a=0000000000000001 b=0000000000000002";
+    ASK(XDS_CLUSTER, "", "");
+    fake_put(&f, XDS_CLUSTER, "b", 3);
+    EXPECT("Cluster b");
+}
+
+Test(xds_delta, what_is_gone_meanwhile_is_told)
+{
+    f.known = "a=0000000000000001 b=7 gone=0000000000000009 odd=v1";
+    ASK(XDS_CLUSTER, "*", "Cluster b -gone -odd");
+    EXPECT("");
+}
+
+Test(xds_delta, what_is_named_and_gone_is_told)
+{
+    f.known = "gone=0000000000000009";
+    ASK(XDS_CLUSTER, "gone", "Cluster -gone");
+}
+
+/* ---- sizes, order, single services ---- */
+
+Test(xds_delta, what_does_not_fit_comes_with_the_next_response)
+{
+    fake_put_sized(&f, XDS_CLUSTER, "a", 3, 3 * 1024 * 1024);
+    fake_put_sized(&f, XDS_CLUSTER, "b", 3, 3 * 1024 * 1024);
+    fake_put_sized(&f, XDS_CLUSTER, "c", 3, XDS_RESPONSE_MAX);
+    f.known = "gone=0000000000000009";
+    ASK(XDS_CLUSTER, "*", "Cluster a");
+    EXPECT("Cluster b -gone");
+    EXPECT("");
+    ASK(XDS_CLUSTER, "a b c", "Cluster a");
+    EXPECT("Cluster b");
+    EXPECT("");
+    cr_expect_str_neq(f.refused, "");
+}
+
+Test(xds_delta, a_list_that_empties_comes_after_the_routes_that_leave_it)
+{
+    fake_put(&f, XDS_LISTENER, "l", 1);
+    ASK(XDS_LISTENER, "l", "Listener l");
+    ASK(XDS_ENDPOINT, "a", "ClusterLoadAssignment a");
+    fake_put_empty(&f, "a", 9);
+    fake_put(&f, XDS_LISTENER, "l", 2);
+    EXPECT("Listener l");
+    EXPECT("ClusterLoadAssignment a");
+}
+
+Test(xds_delta, names_have_a_limit_over_all_requests)
+{
+    CLEANUP(buf_done) struct buf names = BUFFER_INIT(1024 * 1024);
+
+    for (int i = 0; i < XDS_NAMES_MAX; i++)
+        buf_printf(&names, "%sn%d", i ? " " : "", i);
+    fake_request(&f, XDS_CLUSTER, "a", "");
+    cr_expect_eq(fake_request(&f, XDS_CLUSTER, buf_cstr(&names), ""), CODE_RESOURCE_EXHAUSTED);
+    cr_expect_str_eq(f.err.msg, "more than 10000 names on one stream");
+}
+
+static void start_single(void)
+{
+    fake_open_variant(&f, "envoy", &(struct xds_variant){.delta = true, .single = true, .type = XDS_CLUSTER});
+    fake_put(&f, XDS_CLUSTER, "a", 1);
+}
+
+TestSuite(xds_single, .init = start_single, .fini = stop);
+
+Test(xds_single, needs_no_type)
+{
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+}
+
+Test(xds_single, refuses_another_type)
+{
+    struct xds_request request = {.type_url = str_of(xds_type_url(XDS_ENDPOINT))};
+    struct err err = {0};
+
+    cr_expect_eq(xds_session_request(f.session, &request, &err), CODE_INVALID_ARGUMENT);
+    cr_expect_str_eq(err.msg, "this stream is for type_url 'type.googleapis.com/envoy.config.cluster.v3.Cluster' only");
+    request.type_url = STR("x");
+    cr_expect_eq(xds_session_request(f.session, &request, &err), CODE_INVALID_ARGUMENT);
+}

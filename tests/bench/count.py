@@ -70,15 +70,18 @@ def count_calls(work, few=50, more=200):
         return {key: value - before[key] for key, value in counted.read().items()}
     try:
         groups.add(Plan(few))
-        first, live = pushes(), counted.read()["live bytes"]
+        first, before = pushes(), counted.read()
         groups.add(Plan(more))
-        heap = (counted.read()["live bytes"] - live) / more
+        connected = {key: (value - before[key]) / more for key, value in counted.read().items()}
         second = pushes()
     finally:
         groups.stop()
         product.stop()
     each = {key: (second[key] - first[key]) / CHANGES / more for key in first}
-    return {"heap per connection, bytes": heap, "allocations per push": each["allocations"], "sends per push": each["sends"],
+    heap = connected["live bytes"]
+    return {"heap per connection, bytes": heap, "sends per connection": connected["sends"],
+            "receives per connection": connected["receives"], "epoll_ctl per connection": connected["watches"],
+            "allocations per connection": connected["allocations"], "allocations per push": each["allocations"], "sends per push": each["sends"],
             "receives per push": each["receives"], "epoll_ctl per push": each["watches"],
             "heap per connection after pushes, bytes": heap + each["live bytes"] * CHANGES}
 

@@ -61,17 +61,23 @@ $(shell mkdir -p $(BUILD); printf '%s' '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(LDF
         printf '%s' '$(subst ','\'',$(CC) $(CFLAGS_ALL) $(LDFLAGS))' > $(FLAGS_STAMP))
 
 # ---- generated code: protobuf-c structs and field numbers from our .proto files
-PROTOS := $(shell find pkg/wire/proto -name '*.proto' 2>/dev/null)
+PROTOS := $(sort $(shell find pkg/wire/proto -name '*.proto' 2>/dev/null))
 PROTO_C := $(patsubst pkg/wire/proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS))
 GEN_STAMP := $(BUILD)/gen/.stamp
+# v1alpha is v1 by another name: its numbers are the same.
+NUMBERED := $(filter-out %/v1alpha/reflection.proto,$(PROTOS))
+# What server reflection tells: not what is for us alone, nor what only the greeter serves.
+DESCRIBED := $(filter-out %/descriptor.proto %/helloworld.proto,$(PROTOS))
 
 $(GEN_STAMP): $(PROTOS) $(wildcard pkg/wire/fields.awk)
 	$(call say,PROTO,$(words $(PROTOS)) files)
 	$(Q)mkdir -p $(BUILD)/gen/wire
 	$(Q)$(if $(PROTOS),protoc-c --proto_path=pkg/wire/proto --c_out=$(BUILD)/gen $(PROTOS))
-	$(Q)$(if $(PROTOS),awk -f pkg/wire/fields.awk $(PROTOS) > $(BUILD)/gen/wire/fields.h)
+	$(Q)$(if $(PROTOS),awk -f pkg/wire/fields.awk $(NUMBERED) > $(BUILD)/gen/wire/fields.h)
+	$(Q)$(if $(PROTOS),protoc --proto_path=pkg/wire/proto --include_source_info --descriptor_set_out=$(BUILD)/gen/wire/described.bin $(DESCRIBED))
+	$(Q)od -An -v -tu1 $(BUILD)/gen/wire/described.bin | sed 's/[0-9][0-9]*/&,/g' > $(BUILD)/gen/wire/described.inc
 	$(Q)touch $@
-$(PROTO_C): $(GEN_STAMP) ;
+$(PROTO_C) $(PROTO_C:.c=.h) $(BUILD)/gen/wire/fields.h $(BUILD)/gen/wire/described.inc: $(GEN_STAMP) ;
 
 # ---- compiling
 $(BUILD)/%.o: %.c $(FLAGS_STAMP) | $(GEN_STAMP)
@@ -102,6 +108,8 @@ $(BUILD)/greeter: $(call objects,cmd/greeter) $(call archives,base loop net wire
 $(BUILD)/unit-%: $$(call objects,tests/unit/$$*) $$(call archives,$$(call closure,$$*))
 	$(call say,LD,$@)
 	$(link) -lcriterion
+# Two more need certificates.
+$(BUILD)/unit-grpc $(BUILD)/race-serve: $(BUILD)/tests/unit/net/certificates.o
 # The controller writes to the same server that the tests of kube have.
 $(BUILD)/unit-controller: $(BUILD)/tests/unit/kube/fake_server.o
 $(BUILD)/race-%: $(BUILD)/tests/race/race_%.o $(call archives,$(LAYERS))

@@ -173,7 +173,7 @@ static void on_accept(void *ctx, int fd, const struct address *peer)
 
     address_format(peer, text);
     log_debug(LOG_MAIN, "accepted", KV_STR("peer", text));
-    grpc_server_adopt(backend->server, fd, peer, NULL);
+    grpc_server_adopt(backend->server, fd, peer, NULL, NULL);
 }
 
 static enum code start_backend(struct program *program, const char *listen,

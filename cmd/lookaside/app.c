@@ -81,36 +81,60 @@ static void on_signal(void *ctx, int signum)
 
 /* ---- serving begins with the first publication: the source is synced ---- */
 
-static enum code listen_all(struct app *app, struct err *err)
+typedef enum code listen_fn(struct serve *serve, const struct address *address, struct err *err);
+
+static enum code listen_at(struct app *app, const struct text_list *texts, listen_fn *listen_with,
+                           struct err *err)
 {
-    for (size_t i = 0; i < app->options->listen.len; i++) {
+    for (size_t i = 0; i < texts->len; i++) {
         struct address address;
-        enum code code = address_parse(str_of(app->options->listen.items[i]), &address, err);
+        enum code code = address_parse(str_of(texts->items[i]), &address, err);
 
         if (code == CODE_OK)
-            code = serve_listen(app->serve, &address, err);
+            code = listen_with(app->serve, &address, err);
         if (code != CODE_OK)
             return code;
     }
     return CODE_OK;
 }
 
+static enum code listen_all(struct app *app, struct err *err)
+{
+    enum code code = listen_at(app, &app->options->listen, serve_listen, err);
+
+    if (code != CODE_OK)
+        return code;
+    return listen_at(app, &app->options->tls_listen, serve_listen_tls, err);
+}
+
+/* Those that are bound, from the `first` on: at most `len`. */
+static void put_addresses(struct buf *out, const struct app *app, size_t first, size_t len)
+{
+    char text[ADDRESS_TEXT_MAX];
+
+    for (size_t i = 0; i < len; i++) {
+        address_format(serve_address(app->serve, first + i), text);
+        buf_printf(out, "%s%s", i ? "," : "", text);
+    }
+}
+
 static void log_serving(const struct app *app)
 {
     const struct controller_stats *stats = controller_stats(app->controller);
+    size_t plain = app->options->listen.len, secure = app->options->tls_listen.len;
     struct buf listen = BUFFER_INIT(ADDRESS_LIST_MAX);
-    const struct address *address;
-    char text[ADDRESS_TEXT_MAX];
+    char admin[ADDRESS_TEXT_MAX];
 
-    for (size_t i = 0; (address = serve_address(app->serve, i)); i++) {
-        address_format(address, text);
-        buf_printf(&listen, "%s%s", i ? "," : "", text);
-    }
-    address_format(admin_address(app->admin), text);
-    log_info(LOG_MAIN, "serving", KV_STR("listen", buf_cstr(&listen)), KV_STR("admin", text),
+    put_addresses(&listen, app, 0, plain);
+    address_format(admin_address(app->admin), admin);
+    log_info(LOG_MAIN, "serving", KV_STR("listen", buf_cstr(&listen)), KV_STR("admin", admin),
              KV_U64("services", counter_get(&stats->services)),
              KV_U64("endpoints", counter_get(&stats->endpoints)),
              KV_U64("ms", (loop_now_us(app->loop) - app->started_us) / 1000));
+    buf_reset(&listen);
+    put_addresses(&listen, app, plain, secure);
+    if (secure > 0)
+        log_info(LOG_MAIN, "serving over TLS", KV_STR("listen", buf_cstr(&listen)));
     buf_done(&listen);
 }
 
@@ -232,6 +256,32 @@ static enum code start_serve(struct app *app, struct err *err)
     return serve_new(&serve, &app->serve, err);
 }
 
+static void on_keypair(void *ctx, struct tls *tls)
+{
+    const struct app *app = ctx;
+
+    serve_set_tls(app->serve, tls);
+}
+
+static enum code start_tls(struct app *app, struct err *err)
+{
+    const struct keypair_options keypair = {
+        .loop = app->loop,
+        .cert_path = app->options->tls_cert,
+        .key_path = app->options->tls_key,
+        .on_change = on_keypair,
+        .ctx = app,
+    };
+    enum code code;
+
+    if (!keypair.cert_path)
+        return CODE_OK;
+    code = keypair_new(&keypair, &app->keypair, err);
+    if (code == CODE_OK)
+        serve_set_tls(app->serve, keypair_tls(app->keypair));
+    return code;
+}
+
 static enum code start_source(struct app *app, struct err *err)
 {
     struct source_kube_options kube = {
@@ -319,10 +369,10 @@ enum code app_start(struct app *app, const struct options *options, struct err *
     app->timer = timer_new(app->loop, on_delay_over, app);
     controller.loop = app->loop;
     app->controller = controller_new(&controller);
-    if ((code = start_serve(app, err)) != CODE_OK || (code = watch_signals(app, err)) != CODE_OK ||
-        (code = start_admin(app, err)) != CODE_OK || (code = start_source(app, err)) != CODE_OK)
+    if ((code = start_serve(app, err)) != CODE_OK || (code = start_tls(app, err)) != CODE_OK ||
+        (code = watch_signals(app, err)) != CODE_OK || (code = start_admin(app, err)) != CODE_OK)
         return code;
-    return CODE_OK;
+    return start_source(app, err);
 }
 
 int app_run(struct app *app)
@@ -342,6 +392,7 @@ void app_stop(struct app *app)
     rebalance_free(app->rebalance);
     report_free(app->report);
     kube_client_free(app->kube_client);
+    keypair_free(app->keypair);
     serve_free(app->serve);
     controller_free(app->controller);
     signal_watch_free(app->sigterm);

@@ -11,6 +11,7 @@
 #include "controller/controller.h"
 #include "controller/source.h"
 #include "kube/client.h"
+#include "net/keypair.h"
 #include "options.h"
 #include "rebalance.h"
 #include "report.h"
@@ -24,6 +25,7 @@ struct app {
     struct kube_config *kube_config;
     struct kube_client *kube_client;
     struct serve *serve;
+    struct keypair *keypair; /* NULL: no TLS */
     struct controller *controller;
     struct source *source;
     struct admin *admin;

@@ -65,7 +65,7 @@ static enum code set_directory(struct options *options, struct str value,
     return CODE_OK;
 }
 
-static enum code check_address(struct str value, struct err *err)
+enum code option_check_address(struct str value, struct err *err)
 {
     struct address address;
 
@@ -74,7 +74,7 @@ static enum code check_address(struct str value, struct err *err)
 
 static enum code add_listen(struct options *options, struct str value, struct err *err)
 {
-    enum code code = check_address(value, err);
+    enum code code = option_check_address(value, err);
 
     if (code == CODE_OK)
         option_add(&options->listen, value);
@@ -83,7 +83,7 @@ static enum code add_listen(struct options *options, struct str value, struct er
 
 static enum code set_admin(struct options *options, struct str value, struct err *err)
 {
-    enum code code = check_address(value, err);
+    enum code code = option_check_address(value, err);
 
     if (code == CODE_OK)
         option_replace(&options->admin, value);
@@ -218,6 +218,14 @@ static const struct setting settings[] = {
     {"listen", "listen", "ADDR:PORT",
      "serve gRPC clients here; may be repeated; also unix:/path (default :18000)", add_listen,
      true},
+    {"tls-listen", "tlsListen", "ADDR:PORT",
+     "the same over TLS; may be repeated (default :18443 with a certificate, else none)",
+     option_add_tls_listen, true},
+    {"tls-cert", "tlsCert", "FILE",
+     "the certificate for that and the chain behind it, PEM; read "
+     "again when it changes",
+     option_set_tls_cert, false},
+    {"tls-key", "tlsKey", "FILE", "its key, PEM, without a passphrase", option_set_tls_key, false},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
      false},
@@ -478,6 +486,8 @@ static void set_defaults(struct options *options)
 {
     if (options->listen.len == 0)
         option_add(&options->listen, STR(":18000"));
+    if (options->tls_listen.len == 0 && options->tls_cert)
+        option_add(&options->tls_listen, STR(":18443"));
     if (!options->admin)
         options->admin = xstrdup(":18080");
     if (!options->cluster_domain)
@@ -500,8 +510,9 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
-    return option_check_writing(options, err) == CODE_OK ? option_check_suffixes(options, err)
-                                                         : err->code;
+    if (option_check_tls(options, err) != CODE_OK || option_check_writing(options, err) != CODE_OK)
+        return err->code;
+    return option_check_suffixes(options, err);
 }
 
 enum code options_parse(int argc, char **argv, struct options *options,
@@ -547,6 +558,9 @@ void options_done(struct options *options)
     free(options->context);
     free(options->directory);
     text_list_done(&options->listen);
+    text_list_done(&options->tls_listen);
+    free(options->tls_cert);
+    free(options->tls_key);
     free(options->admin);
     text_list_done(&options->namespaces);
     text_list_done(&options->host_suffixes);

@@ -28,6 +28,8 @@ struct options {
     char *directory;
     struct text_list listen; /* default :18000 */
     char *admin;             /* default :18080 */
+    struct text_list tls_listen; /* default :18443 with a certificate */
+    char *tls_cert, *tls_key;    /* NULL: no TLS */
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */

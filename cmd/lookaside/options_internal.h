@@ -8,6 +8,7 @@
 
 void option_replace(char **slot, struct str value);
 void option_add(struct text_list *list, struct str value);
+enum code option_check_address(struct str value, struct err *err) must_check;
 enum code option_read_switch(struct str value, bool *ret_on, struct err *err) must_check;
 
 /* ---- options_writing.c: setters of it and of replicas, and what excludes what ---- */
@@ -20,6 +21,13 @@ enum code option_set_replicas_service(struct options *options, struct str value,
 enum code option_set_rebalance(struct options *options, struct str value, struct err *err);
 enum code option_set_rebalance_age(struct options *options, struct str value, struct err *err);
 enum code option_check_writing(const struct options *options, struct err *err) must_check;
+
+/* ---- options_tls.c ---- */
+
+enum code option_add_tls_listen(struct options *options, struct str value, struct err *err);
+enum code option_set_tls_cert(struct options *options, struct str value, struct err *err);
+enum code option_set_tls_key(struct options *options, struct str value, struct err *err);
+enum code option_check_tls(const struct options *options, struct err *err) must_check;
 
 /* ---- options_resource.c ---- */
 

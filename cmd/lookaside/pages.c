@@ -92,6 +92,22 @@ static void write_admin(const struct app *app, struct buf *out)
     metric_write_u64(out, "lookaside_admin_refused_total", NULL, admin_refused(app->admin));
 }
 
+static void write_tls(const struct app *app, struct buf *out)
+{
+    const struct keypair_stats *stats = keypair_stats(app->keypair);
+
+    metric_write_head(out, "lookaside_tls_certificate_expiry_timestamp_seconds", "gauge",
+                      "When the certificate in use expires, in seconds since 1970.");
+    metric_write_u64(out, "lookaside_tls_certificate_expiry_timestamp_seconds", NULL,
+                     counter_get(&stats->expiry_s));
+    metric_write_head(out, "lookaside_tls_certificate_loads_total", "counter",
+                      "Certificates and keys read from their files, by what came of it.");
+    metric_write_u64(out, "lookaside_tls_certificate_loads_total", "result=\"used\"",
+                     counter_get(&stats->loads));
+    metric_write_u64(out, "lookaside_tls_certificate_loads_total", "result=\"refused\"",
+                     counter_get(&stats->failures));
+}
+
 static void show_metrics(void *ctx, struct admin_request *request)
 {
     struct app *app = ctx;
@@ -101,6 +117,8 @@ static void show_metrics(void *ctx, struct admin_request *request)
     source_write_metrics(app->source, &out);
     serve_write_metrics(app->serve, &out);
     write_admin(app, &out);
+    if (app->keypair)
+        write_tls(app, &out);
     if (app->report)
         report_write_metrics(app->report, &out);
     if (app->rebalance)

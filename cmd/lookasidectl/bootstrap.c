@@ -8,15 +8,32 @@
 
 #define BOOTSTRAP_MAX (64 * 1024)
 
-static void put_server(struct json_writer *writer, const char *server)
+/* How a client is to dial; `ca` is a file where the client runs. */
+struct server {
+    const char *uri;
+    const char *ca; /* "": the system's authorities */
+    bool tls;
+};
+
+static void put_credentials(struct json_writer *writer, const struct server *server)
+{
+    json_open_object(writer, NULL);
+    json_put_str(writer, "type", server->tls ? STR("tls") : STR("insecure"));
+    if (*server->ca) {
+        json_open_object(writer, "config");
+        json_put_str(writer, "ca_certificate_file", str_of(server->ca));
+        json_close_object(writer);
+    }
+    json_close_object(writer);
+}
+
+static void put_server(struct json_writer *writer, const struct server *server)
 {
     json_open_array(writer, "xds_servers");
     json_open_object(writer, NULL);
-    json_put_str(writer, "server_uri", str_of(server));
+    json_put_str(writer, "server_uri", str_of(server->uri));
     json_open_array(writer, "channel_creds");
-    json_open_object(writer, NULL);
-    json_put_str(writer, "type", STR("insecure"));
-    json_close_object(writer);
+    put_credentials(writer, server);
     json_close_array(writer);
     json_open_array(writer, "server_features");
     json_put_str(writer, NULL, STR("xds_v3"));
@@ -49,7 +66,7 @@ static void put_node(struct json_writer *writer, const struct node *node)
     json_close_object(writer);
 }
 
-static int print_bootstrap(const char *server, const struct node *node)
+static int print_bootstrap(const struct server *server, const struct node *node)
 {
     struct buf out = BUFFER_INIT(BOOTSTRAP_MAX);
     struct json_writer writer = json_writer(&out);
@@ -84,10 +101,14 @@ static bool is_server(struct str server)
 static int run(int argc, char **argv)
 {
     static char host[256] = "lookaside-client";
-    const char *server = "127.0.0.1:18000";
+    struct server server = {.uri = SERVER_DEFAULT, .ca = ""};
     struct node node = {host, "", "", "", ""};
     const struct flag flags[] = {
-        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", .value = &server},
+        {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", .value = &server.uri},
+        {"tls", NULL, "the client dials over TLS", .given = &server.tls},
+        {"tls-ca", "FILE",
+         "over TLS; where the client finds the authorities that it trusts (default: the system's)",
+         .value = &server.ca},
         {"node-id", "ID", "the client's name in 'streams' and logs", .value = &node.id},
         {"zone", "ZONE", "the client's zone", .value = &node.zone},
         {"region", "REGION", "the client's region", .value = &node.region},
@@ -101,19 +122,20 @@ static int run(int argc, char **argv)
     if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0,
                      &exit_code))
         return exit_code;
-    if (!is_server(str_of(server)))
+    server.tls = server.tls || *server.ca;
+    if (!is_server(str_of(server.uri)))
         return usage_error(&bootstrap_command,
                            "--server needs a port: HOST:PORT, dns:///HOST:PORT, or unix:/PATH");
     if (*node.namespace_name && !name_is_label(str_of(node.namespace_name)))
         return usage_error(&bootstrap_command, "--namespace is not the name of a namespace");
     if (!*node.id)
         return usage_error(&bootstrap_command, "--node-id is empty (Node.js refuses that)");
-    return print_bootstrap(server, &node);
+    return print_bootstrap(&server, &node);
 }
 
 const struct command bootstrap_command = {
     "bootstrap",
-    "bootstrap [--server HOST:PORT] [--node-id ID] [--zone ZONE] ...",
+    "bootstrap [--server HOST:PORT] [--tls] [--node-id ID] [--zone ZONE] ...",
     "print the bootstrap JSON that xds:/// clients of every language read",
     run,
 };

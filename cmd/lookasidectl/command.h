@@ -70,11 +70,38 @@ int failure(const struct err *err);
         "output", "table|json", "-o for short", slot, NULL, NULL                                   \
     }
 
+/* ---- TLS to the gRPC port ---- */
+
+struct tls;
+
+struct tls_flags {
+    const char *ca;   /* NULL: the system's */
+    const char *name; /* NULL: the server's own, as it is dialled */
+    bool on;          /* the others imply it */
+    bool insecure;
+};
+
+#define TLS_FLAGS(slot)                                                                            \
+    {"tls", NULL, "over TLS, with the system's certificate authorities", .given = &(slot)->on},    \
+        {"tls-ca", "FILE", "over TLS, with these instead (PEM)", .value = &(slot)->ca},            \
+        {"tls-server-name", "NAME", "over TLS; what the server's certificate must be for, if not " \
+                                    "the host that is dialled",                                    \
+         .value = &(slot)->name},                                                                  \
+    {                                                                                              \
+        "tls-insecure", NULL, "over TLS, whoever the server may be", .given = &(slot)->insecure    \
+    }
+
+/* *ret_tls is NULL where none of them was given. */
+enum code tls_flags_load(const struct tls_flags *flags, struct tls **ret_tls,
+                         struct err *err) must_check;
+
 /* ---- the admin port ---- */
 
 #define PAGE_MAX (1024u * 1024 * 1024)
 #define PAGE_PATH_MAX 4096
 
+/* An error of asking the admin port; says how to come there when nobody is. */
+enum code admin_error(enum code code, struct err *err);
 /* A page of the admin port: its text, and the same parsed. */
 enum code page_read(const char *admin, const char *path, struct buf *text, struct json **ret_json,
                     struct err *err) must_check;

@@ -310,6 +310,8 @@ static void ask(struct replica *replica, const char *server)
     struct comparison *comparison = replica->comparison;
     struct subscription_options options = {
         .server = server,
+        .tls = comparison->options.tls,
+        .tls_server_name = comparison->options.tls_server_name,
         .namespace_name = "",
         .place = &comparison->options.place,
         .on_list = on_list,

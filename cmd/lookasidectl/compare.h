@@ -22,6 +22,8 @@ struct comparison;
 struct comparison_options {
     const struct flag_list *servers;
     struct place place;
+    struct tls *tls;             /* to all of them; NULL: plaintext */
+    const char *tls_server_name; /* as a subscription's */
     /* Nothing is open any more: comparison_report() can be asked. Later than comparison_new(). */
     void (*on_done)(void *ctx);
     void *ctx;

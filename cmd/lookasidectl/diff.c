@@ -59,7 +59,7 @@ static enum code ask(const char *admin, const struct files *files, struct buf *a
     enum code code = write_question(files, &question, err);
 
     if (code == CODE_OK)
-        code = fetch_post(admin, "/debug/diff", buf_str(&question), answer, err);
+        code = admin_error(fetch_post(admin, "/debug/diff", buf_str(&question), answer, err), err);
     if (code == CODE_OK && json_parse(buf_str(answer), ret_page, err) != CODE_OK)
         code = fail_in(err, "'%s/debug/diff' did not answer with JSON", admin);
     buf_done(&question);
@@ -150,6 +150,20 @@ static void print_page(const struct json *page)
     }
 }
 
+/* A condition would be False. */
+static bool has_problem(const struct json *page)
+{
+    const struct json *resource = json_first(json_get(page, "resources")), *condition;
+
+    for (; resource; resource = json_next(resource)) {
+        condition = json_first(json_get(resource, "conditions"));
+        for (; condition; condition = json_next(condition))
+            if (!json_bool(json_get(condition, "status")))
+                return true;
+    }
+    return false;
+}
+
 /* ---- the command ---- */
 
 static int diff(const char *admin, const struct flag_list *paths, const char *namespace_name,
@@ -167,7 +181,7 @@ static int diff(const char *admin, const struct flag_list *paths, const char *na
     if (code != CODE_OK) {
         (void)failure(&err);
     } else {
-        exit_code = member_count(page, "changes") > 0 ? DIFF_SOME : DIFF_NONE;
+        exit_code = member_count(page, "changes") > 0 || has_problem(page) ? DIFF_SOME : DIFF_NONE;
         if (as_json)
             fwrite(answer.ptr, 1, answer.len, stdout);
         else

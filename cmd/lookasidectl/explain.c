@@ -65,6 +65,12 @@ static void print_json(const struct answer *answer)
 
 static void print_text(const struct answer *answer)
 {
+    if (!json_bool(json_get(answer->explain, "watched"))) {
+        printf("This replica does not watch namespace %" STR_FMT
+               " (--namespaces): it knows nothing of it.\n",
+               STR_ARG(member(answer->explain, "namespace")));
+        return;
+    }
     explain_print_answer(answer->explain);
     explain_print_name(answer->explain);
     explain_print_policy(answer->explain);

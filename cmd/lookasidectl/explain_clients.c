@@ -11,7 +11,7 @@
 
 /* ---- one stream ---- */
 
-/* What the client dialled: native targets, Listeners, or what comes first. */
+/* What the client dialled: targets, Listeners, or what comes first. */
 static const struct json *dialled(const struct json *stream)
 {
     const struct json *targets = json_get(stream, "targets"), *type;
@@ -58,10 +58,17 @@ static const struct {
     {"sent", "was sent the newest, has not acknowledged it yet"},
 };
 
+/* Of grpclb, which has one target. */
+static bool falls_back(const struct json *stream)
+{
+    return json_bool(json_get(json_first(json_get(stream, "targets")), "fallback"));
+}
+
 /* It has the newest list, as far as can be known. */
 static bool is_fine(const struct json *stream)
 {
-    bool fine = !json_bool(json_get(stream, "stalled")) && !type_in_state(stream, "rejected");
+    bool fine = !json_bool(json_get(stream, "stalled")) && !type_in_state(stream, "rejected") &&
+                !falls_back(stream);
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         fine = fine && !type_in_state(stream, states[i].state);
@@ -78,6 +85,8 @@ static void add_state(struct table *table, const struct json *stream)
         buf_add_str(&text, STR("does not read what it is sent"));
     else if (refused)
         buf_printf(&text, "refused the newest %" STR_FMT, STR_ARG(member(refused, "type")));
+    else if (falls_back(stream))
+        buf_add_str(&text, STR("was told to fall back to what its DNS says: there is no list"));
     for (size_t i = 0; i < ARRAY_LEN(states) && !text.len; i++)
         if (type_in_state(stream, states[i].state))
             buf_add_str(&text, str_of(states[i].text));

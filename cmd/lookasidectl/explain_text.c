@@ -138,9 +138,6 @@ static void print_doubts(const struct json *explain)
 {
     const struct json *slice;
 
-    if (!json_bool(json_get(explain, "watched")))
-        printf(
-            "This replica does not watch that namespace (--namespaces): it knows nothing of it.\n");
     print_age(explain);
     if (json_bool(json_get(explain, "malformed")))
         print_fault("The newest version of the Service is malformed, and an earlier one counts",

@@ -24,6 +24,16 @@ static const char *status_of(const struct json *resource, const char *type)
     return json_bool(json_get(condition_of(resource, type), "status")) ? "True" : "False";
 }
 
+/* The reason of the first condition that is False. */
+static struct str problem_of(const struct json *resource)
+{
+    const struct json *condition = json_first(json_get(resource, "conditions"));
+
+    while (condition && json_bool(json_get(condition, "status")))
+        condition = json_next(condition);
+    return condition ? member(condition, "reason") : STR("");
+}
+
 static void add_hosts(struct table *table, const struct json *resource)
 {
     const struct json *host = json_first(json_get(resource, "hosts"));
@@ -65,6 +75,7 @@ static void add_row(struct table *table, const struct json *resource)
     table_addf(table, "%lu", member_count(resource, "clients"));
     table_add(table, str_of(status_of(resource, "Accepted")));
     table_add(table, str_of(status_of(resource, "Published")));
+    table_add(table, problem_of(resource));
     add_age(table, resource);
 }
 
@@ -122,8 +133,8 @@ static bool is_chosen(const struct json *resource, const struct choice *choice)
 
 static size_t print_table(const struct json *page, const struct choice *choice)
 {
-    static const char *const head[] = {"NAMESPACE", "NAME",     "HOSTS",     "POLICY", "READY",
-                                       "CLIENTS",   "ACCEPTED", "PUBLISHED", "AGE"};
+    static const char *const head[] = {"NAMESPACE", "NAME",     "HOSTS",     "POLICY",  "READY",
+                                       "CLIENTS",   "ACCEPTED", "PUBLISHED", "PROBLEM", "AGE"};
     struct table table = TABLE_INIT(head);
     const struct json *resource, *first = json_first(json_get(page, "resources"));
     size_t len = 0;

@@ -4,10 +4,22 @@
 #include "command.h"
 #include "kube/fetch.h"
 
+enum code admin_error(enum code code, struct err *err)
+{
+    struct err first = *err;
+
+    if (code != CODE_UNAVAILABLE)
+        return code;
+    return fail(
+        err, code,
+        "%s (kubectl port-forward -n NAMESPACE POD 18080 leads there, or name it with --admin)",
+        first.msg);
+}
+
 enum code page_read(const char *admin, const char *path, struct buf *text, struct json **ret_json,
                     struct err *err)
 {
-    enum code code = fetch(admin, path, text, err);
+    enum code code = admin_error(fetch(admin, path, text, err), err);
 
     if (code == CODE_OK && json_parse(buf_str(text), ret_json, err) != CODE_OK)
         code = fail_in(err, "'%s%s' did not answer with JSON", admin, path);

@@ -11,7 +11,7 @@ static void add_member(struct table *table, const struct json *json, const char 
     table_add(table, member(json, key));
 }
 
-/* What the client dialled: the names of its Listeners, or of its native targets; the first few
+/* What the client dialled: the names of its Listeners, or of its targets; the first few
  * spelled out. */
 static void add_names(struct table *table, const struct json *names)
 {
@@ -44,11 +44,22 @@ static struct str health(const struct json *stream)
 
     if (json_bool(json_get(stream, "stalled")))
         return STR("stalled");
+    for (name = json_first(json_get(stream, "targets")); name; name = json_next(name))
+        if (json_bool(json_get(name, "fallback")))
+            return STR("fallback");
     for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
         for (name = json_first(json_get(type, "names")); name; name = json_next(name))
             if (!str_eq(member(name, "state"), STR("acknowledged")))
                 return member(name, "state");
     return STR("ok");
+}
+
+/* What the client says that it is; else what its HTTP says. */
+static struct str agent(const struct json *stream)
+{
+    struct str said = member(json_get(stream, "node"), "userAgent");
+
+    return said.len > 0 ? said : member(stream, "userAgent");
 }
 
 static void add_stream(struct table *table, const struct json *stream)
@@ -58,7 +69,7 @@ static void add_stream(struct table *table, const struct json *stream)
     add_member(table, stream, "peer");
     add_member(table, stream, "protocol");
     add_member(table, node, "id");
-    add_member(table, node, "userAgent");
+    table_add(table, agent(stream));
     add_member(table, place, "zone");
     add_member(table, place, "node");
     table_addf(table, "%.0fs", json_number(json_get(stream, "ageSeconds")));

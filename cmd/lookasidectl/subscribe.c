@@ -113,6 +113,35 @@ static const char *authority_of(const char *server, const struct address *addres
     return str_starts_with(str_of(server), STR(scheme)) ? server + strlen(scheme) : server;
 }
 
+/* Without its port, and an address without its brackets. */
+static char *host_of(const char *authority)
+{
+    struct str host = str_of(authority);
+
+    host = str_slice(host, 0, str_find_last(host, ':'));
+    if (str_starts_with(host, STR("[")))
+        host = str_slice(host, 1, host.len - 1);
+    return str_dup(host);
+}
+
+static enum code open_client(struct subscription *subscription, const struct address *address,
+                             struct err *err)
+{
+    const struct subscription_options *options = &subscription->options;
+    const char *authority = authority_of(options->server, address);
+    CLEANUP(freep) char *host = host_of(authority);
+    const struct grpc_client_options client = {
+        .loop = subscription->loop,
+        .server = address,
+        .authority = authority,
+        .connect_timeout_ms = CONNECT_MS,
+        .tls = options->tls,
+        .server_name = options->tls_server_name ? options->tls_server_name : host,
+    };
+
+    return grpc_client_new(&client, &subscription->client, err);
+}
+
 static enum code connect_once(struct subscription *subscription, struct err *err)
 {
     static const struct grpc_call_handler handler = {.on_message = on_message, .on_end = on_end};
@@ -123,8 +152,7 @@ static enum code connect_once(struct subscription *subscription, struct err *err
     grpc_client_free(subscription->client);
     subscription->client = NULL;
     if (code == CODE_OK)
-        code = grpc_client_new(subscription->loop, &address, authority_of(server, &address),
-                               CONNECT_MS, &subscription->client, err);
+        code = open_client(subscription, &address, err);
     if (code != CODE_OK)
         return code;
     if (!send_request(subscription,

@@ -13,6 +13,7 @@
 #include "lookaside/v1/discovery.pb-c.h"
 #include "loop/loop.h"
 #include "model/place.h"
+#include "net/tls.h"
 
 typedef Lookaside__V1__WatchResponse watch_response;
 typedef Lookaside__V1__Backend watch_backend;
@@ -21,7 +22,9 @@ struct subscription;
 
 /* All is borrowed for life. */
 struct subscription_options {
-    const char *server; /* "host:port", "dns:///host:port", "unix:/path" */
+    const char *server;          /* "host:port", "dns:///host:port", "unix:/path" */
+    struct tls *tls;             /* NULL: plaintext */
+    const char *tls_server_name; /* NULL: the host of `server` */
     const char *const *targets;
     size_t targets_len;
     const char *namespace_name; /* of targets that name none; "" */

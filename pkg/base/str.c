@@ -125,6 +125,16 @@ bool str_hex_to_u64(struct str text, uint64_t *ret_value)
     return true;
 }
 
+struct str str_put(char **at, struct str text)
+{
+    struct str copy = str_make(*at, text.len);
+
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return copy;
+}
+
 char *str_dup(struct str text)
 {
     char *copy = xmalloc(text.len + 1);

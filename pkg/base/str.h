@@ -54,6 +54,8 @@ bool str_hex_to_u64(struct str text, uint64_t *ret_value) must_check;
 /* What printf would make of "%016llx" and "%llu", for paths where printf is too slow. NUL-terminated; returns the length. */
 size_t str_format_hex(uint64_t value, char out[17]);
 size_t str_format_u64(uint64_t value, char out[21]);
+/* A copy at *at, which moves behind it. */
+struct str str_put(char **at, struct str text);
 /* A NUL-terminated copy; the caller frees it. */
 char *str_dup(struct str text) must_check;
 

@@ -30,9 +30,7 @@ static bool is_in_force(const struct service *published, const struct policy_bac
 {
     const struct policy *policy = published->policy;
 
-    return policy->announcing
-               ? takes_part(published, policy->former, policy->former_len, backend)
-               : takes_part(published, policy->backends, policy->backends_len, backend);
+    return takes_part(published, policy->backends, policy->backends_len, backend);
 }
 
 /* Or it has been announced. */
@@ -41,7 +39,7 @@ static bool is_told(const struct service *published, const struct policy_backend
     const struct policy *policy = published->policy;
 
     return is_in_force(published, backend) ||
-           takes_part(published, policy->backends, policy->backends_len, backend);
+           contains(policy->announced, policy->announced_len, backend);
 }
 
 /* Of all that `wanted` gives calls to. */
@@ -66,13 +64,15 @@ static void begin(struct announcement *state, uint64_t now_us)
     state->until_us = min_u64(now_us + ANNOUNCE_US, state->first_us + ANNOUNCE_MOST_US);
 }
 
-static const struct policy *announcing(const struct policy *in_force, const struct policy *wanted)
+/* What is in force, with what is to come. */
+static const struct policy *announcing(const struct service *published, const struct policy *wanted)
 {
-    struct policy fields = *wanted;
+    const struct policy_backend own = {.service = published->name, .weight = 1};
+    bool splits = policy_splits(wanted->backends, wanted->backends_len);
+    struct policy fields = *published->policy;
 
-    fields.announcing = true;
-    fields.former = in_force->announcing ? in_force->former : in_force->backends;
-    fields.former_len = in_force->announcing ? in_force->former_len : in_force->backends_len;
+    fields.announced = splits ? wanted->backends : &own;
+    fields.announced_len = splits ? wanted->backends_len : 1;
     return policy_new(&fields);
 }
 
@@ -82,7 +82,7 @@ const struct policy *announce_policy(struct announcement *state, const struct se
     if (published && !all_are(is_told, published, wanted))
         begin(state, now_us);
     if (published && now_us < state->until_us && !all_are(is_in_force, published, wanted))
-        return announcing(published->policy, wanted);
+        return announcing(published, wanted);
     *state = (struct announcement){0};
     return policy_ref(wanted);
 }

@@ -3,8 +3,8 @@
  * clients know them when their weights come into force. grpc-go fails the calls that meet a Cluster which it has just heard of (UNAVAILABLE,
  * "unknown cluster selected for RPC"; seen with 1.85).
  *
- * In that moment calls go where the policy that is published sends them; all else of the new one is in force at once. A further new backend
- * meanwhile makes it begin anew, up to a bound. Pure.
+ * Until then the policy that is published stays in force, in all its fields. A further new backend meanwhile makes it begin anew, up to a
+ * bound. Pure.
  */
 #ifndef CONTROLLER_ANNOUNCE_H
 #define CONTROLLER_ANNOUNCE_H

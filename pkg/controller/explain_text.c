@@ -1,5 +1,6 @@
 /* Sentences about a name and its list. */
 #include "controller/explain_internal.h"
+#include "controller/route_text.h"
 
 #define SENTENCE_MAX 2048
 
@@ -85,8 +86,9 @@ const char *explain_rule(const struct explanation *explanation)
 static void add_no_service(const struct explanation *explanation, struct buf *text)
 {
     if (explanation->name.service.len == 0) {
-        buf_printf(text, "no LookasideService has the host %" STR_FMT
-                         " in spec.hosts: the list is empty, and calls fail until one has",
+        buf_printf(text,
+                   "no LookasideService has the host %" STR_FMT
+                   " in spec.hosts: the list is empty, and calls fail until one has",
                    STR_ARG(explanation->name.host));
         return;
     }
@@ -166,11 +168,26 @@ static void add_list(const struct explanation *explanation, struct buf *text)
                               : STR("; none is ready, but these are terminating and still serve"));
 }
 
+/* Of the Service's own endpoints, when its calls go elsewhere. */
+static void add_split(const struct explanation *explanation, struct buf *text)
+{
+    struct route route;
+
+    route_find(publisher_catalog(explanation->publisher), &explanation->name, &route);
+    if (!route_is_split(&route))
+        return;
+    buf_add_str(text, STR("a LookasideService shares out the calls of xDS clients: "));
+    route_add_text(text, &route);
+    buf_printf(text, "; of %" STR_FMT "'s own, ", STR_ARG(explanation->name.service));
+}
+
 void explain_write_summary(const struct explanation *explanation, struct json_writer *writer)
 {
     const struct explain_side *now = &explanation->now;
     struct buf text = BUFFER_INIT(SENTENCE_MAX);
 
+    if (now->service && explanation->name.hostname.len == 0)
+        add_split(explanation, &text);
     if (!now->service)
         add_no_service(explanation, &text);
     else if (now->service->type == SERVICE_EXTERNAL_NAME)

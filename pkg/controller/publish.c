@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "controller/hosts.h"
 #include "controller/refusal.h"
+#include "controller/store_internal.h"
 
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
@@ -237,6 +238,22 @@ static uint64_t next_look_us(const struct group *group, const struct service *af
     return sooner(sooner(due_us, verdict->next_us), group->announced.until_us);
 }
 
+/* Some list has become empty, or is no longer. */
+static bool empties_or_fills(const struct service *before, const struct service *after)
+{
+    const struct service *both[] = {before, after};
+
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        for (size_t k = 0; both[i] && k < both[i]->ports_len; k++) {
+            uint16_t number = both[i]->ports[k].number;
+
+            if ((service_listed(before, number) > 0) != (service_listed(after, number) > 0))
+                return true;
+        }
+    }
+    return !before != !after;
+}
+
 /* True if the edit got something. *ret_next_us: when a hold in force ends, or what is published changes by itself; 0: never. */
 static bool publish_group(struct publisher *publisher, struct group *group,
                           struct catalog_edit *edit, uint64_t now, uint64_t *ret_next_us)
@@ -265,6 +282,8 @@ static bool publish_group(struct publisher *publisher, struct group *group,
     }
     *ret_next_us = next_look_us(group, after, &verdict);
     hold_verdict_done(&verdict);
+    if (empties_or_fills(before, after))
+        store_tell_referrers(publisher->store, group);
     return put_change(publisher, group, edit, before, after);
 }
 

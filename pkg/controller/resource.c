@@ -6,6 +6,7 @@
 #include "controller/hosts.h"
 #include "controller/refusal.h"
 #include "controller/resource_internal.h"
+#include "model/client.h"
 #include "model/name.h"
 
 #define LIST_MAX 256  /* of names in a message */
@@ -109,13 +110,31 @@ static bool owns_host(const struct subject *subject, struct str host, struct con
     return false;
 }
 
+/* As many of them as have room, the first one's reason. */
+static void add_fault(struct condition *condition, const struct condition *fault)
+{
+    struct buf text = BUFFER_INIT(2 * CONDITION_MESSAGE_MAX);
+
+    if (condition->status) {
+        *condition = *fault;
+    } else {
+        buf_printf(&text, "%s; %s", condition->message, fault->message);
+        if (text.len < sizeof(condition->message))
+            memcpy(condition->message, buf_cstr(&text), text.len + 1);
+    }
+    buf_done(&text);
+}
+
 static bool owns_hosts(const struct subject *subject, struct condition *condition)
 {
+    struct condition fault;
+
+    condition->status = true;
     for (size_t i = 0; i < subject->policy->hosts_len; i++) {
-        if (!owns_host(subject, subject->policy->hosts[i], condition))
-            return false;
+        if (!owns_host(subject, subject->policy->hosts[i], &fault))
+            add_fault(condition, &fault);
     }
-    return true;
+    return condition->status;
 }
 
 static void set_accepted(const struct subject *subject)
@@ -189,11 +208,11 @@ static bool resolve_backend(const struct subject *subject, const struct policy_b
 
     if (!spec) {
         *ret_missing = backend->service;
-        set_condition(
-            condition, false, "BackendNotFound",
-            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT
-            ": create it, or remove the backend; until then %s",
-            STR_ARG(backend->service), STR_ARG(subject->status->namespace_name), consequence);
+        set_condition(condition, false, "BackendNotFound",
+                      "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT
+                      ": create it, or remove the backend; until then %s",
+                      STR_ARG(backend->service), STR_ARG(subject->status->namespace_name),
+                      consequence);
         return false;
     }
     if (has_port(spec, &backend->port))
@@ -244,10 +263,74 @@ static size_t references(const struct subject *subject)
 static bool resolve(const struct subject *subject, size_t index, struct condition *condition,
                     struct str *ret_missing)
 {
-    return index == 0
-               ? resolve_own(subject, condition, ret_missing)
-               : resolve_backend(subject, &subject->policy->backends[index - 1], condition,
-                                 ret_missing);
+    return index == 0 ? resolve_own(subject, condition, ret_missing)
+                      : resolve_backend(subject, &subject->policy->backends[index - 1], condition,
+                                        ret_missing);
+}
+
+/* Nobody takes calls there. */
+static bool is_empty(const struct service *service, const struct port_ref *port)
+{
+    const struct service_port *found;
+    const char *reason;
+
+    if (service->type == SERVICE_EXTERNAL_NAME)
+        return false;
+    if (port->kind != PORT_NONE) {
+        found = service_find_port(service, port, &reason);
+        return !found || found->list.len == 0;
+    }
+    for (size_t i = 0; i < service->ports_len; i++) {
+        if (service->ports[i].list.len > 0)
+            return false;
+    }
+    return true;
+}
+
+/* Of a Service that is there: why it gets no calls; NULL: it does. */
+static const char *why_idle(const struct subject *subject, const struct policy_backend *backend)
+{
+    const struct publisher *publisher = subject->sources->publisher;
+    struct str namespace_name = subject->status->namespace_name;
+    const struct group *group =
+        store_group(subject->sources->store, namespace_name, backend->service);
+    const struct service *service =
+        catalog_find(publisher_catalog(publisher), namespace_name, backend->service);
+
+    if (!service && group && publisher_publishes(publisher, group))
+        return NULL; /* in a moment */
+    if (!service)
+        return "is not published (--publish): annotate it, or give it a LookasideService";
+    if (is_empty(service, &backend->port))
+        return "has no endpoint that takes calls: look at its pods, or give it weight 0";
+    return NULL;
+}
+
+/* True: every backend that has a weight has somebody who takes its calls. */
+static bool fill_backends(const struct subject *subject, struct condition *condition)
+{
+    const struct policy *policy = subject->policy;
+    struct condition fault;
+    size_t idle = 0, called = 0;
+
+    condition->status = true;
+    for (size_t i = 0; policy && i < policy->backends_len; i++) {
+        const struct policy_backend *backend = &policy->backends[i];
+        const char *why = backend->weight > 0 ? why_idle(subject, backend) : NULL;
+
+        called += backend->weight > 0;
+        idle += why != NULL;
+        if (!why)
+            continue;
+        set_condition(&fault, false, "BackendEmpty",
+                      "spec.backends: Service '%" STR_FMT "' %s; until then %s",
+                      STR_ARG(backend->service), why,
+                      idle == called && i + 1 == policy->backends_len ? "all calls fail"
+                      : backend->fail_when_empty ? "its share of the calls fails"
+                                                 : "the other backends take over");
+        add_fault(condition, &fault);
+    }
+    return condition->status;
 }
 
 static void set_resolved(const struct subject *subject)
@@ -259,7 +342,8 @@ static void set_resolved(const struct subject *subject)
         if (!resolve(subject, i, condition, &missing))
             return;
     }
-    set_condition(condition, true, "ResolvedRefs", "%s", "");
+    if (fill_backends(subject, condition))
+        set_condition(condition, true, "ResolvedRefs", "%s", "");
 }
 
 /* ---- Published ---- */
@@ -269,31 +353,34 @@ static const char *balancing_note(const struct policy *policy)
 {
     switch (policy->lb) {
     case LB_LEAST_REQUEST:
-        return "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74";
+        return "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java "
+               "before 1.74";
     case LB_WEIGHTED_ROUND_ROBIN:
-        return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, Node.js, "
+        return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, "
+               "Node.js, "
                "Go before 1.56, Java before 1.54";
     case LB_RING_HASH:
-        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (it would crash "
+        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (it "
+               "would crash "
                "them)";
     case LB_PICK_FIRST:
-        return "these clients use RoundRobin instead: C++ before 1.58, Python before 1.58, Node.js, "
+        return "these clients use RoundRobin instead: C++ before 1.58, Python before 1.58, "
+               "Node.js, "
                "Go before 1.56, Java before 1.58";
     default:
         return "";
     }
 }
 
-/* A call's time counts from up to two seconds before it (grpc/grpc#40633). */
-#define EARLY_US 2000000
-
+/* See model/client.h. */
 static const char *duration_note(const struct policy *policy)
 {
     if (policy->max_call_us == 0)
         return "";
-    return policy->max_call_us > EARLY_US
+    return policy->max_call_us > CLIENT_EARLY_US
                ? "these clients end calls 1 to 2 s early: C++, Python"
-               : "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python";
+               : "these clients ignore a maxCallDuration of at most 2 s: C++, Python (all their "
+                 "calls would fail)";
 }
 
 /* grpc-java counts calls in flight only where it reports load (1.85). */
@@ -320,7 +407,8 @@ static void set_noted(const struct policy *policy, struct condition *condition)
 
     for (size_t i = 0; i < ARRAY_LEN(notes); i++)
         if (*notes[i])
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "", notes[i]);
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "",
+                                    notes[i]);
     set_condition(condition, true, "Published", "%s", text);
 }
 
@@ -338,8 +426,8 @@ static void add_refusing(void *ctx, const struct refusal_info *info)
 
     if (!info->plain)
         return;
-    len = snprintf(kinds->text + kinds->len, LIST_MAX - kinds->len,
-                   "%s%.64s ('%s%" STR_FMT "')", kinds->len > 0 ? ", " : "", info->agent,
+    len = snprintf(kinds->text + kinds->len, LIST_MAX - kinds->len, "%s%.64s ('%s%" STR_FMT "')",
+                   kinds->len > 0 ? ", " : "", info->agent,
                    words.len < strlen(info->message) ? "..." : "", STR_ARG(words));
     kinds->len = min_u64(kinds->len + (size_t)len, LIST_MAX - 1);
 }

@@ -13,6 +13,7 @@ static void add_target(struct buf *out, const struct route_target *target)
 
 static void add_shares(struct buf *out, const struct route *route)
 {
+    const char *comma = "";
     uint64_t total = 0;
 
     for (size_t i = 0; i < route->len; i++)
@@ -22,8 +23,9 @@ static void add_shares(struct buf *out, const struct route *route)
 
         if (target->written == 0)
             continue;
-        buf_printf(out, "%s%.4g%% ", out->len > 0 ? ", " : "",
+        buf_printf(out, "%s%.4g%% ", comma,
                    total > 0 ? 100.0 * target->weight / (double)total : 0.0);
+        comma = ", ";
         add_target(out, target);
         if (target->problem)
             buf_printf(out, " (%s%s)", target->problem,
@@ -35,7 +37,7 @@ bool route_is_split(const struct route *route)
 {
     const struct policy *policy = route->policy;
 
-    return (policy->backends_len > 0 || policy->announcing) && route->hostname.len == 0;
+    return (policy->backends_len > 0 || policy->announced_len > 0) && route->hostname.len == 0;
 }
 
 void route_add_text(struct buf *out, const struct route *route)

@@ -22,6 +22,7 @@ struct grpc_client {
     struct deferred flush;
     struct buf out;
     char *authority;
+    const char *scheme;
     char failure[ERROR_KEPT_MAX]; /* why there is no connection; empty while there is */
     bool connected;
 };
@@ -360,21 +361,24 @@ static void on_closed(void *ctx, enum code code unused_arg, const char *reason)
     disconnect(ctx, reason);
 }
 
-enum code grpc_client_new(struct loop *loop, const struct address *server, const char *authority,
-                          uint64_t connect_timeout_ms, struct grpc_client **ret_client,
-                          struct err *err)
+enum code grpc_client_new(const struct grpc_client_options *options,
+                          struct grpc_client **ret_client, struct err *err)
 {
     static const struct conn_handler handler = {on_data, on_drained, on_closed};
     struct grpc_client *client = xcalloc(1, sizeof(*client));
     enum code code;
 
-    client->loop = loop;
-    client->authority = xstrdup(authority);
+    client->loop = options->loop;
+    client->authority = xstrdup(options->authority);
+    client->scheme = options->tls ? "https" : "http";
     list_init(&client->calls);
     list_init(&client->ended);
     deferred_init(&client->flush, on_flush, client);
     buf_init(&client->out, CLIENT_WRITE_MAX + 64 * 1024);
-    code = conn_connect(loop, server, connect_timeout_ms, &handler, client, &client->conn, err);
+    code = conn_connect(client->loop, options->server, options->connect_timeout_ms, &handler,
+                        client, &client->conn, err);
+    if (code == CODE_OK && options->tls)
+        conn_start_tls(client->conn, options->tls, options->server_name, NULL);
     if (code == CODE_OK && new_session(client) != 0)
         code = fail(err, CODE_RESOURCE_EXHAUSTED, "cannot start HTTP/2");
     if (code != CODE_OK)
@@ -418,7 +422,7 @@ static void submit(struct grpc_call *call, const char *path, uint64_t deadline_m
     char timeout[16] = "";
     nghttp2_nv headers[REQUEST_HEADERS_MAX] = {
         header_of(":method", "POST"),
-        header_of(":scheme", "http"),
+        header_of(":scheme", call->client->scheme),
         header_of(":path", path),
         header_of(":authority", call->client->authority),
         header_of("te", "trailers"),

@@ -1,5 +1,5 @@
 /*
- * A small gRPC client: one connection, plaintext HTTP/2, unary and streaming calls. For
+ * A small gRPC client: one connection, plaintext or TLS, unary and streaming calls. For
  * lookasidectl and tests.
  *
  * Threads: everything on the loop given.
@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "loop/loop.h"
 #include "net/address.h"
+#include "net/tls.h"
 
 struct grpc_client;
 struct grpc_call;
@@ -21,11 +22,19 @@ struct grpc_call_handler {
     void (*on_end)(void *ctx, enum code code, const char *message);
 };
 
-/* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`.
- * `authority` is copied. */
-enum code grpc_client_new(struct loop *loop, const struct address *server, const char *authority,
-                          uint64_t connect_timeout_ms, struct grpc_client **ret_client,
-                          struct err *err) must_check;
+/* Copied, but for the loop. */
+struct grpc_client_options {
+    struct loop *loop;
+    const struct address *server;
+    const char *authority;
+    uint64_t connect_timeout_ms; /* with the TLS handshake */
+    struct tls *tls;             /* a client's; NULL: plaintext */
+    const char *server_name;     /* that the server's certificate must be for */
+};
+
+/* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`. */
+enum code grpc_client_new(const struct grpc_client_options *options,
+                          struct grpc_client **ret_client, struct err *err) must_check;
 /* Not inside its callbacks. NULL is fine. */
 void grpc_client_free(struct grpc_client *client);
 

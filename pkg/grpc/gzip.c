@@ -16,14 +16,16 @@ static enum code inflate_all(z_stream *stream, struct buf *out, struct err *err)
         stream->avail_out = (uInt)room;
         result = inflate(stream, Z_NO_FLUSH);
         if (result != Z_OK && result != Z_STREAM_END)
-            return fail(err, CODE_INTERNAL, "broken gzip message");
+            return fail(err, CODE_INTERNAL,
+                        "a message of grpc-encoding gzip is not gzip, or is cut");
         if (buf_append(out, step, room - stream->avail_out) != CODE_OK)
             return fail(err, CODE_RESOURCE_EXHAUSTED,
-                        "message exceeds %zu bytes after decompression", out->max);
+                        "a message is longer than %zu bytes when unpacked: send less in one",
+                        out->max);
         if (result == Z_STREAM_END)
             return stream->avail_in == 0
                        ? CODE_OK
-                       : fail(err, CODE_INTERNAL, "garbage behind the gzip message");
+                       : fail(err, CODE_INTERNAL, "a message has something behind its gzip end");
     }
 }
 
@@ -34,7 +36,7 @@ enum code gzip_unpack(struct str packed, struct buf *out, struct err *err)
     enum code code;
 
     if (inflateInit2(&stream, GZIP_ONLY) != Z_OK)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "no memory to decompress");
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "no memory to unpack a message: try again later");
     code = inflate_all(&stream, out, err);
     inflateEnd(&stream);
     return code;

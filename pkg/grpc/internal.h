@@ -33,6 +33,9 @@
 /* Of an unknown method, for its error message. */
 #define PATH_KEPT_MAX 128
 
+/* The words at which gRPC clients wait longer before they ping again. */
+#define GRPC_TOO_MANY_PINGS "too_many_pings"
+
 struct peer;
 
 /* ---- one call ---- */
@@ -48,6 +51,8 @@ struct rpc {
     uint64_t id;
     uint64_t opened_us;
     uint64_t bytes_sent;
+    uint64_t messages_sent, messages_received;
+    uint64_t sent_us, received_us; /* the last of these */
     uint64_t timeout_us; /* of grpc-timeout; 0: none */
     struct wheel_entry deadline;
     int32_t stream_id;
@@ -70,6 +75,7 @@ struct rpc {
     unsigned late : 1;        /* `out` is counted in peer.late and server.late */
 
     enum rpc_agent agent;
+    char *agent_text; /* cut at FACTS_AGENT_MAX; or NULL */
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
     char *message;        /* of the status, percent-encoded; or NULL */
@@ -132,6 +138,7 @@ struct peer {
     struct conn *conn;
     nghttp2_session *session; /* NULL while sniffing */
     struct list calls;        /* oldest first */
+    size_t calls_len;         /* with those that are closed */
     struct list ready;        /* calls that have something to say */
     struct list written;      /* calls whose message left in this write */
     struct list closed;       /* calls to release */
@@ -154,6 +161,7 @@ struct peer {
     struct rate controls;
 
     uint32_t verdict; /* HTTP/2 error that ends the session behind this mem_recv; 0: none */
+    const char *why;  /* of the verdict; static */
     enum peer_state state;
     enum peer_drain drain;
     enum rpc_wake dirty; /* the list that dirty_link is on */
@@ -163,14 +171,15 @@ struct peer {
     bool logged;
 };
 
-/* Owns fd and `connection`. */
-void peer_new(struct grpc_server *server, int fd, const struct address *address, void *connection);
+/* Owns fd and `connection`; `tls` may be NULL. */
+void peer_new(struct grpc_server *server, int fd, const struct address *address, struct tls *tls,
+              void *connection);
 /* Ends every call with `code` (or its own, if it had one) and frees the connection. */
 void peer_close(struct peer *peer, enum code code);
 /* Half-closes; frees once the peer has ended too, or after PEER_LINGER_US. */
 void peer_linger(struct peer *peer);
-/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error,
- * and the end. Not at once: nghttp2 1.52 forgets a termination inside some callbacks, reads on
+/* For nghttp2's callbacks: once mem_recv is through with its bytes, GOAWAY with an HTTP/2 error
+ * and the reason (static) in words, and the end. Not at once: nghttp2 1.52 forgets a termination inside some callbacks, reads on
  * and then fails an assertion. */
 void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
 /* Counts, and logs the first time. */
@@ -218,6 +227,7 @@ struct grpc_server {
 
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *session_options;
+    struct tls_gate *gate; /* of TLS handshakes */
     struct grpc_memory memory;
     struct gather gather;
     struct wheel wheel;
@@ -228,6 +238,7 @@ struct grpc_server {
     uint64_t next_id;
     size_t partial; /* bytes of unfinished requests, of all connections */
     size_t late;    /* of peer.late, of all connections */
+    uint64_t tls_logged_us; /* a handshake that failed; 0: never */
 
     bool draining;
     uint64_t drain_start_us;

@@ -37,11 +37,14 @@ static size_t announced_len(const struct message_reader *reader)
 static enum code check_prefix(const struct message_reader *reader, struct err *err)
 {
     if (reader->prefix[0] > FLAG_COMPRESSED)
-        return fail(err, CODE_INTERNAL, "broken message head (flags %u)", reader->prefix[0]);
+        return fail(err, CODE_INTERNAL, "broken message prefix: flags %u are neither 0 nor 1",
+                    reader->prefix[0]);
     if (reader->prefix[0] == FLAG_COMPRESSED && !reader->gzip)
-        return fail(err, CODE_INTERNAL, "compressed message without grpc-encoding");
+        return fail(err, CODE_INTERNAL,
+                    "a compressed message without grpc-encoding: say gzip, or do not compress");
     if (announced_len(reader) > reader->limit)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "message of %zu bytes exceeds %zu",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "a message of %zu bytes is longer than %zu: send less in one",
                     announced_len(reader), reader->limit);
     return CODE_OK;
 }
@@ -89,7 +92,8 @@ static enum code take_body(struct message_reader *reader, struct str *bytes, mes
     if (part.len == missing && reader->body.len == 0)
         return deliver(reader, part, on_message, ctx, ret_more, err);
     if (buf_append(&reader->body, part.ptr, part.len) != CODE_OK)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "message exceeds %zu bytes", reader->limit);
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "a message is longer than %zu bytes: send less in one", reader->limit);
     if (part.len < missing)
         return CODE_OK;
     whole = reader->body;

@@ -7,6 +7,7 @@
 
 #define PREFACE NGHTTP2_CLIENT_MAGIC
 #define PREFACE_LEN NGHTTP2_CLIENT_MAGIC_LEN
+#define HANDSHAKE_LOG_US 1000000
 
 static uint64_t now_of(const struct peer *peer)
 {
@@ -90,6 +91,7 @@ void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter,
     if (peer->verdict)
         return;
     peer->verdict = h2_error;
+    peer->why = why;
     peer->blamed = true;
     peer_complain(peer, counter, why);
 }
@@ -251,11 +253,30 @@ static void on_drained(void *ctx)
     peer_mark(peer, RPC_WAKE_UPDATE);
 }
 
-static void on_closed(void *ctx, enum code code, const char *reason unused_arg)
+/* Counted at the gate. Clients whose handshakes fail come in herds, and again. */
+static void log_handshake(struct peer *peer, const char *reason)
+{
+    struct grpc_server *server = peer->server;
+    char address[ADDRESS_TEXT_MAX];
+    uint64_t now = now_of(peer);
+
+    if (server->tls_logged_us && now - server->tls_logged_us < HANDSHAKE_LOG_US)
+        return;
+    server->tls_logged_us = now;
+    address_format(conn_peer(peer->conn), address);
+    log_warn(LOG_GRPC, "a client's connection failed; others are only counted for a second",
+             KV_STR("peer", address), KV_STR("fault", reason));
+}
+
+static void on_closed(void *ctx, enum code code, const char *reason)
 {
     struct peer *peer = ctx;
 
-    if (code != CODE_OK)
+    if (code == CODE_UNAUTHENTICATED)
+        log_handshake(peer, reason);
+    else if (code == CODE_DATA_LOSS)
+        peer_complain(peer, &peer->server->stats.protocol_errors, reason);
+    else if (code != CODE_OK)
         counter_add(&peer->server->stats.connections_broken, 1);
     peer_close(peer, CODE_CANCELLED);
 }
@@ -330,7 +351,9 @@ static void on_check(struct wheel_entry *entry)
     }
     if (peer->state != PEER_HTTP2) {
         if (peer->state == PEER_SNIFFING)
-            peer_complain(peer, &stats->limit_hits, "no HTTP/2 preface in time");
+            peer_complain(peer, &stats->limit_hits,
+                          conn_is_open(peer->conn) ? "no HTTP/2 preface in time"
+                                                   : "no TLS handshake in time");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
@@ -365,7 +388,8 @@ static void init_lists(struct peer *peer)
     list_init(&peer->closed);
 }
 
-void peer_new(struct grpc_server *server, int fd, const struct address *address, void *connection)
+void peer_new(struct grpc_server *server, int fd, const struct address *address, struct tls *tls,
+              void *connection)
 {
     static const struct conn_handler handler = {on_data, on_drained, on_closed};
     struct peer *peer = xcalloc(1, sizeof(*peer));
@@ -384,6 +408,8 @@ void peer_new(struct grpc_server *server, int fd, const struct address *address,
         server_release(server, connection);
         return;
     }
+    if (tls)
+        conn_start_tls(peer->conn, tls, NULL, server->gate);
     list_append(&server->peers, &peer->link);
     counter_add(&server->stats.connections_total, 1);
     counter_set(&server->stats.connections, counter_get(&server->stats.connections) + 1);

@@ -1,5 +1,7 @@
 /* From bytes to calls: nghttp2's receiving callbacks. They only change calls and put them on the
  * ready list. */
+#include "base/utf8.h"
+#include "grpc/facts.h"
 #include "grpc/header.h"
 #include "grpc/internal.h"
 
@@ -48,7 +50,7 @@ static void on_ping(struct peer *peer, bool ack)
     }
     if (!rate_take(&peer->pings, now_of(peer), limits->pings_per_second))
         peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     "too many pings");
+                     GRPC_TOO_MANY_PINGS);
 }
 
 /* ---- headers ---- */
@@ -88,20 +90,26 @@ static void on_encoding(struct rpc *rpc, struct str value)
     if (str_eq(value, STR("gzip")))
         rpc->reader.gzip = true;
     else if (!str_eq(value, STR("identity")))
-        rpc_abort(rpc, CODE_UNIMPLEMENTED, "grpc-encoding '%" STR_FMT "' is not supported",
+        rpc_abort(rpc, CODE_UNIMPLEMENTED,
+                  "grpc-encoding '%" STR_FMT "' is not known: use gzip or identity",
                   STR_ARG(str_slice(value, 0, 32)));
 }
 
 static void on_timeout_header(struct rpc *rpc, struct str value)
 {
     if (!grpc_timeout_parse(value, &rpc->timeout_us))
-        rpc_abort(rpc, CODE_INTERNAL, "malformed grpc-timeout");
+        rpc_abort(rpc, CODE_INTERNAL,
+                  "malformed grpc-timeout '%" STR_FMT
+                  "': it is up to 8 digits and H, M, S, m, u or n",
+                  STR_ARG(str_slice(value, 0, 32)));
     rpc->timeout_us = max_u64(rpc->timeout_us, 1); /* 0 means "none" to us, "now" to the client */
 }
 
 static void on_agent(struct rpc *rpc, struct str value)
 {
     rpc->agent = grpc_agent_is_node(value) ? RPC_AGENT_NODE : RPC_AGENT_OTHER;
+    if (!rpc->agent_text)
+        rpc->agent_text = str_dup(utf8_cut(value, FACTS_AGENT_MAX));
 }
 
 static void on_request_header(struct rpc *rpc, struct str name, struct str value)
@@ -133,7 +141,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     rpc->header_bytes += (uint32_t)(name_len + value_len + HEADER_OVERHEAD);
     if (rpc->header_bytes > limit) {
         peer_complain(peer, &peer->server->stats.limit_hits, "header list too large");
-        rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED, "header list exceeds %zu bytes", limit);
+        rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED,
+                  "the headers are longer than %zu bytes: send less metadata", limit);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         on_request_header(rpc, str_make(name, name_len), str_make(value, value_len));
     }
@@ -147,6 +156,8 @@ static bool on_message(void *ctx, struct str message)
     struct rpc *rpc = ctx;
 
     counter_add(&rpc->peer->server->stats.messages_received, 1);
+    rpc->messages_received++;
+    rpc->received_us = now_of(rpc->peer);
     rpc->handler->on_message(rpc, message);
     return !rpc->finishing;
 }
@@ -161,10 +172,16 @@ static enum code count_partial(struct rpc *rpc, struct err *err)
     rpc->partial += grown;
     peer->partial += grown;
     server->partial += grown;
-    if (peer->partial <= PEER_PARTIAL_MESSAGES * server->limits.message &&
-        server->partial <= server->limits.partial_total)
-        return CODE_OK;
-    return fail(err, CODE_RESOURCE_EXHAUSTED, "too many bytes in unfinished messages");
+    if (peer->partial > PEER_PARTIAL_MESSAGES * server->limits.message)
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %zu bytes of unfinished messages on one connection: end some first",
+                    PEER_PARTIAL_MESSAGES * server->limits.message);
+    if (server->partial > server->limits.partial_total)
+        return fail(
+            err, CODE_RESOURCE_EXHAUSTED,
+            "more than %zu bytes of unfinished messages on one serving thread: try again later",
+            server->limits.partial_total);
+    return CODE_OK;
 }
 
 void rpc_drop_partial(struct rpc *rpc)
@@ -279,6 +296,16 @@ void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
+/* nghttp2's own last GOAWAY has no words: one with them goes before it. The second time is nothing. */
+static void end_session(struct peer *peer)
+{
+    int32_t last = nghttp2_session_get_last_proc_stream_id(peer->session);
+
+    (void)nghttp2_submit_goaway(peer->session, NGHTTP2_FLAG_NONE, last, peer->verdict,
+                                (const uint8_t *)peer->why, strlen(peer->why));
+    (void)nghttp2_session_terminate_session(peer->session, peer->verdict);
+}
+
 bool peer_receive(struct peer *peer, const void *ptr, size_t len)
 {
     struct grpc_server *server = peer->server;
@@ -294,7 +321,7 @@ bool peer_receive(struct peer *peer, const void *ptr, size_t len)
         return false;
     }
     if (peer->verdict)
-        (void)nghttp2_session_terminate_session(peer->session, peer->verdict);
+        end_session(peer);
     if (peer_finished(peer)) {
         peer_linger(peer);
         return true;

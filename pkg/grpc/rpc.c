@@ -6,13 +6,16 @@
 #include "grpc/header.h"
 #include "grpc/internal.h"
 
+#define NO_GRPC "this port speaks gRPC: the content-type of a call is application/grpc\n"
+#define NO_POST "this port speaks gRPC, where calls are POST, and GET /healthz\n"
 #define HEAD_KEPT_MAX 1024 /* a larger head buffer is freed after its message */
 
 static void on_deadline(struct wheel_entry *entry)
 {
     struct rpc *rpc = container_of(entry, struct rpc, deadline);
 
-    rpc_finish(rpc, CODE_DEADLINE_EXCEEDED, "deadline exceeded");
+    rpc_abort(rpc, CODE_DEADLINE_EXCEEDED, "the client's deadline of %llu ms has passed",
+              (unsigned long long)rpc->timeout_us / 1000);
 }
 
 struct rpc *rpc_new(struct peer *peer, int32_t stream_id)
@@ -29,6 +32,7 @@ struct rpc *rpc_new(struct peer *peer, int32_t stream_id)
     rpc->id = ++peer->server->next_id;
     rpc->opened_us = loop_now_us(peer->server->loop);
     list_append(&peer->calls, &rpc->link);
+    peer->calls_len++;
     return rpc;
 }
 
@@ -45,6 +49,7 @@ void rpc_release(struct rpc *rpc)
 
     rpc->dead = true;
     list_remove(&rpc->link);
+    rpc->peer->calls_len--;
     list_remove(&rpc->ready_link);
     list_remove(&rpc->written_link);
     wheel_remove(&server->wheel, &rpc->deadline);
@@ -58,6 +63,7 @@ void rpc_release(struct rpc *rpc)
     buf_done(&rpc->out.head);
     free(rpc->out.blobs);
     free(rpc->message);
+    free(rpc->agent_text);
     free(rpc->unknown_path);
     free(rpc);
 }
@@ -89,11 +95,12 @@ static bool refuse(struct rpc *rpc)
         return true;
     }
     if (!rpc->post || !rpc->grpc) {
-        answer_plain(rpc, rpc->post ? 415 : 405, "");
+        answer_plain(rpc, rpc->post ? 415 : 405, rpc->post ? NO_GRPC : NO_POST);
         return true;
     }
     if (!rpc->handler) {
-        rpc_abort(rpc, CODE_UNIMPLEMENTED, "unknown method '%s'",
+        rpc_abort(rpc, CODE_UNIMPLEMENTED,
+                  "unknown method '%s': compare it with the .proto file of the service",
                   rpc->unknown_path ? rpc->unknown_path : "");
         return true;
     }
@@ -125,7 +132,7 @@ void rpc_half_close(struct rpc *rpc)
         return;
     if (!message_reader_idle(&rpc->reader)) {
         counter_add(&rpc->peer->server->stats.protocol_errors, 1);
-        rpc_finish(rpc, CODE_INTERNAL, "the request ended inside a message");
+        rpc_finish(rpc, CODE_INTERNAL, "the request ended inside a message, which was cut");
     } else if (rpc->handler->on_half_close) {
         rpc->handler->on_half_close(rpc);
     } else {
@@ -186,7 +193,10 @@ static bool start_message(struct rpc *rpc)
         len += rpc->out.blobs[i]->len;
     if (len > RPC_REPLY_MAX || buf_failed(&rpc->out.head)) {
         rpc_clear_out(rpc);
-        rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED, "the reply exceeds %d bytes", RPC_REPLY_MAX);
+        rpc_abort(
+            rpc, CODE_RESOURCE_EXHAUSTED,
+            "the answer is longer than %d bytes, which is all that gRPC clients take: ask for less",
+            RPC_REPLY_MAX);
         return false;
     }
     message_prefix(rpc->prefix, len);

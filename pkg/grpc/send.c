@@ -304,6 +304,8 @@ static void after_message(struct rpc *rpc)
     struct peer *peer = rpc->peer;
 
     rpc->unwritten = false;
+    rpc->messages_sent++;
+    rpc->sent_us = loop_now_us(peer->server->loop);
     if (!rpc->http_status)
         counter_add(&peer->server->stats.messages_sent, 1);
     rpc_clear_out(rpc);

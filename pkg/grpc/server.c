@@ -132,6 +132,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     list_init(&server->dirty[RPC_WAKE_UPDATE]);
     deferred_init(&server->flush, on_flush, server);
     deferred_init(&server->drained, NULL, NULL);
+    server->gate = tls_gate_new(server->loop, &server->stats.tls);
     grpc_memory_init(&server->memory);
     wheel_init(&server->wheel, loop_now_us(server->loop));
     server->wheel_timer = timer_new(server->loop, on_wheel, server);
@@ -154,6 +155,7 @@ void grpc_server_free(struct grpc_server *server)
     deferred_cancel(&server->drained);
     timer_free(server->drain_timer);
     timer_free(server->wheel_timer);
+    tls_gate_free(server->gate);
     nghttp2_session_callbacks_del(server->callbacks);
     nghttp2_option_del(server->session_options);
     grpc_memory_done(&server->memory);
@@ -167,7 +169,7 @@ void server_release(const struct grpc_server *server, void *connection)
 }
 
 void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer,
-                       void *connection)
+                       struct tls *tls, void *connection)
 {
     if (counter_get(&server->stats.connections) >= server->limits.connections) {
         counter_add(&server->stats.limit_hits, 1);
@@ -175,7 +177,7 @@ void grpc_server_adopt(struct grpc_server *server, int fd, const struct address 
         server_release(server, connection);
         return;
     }
-    peer_new(server, fd, peer, connection);
+    peer_new(server, fd, peer, tls, connection);
 }
 
 /* ---- lookups ---- */

@@ -2,8 +2,8 @@
  * A gRPC server for one loop, over nghttp2: connections are handed to it, calls come out as struct
  * rpc.
  *
- * Serves HTTP/2 with prior knowledge (h2c), and answers GET /healthz in HTTP/1.1 and HTTP/2 for
- * load balancers and people.
+ * Serves HTTP/2 with prior knowledge (h2c) or over TLS, and answers GET /healthz in HTTP/1.1 (without TLS) and
+ * HTTP/2 for load balancers and people.
  * Threads: everything on its loop, except reading stats.
  * Limits:  what a peer influences is bounded by struct grpc_limits; what passes a limit ends that
  *          stream or connection with the proper code, one counter, and at most one log line per
@@ -15,6 +15,8 @@
 #include "base/metric.h"
 #include "grpc/rpc.h"
 #include "loop/loop.h"
+#include "net/tls.h"
+#include "net/tls_gate.h"
 
 struct grpc_server;
 
@@ -37,7 +39,7 @@ struct grpc_limits {
      * of a connection, and of this loop, before the connection that pins too much is closed. */
     size_t pinned;       /* of a connection; 16 MiB */
     size_t pinned_total; /* of this loop; 256 MiB */
-    uint64_t handshake_ms;         /* no HTTP/2 preface within; 10,000 */
+    uint64_t handshake_ms;         /* no HTTP/2 preface, behind TLS if there is, within; 10,000 */
     uint64_t turn_us;              /* work of one flush turn; 1,000 */
 };
 
@@ -55,6 +57,7 @@ struct grpc_server_stats {
     struct counter connections_broken; /* ended by an error of the network */
     struct counter keepalive_closed;
     struct counter stalled_bytes; /* gauge: bytes that stalled readers pin */
+    struct tls_stats tls;
 };
 
 struct grpc_server_options {
@@ -76,9 +79,9 @@ enum code grpc_server_new(const struct grpc_server_options *options,
 /* Closes everything that is left, hard. Not inside a handler's callbacks; NULL is fine. */
 void grpc_server_free(struct grpc_server *server);
 /* A new connection; owns fd, and `connection`: whatever the handlers keep about it, for
- * rpc_connection(); may be NULL. */
+ * rpc_connection(); may be NULL. `tls`: a server's, borrowed during the call; NULL: plaintext. */
 void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer,
-                       void *connection);
+                       struct tls *tls, void *connection);
 /* Graceful: GOAWAY on every connection, staggered over `spread_ms`; calls whose handler has
  * on_pull end with status OK, the others finish by themselves; `on_drained` (from the loop) when
  * no connection is left. After `deadline_ms` what is left is closed hard. Once per server. */

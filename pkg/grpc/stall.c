@@ -46,7 +46,8 @@ static void end_unmoved(struct rpc *rpc, uint64_t now)
     if (rpc->trailing || (rpc->finishing && rpc->code != CODE_OK))
         return; /* it ends already */
     peer_complain(peer, &peer->server->stats.limit_hits, "a stream does not take its message");
-    rpc_finish(rpc, CODE_RESOURCE_EXHAUSTED, "the message was not taken in time");
+    rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED, "the client took nothing of a message for %llu ms",
+              (unsigned long long)peer->server->limits.stalled_ms);
 }
 
 /* The bytes that are late from now on. */

@@ -1,6 +1,6 @@
 #include "kube/config.h"
 
-#include "kube/file.h"
+#include "base/secret_file.h"
 
 #define SERVICE_ACCOUNT_FOLDER "/var/run/secrets/kubernetes.io/serviceaccount"
 #define NAMESPACE_SIZE_MAX 256

@@ -1,6 +1,6 @@
 #include "kube/client_internal.h"
 
-#include "kube/file.h"
+#include "base/secret_file.h"
 
 static void curlu_free(CURLU **url)
 {

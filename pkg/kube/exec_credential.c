@@ -3,7 +3,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "kube/file.h"
+#include "base/secret_file.h"
 
 #define INFO_MAX (4 * 1024 * 1024) /* the kubeconfig's own limit */
 

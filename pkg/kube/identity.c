@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "kube/file.h"
+#include "base/secret_file.h"
 #include "kube/plugin.h"
 #include "kube/rotating.h"
 

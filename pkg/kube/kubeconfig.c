@@ -1,8 +1,8 @@
 #include "kube/kubeconfig_internal.h"
 
 #include "base/base64.h"
+#include "base/secret_file.h"
 #include "base/yaml.h"
-#include "kube/file.h"
 
 #define KUBECONFIG_SIZE_MAX (4 * 1024 * 1024)
 

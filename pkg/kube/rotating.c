@@ -1,7 +1,7 @@
 #include "kube/rotating.h"
 
 #include "base/log.h"
-#include "kube/file.h"
+#include "base/secret_file.h"
 
 void rotating_init(struct rotating *file, const char *path)
 {

@@ -13,10 +13,11 @@ unsigned client_faults(struct str agent)
 {
     if (str_starts_with(agent, STR("gRPC Java ")))
         return CLIENT_FAULT_OUTLIER_DETECTION;
-    if (str_starts_with(agent, STR("gRPC C-core ")) &&
-        (contains(agent, STR(" C-core 28.")) || contains(agent, STR(" C-core 29."))))
-        return CLIENT_FAULT_RING_HASH;
-    return 0;
+    if (!str_starts_with(agent, STR("gRPC C-core ")))
+        return 0;
+    if (contains(agent, STR(" C-core 28.")) || contains(agent, STR(" C-core 29.")))
+        return CLIENT_FAULT_EARLY_END | CLIENT_FAULT_RING_HASH;
+    return CLIENT_FAULT_EARLY_END;
 }
 
 void client_spare(const struct policy *policy, unsigned faults, struct policy *ret_policy)
@@ -26,4 +27,6 @@ void client_spare(const struct policy *policy, unsigned faults, struct policy *r
         ret_policy->lb = LB_ROUND_ROBIN;
     if (faults & CLIENT_FAULT_OUTLIER_DETECTION)
         ret_policy->failure_percentage.enabled = ret_policy->success_rate.enabled = false;
+    if (faults & CLIENT_FAULT_EARLY_END && policy->max_call_us <= CLIENT_EARLY_US)
+        ret_policy->max_call_us = 0;
 }

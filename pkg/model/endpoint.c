@@ -1,5 +1,7 @@
 #include "model/endpoint.h"
 
+#include "base/hash.h"
+
 int backend_cmp_at(const struct backend *a, const struct backend *b, uint16_t number)
 {
     const struct endpoint *left = a->endpoint;
@@ -14,6 +16,14 @@ int backend_cmp_at(const struct backend *a, const struct backend *b, uint16_t nu
 int backend_cmp_address(const struct backend *a, const struct backend *b)
 {
     return backend_cmp_at(a, b, 0);
+}
+
+uint64_t backend_hash(const struct backend *backend)
+{
+    const struct endpoint *endpoint = backend->endpoint;
+
+    return hash_mix(hash_content(endpoint->bytes, sizeof(endpoint->bytes)),
+                    (uint64_t)endpoint->family << 16 | backend->port);
 }
 
 uint16_t backend_port_at(const struct backend *backend, uint16_t number)

@@ -42,6 +42,8 @@ struct backend {
 
 /* By address family, address bytes, port. */
 int backend_cmp_address(const struct backend *a, const struct backend *b);
+/* Of the same; the same on every machine. */
+uint64_t backend_hash(const struct backend *backend);
 /* At a port of that number, which stands for one that is left open. */
 uint16_t backend_port_at(const struct backend *backend, uint16_t number);
 int backend_cmp_at(const struct backend *a, const struct backend *b, uint16_t number);

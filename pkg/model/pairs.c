@@ -35,15 +35,6 @@ static size_t keep_useful(struct pair *items, size_t len, size_t *ret_text_len)
     return kept;
 }
 
-static struct str put_text(char **at, struct str text)
-{
-    struct str copy = str_make(*at, text.len);
-
-    memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return copy;
-}
-
 struct pairs *pairs_new(const struct pair *items, size_t len)
 {
     CLEANUP(freep) struct pair *sorted = xmalloc((len + 1) * sizeof(*sorted));
@@ -61,8 +52,8 @@ struct pairs *pairs_new(const struct pair *items, size_t len)
     atomic_init(&pairs->refs, 1);
     pairs->len = len;
     for (size_t i = 0; i < len; i++) {
-        pairs->items[i].key = put_text(&text, sorted[i].key);
-        pairs->items[i].value = put_text(&text, sorted[i].value);
+        pairs->items[i].key = str_put(&text, sorted[i].key);
+        pairs->items[i].value = str_put(&text, sorted[i].value);
     }
     return pairs;
 }

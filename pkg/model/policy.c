@@ -74,7 +74,7 @@ const struct policy *policy_new(const struct policy *fields)
     policy->hosts = copy_texts(arena, fields->hosts, fields->hosts_len);
     policy->refused_by = copy_texts(arena, fields->refused_by, fields->refused_by_len);
     policy->backends = copy_backends(arena, fields->backends, fields->backends_len);
-    policy->former = copy_backends(arena, fields->former, fields->former_len);
+    policy->announced = copy_backends(arena, fields->announced, fields->announced_len);
     return policy;
 }
 
@@ -173,8 +173,8 @@ bool policy_same_spec(const struct policy *a, const struct policy *b)
 
 bool policy_equal(const struct policy *a, const struct policy *b)
 {
-    return policy_same_spec(a, b) && a->announcing == b->announcing &&
-           backends_equal(a->former, a->former_len, b->former, b->former_len) &&
+    return policy_same_spec(a, b) &&
+           backends_equal(a->announced, a->announced_len, b->announced, b->announced_len) &&
            texts_equal(a->refused_by, a->refused_by_len, b->refused_by, b->refused_by_len);
 }
 

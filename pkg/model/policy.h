@@ -76,10 +76,9 @@ struct policy {
     const struct str *hosts; /* lower case, without trailing dot, sorted */
     size_t backends_len;     /* 0: the Service itself */
     const struct policy_backend *backends;
-    /* Clients are told of `backends`, but calls still go to these (controller/announce.h). */
-    bool announcing;
-    size_t former_len; /* 0: the Service itself */
-    const struct policy_backend *former;
+    /* Clients are told of these, too, but no calls go there yet (controller/announce.h). */
+    size_t announced_len;
+    const struct policy_backend *announced;
 
     enum lb_policy lb;
     struct str hash_header; /* of LB_RING_HASH, lower case; empty: one place on the ring for every channel */
@@ -115,7 +114,7 @@ const struct policy *policy_ref(const struct policy *policy); /* of the default 
 void policy_unref(const struct policy *policy);               /* NULL is fine */
 /* The same for every client: all but generation and uid. */
 bool policy_equal(const struct policy *a, const struct policy *b);
-/* The same but for refused_by, announcing, former, generation and uid. */
+/* The same but for refused_by, announced, generation and uid. */
 bool policy_same_spec(const struct policy *a, const struct policy *b);
 /* Whether that kind of client ("<user agent> <version>") has refused it. */
 bool policy_is_refused_by(const struct policy *policy, struct str agent);

@@ -197,17 +197,14 @@ static void add_announced(const struct route_target *target, struct route *route
     route->len++;
 }
 
-/* `own` is the Service itself, which is what is to come where no backends are named. */
-static void announce(const struct catalog *catalog, const struct route_target *own,
-                     const struct port_ref *dialled, struct route *route)
+static void announce(const struct catalog *catalog, const struct port_ref *dialled,
+                     struct route *route)
 {
     const struct policy *policy = route->policy;
     struct route_target target;
 
-    if (!policy_splits(policy->backends, policy->backends_len))
-        add_announced(own, route);
-    for (size_t i = 0; i < policy->backends_len; i++) {
-        find_backend(catalog, route, &policy->backends[i], dialled, &target);
+    for (size_t i = 0; i < policy->announced_len; i++) {
+        find_backend(catalog, route, &policy->announced[i], dialled, &target);
         add_announced(&target, route);
     }
 }
@@ -218,14 +215,10 @@ static void find_route(const struct catalog *catalog, const struct port_ref *dia
                        struct route *route)
 {
     const struct policy *policy = route->policy;
-    const struct policy_backend *backends = policy->announcing ? policy->former : policy->backends;
-    size_t len = policy->announcing ? policy->former_len : policy->backends_len;
-    struct route_target own = route->targets[0];
 
-    if (policy_splits(backends, len))
-        split(catalog, backends, len, dialled, route);
-    if (policy->announcing)
-        announce(catalog, &own, dialled, route);
+    if (policy_splits(policy->backends, policy->backends_len))
+        split(catalog, policy->backends, policy->backends_len, dialled, route);
+    announce(catalog, dialled, route);
 }
 
 void route_find(const struct catalog *catalog, const struct name *name, struct route *ret_route)

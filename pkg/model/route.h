@@ -6,7 +6,7 @@
  * weights stay as they are written: there is nobody to take over. A Service or port that is missing is an empty list. A backend that names no port means the one that was dialled, by number, where its Service has that one,
  * else its Service's default port. Of two backends that come down to the same list, the first gets the weight of both.
  *
- * While a policy announces its backends, calls go where they went before; the others are there without a weight.
+ * What a policy announces is there without a weight.
  *
  * The policy is that of the dialled Service, where it is in force at that port; a name that means one pod leads to that pod, whatever the
  * backends are. Whether a list is empty is asked of the list for a client of unknown place: a route is the same for everybody.

@@ -2,6 +2,7 @@
 
 #include "model/list.h"
 #include "model/view_names.h"
+#include "model/view_near.h"
 
 /* ---- hints of one family ---- */
 
@@ -199,7 +200,11 @@ static struct view hinted_view(const struct view_names *names, const struct plac
 
 static struct view near_view(const struct view_names *names, const struct place *place)
 {
-    if (view_names_have(&names->near_nodes, place->node))
+    size_t len = 0;
+
+    if (place->node.len > 0)
+        (void)view_names_on_node(names, place->node, &len);
+    if (len > 0)
         return (struct view){.ipv4 = VIEW_NEAR_NODE,
                              .ipv6 = VIEW_NEAR_NODE,
                              .zone = place->zone,
@@ -313,6 +318,10 @@ void view_list(const struct service_port *port, const struct view *view, struct 
     }
     if (view_is_all(view)) {
         *ret_list = port->list;
+        return;
+    }
+    if (view->group == 0 && (view->ipv4 == VIEW_NEAR_ZONE || view->ipv4 == VIEW_NEAR_NODE)) {
+        view_near_list(port, view, arena, ret_list);
         return;
     }
     rules = rules_of(port, view);

@@ -180,20 +180,65 @@ static void read_near_zones(const struct service_port *port, struct view_names *
     }
 }
 
-static void read_near_nodes(const struct service_port *port, struct view_names *names)
+/* By hash, which is cheaper to compare than names, but as good. */
+static int cmp_node(const struct view_on_node *a, uint64_t hash, struct str node)
 {
-    for (size_t i = 0; i < port->list.len; i++)
-        add(&names->near_nodes, node_of(&port->list.items[i]));
+    if (a->hash != hash)
+        return a->hash < hash ? -1 : 1;
+    return str_cmp(a->node, node);
+}
+
+static int cmp_on_node(const void *a, const void *b)
+{
+    const struct view_on_node *left = a, *right = b;
+    int order = cmp_node(left, right->hash, right->node);
+
+    return order ? order : (left->index > right->index) - (left->index < right->index);
+}
+
+static void read_on_nodes(const struct service_port *port, struct view_names *names,
+                          struct arena *arena)
+{
+    names->on_nodes = arena_alloc(arena, port->list.len * sizeof(*names->on_nodes));
+    for (size_t i = 0; i < port->list.len; i++) {
+        struct str node = node_of(&port->list.items[i]);
+
+        if (node.len > 0)
+            names->on_nodes[names->on_nodes_len++] =
+                (struct view_on_node){hash_key(node), node, (uint32_t)i};
+    }
+    if (names->on_nodes_len > 1)
+        qsort(names->on_nodes, names->on_nodes_len, sizeof(*names->on_nodes), cmp_on_node);
+}
+
+const struct view_on_node *view_names_on_node(const struct view_names *names, struct str node,
+                                              size_t *ret_len)
+{
+    uint64_t hash = hash_key(node);
+    size_t low = 0, high = names->on_nodes_len, end;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (cmp_node(&names->on_nodes[middle], hash, node) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (end = low; end < names->on_nodes_len; end++)
+        if (cmp_node(&names->on_nodes[end], hash, node) != 0)
+            break;
+    *ret_len = end - low;
+    return names->on_nodes + low;
 }
 
 static void read_near(const struct service_port *port, struct view_names *names,
                       struct arena *arena)
 {
     read_near_zones(port, names);
-    if (view_mode(port) == LOCALITY_PREFER_NODE)
-        read_near_nodes(port, names);
     settle(&names->near_zones, arena);
-    settle(&names->near_nodes, arena);
+    if (view_mode(port) == LOCALITY_PREFER_NODE)
+        read_on_nodes(port, names, arena);
 }
 
 /* ---- an order to cut lists by ---- */
@@ -202,14 +247,6 @@ struct place_in_order {
     uint64_t hash;
     uint32_t index;
 };
-
-static uint64_t hash_of(const struct backend *backend)
-{
-    const struct endpoint *endpoint = backend->endpoint;
-
-    return hash_mix(hash_content(endpoint->bytes, sizeof(endpoint->bytes)),
-                    (uint64_t)endpoint->family << 16 | backend->port);
-}
 
 /* By hash, then as they were: no two have the same address and port. */
 static int cmp_order(const void *a, const void *b)
@@ -227,7 +264,7 @@ static void read_order(const struct service_port *port, struct view_names *names
     CLEANUP(freep) struct place_in_order *places = xmalloc(port->all_len * sizeof(*places));
 
     for (size_t i = 0; i < port->all_len; i++)
-        places[i] = (struct place_in_order){hash_of(port->all[i].backend), (uint32_t)i};
+        places[i] = (struct place_in_order){backend_hash(port->all[i].backend), (uint32_t)i};
     qsort(places, port->all_len, sizeof(*places), cmp_order);
     names->order = arena_alloc(arena, port->all_len * sizeof(*names->order));
     for (size_t i = 0; i < port->all_len; i++)

@@ -21,13 +21,22 @@ struct view_hints {
     struct view_name_set zones, nodes;
 };
 
+/* An endpoint that is listed. */
+struct view_on_node {
+    uint64_t hash; /* of the node's name */
+    struct str node;
+    uint32_t index; /* in port->list.items */
+};
+
 struct view_names {
     struct view_hints ipv4, ipv6;
     /* With internalTrafficPolicy Local: what of port->all can be listed, by node, then in the same order. */
     struct listed *local;
     size_t local_len;
-    /* Zones that are preferred, and nodes of endpoints that are listed (PreferNode). */
-    struct view_name_set near_zones, near_nodes;
+    struct view_name_set near_zones; /* that are preferred */
+    /* PreferNode: what of port->list is on a node; that of one node lies together, in the same order. */
+    struct view_on_node *on_nodes;
+    size_t on_nodes_len;
     /* Where lists are cut: indices of port->all in an order that has nothing to do with who is near whom, but stays when others come and go. */
     uint32_t *order;
 };
@@ -37,5 +46,7 @@ const struct view_names *view_names_new(const struct service_port *port, struct 
 bool view_names_have(const struct view_name_set *set, struct str name);
 /* That node's part of `local`. */
 const struct listed *view_names_local(const struct view_names *names, struct str node, size_t *ret_len);
+/* And of `on_nodes`. */
+const struct view_on_node *view_names_on_node(const struct view_names *names, struct str node, size_t *ret_len);
 
 #endif

@@ -6,7 +6,7 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-#include "net/backlog.h"
+#include "net/conn_internal.h"
 #include "net/socket.h"
 
 /* What the kernel queues for a peer that reads slowly: more would be old when it is read. */
@@ -15,38 +15,10 @@
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3
-#define REASON_MAX (ADDRESS_TEXT_MAX + 96)
-
-/* They only ever go forward. */
-enum conn_state {
-    STATE_CONNECTING,
-    STATE_OPEN,
-    STATE_BROKEN, /* a write failed; on_closed is still to come */
-    STATE_ENDED,  /* on_closed has come */
-};
-
-struct conn {
-    struct loop *loop;
-    struct fd_watch *watch;
-    const struct conn_handler *handler;
-    void *ctx;
-    struct backlog *backlog;
-    struct timer *connecting; /* NULL once connected */
-    struct address peer;
-    int fd;
-    int error;     /* errno of STATE_BROKEN */
-    uint8_t state; /* enum conn_state */
-    bool paused;
-    bool fin_wanted;
-    bool in_event; /* conn_free() leaves the memory to the event that calls it */
-    bool freed;
-};
-
-_Static_assert(sizeof(struct conn) <= 200, "there are ten thousand of these on a loop");
 
 /* ---- the two system calls that carry bytes ---- */
 
-static ssize_t send_vector(const struct conn *conn, struct iovec *vector, size_t count)
+ssize_t conn_send(const struct conn *conn, struct iovec *vector, size_t count)
 {
     struct msghdr message = {.msg_iov = vector, .msg_iovlen = count};
     ssize_t sent;
@@ -57,7 +29,7 @@ static ssize_t send_vector(const struct conn *conn, struct iovec *vector, size_t
     return sent;
 }
 
-static ssize_t receive(const struct conn *conn, char *ptr, size_t len)
+ssize_t conn_receive(const struct conn *conn, char *ptr, size_t len)
 {
     ssize_t got;
 
@@ -69,7 +41,12 @@ static ssize_t receive(const struct conn *conn, char *ptr, size_t len)
 
 /* ---- states ---- */
 
-static void watch_what_matters(struct conn *conn)
+static size_t unsent(const struct conn *conn)
+{
+    return conn->tls ? conn->tls->out.len : backlog_size(conn->backlog);
+}
+
+void conn_watch(struct conn *conn)
 {
     int events = 0;
 
@@ -77,8 +54,11 @@ static void watch_what_matters(struct conn *conn)
     case STATE_CONNECTING:
         events = FD_WRITABLE;
         break;
+    case STATE_SECURING:
+        events = (conn_tls_waits(conn) ? 0 : FD_READABLE) | (unsent(conn) ? FD_WRITABLE : 0);
+        break;
     case STATE_OPEN:
-        events = (conn->paused ? 0 : FD_READABLE) | (conn->backlog ? FD_WRITABLE : 0);
+        events = (conn->paused ? 0 : FD_READABLE) | (unsent(conn) ? FD_WRITABLE : 0);
         break;
     case STATE_BROKEN:
         events = FD_READABLE | FD_WRITABLE;
@@ -89,23 +69,24 @@ static void watch_what_matters(struct conn *conn)
     fd_watch_set(conn->watch, events);
 }
 
-static void set_state(struct conn *conn, enum conn_state state)
+void conn_set_state(struct conn *conn, enum conn_state state)
 {
     assert((int)state > conn->state);
     conn->state = (uint8_t)state;
-    watch_what_matters(conn);
+    conn_watch(conn);
 }
 
-/* Nothing may follow but the user's conn_free(). */
-static void end(struct conn *conn, enum code code, const char *reason)
+void conn_end(struct conn *conn, enum code code, const char *reason)
 {
-    set_state(conn, STATE_ENDED);
+    if (conn->state == STATE_SECURING)
+        conn_tls_leave(conn, conn->tls->failure ? conn->tls->failure : TLS_FAILURE_CLOSED);
+    conn_set_state(conn, STATE_ENDED);
     conn->handler->on_closed(conn->ctx, code, reason);
 }
 
-static void end_with_error(struct conn *conn, int error)
+void conn_end_with_error(struct conn *conn, int error)
 {
-    char reason[REASON_MAX], peer[ADDRESS_TEXT_MAX];
+    char reason[CONN_REASON_MAX], peer[ADDRESS_TEXT_MAX];
 
     if (conn->state == STATE_CONNECTING) {
         address_format(&conn->peer, peer);
@@ -114,51 +95,57 @@ static void end_with_error(struct conn *conn, int error)
     } else {
         snprintf(reason, sizeof(reason), "%s", errno_text(error).text);
     }
-    end(conn, CODE_UNAVAILABLE, reason);
+    conn_end(conn, CODE_UNAVAILABLE, reason);
 }
 
-/* The user is inside its own call: it hears from the loop. A socket that is shut down is always
- * ready, so that the next turn brings the event without a timer or a list. */
-static void break_off(struct conn *conn, int error)
+/* A socket that is shut down is always ready, so that the next turn brings the event without a timer or a list. */
+void conn_break_off(struct conn *conn, int error)
 {
     conn->error = error;
     shutdown(conn->fd, SHUT_RDWR);
-    set_state(conn, STATE_BROKEN);
+    conn_set_state(conn, STATE_BROKEN);
 }
 
-static void leave_event(struct conn *conn)
+void conn_leave_event(struct conn *conn)
 {
     conn->in_event = false;
     if (conn->freed)
         free(conn);
 }
 
-/* ---- events ---- */
+/* ---- writing what was left behind ---- */
 
-static void on_backlog_out(struct conn *conn)
+void conn_drained(struct conn *conn)
 {
     if (conn->fin_wanted)
         shutdown(conn->fd, SHUT_WR);
-    watch_what_matters(conn);
+    conn_watch(conn);
     conn->handler->on_drained(conn->ctx);
 }
 
-static void flush_backlog(struct conn *conn)
+static void flush(struct conn *conn)
 {
     struct iovec vector[CONN_SLICES_MAX];
-    ssize_t sent = send_vector(conn, vector, backlog_vector(conn->backlog, vector));
+    ssize_t sent;
 
+    if (conn->tls) {
+        conn_tls_flush(conn);
+        return;
+    }
+    sent = conn_send(conn, vector, backlog_vector(conn->backlog, vector));
     if (sent < 0) {
         if (errno != EAGAIN)
-            end_with_error(conn, errno);
+            conn_end_with_error(conn, errno);
         return;
     }
     backlog_consume(conn->backlog, (size_t)sent);
     if (backlog_size(conn->backlog) > 0)
         return;
     backlog_free(TAKE(conn->backlog));
-    on_backlog_out(conn);
+    conn_drained(conn);
 }
+
+/* ---- events ---- */
 
 static void on_connected(struct conn *conn)
 {
@@ -166,16 +153,20 @@ static void on_connected(struct conn *conn)
     socklen_t len = sizeof(error);
 
     getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    timer_free(TAKE(conn->connecting));
     if (error != 0) {
-        end_with_error(conn, error);
+        conn_end_with_error(conn, error);
         return;
     }
-    set_state(conn, STATE_OPEN);
+    if (conn->tls) {
+        conn_tls_begin(conn);
+        return;
+    }
+    timer_free(TAKE(conn->connecting));
+    conn_set_state(conn, STATE_OPEN);
     if (conn->backlog)
-        flush_backlog(conn);
+        flush(conn);
     else
-        on_backlog_out(conn);
+        conn_drained(conn);
 }
 
 static void on_readable(struct conn *conn)
@@ -183,15 +174,15 @@ static void on_readable(struct conn *conn)
     char *scratch = loop_scratch(conn->loop);
 
     for (int i = 0; i < CONN_READS_PER_TURN; i++) {
-        ssize_t got = receive(conn, scratch, LOOP_SCRATCH_SIZE);
+        ssize_t got = conn_receive(conn, scratch, LOOP_SCRATCH_SIZE);
 
         if (got == 0) {
-            end(conn, CODE_OK, "closed by the peer");
+            conn_end(conn, CODE_OK, "closed by the peer");
             return;
         }
         if (got < 0) {
             if (errno != EAGAIN)
-                end_with_error(conn, errno);
+                conn_end_with_error(conn, errno);
             return;
         }
         conn->handler->on_data(conn->ctx, scratch, (size_t)got);
@@ -201,32 +192,37 @@ static void on_readable(struct conn *conn)
     }
 }
 
+static bool may_read(const struct conn *conn)
+{
+    return conn->state == STATE_SECURING || (conn->state == STATE_OPEN && !conn->paused);
+}
+
 static void on_event(void *ctx, int events)
 {
     struct conn *conn = ctx;
 
     conn->in_event = true;
     if (conn->state == STATE_BROKEN)
-        end_with_error(conn, conn->error);
+        conn_end_with_error(conn, conn->error);
     else if (conn->state == STATE_CONNECTING)
         on_connected(conn);
-    else if ((events & FD_WRITABLE) && conn->backlog)
-        flush_backlog(conn);
-    if ((events & FD_READABLE) && !conn->freed && !conn->paused && conn->state == STATE_OPEN)
-        on_readable(conn);
-    leave_event(conn);
+    else if ((events & FD_WRITABLE) && unsent(conn) > 0)
+        flush(conn);
+    if ((events & FD_READABLE) && !conn->freed && may_read(conn))
+        conn->tls ? conn_tls_read(conn) : on_readable(conn);
+    conn_leave_event(conn);
 }
 
 static void on_connect_timeout(void *ctx)
 {
     struct conn *conn = ctx;
-    char reason[REASON_MAX], peer[ADDRESS_TEXT_MAX];
+    char reason[CONN_REASON_MAX], peer[ADDRESS_TEXT_MAX];
 
     address_format(&conn->peer, peer);
     snprintf(reason, sizeof(reason), "cannot connect to '%s': no answer in time", peer);
     conn->in_event = true;
-    end(conn, CODE_DEADLINE_EXCEEDED, reason);
-    leave_event(conn);
+    conn_end(conn, CODE_DEADLINE_EXCEEDED, reason);
+    conn_leave_event(conn);
 }
 
 /* ---- life ---- */
@@ -268,7 +264,7 @@ static enum code make(struct loop *loop, int fd, const struct address *peer,
     code = fd_watch_new(loop, fd, on_event, conn, &conn->watch, err);
     if (code != CODE_OK)
         return code;
-    watch_what_matters(conn);
+    conn_watch(conn);
     *ret_conn = TAKE(conn);
     return CODE_OK;
 }
@@ -312,6 +308,8 @@ void conn_free(struct conn *conn)
     fd_watch_free(conn->watch);
     timer_free(conn->connecting);
     backlog_free(conn->backlog);
+    conn_tls_leave(conn, TLS_FAILURE_GIVEN_UP);
+    tls_session_free(conn->tls);
     close(conn->fd);
     conn->freed = true;
     if (!conn->in_event)
@@ -324,42 +322,53 @@ void conn_writev(struct conn *conn, const struct conn_slice *slices, size_t coun
     size_t total = 0;
     ssize_t sent = 0;
 
-    assert(count <= CONN_SLICES_MAX && !conn->backlog);
+    assert(count <= CONN_SLICES_MAX && conn_backlog(conn) == 0);
     if (conn->state > STATE_OPEN)
         return;
     for (size_t i = 0; i < count; i++) {
         vector[i] = (struct iovec){(char *)slice_bytes(&slices[i]), slices[i].len};
         total += slices[i].len;
     }
+    if (conn->state == STATE_OPEN && conn->tls) {
+        conn_tls_write(conn, vector, count);
+        return;
+    }
     if (conn->state == STATE_OPEN && total > 0)
-        sent = send_vector(conn, vector, count);
+        sent = conn_send(conn, vector, count);
     if (sent < 0 && errno != EAGAIN) {
-        break_off(conn, errno);
+        conn_break_off(conn, errno);
         return;
     }
     sent = sent < 0 ? 0 : sent;
     if ((size_t)sent < total) {
         conn->backlog = backlog_new(slices, count, (size_t)sent);
-        watch_what_matters(conn);
+        conn_watch(conn);
     }
 }
 
 size_t conn_backlog(const struct conn *conn)
 {
-    return backlog_size(conn->backlog);
+    return backlog_size(conn->backlog) + (conn->tls ? conn->tls->out.len : 0);
 }
 
 void conn_shutdown(struct conn *conn)
 {
     conn->fin_wanted = true;
-    if (conn->state == STATE_OPEN && !conn->backlog)
+    if (conn->tls && conn->state == STATE_OPEN)
+        conn_tls_shutdown(conn);
+    if (conn->state == STATE_OPEN && conn_backlog(conn) == 0)
         shutdown(conn->fd, SHUT_WR);
 }
 
 void conn_read_pause(struct conn *conn, bool pause)
 {
     conn->paused = pause;
-    watch_what_matters(conn);
+    conn_watch(conn);
+}
+
+bool conn_is_open(const struct conn *conn)
+{
+    return conn->state == STATE_OPEN;
 }
 
 const struct address *conn_peer(const struct conn *conn)

@@ -30,9 +30,7 @@ static void *subscribe(void *ctx, struct str name)
     struct native_target *target = xmalloc(sizeof(*target) + name.len);
     char *text = (char *)(target + 1);
 
-    if (name.len > 0)
-        memcpy(text, name.ptr, name.len);
-    *target = (struct native_target){.session = session, .name = str_make(text, name.len)};
+    *target = (struct native_target){.session = session, .name = str_put(&text, name)};
     list_init(&target->dirty);
     list_append(&session->dirty, &target->dirty);
     session->host->subscribe(session->ctx, target);
@@ -128,7 +126,8 @@ static enum code read_field(const struct wire_field *field, struct request *requ
     if (field->number != WATCH_REQUEST_TARGETS)
         return CODE_OK;
     if (request->len == NATIVE_TARGETS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d targets", NATIVE_TARGETS_MAX);
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d targets: share them out over more streams", NATIVE_TARGETS_MAX);
     request->targets =
         xgrow(request->targets, &request->cap, request->len, sizeof(*request->targets));
     return read_text(field, "a target", &request->targets[request->len++], err);
@@ -171,13 +170,9 @@ static void set_place(struct native_session *session, const struct native_place 
     name_set_clear(&session->targets, &target_ops, session);
     free(session->place_text);
     session->place_text = text = xmalloc(place->zone.len + place->node.len + 1);
-    session->place = (struct native_place){true, str_make(text, place->zone.len),
-                                           str_make(text + place->zone.len, place->node.len),
-                                           place->group};
-    if (place->zone.len > 0)
-        memcpy(text, place->zone.ptr, place->zone.len);
-    if (place->node.len > 0)
-        memcpy(text + place->zone.len, place->node.ptr, place->node.len);
+    session->place = (struct native_place){.given = true, .group = place->group};
+    session->place.zone = str_put(&text, place->zone);
+    session->place.node = str_put(&text, place->node);
 }
 
 enum code native_session_request(struct native_session *session, struct str message,
@@ -200,11 +195,11 @@ enum code native_session_request(struct native_session *session, struct str mess
 
 /* Why there is no list at all: the client keeps the one it had, so the response carries no
  * version. */
-static const char *obstacle(const struct native_list *list)
+static const char *obstacle(const struct native_list *list, const struct blob *blob)
 {
-    if (!list->blob)
+    if (!blob)
         return list->problem;
-    if (list->blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
+    if (blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
         return "the list is too long for one message";
     return NULL;
 }
@@ -219,17 +214,22 @@ static bool say(struct native_session *session, struct native_target *target, st
                 struct blob **ret_blob)
 {
     struct native_list list = {0};
+    struct blob *blob = NULL;
     const char *missing;
 
     session->host->resolve(session->ctx, target, &list);
-    missing = obstacle(&list);
+    if (list.version != 0 && list.version == target->sent_version)
+        return false;
+    if (list.version != 0)
+        blob = session->host->bytes(session->ctx, target);
+    missing = obstacle(&list, blob);
     if (missing)
         list.version = hash_content(missing, strlen(missing)); /* so that it is said once */
     if (list.version == target->sent_version)
         return false;
     target->sent_version = list.version;
     wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
-    *ret_blob = missing ? NULL : blob_ref(list.blob);
+    *ret_blob = missing ? NULL : blob_ref(blob);
     if (missing || list.problem)
         put_problem(session, missing ? missing : list.problem, head);
     session->stats.responses++;

@@ -42,11 +42,8 @@ struct native_target {
 };
 
 struct native_list {
-    uint64_t version; /* not 0 */
-    /* A WatchResponse without target; borrowed until the next call to the host. */
-    struct blob *blob;
-    /* For people: why the list is empty or, where blob is NULL, why there is none. NULL: all is
-     * well. */
+    uint64_t version; /* 0: there is none */
+    /* For people: why it is empty, or why there is none. NULL: all is well. */
     const char *problem;
 };
 
@@ -54,6 +51,9 @@ struct native_host {
     void (*subscribe)(void *ctx, struct native_target *target);
     void (*unsubscribe)(void *ctx, struct native_target *target);
     void (*resolve)(void *ctx, const struct native_target *target, struct native_list *ret_list);
+    /* The list that resolve() has just told: a WatchResponse without target; borrowed until the next
+     * call to the host. */
+    struct blob *(*bytes)(void *ctx, const struct native_target *target);
     void (*wake)(void *ctx, bool answer);
     /* May be NULL. Members of the target's open object in a dump. */
     void (*describe)(void *ctx, const struct native_target *target, struct json_writer *writer);

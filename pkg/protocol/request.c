@@ -149,7 +149,8 @@ static enum code add_name(const struct wire_field *field, const char *what, stru
                           struct err *err)
 {
     if (names->len == XDS_NAMES_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d %s", XDS_NAMES_MAX,
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d %s: share them out over more streams", XDS_NAMES_MAX,
                     what + sizeof(A_NAME_IN) - 1);
     names->items = xgrow(names->items, &names->cap, names->len, sizeof(*names->items));
     return read_text(field, what, &names->items[names->len++], err);
@@ -177,7 +178,8 @@ static enum code add_known(struct str bytes, struct xds_request *request, struct
     enum code code = CODE_OK;
 
     if (request->known_len == XDS_KNOWN_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d initial_resource_versions",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d initial_resource_versions: leave some out, they come in full",
                     XDS_KNOWN_MAX);
     request->known =
         xgrow(request->known, &request->known_cap, request->known_len, sizeof(*request->known));
@@ -189,7 +191,8 @@ static enum code add_known(struct str bytes, struct xds_request *request, struct
         if (field.number == WIRE_MAP_KEY)
             code = read_text(&field, "a name in initial_resource_versions", &known->name, err);
         else if (field.number == WIRE_MAP_VALUE)
-            code = read_text(&field, "a version in initial_resource_versions", &known->version, err);
+            code =
+                read_text(&field, "a version in initial_resource_versions", &known->version, err);
     }
     return reader.failed ? malformed(err, "initial_resource_versions") : code;
 }

@@ -79,8 +79,8 @@ struct xds_subscription {
 };
 
 struct xds_resource {
-    uint64_t version;  /* hash of the bytes, never 0 */
-    struct blob *blob; /* one encoded DiscoveryResponse.resources field */
+    uint64_t version;  /* another one for other bytes, never 0 */
+    struct blob *blob; /* of each() only: one encoded DiscoveryResponse.resources field */
     bool empty;        /* a ClusterLoadAssignment without endpoints: what still leads there fails */
 };
 
@@ -88,10 +88,12 @@ struct xds_host {
     /* A name is new on the stream. Set subscription->host. */
     void (*subscribe)(void *ctx, struct xds_subscription *subscription);
     void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);
-    /* The resource now; false: there is none (a malformed name): unanswered but remembered. The
-     * blob is borrowed until the next call to the host. */
+    /* The resource now, without its blob; false: there is none (a malformed name): unanswered but
+     * remembered. */
     bool (*resolve)(void *ctx, struct xds_subscription *subscription,
                     struct xds_resource *ret_resource);
+    /* The blob of what resolve() has just told; borrowed until the next call to the host. */
+    struct blob *(*bytes)(void *ctx, struct xds_subscription *subscription);
     /* Every resource of a type, for wildcard subscriptions. */
     void (*each)(void *ctx, enum xds_type type,
                  void (*visit)(void *visit_ctx, struct str name,

@@ -8,6 +8,16 @@ static bool resolve(const struct xds_draft *draft, struct xds_subscription *subs
     return draft->session->host->resolve(draft->session->ctx, subscription, ret_resource);
 }
 
+/* With its bytes. */
+static bool fetch(const struct xds_draft *draft, struct xds_subscription *subscription,
+                  struct xds_resource *ret_resource)
+{
+    if (!resolve(draft, subscription, ret_resource))
+        return false;
+    ret_resource->blob = draft->session->host->bytes(draft->session->ctx, subscription);
+    return true;
+}
+
 static bool is_news(const struct xds_subscription *subscription, uint64_t version)
 {
     return subscription->must_send ||
@@ -230,9 +240,7 @@ static bool add_change(struct xds_draft *draft, struct xds_subscription *subscri
     } else if (is_news(subscription, resource.version)) {
         if (must_wait(draft, &resource))
             return true;
-        if (resource.empty && !resolve(draft, subscription, &resource))
-            return true; /* borrowed, and others were looked at: again */
-        fits = add_news(draft, subscription, &resource);
+        fits = !fetch(draft, subscription, &resource) || add_news(draft, subscription, &resource);
     }
     if (fits)
         list_remove(&subscription->dirty);
@@ -323,7 +331,7 @@ static void measure(struct full_state *full)
     for (size_t i = 0; i < draft->state->names.len; i++) {
         struct xds_subscription *subscription = draft->state->names.items[i];
 
-        if (subscription->sent_version != 0 && resolve(draft, subscription, &resource))
+        if (subscription->sent_version != 0 && fetch(draft, subscription, &resource))
             full->required += resource.blob->len;
     }
     each(draft, full, measure_unnamed);
@@ -337,7 +345,7 @@ static void refuse_all(const struct xds_draft *draft)
     for (size_t i = 0; i < draft->state->names.len; i++) {
         struct xds_subscription *subscription = draft->state->names.items[i];
 
-        if (resolve(draft, subscription, &resource) && is_news(subscription, resource.version))
+        if (fetch(draft, subscription, &resource) && is_news(subscription, resource.version))
             refuse(draft, subscription, resource.blob->len);
     }
 }
@@ -350,7 +358,7 @@ static void add_named(struct xds_draft *draft, size_t spare)
     for (size_t i = 0; i < draft->state->names.len; i++) {
         struct xds_subscription *subscription = draft->state->names.items[i];
 
-        if (!resolve(draft, subscription, &resource)) {
+        if (!fetch(draft, subscription, &resource)) {
             xds_set_sent_version(draft->state, subscription, 0);
             continue;
         }

@@ -60,14 +60,6 @@ uint64_t xds_nonce_parse(enum xds_type type, struct str text)
 
 /* ---- the node ---- */
 
-static size_t take_text(struct str *text, char *room)
-{
-    if (text->len > 0)
-        memcpy(room, text->ptr, text->len);
-    text->ptr = room;
-    return text->len;
-}
-
 /* One allocation: the struct and all its text. */
 static struct xds_node *copy_node(const struct xds_node *node)
 {
@@ -84,7 +76,7 @@ static struct xds_node *copy_node(const struct xds_node *node)
     kept = xmalloc(sizeof(*kept) + len);
     room = (char *)(kept + 1);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        room += take_text(texts[i], room);
+        *texts[i] = str_put(&room, *texts[i]);
     *kept = copy;
     return kept;
 }
@@ -123,10 +115,8 @@ static void *subscribe(void *ctx, struct str name)
     struct xds_subscription *subscription = xmalloc(sizeof(*subscription) + name.len);
     char *text = (char *)(subscription + 1);
 
-    if (name.len > 0)
-        memcpy(text, name.ptr, name.len);
     *subscription = (struct xds_subscription){
-        .session = session, .type = add->type, .name = str_make(text, name.len)};
+        .session = session, .type = add->type, .name = str_put(&text, name)};
     list_init(&subscription->dirty);
     mark_dirty(subscription);
     session->host->subscribe(session->ctx, subscription);
@@ -287,7 +277,8 @@ enum code xds_session_request(struct xds_session *session, const struct xds_requ
         return CODE_OK;
     }
     if (names_after(session, type, request) > XDS_NAMES_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one stream",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d names on one stream: ask for the others on another",
                     XDS_NAMES_MAX);
     xds_read_nonce(session, type, request);
     owes = session->variant.delta ? xds_delta_apply(session, type, request)

@@ -21,19 +21,16 @@ static const struct view view_all;
 static unsigned content_key(const struct topic_entry *entry, const struct view *view,
                             char out[CONTENT_KEY_MAX])
 {
-    struct str texts[] = {view->zone, STR_INIT("\0"), view->node};
-    unsigned len = sizeof(entry);
+    char *at = out;
 
-    memcpy(out, &entry, sizeof(entry));
-    out[len++] = (char)view->ipv4;
-    out[len++] = (char)view->ipv6;
-    out[len++] = (char)view->group;
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        if (texts[i].len > 0)
-            memcpy(out + len, texts[i].ptr, texts[i].len);
-        len += (unsigned)texts[i].len;
-    }
-    return len;
+    str_put(&at, str_make(&entry, sizeof(entry)));
+    *at++ = (char)view->ipv4;
+    *at++ = (char)view->ipv6;
+    *at++ = (char)view->group;
+    str_put(&at, view->zone);
+    *at++ = '\0';
+    str_put(&at, view->node);
+    return (unsigned)(at - out);
 }
 
 static struct content *find(const struct topic_entry *entry, const struct view *view)
@@ -96,13 +93,38 @@ static void detach(struct content *content)
     entry->views -= content->round == entry->round;
 }
 
+/* Takes over the reference. */
+static void set_blob(struct content *content, struct blob *blob)
+{
+    struct topic_table *table = table_of(content->entry);
+    size_t more = (blob ? blob->len : 0) - (content->blob ? content->blob->len : 0);
+
+    table->bytes += more;
+    if (content->content.view.group != 0)
+        table->parts += more;
+    if (table->options.stats)
+        counter_set(&table->options.stats->bytes, table->bytes);
+    blob_unref(content->blob);
+    content->blob = blob;
+}
+
+/* Takes over the reference. */
+static void set_made(struct topic_table *table, const struct content *content, struct blob *blob)
+{
+    blob_unref(table->made);
+    table->made = blob;
+    table->made_for = content;
+}
+
 static void content_free(struct content *content)
 {
     struct topic_table *table = table_of(content->entry);
 
     detach(content);
     count(table, table->contents_len - 1);
-    blob_unref(content->content.blob);
+    if (table->made_for == content)
+        set_made(table, NULL, NULL);
+    set_blob(content, NULL);
     policy_unref(content->content.policy);
     free(content);
 }
@@ -141,6 +163,50 @@ static bool says(const struct content *content, const struct meaning *meaning, u
            (!meaning->plain || policy_same_spec(content->content.policy, meaning->policy));
 }
 
+static bool is_kept(const struct asking *asking, const struct view *view, const struct blob *blob)
+{
+    if (view->ipv4 == VIEW_NEAR_NODE)
+        return false;
+    return view->group == 0 || table_of(asking->entry)->parts + blob->len <= TOPIC_PARTS_MAX;
+}
+
+static struct blob *encode(struct asking *asking, const struct view *view, uint64_t *ret_version,
+                           const char **ret_problem)
+{
+    asking->effort = EFFORT_MAX;
+    return meaning_encode(asking->meaning, view, ret_version, ret_problem);
+}
+
+static uint64_t whole_version(struct asking *asking)
+{
+    struct topic_entry *entry = asking->entry;
+    const char *problem;
+
+    if (is_current(entry->all))
+        return entry->all->content.version;
+    if (entry->whole_round != entry->round)
+        blob_unref(encode(asking, &view_all, &entry->whole, &problem));
+    entry->whole_round = entry->round;
+    return entry->whole;
+}
+
+/* The version; *ret_blob only if it is to be kept. */
+static uint64_t tell(struct asking *asking, const struct view *view, struct blob **ret_blob,
+                     const char **ret_problem)
+{
+    struct blob *blob;
+    uint64_t version;
+
+    if (meaning_is_told_apart(asking->meaning, view))
+        return meaning_version(asking->meaning, view, whole_version(asking));
+    blob = encode(asking, view, &version, ret_problem);
+    if (is_kept(asking, view, blob))
+        *ret_blob = blob;
+    else
+        blob_unref(blob);
+    return version;
+}
+
 /* What the topic says to that view, now. Encodes once a round. */
 static struct content *make(struct asking *asking, const struct view *view)
 {
@@ -153,9 +219,8 @@ static struct content *make(struct asking *asking, const struct view *view)
     if (is_current(content))
         return content;
     if (!is_absent(asking)) {
-        blob = meaning_encode(asking->meaning, view, &version, &problem);
+        version = tell(asking, view, &blob, &problem);
         entry->answered = true;
-        asking->effort = EFFORT_MAX;
     }
     if (content && says(content, asking->meaning, version)) {
         blob_unref(blob);
@@ -165,7 +230,7 @@ static struct content *make(struct asking *asking, const struct view *view)
         if (content)
             detach(content);
         content = content_new(entry, view);
-        content->content.blob = blob;
+        set_blob(content, blob);
         content->content.version = version;
         content->content.problem = problem;
     }
@@ -189,6 +254,25 @@ static struct content *make_for(struct asking *asking, const struct topic_place 
         view = view_all;
     }
     return make(asking, &view);
+}
+
+struct blob *content_bytes(const struct subscriber *subscriber)
+{
+    const struct content *content = content_of(subscriber->content);
+    const struct topic_table *table = table_of(content->entry);
+
+    return table->made_for == content ? table->made : content->blob;
+}
+
+struct blob *content_make_bytes(struct subscriber *subscriber, const struct meaning *meaning)
+{
+    const struct content *content = content_of(subscriber->content);
+    struct topic_table *table = table_of(content->entry);
+    const char *problem;
+    uint64_t version;
+
+    set_made(table, content, meaning_encode(meaning, &content->content.view, &version, &problem));
+    return table->made;
 }
 
 /* ---- giving ---- */

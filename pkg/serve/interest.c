@@ -87,7 +87,7 @@ static void want_all(struct wanted *wanted, const struct meaning *meaning)
         want(wanted, STR(""), name->host);
     if (name->service.len > 0)
         want(wanted, name->namespace_name, name->service);
-    if (!topic_is_route(meaning->kind) || route->namespace_name.len == 0)
+    if (!meaning_has_route(meaning->kind) || route->namespace_name.len == 0)
         return;
     for (size_t i = 0; i < route->len; i++)
         want(wanted, route->namespace_name, route->targets[i].service);

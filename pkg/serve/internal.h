@@ -15,6 +15,7 @@ struct serve {
     struct worker *workers[SERVE_THREADS_MAX];
     struct listener *listeners[SERVE_LISTENERS_MAX];
     size_t listeners_len;
+    struct tls *tls; /* NULL: none given */
     struct list questions; /* that wait for workers (ask.c) */
     /* draining */
     unsigned undrained;

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "encode/native.h"
 #include "encode/xds.h"
+#include "model/view_near.h"
 #include "model/xdstp.h"
 #include "wire/fields.h"
 
@@ -15,6 +16,7 @@ static struct str type_of(enum topic_kind kind)
         [TOPIC_CLUSTER] = STR_INIT(CLUSTER_URL),
         [TOPIC_ASSIGNMENT] = STR_INIT(CLUSTER_LOAD_ASSIGNMENT_URL),
         [TOPIC_NATIVE] = STR_INIT(""),
+        [TOPIC_GRPCLB] = STR_INIT(""),
     };
     struct str url = urls[kind];
 
@@ -89,7 +91,7 @@ static void find_policy(struct meaning *meaning, const struct catalog *catalog)
 {
     meaning->policy = route_policy(meaning->service, meaning->port,
                                    meaning->number ? meaning->number : meaning->name.port.number);
-    if (!topic_is_route(meaning->kind))
+    if (!meaning_has_route(meaning->kind))
         return;
     route_find(catalog, &meaning->name, &meaning->route);
     meaning->route.authority = authority_of(meaning->text);
@@ -116,7 +118,9 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog)
 /* One pod is meant from everywhere. */
 bool meaning_by_place(const struct meaning *meaning)
 {
-    return (meaning->kind == TOPIC_ASSIGNMENT || meaning->kind == TOPIC_NATIVE) && meaning->port &&
+    if (meaning->kind == TOPIC_GRPCLB && meaning_splits(meaning))
+        return false;
+    return !topic_is_route(meaning->kind) && meaning->kind != TOPIC_CLUSTER && meaning->port &&
            meaning->port->by_place && meaning->name.hostname.len == 0;
 }
 
@@ -130,8 +134,7 @@ static bool has_hostname(const struct backend_list *list, struct str hostname)
     return false;
 }
 
-/* NULL: it is not. */
-static const char *why_empty(const struct meaning *meaning, const struct backend_list *list)
+const char *meaning_why_empty(const struct meaning *meaning, const struct backend_list *list)
 {
     const struct service_port *port = meaning->port;
 
@@ -144,6 +147,12 @@ static const char *why_empty(const struct meaning *meaning, const struct backend
     return port->total ? "no endpoint is ready" : "no EndpointSlice has endpoints at this port";
 }
 
+/* 0 means "none". */
+uint64_t meaning_hash(const struct blob *blob)
+{
+    return hash_content(blob->bytes, blob->len) | 1;
+}
+
 static struct blob *encode_list(const struct meaning *meaning, const struct backend_list *list,
                                 uint64_t *ret_version)
 {
@@ -154,7 +163,7 @@ static struct blob *encode_list(const struct meaning *meaning, const struct back
     if (meaning->kind == TOPIC_NATIVE)
         return encode_native_list(list, asked, meaning->name.hostname, ret_version);
     blob = encode_assignment(meaning->text, list, asked, meaning->name.hostname);
-    *ret_version = hash_content(blob->bytes, blob->len) | 1; /* 0 means "none" */
+    *ret_version = meaning_hash(blob);
     return blob;
 }
 
@@ -166,7 +175,7 @@ static struct blob *encode_view(const struct meaning *meaning, const struct view
     struct blob *blob;
 
     view_list(meaning->port, view, &arena, &list);
-    *ret_problem = why_empty(meaning, &list);
+    *ret_problem = meaning_why_empty(meaning, &list);
     blob = encode_list(meaning, &list, ret_version);
     arena_done(&arena);
     return blob;
@@ -190,14 +199,23 @@ struct blob *meaning_encode_cluster(const struct service *service, struct str na
     return encode_cluster(name, policy);
 }
 
+static struct blob *encode_to(const struct meaning *meaning)
+{
+    struct route route = meaning->route;
+    struct policy policy;
+
+    client_spare(route.policy, meaning->faults, &policy);
+    route.policy = &policy;
+    return meaning->kind == TOPIC_LISTENER ? encode_listener(meaning->text, &route)
+                                           : encode_route(meaning->text, &route);
+}
+
 static struct blob *encode_named(const struct meaning *meaning)
 {
     struct policy policy;
 
-    if (meaning->kind == TOPIC_LISTENER)
-        return encode_listener(meaning->text, &meaning->route);
-    if (meaning->kind == TOPIC_ROUTE)
-        return encode_route(meaning->text, &meaning->route);
+    if (topic_is_route(meaning->kind))
+        return encode_to(meaning);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
     return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
 }
@@ -214,9 +232,11 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
     const char *problem = meaning->problem;
     struct blob *blob;
 
+    if (meaning->kind == TOPIC_GRPCLB)
+        return meaning_encode_grpclb(meaning, view, ret_version, ret_problem);
     if (topic_is_route(meaning->kind) || meaning->kind == TOPIC_CLUSTER) {
         blob = encode_named(meaning);
-        *ret_version = hash_content(blob->bytes, blob->len) | 1;
+        *ret_version = meaning_hash(blob);
     } else {
         blob = encode_backends(meaning, view, ret_version, &problem);
     }
@@ -224,4 +244,15 @@ struct blob *meaning_encode(const struct meaning *meaning, const struct view *vi
         *ret_version = problem_version(*ret_version, problem);
     *ret_problem = problem;
     return blob;
+}
+
+/* Native lists do not tell the node: what lists of other views say, too, has to have their version. */
+bool meaning_is_told_apart(const struct meaning *meaning, const struct view *view)
+{
+    return meaning->kind == TOPIC_ASSIGNMENT && view_is_of_node(view);
+}
+
+uint64_t meaning_version(const struct meaning *meaning, const struct view *view, uint64_t whole)
+{
+    return hash_mix(whole, view_near_hash(meaning->port, view)) | 1;
 }

@@ -26,13 +26,6 @@ static void on_topic_changed(struct subscriber *subscriber)
     native_target_touch(tie->target);
 }
 
-static struct str client_namespace(const struct native_stream *stream)
-{
-    struct str given = native_session_namespace(stream->session);
-
-    return given.len ? given : str_of(stream->worker->options.default_namespace);
-}
-
 /* What a client says of its place counts as said, also when it says that it does not know. */
 static struct place client_place(const struct native_stream *stream)
 {
@@ -47,8 +40,11 @@ static struct place client_place(const struct native_stream *stream)
 static void host_subscribe(void *ctx, struct native_target *target)
 {
     struct native_stream *stream = ctx;
-    const struct topic_client client = {.default_namespace = client_namespace(stream),
-                                        .place = client_place(stream)};
+    const struct topic_client client = {
+        .default_namespace = worker_client_namespace(stream->worker,
+                                                     native_session_namespace(stream->session)),
+        .place = client_place(stream),
+    };
     struct native_tie *tie = xcalloc(1, sizeof(*tie));
     struct err err = {0};
 
@@ -81,8 +77,15 @@ static void host_resolve(void *ctx unused_arg, const struct native_target *targe
     const struct topic_content *content =
         tie->subscriber.topic ? topic_content(&tie->subscriber) : NULL;
 
-    *ret_list = content ? (struct native_list){content->version, content->blob, content->problem}
-                        : (struct native_list){1, NULL, tie->problem};
+    *ret_list = content ? (struct native_list){content->version, content->problem}
+                        : (struct native_list){0, tie->problem};
+}
+
+static struct blob *host_bytes(void *ctx unused_arg, const struct native_target *target)
+{
+    struct native_tie *tie = target->host;
+
+    return topic_bytes(&tie->subscriber);
 }
 
 static void host_wake(void *ctx, bool answer)
@@ -105,6 +108,7 @@ static const struct native_host host = {
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
+    .bytes = host_bytes,
     .wake = host_wake,
     .describe = host_describe,
 };
@@ -166,7 +170,6 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
 }
 
 /* ---- dumps ---- */
-
 
 static bool is_of(void *interest, const struct native_target *target)
 {

@@ -8,16 +8,6 @@ struct told {
     char text[]; /* of the refusal */
 };
 
-static struct str put_text(char **at, struct str text)
-{
-    struct str copy = str_make(*at, text.len);
-
-    if (text.len > 0)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return copy;
-}
-
 static void told_free(struct told *told)
 {
     policy_unref(told->refusal.policy);
@@ -45,9 +35,9 @@ void serve_tell_refused(void *ctx, const struct refusal *refusal)
     at = told->text;
     told->serve = serve;
     told->refusal.policy = policy_ref(refusal->policy);
-    told->refusal.agent = put_text(&at, refusal->agent);
-    told->refusal.peer = put_text(&at, refusal->peer);
-    told->refusal.message = put_text(&at, refusal->message);
+    told->refusal.agent = str_put(&at, refusal->agent);
+    told->refusal.peer = str_put(&at, refusal->peer);
+    told->refusal.message = str_put(&at, refusal->message);
     if (!loop_post(serve->options.loop, on_told, told))
         told_free(told); /* the control loop ends */
 }

@@ -14,9 +14,8 @@ static void close_listeners(struct serve *serve)
 
 /* ---- accepting ---- */
 
-static void on_accept(void *ctx, int fd, const struct address *peer)
+static void adopt(struct serve *serve, int fd, const struct address *peer, struct tls *tls)
 {
-    struct serve *serve = ctx;
     struct worker *least = serve->workers[0];
     struct place place = {0};
 
@@ -26,21 +25,50 @@ static void on_accept(void *ctx, int fd, const struct address *peer)
     for (unsigned i = 1; i < serve->options.threads; i++)
         if (worker_load(serve->workers[i]) < worker_load(least))
             least = serve->workers[i];
-    worker_adopt(least, fd, peer, &place);
+    worker_adopt(least, fd, peer, tls, &place);
 }
 
-enum code serve_listen(struct serve *serve, const struct address *address, struct err *err)
+static void on_accept(void *ctx, int fd, const struct address *peer)
+{
+    adopt(ctx, fd, peer, NULL);
+}
+
+static void on_accept_tls(void *ctx, int fd, const struct address *peer)
+{
+    struct serve *serve = ctx;
+
+    adopt(serve, fd, peer, serve->tls);
+}
+
+static enum code listen_with(struct serve *serve, const struct address *address,
+                             listener_accept_fn *accept, struct err *err)
 {
     enum code code;
 
     if (serve->listeners_len == SERVE_LISTENERS_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d listen addresses",
                     SERVE_LISTENERS_MAX);
-    code = listener_new(serve->options.loop, address, on_accept, serve,
+    code = listener_new(serve->options.loop, address, accept, serve,
                         &serve->listeners[serve->listeners_len], err);
     if (code == CODE_OK)
         serve->listeners_len++;
     return code;
+}
+
+enum code serve_listen(struct serve *serve, const struct address *address, struct err *err)
+{
+    return listen_with(serve, address, on_accept, err);
+}
+
+enum code serve_listen_tls(struct serve *serve, const struct address *address, struct err *err)
+{
+    return listen_with(serve, address, on_accept_tls, err);
+}
+
+void serve_set_tls(struct serve *serve, struct tls *tls)
+{
+    tls_unref(serve->tls);
+    serve->tls = tls_ref(tls);
 }
 
 const struct address *serve_address(const struct serve *serve, size_t index)
@@ -146,6 +174,7 @@ void serve_free(struct serve *serve)
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_free(serve->workers[i]);
     serve_forget_questions(serve);
+    tls_unref(serve->tls);
     free(serve);
 }
 

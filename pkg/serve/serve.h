@@ -10,6 +10,7 @@
 #include "grpc/server.h"
 #include "model/catalog.h"
 #include "model/refusal.h"
+#include "net/tls.h"
 #include "serve/topic.h"
 
 #define SERVE_THREADS_MAX 64
@@ -45,7 +46,11 @@ void serve_free(struct serve *serve);
 
 /* Starts accepting on `address`; may be called several times. Nothing listens before the first synced catalog: that is the caller's order. */
 enum code serve_listen(struct serve *serve, const struct address *address, struct err *err) must_check;
-/* The bound addresses, in order of serve_listen(); NULL behind the last. */
+/* The same over TLS; behind serve_set_tls(). */
+enum code serve_listen_tls(struct serve *serve, const struct address *address, struct err *err) must_check;
+/* A server's, for connections accepted from here on; takes a reference. Those that are open keep what they have. */
+void serve_set_tls(struct serve *serve, struct tls *tls);
+/* The bound addresses, in order of serve_listen() and serve_listen_tls(); NULL behind the last. */
 const struct address *serve_address(const struct serve *serve, size_t index);
 
 /* Takes over one reference. */

@@ -1,5 +1,6 @@
 #include "serve/services.h"
 
+#include "serve/call_dump.h"
 #include "serve/worker.h"
 
 const struct rpc_method service_methods[] = {
@@ -21,10 +22,40 @@ const struct rpc_method service_methods[] = {
     {STR_INIT("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints"),
      &xds_handlers[9]},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
+    {STR_INIT("/grpc.lb.v1.LoadBalancer/BalanceLoad"), &grpclb_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_check_handler},
+    {STR_INIT("/grpc.health.v1.Health/List"), &health_list_handler},
     {STR_INIT("/grpc.health.v1.Health/Watch"), &health_watch_handler},
+    {STR_INIT("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"), &reflection_handler},
+    {STR_INIT("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+     &reflection_handler},
 };
 const size_t service_methods_len = ARRAY_LEN(service_methods);
+
+/* The part of a method's path that names the service. */
+static struct str service_of(const struct rpc_method *method)
+{
+    struct str path = str_slice(method->path, 1, method->path.len);
+
+    return str_cut(&path, '/');
+}
+
+/* The methods of a service stand together. */
+bool service_name_at(size_t index, struct str *ret_name)
+{
+    struct str name = STR("");
+
+    for (size_t i = 0; i < service_methods_len; i++) {
+        if (str_eq(service_of(&service_methods[i]), name))
+            continue;
+        name = service_of(&service_methods[i]);
+        if (index-- > 0)
+            continue;
+        *ret_name = name;
+        return true;
+    }
+    return false;
+}
 
 static const struct rpc_handler *handler_of(struct str path)
 {
@@ -41,25 +72,12 @@ const struct stream_kind *service_stream_kind(const struct rpc *rpc)
     for (size_t i = 0; i < XDS_HANDLERS; i++)
         if (&xds_handlers[i] == handler)
             return i % 2 ? &xds_delta_stream_kind : &xds_stream_kind;
+    if (handler == &grpclb_handler)
+        return &grpclb_stream_kind;
     return handler == &native_watch_handler ? &native_stream_kind : NULL;
 }
 
-static void dump_call(struct rpc *rpc, struct json_writer *writer)
-{
-    const struct worker *worker = rpc_server_ctx(rpc);
-    uint64_t age_us = loop_now_us(worker->loop) - rpc_opened_us(rpc);
-    char peer[ADDRESS_TEXT_MAX];
-
-    address_format(rpc_peer(rpc), peer);
-    json_put_str(writer, "peer", str_of(peer));
-    json_put_u64(writer, "loop", worker->options.index);
-    json_put_u64(writer, "ageSeconds", age_us / 1000000);
-    json_put_u64(writer, "bytesSent", rpc_bytes_sent(rpc));
-    json_put_bool(writer, "stalled", rpc_stalled(rpc));
-}
-
-static void dump_place(struct rpc *rpc, const struct stream_kind *kind,
-                       struct json_writer *writer)
+static void dump_place(struct rpc *rpc, const struct stream_kind *kind, struct json_writer *writer)
 {
     const struct worker *worker = rpc_server_ctx(rpc);
     struct place said = kind->place(rpc);
@@ -81,7 +99,7 @@ void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json
     json_open_object(writer, NULL);
     json_put_u64(writer, "id", rpc_id(rpc));
     json_put_str(writer, "protocol", str_of(kind->protocol));
-    dump_call(rpc, writer);
+    call_dump(rpc, writer);
     dump_place(rpc, kind, writer);
     kind->dump(rpc, filter, writer);
     json_close_object(writer);

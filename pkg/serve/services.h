@@ -15,13 +15,19 @@ struct worker;
 
 extern const struct rpc_method service_methods[];
 extern const size_t service_methods_len;
+#define SERVICES_MAX 32
+/* The services that the table has methods of, by their full names; false behind the last, which is below SERVICES_MAX. */
+bool service_name_at(size_t index, struct str *ret_name) must_check;
 
 /* ADS, then the services of one type; of each state of the world, then delta. */
 #define XDS_HANDLERS (2 * (1 + XDS_TYPES))
 extern const struct rpc_handler xds_handlers[XDS_HANDLERS];
 extern const struct rpc_handler native_watch_handler;
+extern const struct rpc_handler grpclb_handler;
 extern const struct rpc_handler health_check_handler;
+extern const struct rpc_handler health_list_handler;
 extern const struct rpc_handler health_watch_handler;
+extern const struct rpc_handler reflection_handler;
 
 /* What a dump is about: everything, or what is of one Service (topic_interest(); NULL: nobody asks for it). */
 struct dump_filter {
@@ -51,6 +57,7 @@ struct stream_kind {
 extern const struct stream_kind xds_stream_kind;
 extern const struct stream_kind xds_delta_stream_kind;
 extern const struct stream_kind native_stream_kind;
+extern const struct stream_kind grpclb_stream_kind;
 /* NULL: the call is no stream of lists. */
 const struct stream_kind *service_stream_kind(const struct rpc *rpc);
 

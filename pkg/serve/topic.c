@@ -25,11 +25,6 @@ void topic_table_free(struct topic_table *table)
     free(table);
 }
 
-size_t topic_table_len(const struct topic_table *table)
-{
-    return HASH_COUNT(table->entries);
-}
-
 uint64_t topic_table_clusters_version(const struct topic_table *table)
 {
     return table->clusters_version;
@@ -45,7 +40,7 @@ struct interest *topic_interest(const struct topic_table *table, struct str name
 
 static struct str topic_namespace(const struct topic *topic)
 {
-    return str_of(topic->key.ptr + 1);
+    return str_of(topic->key.ptr + 2);
 }
 
 static struct name_context context_in(const struct topic_table *table, struct str namespace_name)
@@ -78,13 +73,11 @@ struct wish {
     struct str default_namespace;
 };
 
-/* kind byte, namespace, 0, text: unique, and the namespace can be read back. */
+/* Two bytes, namespace, 0, text: unique, and the namespace can be read back. */
 static void topic_key(const struct wish *wish, struct buf *out)
 {
-    if (wish->faults)
-        buf_add_char(out, (char)('a' + (int)wish->faults));
-    else
-        buf_add_char(out, (char)((wish->plain ? 'A' : '0') + (int)wish->kind));
+    buf_add_char(out, (char)((wish->plain ? 'A' : 'a') + (int)wish->kind));
+    buf_add_char(out, (char)('0' + (int)wish->faults));
     buf_add_str(out, wish->default_namespace);
     buf_add_char(out, '\0');
     buf_add_str(out, wish->text);
@@ -194,7 +187,28 @@ const struct topic_content *topic_content(struct subscriber *subscriber)
     return subscriber->content;
 }
 
+struct blob *topic_bytes(struct subscriber *subscriber)
+{
+    bool exists = topic_content(subscriber)->version != 0;
+    struct blob *bytes = content_bytes(subscriber);
+    struct meaning meaning;
+
+    if (exists && !bytes && find_meaning(subscriber->topic, &meaning))
+        bytes = content_make_bytes(subscriber, &meaning);
+    return bytes;
+}
+
 /* ---- subscribing ---- */
+
+/* Those that make a difference: who has none of them shares a topic. */
+static unsigned faults_of(enum topic_kind kind, const struct topic_client *client)
+{
+    unsigned all = kind == TOPIC_CLUSTER  ? CLIENT_FAULTS_OF_CLUSTERS
+                   : topic_is_route(kind) ? CLIENT_FAULTS_OF_ROUTES
+                                          : 0;
+
+    return client->plain ? 0 : client->faults & all;
+}
 
 bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str text,
                      const struct topic_client *client, struct subscriber *subscriber,
@@ -203,7 +217,7 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     struct wish wish = {
         .kind = kind,
         .plain = client->plain,
-        .faults = kind == TOPIC_CLUSTER && !client->plain ? client->faults : 0,
+        .faults = faults_of(kind, client),
         .text = text,
         .default_namespace = client->default_namespace,
     };
@@ -399,11 +413,12 @@ static void visit_service(void *ctx, const struct service *service)
         bool plain;
 
         name_format_cluster(&name, port->number, text);
-        plain =
-            clusters->is_plain && clusters->is_plain(clusters->ctx, str_of(text), port->policy);
+        plain = clusters->is_plain && clusters->is_plain(clusters->ctx, str_of(text), port->policy);
+        if (!clusters->visit)
+            continue;
         cluster = meaning_encode_cluster(service, str_of(text), port->number,
                                          plain ? policy_default() : port->policy);
-        clusters->visit(clusters->ctx, str_of(text), cluster);
+        clusters->visit(clusters->ctx, str_of(text), meaning_hash(cluster), cluster);
     }
 }
 
@@ -433,5 +448,5 @@ const struct policy *topic_cluster_policy(const struct topic_table *table, struc
         return NULL;
     meaning_find(&meaning, table->catalog);
     return cluster_version(&meaning, false) != cluster_version(&meaning, true) ? meaning.policy
-                                                                              : NULL;
+                                                                               : NULL;
 }

@@ -1,17 +1,21 @@
 /*
  * What the streams of one serving loop listen to: a topic is one resource under one name (a Listener, its RouteConfiguration, a Cluster,
- * ClusterLoadAssignment or native list), made once from the catalog, encoded once, and shared by every subscription of the loop.
+ * ClusterLoadAssignment, native list or grpclb list), made once from the catalog, encoded once, and shared by every subscription of the loop.
  *
  * Topics are found by their own key when a stream subscribes, and by what they depend on when the catalog changes, so a change costs O(those
- * who listen): a list or Cluster depends on its Service, a Listener on the Service that is dialled and on those of its backends, and whatever
- * is called by a host on whose that is.
+ * who listen): a list or Cluster depends on its Service, a Listener or grpclb list on the Service that is dialled and on those of its backends,
+ * and whatever is called by a host on whose that is.
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
  * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
  * refused what a policy makes of it.
+ * What is encoded is kept, but for nodes that are preferred (VIEW_NEAR_NODE), of which there may be many, each with a list as long as the
+ * whole one, and for parts of lists (policy.subset_size) where these become too many. Of those the bytes are made when they are asked for.
+ * All other views are few, or take no more together than a few whole lists.
  *
  * Threads: everything on one serving loop.
- * Limits:  TOPIC_VIEWS_MAX contents of one topic; a zone or node of more than PLACE_TEXT_MAX bytes is none.
+ * Limits:  TOPIC_VIEWS_MAX contents of one topic; TOPIC_PARTS_MAX bytes of all parts of lists; a zone or node of more than PLACE_TEXT_MAX
+ *          bytes is none.
  */
 #ifndef SERVE_TOPIC_H
 #define SERVE_TOPIC_H
@@ -24,9 +28,17 @@
 #include "model/place.h"
 #include "model/view.h"
 
-enum topic_kind { TOPIC_LISTENER, TOPIC_ROUTE, TOPIC_CLUSTER, TOPIC_ASSIGNMENT, TOPIC_NATIVE, TOPIC_KINDS };
+enum topic_kind {
+    TOPIC_LISTENER,
+    TOPIC_ROUTE,
+    TOPIC_CLUSTER,
+    TOPIC_ASSIGNMENT,
+    TOPIC_NATIVE,
+    TOPIC_GRPCLB,
+    TOPIC_KINDS
+};
 
-/* The kinds that say where calls go. */
+/* The kinds that say where calls go, and nothing else. */
 static inline bool topic_is_route(enum topic_kind kind)
 {
     return kind == TOPIC_LISTENER || kind == TOPIC_ROUTE;
@@ -42,7 +54,6 @@ struct topic_place; /* an interned struct place */
  * else gets another one. */
 struct topic_content {
     uint64_t version; /* hash of the content; 0: there is none (yet) */
-    struct blob *blob;
     const char *problem;  /* why there is no list, or an empty one; a static text or NULL */
     const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */
@@ -54,7 +65,7 @@ struct topic_content {
 struct topic {
     enum topic_kind kind;
     bool plain;      /* for those who refuse what it says otherwise */
-    unsigned faults; /* for those who have these (model/client.h): of a Cluster that is not plain */
+    unsigned faults; /* for those who have these (model/client.h): of a route or Cluster that is not plain */
     struct str text; /* the name as the client spelled it */
     /* the table's own */
     struct list subscribers; /* that have what is theirs as of the topic's last refresh */
@@ -79,12 +90,15 @@ struct subscriber {
 
 /* Of one topic: more distinct views than this share VIEW_ALL's list, and are counted. */
 #define TOPIC_VIEWS_MAX 4096
+/* Bytes of parts of lists, over all topics, that are kept. */
+#define TOPIC_PARTS_MAX (32 * 1024 * 1024)
 /* Of each text of a place: neither the name of a node nor the value of a label is longer. */
 #define PLACE_TEXT_MAX 253
 
 struct topic_table_stats {
     struct counter topics;       /* gauge */
     struct counter views;        /* gauge: distinct contents over all topics */
+    struct counter bytes;        /* gauge: of those, encoded, that are kept */
     struct counter views_capped; /* subscriptions that got VIEW_ALL's list because of TOPIC_VIEWS_MAX */
     struct counter places_blind; /* subscriptions to a Local Service from an unknown node (view_is_blind) */
 };
@@ -99,7 +113,6 @@ struct topic_table_options {
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
 /* All subscribers must be gone. */
 void topic_table_free(struct topic_table *table);
-size_t topic_table_len(const struct topic_table *table);
 /* Changes whenever the set of Cluster names may have changed (a Service or a port came or went). */
 uint64_t topic_table_clusters_version(const struct topic_table *table);
 
@@ -114,7 +127,7 @@ bool topic_table_work(struct topic_table *table, uint64_t deadline_us);
 struct topic_client {
     struct str default_namespace;
     bool plain; /* of a Listener or Cluster: without what a client can refuse */
-    unsigned faults; /* of the client: a Cluster comes without what it cannot bear */
+    unsigned faults; /* of the client: routes and Clusters come without what it cannot bear */
     struct place place; /* zone empty: that of the node, where and while the catalog knows it */
 };
 
@@ -124,6 +137,8 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
 void topic_unsubscribe(struct subscriber *subscriber);
 /* What the newest catalog says to the subscriber, who is told first if that is something else. Borrowed until the topic is asked again. */
 const struct topic_content *topic_content(struct subscriber *subscriber);
+/* And its bytes: one encoded resource; NULL where there is none. Borrowed until the table is asked again for anything. */
+struct blob *topic_bytes(struct subscriber *subscriber);
 
 /* Those whom that Service concerns have this `interest`; NULL: nobody does. */
 struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);
@@ -136,7 +151,8 @@ struct place topic_table_place(const struct topic_table *table, const struct pla
 /* What somebody who asks for every Cluster of the catalog is told: of each, plain where it is to be without what a client can refuse. */
 struct topic_clusters {
     bool (*is_plain)(void *ctx, struct str name, const struct policy *policy); /* NULL: none is */
-    void (*visit)(void *ctx, struct str name, struct blob *cluster);           /* borrowed during the visit */
+    /* Borrowed during the visit; NULL: none is made. */
+    void (*visit)(void *ctx, struct str name, uint64_t version, struct blob *cluster);
     void *ctx;
 };
 void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters);

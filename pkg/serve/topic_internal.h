@@ -22,6 +22,11 @@ struct topic_table {
     struct interest *interests;
     struct content *contents; /* those that are not their topic's `all` */
     size_t contents_len;      /* with those */
+    size_t bytes;             /* that they keep */
+    size_t parts;             /* of these, those of parts of lists */
+    /* What was made last of what is not kept, and whose it is. */
+    struct blob *made;
+    const struct content *made_for;
     struct topic_place *places;
     struct list bare_places; /* those whose zone is their node's */
     struct list dirty;        /* topics to refresh, first come, first served */
@@ -60,6 +65,7 @@ struct topic_entry {
     struct topic topic;
     struct content *all;  /* of VIEW_ALL; NULL: nobody has it */
     size_t views;         /* contents besides, of this round */
+    uint64_t whole, whole_round; /* the version of VIEW_ALL, and as of when */
     struct list dirty;    /* table's */
     uint64_t marked;      /* the round of the last change that concerns it */
     uint64_t changed_us;  /* when the oldest was received that it is not refreshed for; 0: no Service changed */
@@ -81,7 +87,7 @@ static inline struct topic_entry *topic_entry_of(const struct topic *topic)
 /* The kinds that carry backends. */
 static inline bool topic_is_list(enum topic_kind kind)
 {
-    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE;
+    return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE || kind == TOPIC_GRPCLB;
 }
 
 /* ---- contents ---- */
@@ -89,6 +95,7 @@ static inline bool topic_is_list(enum topic_kind kind)
 /* A topic's content for one view. Lives while somebody has it. Once the topic says something else to that view it is detached. */
 struct content {
     struct topic_content content;
+    struct blob *blob; /* NULL: there is none, or it is not kept */
     struct topic_entry *entry;
     uint64_t round; /* in which it was made, or found to be right still */
     bool attached;
@@ -101,6 +108,10 @@ void content_join(struct topic_entry *entry, const struct meaning *meaning, stru
 /* The same where everybody gets the same and it is there; else false. */
 bool content_join_all(struct topic_entry *entry, struct subscriber *subscriber);
 void content_leave(struct subscriber *subscriber);
+/* The bytes of what it has; NULL: they are not there. */
+struct blob *content_bytes(const struct subscriber *subscriber);
+/* Makes them. Borrowed until others are made. `meaning` is the topic's, as of which the subscriber is current. */
+struct blob *content_make_bytes(struct subscriber *subscriber, const struct meaning *meaning);
 /* It has been given what is its own in the topic's last refresh. */
 bool content_is_current(const struct subscriber *subscriber);
 /* Begins a refresh: all subscribers are stale, unless everybody gets what they have. To be followed by one of content_join() and

@@ -10,16 +10,13 @@ static struct str short_enough(struct str text)
 
 static unsigned place_key(struct place place, char out[PLACE_KEY_MAX])
 {
-    struct str texts[] = {place.zone, STR_INIT("\0"), place.node};
-    unsigned len = 0;
+    char *at = out;
 
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-        if (texts[i].len > 0)
-            memcpy(out + len, texts[i].ptr, texts[i].len);
-        len += (unsigned)texts[i].len;
-    }
-    out[len++] = (char)place.group;
-    return len;
+    str_put(&at, place.zone);
+    *at++ = '\0';
+    str_put(&at, place.node);
+    *at++ = (char)place.group;
+    return (unsigned)(at - out);
 }
 
 static bool is_bare(const struct place *place)

@@ -97,17 +97,27 @@ void worker_count_subscription(struct worker *worker, struct rpc *rpc, int chang
     counter_add(&worker->stats.subscriptions, (uint64_t)change);
 }
 
+uint64_t worker_subscriptions(const struct rpc *rpc)
+{
+    const struct connection *connection = rpc_connection(rpc);
+
+    return connection->subscriptions;
+}
+
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
                                      struct err *err)
 {
     const struct connection *connection = rpc_connection(rpc);
 
     if (connection->subscriptions > CONNECTION_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one connection",
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d names on one connection: ask for fewer, or on more connections",
                     CONNECTION_SUBSCRIPTIONS_MAX);
     if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d names on one serving thread",
-                    WORKER_SUBSCRIPTIONS_MAX);
+        return fail(
+            err, CODE_RESOURCE_EXHAUSTED,
+            "more than %d names on one serving thread: it takes more replicas, or --threads",
+            WORKER_SUBSCRIPTIONS_MAX);
     return CODE_OK;
 }
 
@@ -116,7 +126,7 @@ uint64_t worker_list_streams(const struct worker *worker)
     const struct worker_stats *stats = &worker->stats;
 
     return counter_get(&stats->streams_xds) + counter_get(&stats->streams_delta) +
-           counter_get(&stats->streams_native);
+           counter_get(&stats->streams_native) + counter_get(&stats->streams_grpclb);
 }
 
 bool worker_may_complain(struct worker *worker)
@@ -135,18 +145,9 @@ struct handover {
     struct worker *worker;
     int fd;
     struct address peer;
+    struct tls *tls;
     struct connection *connection;
 };
-
-static struct str put_text(char **at, struct str text)
-{
-    struct str copy = str_make(*at, text.len);
-
-    if (text.len > 0)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return copy;
-}
 
 static struct connection *connection_new(const struct place *place)
 {
@@ -155,9 +156,14 @@ static struct connection *connection_new(const struct place *place)
     char *at = (char *)(connection + 1);
 
     *connection = (struct connection){0};
-    connection->place.zone = put_text(&at, place->zone);
-    connection->place.node = put_text(&at, place->node);
+    connection->place.zone = str_put(&at, place->zone);
+    connection->place.node = str_put(&at, place->node);
     return connection;
+}
+
+struct str worker_client_namespace(const struct worker *worker, struct str said)
+{
+    return said.len > 0 ? said : str_of(worker->options.default_namespace);
 }
 
 struct place worker_client_place(const struct rpc *rpc, const struct place *said)
@@ -187,12 +193,13 @@ static void on_handover(void *ctx)
     struct handover *handover = ctx;
 
     counter_add(&handover->worker->arrived, 1);
-    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer,
+    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer, handover->tls,
                       handover->connection);
+    tls_unref(handover->tls);
     free(handover);
 }
 
-void worker_adopt(struct worker *worker, int fd, const struct address *peer,
+void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
                   const struct place *place)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
@@ -200,10 +207,12 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer,
     handover->worker = worker;
     handover->fd = fd;
     handover->peer = *peer;
+    handover->tls = tls_ref(tls);
     handover->connection = connection_new(place);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);
+        tls_unref(handover->tls);
         free(handover->connection);
         free(handover);
     }

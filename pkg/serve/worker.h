@@ -1,7 +1,7 @@
 /*
  * One serving loop: a thread, its connections, its topics, its mailbox.
  *
- * Threads: worker_new/free/adopt/publish/drain/dump from the control thread; the rest on the worker's own loop.
+ * Threads: worker_new/free/publish/adopt/load/call from the control thread; the rest on the worker's own loop.
  */
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
@@ -17,7 +17,7 @@
 
 /* Written by the worker's thread, read by any. */
 struct worker_stats {
-    struct counter streams_xds, streams_delta, streams_native; /* gauges */
+    struct counter streams_xds, streams_delta, streams_native, streams_grpclb; /* gauges */
     struct counter requests;
     struct counter pushes[TOPIC_KINDS]; /* responses, by topic kind */
     struct counter push_bytes;
@@ -29,6 +29,9 @@ struct worker_stats {
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
     struct counter subscriptions;   /* gauge */
+    struct counter grpclb_fallbacks; /* responses */
+    struct counter grpclb_reports;   /* of clients, and what they add up to: */
+    struct counter grpclb_started, grpclb_finished, grpclb_failed_to_send, grpclb_received, grpclb_dropped;
     struct topic_table_stats topics;
     struct counter catalogs;        /* taken from the mailbox */
     struct counter fanout_us;       /* the last fan-out: from the mailbox until nothing was left to send */
@@ -78,8 +81,9 @@ void worker_free(struct worker *worker);
 
 /* Takes over one reference. */
 void worker_publish(struct worker *worker, const struct catalog *catalog);
-/* Owns fd. `place` (borrowed during the call) is where the peer's address is known to be. */
-void worker_adopt(struct worker *worker, int fd, const struct address *peer,
+/* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` (borrowed during the call) where the peer's
+ * address is known to be. */
+void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
                   const struct place *place);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);
@@ -88,6 +92,8 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
+/* The namespace of names that give none: the client's own, where it says one. Borrowed from either. */
+struct str worker_client_namespace(const struct worker *worker, struct str said);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);
@@ -95,6 +101,8 @@ struct place worker_client_place(const struct rpc *rpc, const struct place *said
 unsigned worker_client_group(const struct rpc *rpc, struct str id);
 /* A subscription of `rpc`'s connection came (+1) or went (-1). */
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
+/* So many its connection has. */
+uint64_t worker_subscriptions(const struct rpc *rpc);
 /* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */
 enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
 /* Streams of lists, of all protocols; from any thread. */

@@ -1,6 +1,6 @@
 /*
- * Clusters of a wildcard that its client has refused: by name, because of which policy. It gets those plain, each until its policy is
- * another one, and again should that one come back (serve/xds_tie.h does the same for what is named).
+ * Clusters of a wildcard that its client has refused, or its kind before the wildcard began: by name, because of which policy. It gets those
+ * plain, each until its policy is another one, and again should that one come back (serve/xds_tie.h does the same for what is named).
  *
  * Threads: the worker's loop.
  * Limits:  XDS_NAMES_MAX of one stream; what is refused beyond that stays as it is.

@@ -1,5 +1,4 @@
 /* The xDS services, of all types and of one: each joins an RPC, an xDS session and the loop's topics. */
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "protocol/xds.h"
@@ -26,13 +25,6 @@ static void on_topic_changed(struct subscriber *subscriber)
 
     change_age_touch(&stream->age, subscriber->content);
     xds_subscription_touch(tie->subscription);
-}
-
-static struct str client_namespace(const struct xds_stream *stream)
-{
-    struct str given = xds_session_node(stream->session)->namespace_name;
-
-    return given.len ? given : str_of(stream->worker->options.default_namespace);
 }
 
 /* xDS cannot say no: the client waits for its own timeout, so the log says why. */
@@ -71,9 +63,12 @@ static struct str client_agent(const struct xds_stream *stream, char out[REFUSAL
 
 static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[REFUSAL_AGENT_MAX])
 {
+    struct str said = xds_session_node(stream->session)->namespace_name;
+
     return (struct xds_tie_client){
         .topics = stream->worker->topics,
-        .client = {.default_namespace = client_namespace(stream), .place = client_place(stream)},
+        .client = {.default_namespace = worker_client_namespace(stream->worker, said),
+                   .place = client_place(stream)},
         .agent = client_agent(stream, agent),
         .stream = stream,
         .changed = on_topic_changed,
@@ -113,12 +108,18 @@ static bool host_resolve(void *ctx, struct xds_subscription *subscription,
         xds_tie_retry(subscription, &client);
     }
     content = xds_tie_content(subscription);
-    if (!content || !content->blob)
+    if (!content || content->version == 0)
         return false;
     ret_resource->version = content->version;
-    ret_resource->blob = content->blob;
     ret_resource->empty = subscription->type == XDS_ENDPOINT && content->problem;
     return true;
+}
+
+static struct blob *host_bytes(void *ctx unused_arg, struct xds_subscription *subscription)
+{
+    struct xds_tie *tie = subscription->host;
+
+    return topic_bytes(&tie->subscriber);
 }
 
 /* "10.0.0.1", "[::1]": a client that comes again has another port. */
@@ -179,11 +180,10 @@ struct wildcard_visit {
     void *ctx;
 };
 
-static void visit_cluster(void *ctx, struct str name, struct blob *cluster)
+static void visit_cluster(void *ctx, struct str name, uint64_t version, struct blob *cluster)
 {
     struct wildcard_visit *wildcard = ctx;
-    struct xds_resource resource = {.version = hash_content(cluster->bytes, cluster->len) | 1,
-                                    .blob = cluster};
+    struct xds_resource resource = {.version = version, .blob = cluster};
 
     wildcard->visit(wildcard->ctx, name, &resource);
 }
@@ -247,6 +247,7 @@ static const struct xds_host host = {
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
+    .bytes = host_bytes,
     .each = host_each,
     .wake = host_wake,
     .describe = host_describe,
@@ -259,10 +260,35 @@ void xds_streams_touch_wildcard(struct worker *worker)
                                    XDS_CLUSTER);
 }
 
+struct kind_of_client {
+    struct xds_plain *plain;
+    struct str agent;
+};
+
+static bool note_kind(void *ctx, struct str name, const struct policy *policy)
+{
+    const struct kind_of_client *kind = ctx;
+
+    return policy_is_refused_by(policy, kind->agent) && xds_plain_add(kind->plain, name, policy);
+}
+
+/* With what its kind refuses plain, as xds_tie_join(). */
+static void begin_wildcard(struct xds_stream *stream)
+{
+    char agent[REFUSAL_AGENT_MAX];
+    struct kind_of_client kind = {&stream->plain, client_agent(stream, agent)};
+
+    topic_each_cluster(stream->worker->topics, &(struct topic_clusters){note_kind, NULL, &kind});
+}
+
 static void join_wildcards(struct xds_stream *stream)
 {
+    bool has = xds_session_has_wildcard(stream->session, XDS_CLUSTER);
+
+    if (has && list_empty(&stream->wildcard))
+        begin_wildcard(stream);
     list_remove(&stream->wildcard);
-    if (xds_session_has_wildcard(stream->session, XDS_CLUSTER))
+    if (has)
         list_append(&stream->worker->wildcards, &stream->wildcard);
 }
 
@@ -422,7 +448,6 @@ static enum spare spare(struct rpc *rpc)
         return SPARE_NODE;
     return agent.len > 0 ? SPARE_NOT : SPARE_UNKNOWN;
 }
-
 
 static bool is_of(void *interest, const struct xds_subscription *subscription)
 {

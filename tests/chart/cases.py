@@ -20,7 +20,8 @@ EVERYTHING = {
     "clusterDomain": "k8s.example", "shutdown": {"delaySeconds": 0, "timeoutSeconds": 60},
     "config": {"logLevel": "debug", "logFormat": "text", "threads": 2, "unknownNames": "absent",
                "defaultNamespace": "shop", "deletionGrace": "1m30s", "rebalanceAge": "1m"},
-    "service": {"port": 8443, "annotations": {"a.example/b": "c"}},
+    "service": {"port": 8443, "grpclbPort": 8444, "annotations": {"a.example/b": "c"}},
+    "tls": {"secretName": "lookaside-tls", "port": 9443},
     "bootstrap": {"server": "dns:///xds.example.com:443", "namespaces": ["shop", "web"],
                   "inject": {"failurePolicy": "Fail"}},
     "image": {"repository": "registry.example.com/lookaside", "digest": "sha256:" + 64 * "a"},
@@ -362,16 +363,22 @@ def printed(*flags):
 
 @case
 def the_bootstrap_is_what_lookasidectl_prints(helm):
-    for values in ({}, {"bootstrap": {"server": "10.1.2.3:443"}}, {"service": {"port": 1}}):
+    secret = {"secretName": "certificate"}
+    for values, flags, port in (
+            ({}, (), 18000), ({"bootstrap": {"server": "10.1.2.3:443"}}, (), 443),
+            ({"service": {"port": 1}}, (), 1), ({"tls": secret}, (), 18000),
+            ({"tls": secret, "bootstrap": {"tls": True}}, ("--tls",), 18443),
+            ({"tls": {**secret, "port": 2}, "bootstrap": {"tls": True, "caFile": "/ca/ca.crt"}},
+             ("--tls-ca", "/ca/ca.crt"), 2),
+            ({"bootstrap": {"tls": True, "server": "10.1.2.3:443"}}, ("--tls",), 443)):
         values = merged({"bootstrap": {"namespaces": ["shop"]}}, values)
         rendered = helm.template(values)
-        server = (values["bootstrap"].get("server")
-                  or f"{RELEASE}.{NAMESPACE}.svc:{values.get('service', {}).get('port', 18000)}")
+        server = values["bootstrap"].get("server") or f"{RELEASE}.{NAMESPACE}.svc:{port}"
         made = rendered.one("ConfigMap", f"{RELEASE}-bootstrap")
         assert made["metadata"]["namespace"] == "shop"
         assert made["data"] == {"GRPC_XDS_BOOTSTRAP_CONFIG": printed(
-            "--server", server, "--node-id", "shop", "--zone", "", "--namespace", "shop")}
-        injected = printed("--server", server, "--node-id", "ID", "--zone", "ZONE", "--namespace",
+            "--server", server, "--node-id", "shop", "--zone", "", "--namespace", "shop", *flags)}
+        injected = printed("--server", server, *flags, "--node-id", "ID", "--zone", "ZONE", "--namespace",
                            "namespace", "--node", "NODE")
         for word, name in (("ID", "POD_NAME"), ("ZONE", "ZONE"), ("NODE", "NODE_NAME"),
                            ("namespace", "POD_NAMESPACE")):
@@ -383,9 +390,46 @@ def the_bootstrap_is_what_lookasidectl_prints(helm):
 
 
 @case
+def a_secret_brings_the_tls_port(helm):
+    def ports(rendered):
+        return [p["name"] for p in rendered.pod()["spec"]["containers"][0]["ports"]]
+    plain, secure = helm.template(), helm.template({"tls": {"secretName": "s", "port": 443}})
+    assert ports(plain) == ["xds", "admin"] and "tls" not in plain.config_text()
+    assert ports(secure) == ["xds", "xds-tls", "admin"]
+    assert [p["port"] for p in plain.one("Service", RELEASE)["spec"]["ports"]] == [18000]
+    assert {"name": "grpc-xds-tls", "port": 443, "targetPort": "xds-tls"} in \
+        secure.one("Service", RELEASE)["spec"]["ports"]
+    spec, config = secure.pod()["spec"], yaml.safe_load(secure.config_text())
+    assert {"name": "tls", "secret": {"secretName": "s"}} in spec["volumes"]
+    mount = next(m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "tls")
+    assert mount["readOnly"] and config["tlsListen"] == ":18443", (mount, config)
+    assert config["tlsCert"] == f"{mount['mountPath']}/tls.crt"
+    assert config["tlsKey"] == f"{mount['mountPath']}/tls.key"
+    policy = helm.template({"tls": {"secretName": "s"}, "networkPolicy": {"enabled": True}})
+    assert policy.one("NetworkPolicy")["spec"]["ingress"][0]["ports"] == [{"port": "xds"},
+                                                                         {"port": "xds-tls"}]
+    assert f"Over TLS, with the certificate of Secret s: {RELEASE}.{NAMESPACE}.svc:18443" in \
+        helm.notes({"tls": {"secretName": "s"}})
+
+
+@case
 def injection_is_left_out_where_the_kind_is_unknown(helm):
     assert "MutatingAdmissionPolicy" in helm.template().kinds()
     assert "MutatingAdmissionPolicy" not in helm.template(policies=False).kinds()
+
+
+@case
+def the_service_has_a_port_that_dns_makes_a_grpclb_record_of(helm):
+    def ports(values):
+        return {port["name"]: port for port in next(
+            s for s in helm.template(values).all("Service")
+            if s["metadata"]["name"] == RELEASE)["spec"]["ports"]}
+
+    found = ports({})
+    assert found["grpclb"] == {"name": "grpclb", "port": 18001, "targetPort": "xds"}, found
+    assert found["grpc-xds"]["port"] == 18000, found
+    assert ports(EVERYTHING)["grpclb"]["port"] == 8444
+    assert list(ports({"service": {"grpclbPort": 0}})) == ["grpc-xds"]
 
 
 @case
@@ -415,10 +459,15 @@ WRONG = [
     ({"config": {"threads": 0}}, "/config/threads", "want 1"),
     ({"config": {"deletionGrace": "soon"}}, "/config/deletionGrace", "does not match pattern"),
     ({"service": {"port": 70000}}, "/service/port", "want 65,535"),
+    ({"service": {"grpclbPort": -1}}, "/service/grpclbPort", "want 0"),
     ({"bootstrap": {"server": "lookaside"}}, "/bootstrap/server", "does not match pattern"),
     ({"bootstrap": {"server": "a'b:1"}}, "/bootstrap/server", "does not match pattern"),
     ({"bootstrap": {"inject": {"failurePolicy": "fail"}}}, "/bootstrap/inject/failurePolicy",
      "'Ignore', 'Fail'"),
+    ({"bootstrap": {"caFile": "ca.crt"}}, "/bootstrap/caFile", "does not match pattern"),
+    ({"bootstrap": {"tls": True}}, "bootstrap.tls needs tls.secretName", "bootstrap.server"),
+    ({"tls": {"secretName": "Not A Name"}}, "/tls/secretName", "does not match pattern"),
+    ({"tls": {"port": 0}}, "/tls/port", "want 1"),
     ({"image": {"digest": "sha256:1"}}, "/image/digest", "does not match pattern"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable",
      "want 1"),

@@ -38,8 +38,12 @@ class Language:
     both_families: it connects to a backend's other address when the first does not answer (gRFC A61:
     C++ and Python from 1.66, Go from 1.71, Node from 1.12; in Java it is switched off).
     both_families_switch: what switches it on, in the client's environment.
+    tls: a bootstrap can have it dial Lookaside over TLS (gRFC A65): what it needs in its environment to trust a CA file that
+    the bootstrap names; None: it cannot. grpc-js 1.14, and gRPC C-core 1.51, refuse such a bootstrap. grpc-java 1.85 leaves the name of
+    the file unread, and asks the JVM's trust store.
     falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
     1.67, Java from 1.71, Go from 1.70).
+    grpclb: it has that policy. @grpc/grpc-js has none.
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
     name: str
@@ -51,7 +55,9 @@ class Language:
     dials_port_names: bool = True
     both_families: bool = True
     both_families_switch: str = ""
+    tls: Callable | None = lambda ca: {}
     falls_back: bool = True
+    grpclb: bool = True
     first_call_ms: int = 500
 
 
@@ -85,7 +91,7 @@ def _cached(name, version, toolchain, note, build):
     done = CACHE / f"{name}-{version}-{digest.hexdigest()[:12]}"
     if done.exists():
         return done
-    note(f"building the {name} agent, gRPC {version} (once; kept in {done})")
+    note(f"building the {name} agent, {version} (once; kept in {done})")
     CACHE.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
     try:
@@ -105,16 +111,26 @@ def _version(path, pattern):
     return re.search(pattern, (SOURCES / path).read_text()).group(1)
 
 
-def build_go(note):
+def _go_program(name, version, package, note):
     _need("go")
     toolchain = _output("go", "version")
     found = re.search(r"go(\d+)\.(\d+)", toolchain)
     if not found or tuple(map(int, found.groups())) < GO_NEEDED:
         raise Skip(f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer needed, found: {toolchain}")
-    version = _version("go/go.mod", r"google.golang.org/grpc v(\S+)")
-    folder = _cached("go", version, toolchain, note, lambda fresh: _run(
-        ["go", "build", "-o", fresh / "agent", "."], fresh / "source"))
+    folder = _cached(name, version, toolchain, note, lambda fresh: _run(
+        ["go", "build", "-o", fresh / "agent", package], fresh / "source"))
     return [folder / "agent"]
+
+
+def build_go(note):
+    version = _version("go/go.mod", r"google.golang.org/grpc v(\S+)")
+    return _go_program("go", version, ".", note)
+
+
+def build_grpcurl(note):
+    """No agent, but the stock command."""
+    version = _version("grpcurl/go.mod", r"github.com/fullstorydev/grpcurl v(\S+)")
+    return _go_program("grpcurl", version, "github.com/fullstorydev/grpcurl/cmd/grpcurl", note)
 
 
 def build_python_debian(note):
@@ -158,6 +174,16 @@ def build_java(note):
             f"{target / 'classes'}:{target / 'lib'}/*", "agent.Agent"]
 
 
+def java_trust_store(ca):
+    """The environment of a JVM that trusts only that authority."""
+    store, word = ca.with_suffix(".p12"), "lookaside"
+    if not store.exists():
+        _run(["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", ca, "-keystore", store,
+              "-storepass", word], ca.parent)
+    return {"JAVA_TOOL_OPTIONS": f"-Djavax.net.ssl.trustStore={store} "
+                                 f"-Djavax.net.ssl.trustStorePassword={word}"}
+
+
 def build_cpp(note):
     _need("g++", "pkg-config")
     version = _output("pkg-config", "--modversion", "grpc++")
@@ -185,26 +211,28 @@ LANGUAGES = [
     Language("go", build_go, 20000, "Go", _of("go/go.mod", r"google.golang.org/grpc v(\S+)")),
     Language("java", build_java, 20000, "Java", _of("java/pom.xml", r"<grpc.version>([^<]+)<"),
              heeds_empty=False, both_families=False,
-             both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", first_call_ms=3000),
+             both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", tls=java_trust_store,
+             first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
-             dials_port_names=False, falls_back=False),
+             dials_port_names=False, falls_back=False, tls=None, grpclb=False),
     Language("python-pypi", build_python_pypi, 10000, "Python",
              _of("python/requirements.txt", r"grpcio==(\S+)")),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
-             both_families=False, falls_back=False),
+             both_families=False, falls_back=False, tls=None),
     Language("cpp", build_cpp, 20000, "C++", lambda: _output("pkg-config", "--modversion", "grpc++"),
-             both_families=False, falls_back=False),
+             both_families=False, falls_back=False, tls=None),
 ]
 
 
 class Agent:
     """A running agent. ask() sends one command and waits, bounded, for its answer."""
 
-    def __init__(self, command, bootstrap, log, switches=()):
+    def __init__(self, command, bootstrap, log, switches=(), env=None):
         proxies = {name: None for name in os.environ if name.lower().endswith("_proxy")}
         self.process = process.Process(command, log, "agent", pipes=True, env={
-            **proxies, "GRPC_XDS_BOOTSTRAP": bootstrap, **{name: "true" for name in switches}})
+            **proxies, "GRPC_XDS_BOOTSTRAP": bootstrap, **{name: "true" for name in switches},
+            **(env or {})})
         self.answers = queue.Queue()
 
     def start(self):

@@ -1,25 +1,23 @@
-"""Policies × clients: runs the rows of policies.py with every client, and keeps the README's table.
+"""Tables of what clients do, in the README; and the one of policies: runs the rows of policies.py with every client.
 
-The table stands between two comments in README.md. A cell that comes out otherwise than it is written
+A table stands between two comments in README.md. A cell that comes out otherwise than it is written
 there fails; --write-readme writes what came out.
 """
 import re
 import threading
 
-from policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld, quarantine
+from conformance.policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld, quarantine
 from support import process
 
 README = process.REPOSITORY / "README.md"
-BEGIN = "<!-- policies by clients: make conformance compares it, --write-readme writes it -->"
-END = "<!-- end of policies by clients -->"
 
 
 class Matrix:
-    """What is written, and what came out: {(row's title, column): word}."""
+    """What is written, and what came out: {(row's title, column): word}. what: "policies"."""
 
-    def __init__(self, writing):
-        self.writing = writing
-        self.written = _parse(_section(README.read_text())[1])
+    def __init__(self, what, rows, writing):
+        self.what, self.rows, self.writing = what, rows, writing
+        self.written = _parse(_section(README.read_text(), what)[1])
         self.seen, self.lock = {}, threading.Lock()
 
     def judge(self, row, column, word):
@@ -30,16 +28,16 @@ class Matrix:
             return
         expected = self.written.get((row, column))
         if expected is None:
-            raise AssertionError(f"{word}; README.md has no such cell: run.py --policies --write-readme")
+            raise AssertionError(f"{word}; README.md has no such cell: run.py --{self.what} --write-readme")
         assert word == expected, f"{word}, but README.md has: {expected}"
 
     def write(self, columns):
         """Cells that did not come out stay as they are written."""
         cells = {**self.written, **self.seen}
-        head, _, tail = _section(README.read_text())
+        head, _, tail = _section(README.read_text(), self.what)
         lines = [["", *columns], ["---"] * (1 + len(columns)),
                  *([row.title, *(cells.get((row.title, column), "?") for column in columns)]
-                   for row in ROWS)]
+                   for row in self.rows)]
         README.write_text(head + "".join(f"| {' | '.join(line)} |\n" for line in lines) + tail)
 
 
@@ -47,10 +45,12 @@ def column_of(language):
     return f"{language.title} {language.version()}"
 
 
-def _section(text):
-    head, begin, rest = text.partition(BEGIN + "\n")
-    table, end, tail = rest.partition(END)
-    assert begin and end, f"README.md lacks the lines\n{BEGIN}\n{END}"
+def _section(text, what):
+    first = f"<!-- {what} by clients: make conformance compares it, --write-readme writes it -->"
+    last = f"<!-- end of {what} by clients -->"
+    head, begin, rest = text.partition(first + "\n")
+    table, end, tail = rest.partition(last)
+    assert begin and end, f"README.md lacks the lines\n{first}\n{last}"
     return head + begin, table, end + tail
 
 
@@ -94,7 +94,8 @@ def _check_words(world, language, row, word):
             f"{word}, but the condition says: {message!r}"
 
 
-def _run_row(world, language, row, matrix, notes):
+def run_row(world, language, row, matrix, notes):
+    """One cell: what the client does, what the condition says of it, and what README.md has."""
     notes.insert(0, "")
     word = row.run(world, notes)
     notes[0] = word
@@ -112,7 +113,7 @@ def run_language(language, command, work, report, matrix):
             for row in ROWS:
                 world.revive()
                 with report.case(f"{language.name}: {row.title}") as notes:
-                    world.run(lambda *_: _run_row(world, language, row, matrix, notes), language,
+                    world.run(lambda *_: run_row(world, language, row, matrix, notes), language,
                               notes)
             if language.name == "go":
                 with report.case(f"{language.name}: a client that refuses a policy") as notes:

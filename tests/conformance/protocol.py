@@ -21,12 +21,12 @@ _unique = itertools.count(1)
 class Bench:
     """One controller and its directory; every case uses Services of its own."""
 
-    def __init__(self, work):
+    def __init__(self, work, flags=()):
         self.block = Block()
         self.manifests = Manifests(work / "manifests")
         server = self.block.address(254)
         self.lookaside = lookaside.Lookaside(work, self.manifests.directory, f"{server}:18000",
-                                             f"{server}:18080")
+                                             f"{server}:18080", flags)
         self.open = []
 
     def channel(self):
@@ -492,7 +492,7 @@ def cases_of(names):
 
 
 def run(work, report):
-    import protocol_delta    # pylint: disable=import-outside-toplevel  (it needs what is above)
+    from conformance import protocol_delta  # it needs what is above
     bench = Bench(work)
     try:
         bench.lookaside.start()

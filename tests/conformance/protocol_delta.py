@@ -1,7 +1,7 @@
 """Delta xDS and the services of one type, checked with a raw client: what Envoy and others rely on."""
 import grpc
 
-from protocol import addresses, equal
+from conformance.protocol import addresses, equal
 from support import ads
 from support.ads import CDS, EDS, LDS, RDS, SINGLE
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Conformance: stock gRPC clients of every language against the real controller.
 
-run.py [--language go,java,...] [--scenarios | --policies [--write-readme] | --story] [--keep] [--jobs N]
+run.py [--language go,java,...] [--scenarios] [--policies] [--grpclb] [--story] [--write-readme] [--keep] [--jobs N]
 
 A language whose toolchain is missing is skipped by name; with LOOKASIDE_NO_SKIP=1 that fails.
 Exit code: 0, 1 if anything failed, 77 if everything was skipped.
@@ -23,16 +23,15 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import matrix
-import story
-from agents import LANGUAGES
-from scenarios import SCENARIOS
+from conformance import matrix, policies, story
+from conformance.agents import LANGUAGES
+from conformance.scenarios import SCENARIOS
+from conformance.world import World
 from support import lookaside, process
 from support.report import Report, Skip
-from world import World
 
 HERE = Path(__file__).resolve().parent
-PROTOCOL = "protocol"
+PROTOCOL, GRPCURL = "protocol", "grpcurl"
 
 
 def missing_packages():
@@ -93,24 +92,27 @@ def run_language(language, command, work, report):
         report.fail(f"{language.name}: set-up", str(error))
 
 
-def run_protocol(work, report):
+def run_module(name, work, report):
     if importlib.util.find_spec("grpc") is None:
-        report.skip(PROTOCOL, "Debian's python3-grpcio is not installed")
+        report.skip(name, "Debian's python3-grpcio is not installed")
         return
-    import protocol                   # needs grpcio, which may have been installed just now
-    protocol.run(work, report)
+    # It needs grpcio, which may have been installed just now.
+    importlib.import_module(f"conformance.{name}").run(work, report)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [language.name for language in LANGUAGES] + [PROTOCOL]
+    names = [language.name for language in LANGUAGES] + [PROTOCOL, GRPCURL]
     parser.add_argument("--language", default="", metavar="A,B",
                         help="only these (a prefix will do): " + ", ".join(names))
-    parser.add_argument("--scenarios", action="store_true", help="all but the policies")
+    parser.add_argument("--scenarios", action="store_true",
+                        help="what every client has to see, and the protocol")
     parser.add_argument("--policies", action="store_true",
                         help="what each policy does with each client, beside the README's table")
+    parser.add_argument("--grpclb", action="store_true",
+                        help="what each client does with grpclb, beside the README's table")
     parser.add_argument("--write-readme", action="store_true",
-                        help="write that table instead of comparing it")
+                        help="write those tables instead of comparing them")
     parser.add_argument("--story", action="store_true",
                         help="a million calls of the C++ client instead of the scenarios")
     parser.add_argument("--keep", action="store_true", help="keep logs and manifests")
@@ -122,6 +124,8 @@ def parse_arguments():
     for word in wanted:
         if not any(name.startswith(word) for name in names):
             parser.error(f"no such language: {word}")
+    if not (arguments.scenarios or arguments.policies or arguments.grpclb):
+        arguments.scenarios = arguments.policies = arguments.grpclb = True
     return arguments
 
 
@@ -129,15 +133,15 @@ def run_scenarios(arguments, languages, commands, report, work):
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         tasks = [pool.submit(run_language, language, commands[language.name],
                              work / language.name, report) for language in languages]
-        if PROTOCOL in arguments.names:
-            tasks.append(pool.submit(run_protocol, work / PROTOCOL, report))
+        tasks += [pool.submit(run_module, name, work / name, report)
+                  for name in (PROTOCOL, GRPCURL) if name in arguments.names]
         for task in tasks:
             task.result()
 
 
 def run_policies(arguments, languages, commands, report, work):
     """Clients of policies wait most of their time: half as many again as there are jobs."""
-    begin, table = time.monotonic(), matrix.Matrix(arguments.write_readme)
+    begin, table = time.monotonic(), matrix.Matrix("policies", policies.ROWS, arguments.write_readme)
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs + arguments.jobs // 2) as pool:
         list(pool.map(lambda language: matrix.run_language(
             language, commands[language.name], work / f"{language.name}-policies", report, table),
@@ -145,6 +149,21 @@ def run_policies(arguments, languages, commands, report, work):
     if arguments.write_readme:
         table.write([matrix.column_of(language) for language in LANGUAGES])
     report.note(f"the policies took {time.monotonic() - begin:.0f} s")
+
+
+def run_grpclb(arguments, languages, commands, report, work):
+    if importlib.util.find_spec("grpc") is None:
+        report.skip("grpclb", "Debian's python3-grpcio is not installed")
+        return
+    # It needs grpcio, which may have been installed just now.
+    from conformance import grpclb    # pylint: disable=import-outside-toplevel
+    table = matrix.Matrix("grpclb", grpclb.ROWS, arguments.write_readme)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(lambda language: grpclb.run_language(
+            language, commands[language.name], work / f"{language.name}-grpclb", report, table),
+            languages))
+    if arguments.write_readme:
+        table.write([matrix.column_of(language) for language in LANGUAGES])
 
 
 def run_all(arguments, report, work):
@@ -158,10 +177,10 @@ def run_all(arguments, report, work):
             story.run(commands["cpp"], work / "story", report)
         return
     languages = [language for language in languages if language.name in commands]
-    if not arguments.policies:
-        run_scenarios(arguments, languages, commands, report, work)
-    if not arguments.scenarios:
-        run_policies(arguments, languages, commands, report, work)
+    for wanted, part in ((arguments.scenarios, run_scenarios), (arguments.grpclb, run_grpclb),
+                         (arguments.policies, run_policies)):
+        if wanted:
+            part(arguments, languages, commands, report, work)
 
 
 def main():

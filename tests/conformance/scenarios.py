@@ -3,8 +3,7 @@ import math
 import time
 from dataclasses import replace
 
-import existence
-import servers
+from conformance import existence, servers
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -139,7 +138,7 @@ def zone_hints(world, language, notes):
 def pod_with_two_addresses(world, language, notes):
     """One backend with an address in each family: called where the Service prefers it, and where that does not answer, at the other."""
     port = free_port("::1")
-    four = Greeter(world.block.address(30), "ipv4", world.work, port)
+    four = Greeter(world.site.address(30), "ipv4", world.work, port)
     six = Greeter("::1", "ipv6", world.work, port)
     world.greeters += [four, six]
     for greeter in (four, six):
@@ -219,6 +218,31 @@ def idle_and_awake(world, language, notes):
     notes.append(f"awake within {got['slowest_ms']:.0f} ms")
 
 
+def over_tls(world, language, notes):
+    """The stream goes over TLS, and lives on when the certificate is renewed; new clients see the new one."""
+    if not language.tls:
+        notes.append("its bootstrap knows no TLS")
+        return
+    dial = {"bootstrap": "tls.json", "env": language.tls(world.work / "ca.crt")}
+    loads = 'lookaside_tls_certificate_loads_total{result="used"}'
+    target, _ = world.publish("secure", world.endpoints(1))
+    world.lookaside.bootstrap(world.work / "tls.json", "tls", server=world.site.tls_listen,
+                              flags=["--tls-ca", world.work / "ca.crt"])
+    before = world.lookaside.metrics()
+    with world.fresh_agent(**dial) as agent:
+        world.reach(target, ("b1",), agent=agent)
+        world.site.renew_certificate()
+        wait_until(lambda: world.lookaside.metrics()[loads] > before[loads], 20, "the new certificate")
+        world.manifests.slice("secure", world.endpoints(2))
+        world.reach(target, ("b2",), agent=agent)
+        with world.fresh_agent(**dial) as newcomer:
+            world.reach(target, ("b2",), agent=newcomer)
+    after = world.lookaside.metrics()
+    made = {name: after[name] - before[name] for name in after if "tls_handshakes" in name}
+    assert made.pop("lookaside_tls_handshakes_total") == 2, made
+    assert not any(made.values()), f"handshakes failed: {made}"
+
+
 SCENARIOS = [
     ("three backends, even within 1 %", spread_over_three),
     ("a fourth backend joins", scale_up),
@@ -233,6 +257,7 @@ SCENARIOS = [
     ("an ExternalName that is a host name", host_name),
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),
+    ("over TLS, and the certificate is renewed", over_tls),
     *servers.SCENARIOS,
     ("controller killed and restarted", controller_restarted),
 ]

@@ -25,7 +25,7 @@ def _second_controller(world):
     work = world.work / "second"
     work.mkdir(exist_ok=True)
     manifests = Manifests(work / "manifests")
-    server = world.block.address(253)
+    server = world.site.address(253)
     second = lookaside.Lookaside(work, manifests.directory, f"{server}:18000", f"{server}:18080")
     try:
         yield second.start(), manifests
@@ -61,7 +61,7 @@ def second_server(world, language, notes):
 
     def change(content):
         server, = content["xds_servers"]
-        nobody = f"{world.block.address(252)}:{free_port(world.block.address(252))}"
+        nobody = f"{world.site.address(252)}:{free_port(world.site.address(252))}"
         content["xds_servers"] = [{**server, "server_uri": nobody}, server]
     bootstrap = _bootstrap(world, "fallback", change)
     with world.fresh_agent(FALLBACK, bootstrap=bootstrap) as agent:

@@ -2,8 +2,8 @@
 import statistics
 import time
 
-from scenarios import assert_shares
-from world import World
+from conformance.scenarios import assert_shares
+from conformance.world import World
 
 CALLS = 1_000_000
 THREADS = 10

@@ -1,8 +1,10 @@
 """What every scenario stands on: one controller, ten backends and a leaver, one client agent."""
 import contextlib
+import os
 from pathlib import Path
 
-from agents import Agent
+from conformance.agents import Agent
+from e2e import certificates
 from support import greeters, lookaside
 from support.manifests import Endpoint, Manifests
 from support.process import Block, wait_until
@@ -10,28 +12,64 @@ from support.process import Block, wait_until
 BACKENDS = 10
 
 
-class World:
-    """Everything lives on one block of loopback addresses, so that worlds run side by side."""
+class Site:
+    """Where a world is: its controller, the objects that this one reads, its addresses.
 
-    def __init__(self, work, command, flags=(), greeter_flags=()):
-        self.work, self.command, self.greeter_flags = Path(work), command, greeter_flags
+    Here the objects are files of a directory, and everything lives on one block of loopback
+    addresses, so that worlds run side by side.
+    """
+
+    def __init__(self, work, flags=()):
         self.block = Block()
+        self.work = Path(work)
         self.manifests = Manifests(self.work / "manifests")
-        server = self.block.address(254)
-        self.lookaside = lookaside.Lookaside(self.work, self.manifests.directory,
-                                             f"{server}:18000", f"{server}:18080", flags)
+        server = self.address(254)
+        self.tls_listen = f"{server}:18443"
+        certificates.make_authority(self.work)
+        self._certify("certificate")
+        self.lookaside = lookaside.Lookaside(
+            self.work, self.manifests.directory, f"{server}:18000", f"{server}:18080",
+            ["--tls-listen", self.tls_listen, "--tls-cert", self.work / "certificate.crt",
+             "--tls-key", self.work / "certificate.key", *flags])
+
+    def address(self, last):
+        return self.block.address(last)
+
+    def start(self):
+        self.lookaside.start()
+
+    def stop(self):
+        self.lookaside.stop()
+        self.block.close()
+
+    def _certify(self, name):
+        certificates.sign(self.work, name, f"/CN={name}", "serverAuth", f"IP:{self.address(254)}")
+
+    def renew_certificate(self):
+        """Another certificate and key in the place of those in use."""
+        self._certify("renewed")
+        for kind in ("crt", "key"):
+            os.replace(self.work / f"renewed.{kind}", self.work / f"certificate.{kind}")
+
+
+class World:
+    """A site with backends and a client."""
+
+    def __init__(self, work, command, site=None, greeter_flags=()):
+        self.work, self.command, self.greeter_flags = Path(work), command, greeter_flags
+        self.site = site or Site(work)
+        self.manifests, self.lookaside = self.site.manifests, self.site.lookaside
         self.greeters, self.agent = [], None
 
     def __enter__(self):
         self.cleanup = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
-            undo.callback(self.block.close)
+            undo.callback(self.site.stop)
             undo.callback(lambda: [greeter.process.kill() for greeter in self.greeters])
             self.start_greeters()
             for greeter in self.greeters:
                 greeter.wait_ready()
-            undo.callback(self.lookaside.stop)
-            self.lookaside.start()
+            self.site.start()
             bootstrap = self.lookaside.bootstrap(self.work / "bootstrap.json", "conformance")
             self.agent = Agent(self.command, bootstrap, self.work / "agent.log").start()
             undo.callback(lambda: self.agent.close())
@@ -42,7 +80,7 @@ class World:
         self.cleanup.close()
 
     def start_greeter(self, number, name, *flags):
-        greeter = greeters.Greeter(self.block.address(10 + number), name, self.work,
+        greeter = greeters.Greeter(self.site.address(10 + number), name, self.work,
                                    flags=(*self.greeter_flags, *flags))
         self.greeters.append(greeter.start())
         return greeter
@@ -72,7 +110,7 @@ class World:
                                self.work / "agent.log").start()
 
     def endpoint(self, number, zone="zone-a"):
-        return Endpoint(self.block.address(10 + number), zone, pod=f"pod-{number}")
+        return Endpoint(self.site.address(10 + number), zone, pod=f"pod-{number}")
 
     def endpoints(self, *numbers):
         return [self.endpoint(number) for number in numbers]
@@ -84,7 +122,8 @@ class World:
     def publish(self, name, endpoints):
         """A new Service and its slice; returns the target and the moment of the slice's write."""
         self.manifests.service(name)
-        return f"xds:///{name}.shop:8001", self.manifests.slice(name, endpoints)
+        moment = self.manifests.slice(name, endpoints)
+        return f"xds:///{name}.{self.manifests.namespace}:8001", moment
 
     def remove(self, name):
         """What publish() made is deleted, as the API would: the Service first."""
@@ -94,14 +133,15 @@ class World:
     def listed(self, name):
         """The backends that are published for a Service."""
         return [endpoint for service in self.lookaside.services()["services"]
-                if service["name"] == name for port in service["ports"]
+                if service["namespace"] == self.manifests.namespace and service["name"] == name
+                for port in service["ports"]
                 for endpoint in port["endpoints"]]
 
     @contextlib.contextmanager
-    def fresh_agent(self, *switches, bootstrap="bootstrap.json"):
+    def fresh_agent(self, *switches, bootstrap="bootstrap.json", env=None):
         """Another process of the same client, with these set in its environment."""
-        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log",
-                      switches).start()
+        agent = Agent(self.command, self.work / bootstrap, self.work / "fresh.log", switches,
+                      env).start()
         try:
             yield agent
         finally:

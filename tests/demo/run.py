@@ -14,8 +14,8 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
-from demo.dns import NameServer  # noqa: E402
 from support import greeters, lookaside  # noqa: E402
+from support.dns import NameServer  # noqa: E402
 from support.manifests import Endpoint, Manifests  # noqa: E402
 from support.process import REPOSITORY, Process, accepts, free_port, wait_until  # noqa: E402
 
@@ -24,6 +24,7 @@ JOIN_PROMISED_MS = 50                            # about 5 ms here, on an idle m
 JOIN_LIMIT_MS = 250                              # a busy machine may be slow, but not that slow
 AGENT = TESTS / "conformance/agents/python/agent.py"
 TARGET = "greeter.shop:8001"
+DNS_NAME = "greeter.shop.svc.cluster.local"
 BAR = 24
 
 
@@ -113,7 +114,7 @@ class World:
         self.lookaside = lookaside.Lookaside(work, self.manifests.directory, listen, admin)
         name_port = free_port()
         self.names = NameServer("127.0.0.1", name_port)
-        self.dns_target = f"dns://127.0.0.1:{name_port}/greeter.shop.svc.cluster.local:8001"
+        self.dns_target = f"dns://127.0.0.1:{name_port}/{DNS_NAME}:8001"
 
     @staticmethod
     def _port(wanted):
@@ -134,7 +135,7 @@ class World:
 
     def publish(self, *endpoints):
         """Writes the slice; DNS, like a headless Service's, holds the ready ones."""
-        self.names.addresses = [endpoint.address for endpoint in endpoints if endpoint.ready]
+        self.names.hosts[DNS_NAME] = [endpoint.address for endpoint in endpoints if endpoint.ready]
         return self.manifests.slice("greeter", endpoints)
 
     def start(self):

@@ -15,20 +15,25 @@ POLICY = {
         {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
         {"level": "None"},
     ]}
-CREDENTIAL = "authentication.kubernetes.io/credential-id"
+EXTRA = "authentication.kubernetes.io/"
 
-# credential: which token it came with, so which replica asked. code: 0 while it is not answered.
-Entry = namedtuple("Entry", "at who credential verb resource namespace name code asked answered")
+# credential and pod: which token it came with, so which replica asked. resource: with its
+# subresource; "" of what is no object. code: 0 while it is not answered.
+Entry = namedtuple("Entry", "at who credential pod verb group resource namespace name code asked "
+                            "answered")
 
 
 def parse(line):
     found = json.loads(line)
     about, user = found.get("objectRef") or {}, found["user"]
     resource = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
+
+    def extra(name):
+        return ((user.get("extra") or {}).get(EXTRA + name) or [""])[0]
     return Entry(datetime.fromisoformat(found["requestReceivedTimestamp"][:-1]).timestamp(),
-                 user["username"], ((user.get("extra") or {}).get(CREDENTIAL) or [""])[0],
-                 found["verb"], resource, about.get("namespace"), about.get("name"),
-                 (found.get("responseStatus") or {}).get("code", 0),
+                 user["username"], extra("credential-id"), extra("pod-name"), found["verb"],
+                 about.get("apiGroup", ""), resource, about.get("namespace", ""),
+                 about.get("name", ""), (found.get("responseStatus") or {}).get("code", 0),
                  found.get("requestObject"), found.get("responseObject"))
 
 
@@ -39,16 +44,18 @@ class Audit:
         self.path = path
         self.begin = path.stat().st_size if path.exists() else 0
 
-    def entries(self):
+    def entries(self, account="lookaside"):
+        """Of the ServiceAccounts of that name."""
+        who = f":{account}"
         with open(self.path, "rb") as log:
             log.seek(self.begin)
             lines = log.read().splitlines(keepends=True)
-        return [parse(line) for line in lines if line.endswith(b"\n")]
+        found = [parse(line) for line in lines if line.endswith(b"\n") and who.encode() in line]
+        return [entry for entry in found if entry.who.endswith(who)]
 
     def writes(self, account="lookaside"):
-        """Of one ServiceAccount, answered: statuses and Events. The Lease has no part in the
-        budget."""
-        return [e for e in self.entries() if e.who.endswith(f":{account}") and e.code
+        """Answered ones, of statuses and Events. The Lease has no part in the budget."""
+        return [e for e in self.entries(account) if e.code
                 and (e.resource == "lookasideservices/status" or e.resource == "events")
                 and e.verb in ("create", "patch", "update")]
 

@@ -2,19 +2,19 @@
 
 import json
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
+import certificates
 from api import ApiError
 from client import AGENT, LIGHT_US, Client
 from containers import environment
 from kubelet import IMAGE
 from process import wait_until
-from release import (ADMIN_PORT, CRD, LEASE, NAME, NAMESPACE, OLDER, ROOT, Release,
-                     find_agents, target)
+from release import (CRD, LEASE, NAME, NAMESPACE, OLDER, ROOT, Release, ask, find_agents,
+                     target)
 from workload import CORE
 from world import scenario
 
@@ -70,24 +70,46 @@ EVERYTHING_REAL = {"flowSchema": {"enabled": True}, "networkPolicy": {"enabled":
                    "bootstrap": {"namespaces": ["default"], "inject": {"failurePolicy": "Fail"}}}
 
 
-def metrics(pod):
-    done = subprocess.run(["curl", "-sf", f"http://{pod.address}:{ADMIN_PORT}/metrics"],
-                          capture_output=True, text=True, timeout=10, check=True)
-    return done.stdout
-
-
-def check_alerts(release, pods):
+def check_alerts(release, pods, *settings):
     """Every metric that an alert asks for is there, at some replica at least."""
     text = release.helm("template", NAME, ROOT / "charts/lookaside", "--set",
-                        "prometheusRule.enabled=true", "--show-only",
+                        ",".join(["prometheusRule.enabled=true", *settings]), "--show-only",
                         "templates/prometheusrule.yaml")
     wanted = {word.split("{")[0].split("[")[0].strip("(") for line in text.splitlines()
               if line.strip().startswith("expr:") for word in line.replace("(", " ").split()
               if word.startswith("lookaside_")}
     assert len(wanted) >= 6, wanted
-    found = "".join(metrics(pod) for pod in pods.values())
+    found = "".join(ask(pod, "/metrics") for pod in pods.values())
     missing = [name for name in wanted if f"# TYPE {name} " not in found]
     assert not missing, f"alerts ask for {missing}, which no replica has"
+
+
+@scenario("helm install with a certificate: a client dials the Service by name, over TLS", seconds=120)
+def secure(world):
+    agent, secrets = find_agents()["go"], f"/api/v1/namespaces/{NAMESPACE}/secrets"
+    stack, service = greeter(world, "secure")
+    with stack, Release(world) as release:
+        certificates.make_authority(release.folder)
+        certificates.sign(release.folder, "tls", f"/CN={NAME}", "serverAuth",
+                          f"DNS:{NAME}.{NAMESPACE}.svc")
+        world.cluster.kubectl("create", "secret", "tls", f"{NAME}-tls", "--namespace", NAMESPACE,
+                              "--cert", release.folder / "tls.crt", "--key", release.folder / "tls.key")
+        release.install(release.package(), {"tls": {"secretName": f"{NAME}-tls"}})
+        pods = release.wait_ready()
+        client = release.client(agent, target(service),
+                                release.bootstrap("secure", release.folder / "ca.crt"))
+        try:
+            client.start_load(LIGHT_US)
+            follow(service, [client], 4)
+            client.close()
+        finally:
+            client.process.stop()
+        said = "".join(ask(pod, "/metrics") for pod in pods.values())
+        assert said.count("\nlookaside_tls_handshakes_total 1\n") == 1, said
+        assert said.count("\nlookaside_tls_certificate_expiry_timestamp_seconds ") == 3, said
+        check_alerts(release, pods, "tls.secretName=any")
+        world.cluster.api.delete(f"{secrets}/{NAME}-tls")
+        return f"{client.ok} calls"
 
 
 # ---- injection
@@ -233,12 +255,12 @@ def upgrade(world):
 
 
 @contextmanager
-def fleet(release, agent, service, count, pause_us):
-    """Clients that call, and from here on may not fail."""
+def fleet(release, agent, service, count, pause_us, name="client"):
+    """Clients that call, and from here on may not fail. Their node ids: NAME-0, NAME-1, ..."""
     clients = []
     try:
         for i in range(count):
-            clients.append(release.client(agent, target(service), release.bootstrap(f"client-{i}")))
+            clients.append(release.client(agent, target(service), release.bootstrap(f"{name}-{i}")))
             clients[-1].start_load(pause_us)
         follow(service, clients, len(service.pods))
         for client in clients:
@@ -329,9 +351,9 @@ def stop_leader(world, release, service):
     wait_until(lambda: old.ready, 20, "the old leader is ready again")
     release.api.patch(resource, {"spec": {"maxCallDuration": "32s"}})
     wait_observed(release.api, service)
-    written = [r for r in release.asked()[before:] if r.pod == old.name
-               and r.right.verb in ("patch", "create", "update")
-               and not (r.right.resource == "leases" and r.code == 409)]
+    written = [e for e in release.asked()[before:] if e.pod == old.name
+               and e.verb in ("patch", "create", "update")
+               and not (e.resource == "leases" and e.code == 409)]
     assert not written, f"the old leader wrote {written}"
     assert release.api.get(LEASE)["spec"]["holderIdentity"] == new.name
     return taken

@@ -1,5 +1,6 @@
 """kube-proxy, as far as the tests need it: each ClusterIP is a TCP proxy to its ready endpoints."""
 
+import random
 import threading
 
 from api import Watch
@@ -14,10 +15,18 @@ def ready(endpoint):
     return endpoint.get("conditions", {}).get("ready") is not False
 
 
-class ClusterIps:
-    """Those of one namespace, and the API server's."""
+class ClusterIp(Balancer):
+    """Whoever connects gets any of them, by chance."""
 
-    def __init__(self, api, namespace):
+    def choose(self):
+        return random.sample(self.targets, len(self.targets))
+
+
+class ClusterIps:
+    """Those of one namespace, and the API server's unless others have that."""
+
+    def __init__(self, api, namespace, api_server=True):
+        self.api_server = api_server
         self.lock, self.proxies, self.services, self.slices = threading.Lock(), {}, {}, {}
         path = f"namespaces/{namespace}"
         self.watches = (Watch(api, f"/api/v1/{path}/services", self.on_service),
@@ -25,12 +34,13 @@ class ClusterIps:
                               self.on_slice))
 
     def start(self):
-        self.open(API_HOST, API_PORT).aim(PORTS[0])
+        if self.api_server:
+            self.open(API_HOST, API_PORT).aim(PORTS[0])
         for watch in self.watches:
             watch.start()
 
     def open(self, host, port):
-        proxy = Balancer(port, host)
+        proxy = ClusterIp(port, host)
         proxy.open()
         self.proxies[host, port] = proxy
         return proxy

@@ -8,6 +8,7 @@ pod, probes decide about readiness, SIGTERM ends it within its grace.
 The greeters of most scenarios need none of that: kubelet.py runs those.
 """
 
+import base64
 import http.client
 import itertools
 import os
@@ -110,6 +111,10 @@ class Pod(threading.Thread):
             if "configMap" in volume:
                 name = volume["configMap"]["name"]
                 data = self.api.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")["data"]
+            elif "secret" in volume:
+                name = volume["secret"]["secretName"]
+                coded = self.api.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")["data"]
+                data = {key: base64.b64decode(text).decode() for key, text in coded.items()}
             else:
                 data = self.projected(volume["projected"])
             for name, text in data.items():

@@ -28,7 +28,7 @@ class Balancer:
     """Connections to one port go on, in turn, to those of the aimed-at that accept them."""
 
     def __init__(self, port=BALANCER_PORT, host=HOST):
-        self.address, self.targets, self.turns = (host, port), (), itertools.count()
+        self.address, self.targets, self.turns = (host, port), [], itertools.count()
         self.listener, self.connections = None, set()
         self.lock, self.flowing = threading.Lock(), threading.Event()
         self.rising = threading.Event()
@@ -107,13 +107,18 @@ class Balancer:
         self.drop(client, server)
 
     def reach(self):
-        targets, turn = self.targets, next(self.turns)
-        for i in range(len(targets)):
+        for target in self.choose():
             try:
-                return socket.create_connection(targets[(turn + i) % len(targets)], 5)
+                return socket.create_connection(target, 5)
             except OSError:
                 continue
         return None
+
+    def choose(self):
+        """The targets, in the order in which they are tried."""
+        targets = self.targets
+        first = next(self.turns) % max(len(targets), 1)
+        return targets[first:] + targets[:first]
 
     def let_rise(self, data):
         if data[:1] == TLS_DATA and len(data) > TLS_FINISHED_MAX:

@@ -14,6 +14,8 @@ from programs import Missing
 
 SERVICE_NETWORK = "10.96.0.0/16"
 POD_NETWORK, POD_NETWORK_6 = "10.244.0.0/16", "fd00:244::/64"
+# Of backends that no pod stands behind (site.py); containers.py has the one between.
+HAND_NETWORK, HAND_ADDRESS = "10.246.0.0/16", "10.246.{}.{}"
 # Of each API server; it refuses to advertise a loopback address.
 ADVERTISED = ("10.96.255.254", "10.96.255.253")
 # Linux lets a process listen on an IPv4 address that is only routed, on an IPv6 one not by itself.
@@ -54,6 +56,7 @@ def prepare():
     for command in ("link set lo up",
                     *(f"address add {address}/32 dev lo" for address in ADVERTISED),
                     f"route add local {POD_NETWORK} dev lo",
+                    f"route add local {HAND_NETWORK} dev lo",
                     f"route add local {SERVICE_NETWORK} dev lo",
                     f"-6 route add local {POD_NETWORK_6} dev lo"):
         subprocess.run(["ip"] + command.split(), check=True)

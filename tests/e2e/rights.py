@@ -1,35 +1,14 @@
-"""What a ServiceAccount asked for by the audit log, and what it was allowed to."""
+"""What a ServiceAccount is allowed to, beside what it asked for by the audit log (audit.py)."""
 
-import json
 from collections import namedtuple
-
-ACCOUNT = "system:serviceaccount:{}:{}"
-POD_NAME = "authentication.kubernetes.io/pod-name"
 
 # namespace: "" of a cluster-wide request or right; name: "" of any. resource with its subresource.
 Right = namedtuple("Right", "namespace group resource verb name")
-Request = namedtuple("Request", "right code pod at")
 
 
-def requests(path, namespace, account, start=0):
-    """In their order, from a byte of the log on."""
-    wanted, result = ACCOUNT.format(namespace, account), []
-    with open(path) as log:
-        log.seek(start)
-        for line in log:
-            if wanted not in line or not line.endswith("\n"):
-                continue
-            entry = json.loads(line)
-            if entry["user"]["username"] != wanted or "objectRef" not in entry:
-                continue
-            ref = entry["objectRef"]
-            resource = "/".join(filter(None, (ref["resource"], ref.get("subresource"))))
-            right = Right(ref.get("namespace", ""), ref.get("apiGroup", ""), resource,
-                          entry["verb"], ref.get("name", ""))
-            pod = (entry["user"].get("extra") or {}).get(POD_NAME, [""])[0]
-            result.append(Request(right, entry["responseStatus"]["code"], pod,
-                                  entry["stageTimestamp"]))
-    return result
+def needed(entry):
+    """By an entry of the audit log."""
+    return Right(entry.namespace, entry.group, entry.resource, entry.verb, entry.name)
 
 
 def rights_of(api, namespace, account):
@@ -57,8 +36,8 @@ def covers(right, used):
 def unused(rights, asked):
     """Rights that no request needed: none, or only ones that another right covers as well."""
     return sorted(right for right in rights
-                  if not any(covers(right, request.right) for request in asked))
+                  if not any(covers(right, needed(entry)) for entry in asked))
 
 
 def refused(asked):
-    return sorted({request.right for request in asked if request.code == 403})
+    return sorted({needed(entry) for entry in asked if entry.code == 403})

@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     peer.storage.ss_family = AF_UNIX;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
         abort();
-    grpc_server_adopt(server, pair[1], &peer, NULL);
+    grpc_server_adopt(server, pair[1], &peer, NULL, NULL);
     for (int i = 0; i < TURNS_MAX && size > 0; i++) {
         ssize_t sent = send(pair[0], data, size, MSG_NOSIGNAL);
 

@@ -81,15 +81,22 @@ static void on_resolve(void *ctx unused_arg, const struct native_target *target,
 
     (void)find(target);
     ret_list->version = lists[list].version;
-    ret_list->blob = lists[list].version == 0 ? NULL : lists[list].blob;
     ret_list->problem = lists[list].version % 3 == 0 ? "a problem" : NULL;
+}
+
+static struct blob *on_bytes(void *ctx unused_arg, const struct native_target *target)
+{
+    size_t list = list_of(target->name);
+
+    must_hold(lists[list].version != 0);
+    return lists[list].blob;
 }
 
 static void on_wake(void *ctx unused_arg, bool answer unused_arg)
 {
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake, NULL};
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_bytes, on_wake, NULL};
 
 static void change(uint8_t byte)
 {

@@ -74,8 +74,16 @@ static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscripti
     const struct cell *cell = cell_of(subscription->type, subscription->name);
 
     must_hold(cell->subscription == subscription);
-    *ret_resource = (struct xds_resource){cell->version, cell->blob, cell->version % 3 == 0};
+    *ret_resource = (struct xds_resource){.version = cell->version, .empty = cell->version % 3 == 0};
     return cell->version != 0;
+}
+
+static struct blob *on_bytes(void *ctx unused_arg, struct xds_subscription *subscription)
+{
+    const struct cell *cell = cell_of(subscription->type, subscription->name);
+
+    must_hold(cell->subscription == subscription && cell->version != 0);
+    return cell->blob;
 }
 
 static void on_each(void *ctx unused_arg, enum xds_type type,
@@ -94,7 +102,13 @@ static void on_wake(void *ctx unused_arg, bool answer unused_arg)
 }
 
 static const struct xds_host host = {
-    .subscribe = on_subscribe, .unsubscribe = on_unsubscribe, .resolve = on_resolve, .each = on_each, .wake = on_wake};
+    .subscribe = on_subscribe,
+    .unsubscribe = on_unsubscribe,
+    .resolve = on_resolve,
+    .bytes = on_bytes,
+    .each = on_each,
+    .wake = on_wake,
+};
 
 /* ---- the world ---- */
 

@@ -87,8 +87,16 @@ static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscripti
     const struct cell *cell = &kinds[subscription->type].cells[cell_of(subscription->name)];
 
     must_hold(cell->subscription == subscription);
-    *ret_resource = (struct xds_resource){cell->version, cell->blob, cell->version & 1};
+    *ret_resource = (struct xds_resource){.version = cell->version, .empty = cell->version & 1};
     return cell->version != 0;
+}
+
+static struct blob *on_bytes(void *ctx unused_arg, struct xds_subscription *subscription)
+{
+    struct cell *cell = &kinds[subscription->type].cells[cell_of(subscription->name)];
+
+    must_hold(cell->subscription == subscription && cell->version != 0);
+    return cell->blob;
 }
 
 static void on_each(void *ctx unused_arg, enum xds_type type,
@@ -111,6 +119,7 @@ static void on_wake(void *ctx unused_arg, bool answer unused_arg)
 static const struct xds_host host = {.subscribe = on_subscribe,
                                      .unsubscribe = on_unsubscribe,
                                      .resolve = on_resolve,
+                                     .bytes = on_bytes,
                                      .each = on_each,
                                      .wake = on_wake};
 

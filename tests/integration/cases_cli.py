@@ -5,7 +5,7 @@ import signal
 import urllib.error
 import urllib.request
 
-from tests.support import ads, manifests, process
+from tests.support import ads, grpclb, manifests, process
 from tests.support.lookaside import Lookaside
 
 TARGET = "greeter.shop:8001"
@@ -216,8 +216,29 @@ def clients_names_do_not_steer_the_terminal(work):
         stream.cancel()
 
 
+def grpclb_clients_are_listed(work):
+    """One with a list, and one that falls back until there is such a Service."""
+    folder, controller = _controller(work, "10.0.0.1")
+    with controller, ads.connect(controller.listen) as channel:
+        streams = [grpclb.Stream(channel, name) for name in (TARGET, "later.shop:8001")]
+        kinds = [[next(stream)[0] for _ in range(2)] for stream in streams]
+        assert kinds == [["initial", "list"], ["initial", "fallback"]], kinds
+        code, log = _run(work, "streams", "--admin", controller.admin)
+        rows = {line.split()[-1]: line.split() for line in log.splitlines()[1:]}
+        assert code == 0 and {row[1] for row in rows.values()} == {"grpclb"}, log
+        assert {name: row[-2] for name, row in rows.items()} == {
+            TARGET: "ok", "later.shop:8001": "fallback"}, log
+        code, log = _run(work, "explain", "later.shop:8001", "--admin", controller.admin)
+        assert "was told to fall back to what its DNS says" in log, (code, log)
+        folder.service("later")
+        folder.slice("later", [manifests.Endpoint("10.0.0.2", pod="later-0")])
+        assert grpclb.until(streams[1], "list", 1) == [("10.0.0.2", 8001, "later-0")]
+        for stream in streams:
+            stream.cancel()
+
+
 CASES = [watch_reaches_every_kind_of_address, watch_prints_what_comes_and_goes,
          watch_outlives_its_server, watch_ends_with_1, watch_writes_json,
          watch_shows_every_kind_of_backend, release_ends_a_hold,
          admin_port_on_a_unix_socket, usage_that_is_wrong,
-         tables_of_nothing, clients_names_do_not_steer_the_terminal]
+         tables_of_nothing, clients_names_do_not_steer_the_terminal, grpclb_clients_are_listed]

@@ -152,8 +152,9 @@ def diff_tells_what_comes_true(work):
         assert controller.services() == before and controller.json("/debug/resources")["resources"] == []
         folder.put("policy", canary)
         process.wait_until(lambda: controller.json("/debug/resources")["resources"], 10, "it is there")
-        explained = controller.json("/debug/explain?target=greeter.example.com")["backends"]
-        assert [(each["service"], each["weight"]) for each in explained] == [("greeter", 90), ("canary", 10)]
+        shares = lambda: [(each["service"], each["weight"]) for each in
+                          controller.json("/debug/explain?target=greeter.example.com").get("backends", ())]
+        process.wait_until(lambda: shares() == [("greeter", 90), ("canary", 10)], 10, "the canary has been announced")
         code, out, err = _ctl("diff", "-f", path, *admin)
         assert (code, err) == (0, "") and out.startswith("nothing would change\n"), (code, out, err)
         canary["spec"]["backends"] = _shares(50)
@@ -174,7 +175,7 @@ def diff_says_what_would_not_be_in_order(work):
         admin = ["--admin", controller.admin]
         path = _file(work, "a.yaml", _resource("nothing", hosts=["a.example.org"]))
         code, out, _ = _ctl("diff", "-f", path, *admin)
-        assert code == 0, out
+        assert code == 1, out
         assert "nothing would change\nshop/nothing: Accepted would be False (HostNotAllowed): " in out, out
         assert "shop/nothing: ResolvedRefs would be False (ServiceNotFound): there is no Service 'nothing'" in out
         path = _file(work, "a.yaml", _resource("greeter", subset={"size": 0}))
@@ -222,7 +223,7 @@ def get_and_explain_say_what_is_not_in_order(work):
         code, out, _ = _ctl("get", "lks", *admin)
         rows = [line.split() for line in out.splitlines()]
         assert code == 0 and rows[1:] == [["shop", "greeter", "greeter.example.com", "LeastRequest", "2/2", "0",
-                                           "True", "True", "-"]], out
+                                           "True", "True", "-", "-"]], out
         code, out, _ = _ctl("explain", "greeter.example.com", *admin)
         assert "is read as a host that a LookasideService claims: Service greeter in namespace shop\n" in out, out
         assert "\n  canary   shop/canary:8001   10      10\n" in out, out

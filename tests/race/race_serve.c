@@ -1,10 +1,13 @@
 /*
  * The serving side under TSan: catalogs published, clients of different places that connect, watch, move and leave, dumps, metrics, looks for streams to shed, a drain and a hard end, all at the
- * same time. The Service's hints come and go, and nodes change their zones.
+ * same time. The Service's hints come and go, and nodes change their zones. A third of the clients comes over TLS, whose certificate changes all the time.
  * Exit 0 when every client saw the last list of its zone; TSan reports races by itself.
  */
 #include <stdio.h>
+#include <unistd.h>
 
+#include "../unit/net/certificates.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "encode/xds.h"
 #include "grpc/client.h"
@@ -35,6 +38,7 @@ struct client {
     struct loop *loop;
     struct thread *thread;
     struct address server;
+    struct tls *tls; /* NULL: plaintext */
     const struct manner *manner;
     struct grpc_call *call;
     bool moved, seen;
@@ -45,6 +49,7 @@ static struct serve *serve;
 static struct client clients[CLIENTS];
 static _Atomic unsigned waiting = CLIENTS;
 static unsigned published, dumps;
+static struct tls *certificates[2], *client_tls;
 static struct timer *ticker;
 
 /* ---- a client: watches until the last list comes ---- */
@@ -82,10 +87,13 @@ static void run_client(void *ctx)
 {
     struct client *client = ctx;
     struct grpc_client *grpc;
+    struct grpc_client_options options = {
+        .server = &client->server, .authority = "race", .connect_timeout_ms = 5000, .tls = client->tls, .server_name = "localhost"};
     struct err err = {0};
+    enum code code = loop_new(&client->loop, &err);
 
-    if (loop_new(&client->loop, &err) != CODE_OK ||
-        grpc_client_new(client->loop, &client->server, "race", 5000, &grpc, &err) != CODE_OK) {
+    options.loop = client->loop;
+    if (code != CODE_OK || grpc_client_new(&options, &grpc, &err) != CODE_OK) {
         fprintf(stderr, "race_serve: %s\n", err.msg);
         return;
     }
@@ -176,6 +184,7 @@ static void on_tick(void *ctx unused_arg)
     }
     if (published % 2)
         filter = (struct stream_filter){STR("shop"), STR("greeter")};
+    serve_set_tls(serve, certificates[published % 2]);
     serve_write_metrics(serve, &metrics);
     buf_done(&metrics);
     serve_dump_streams(serve, &filter, on_dump, NULL);
@@ -184,6 +193,37 @@ static void on_tick(void *ctx unused_arg)
         timer_stop(ticker);
         serve_drain(serve, 20, 2000, on_drained, NULL);
     }
+}
+
+static struct tls *make_tls(const struct authority *authority, const char *folder, struct err *err)
+{
+    char cert[64], key[64];
+    struct tls *tls = NULL;
+
+    snprintf(cert, sizeof(cert), "%s/crt", folder);
+    snprintf(key, sizeof(key), "%s/key", folder);
+    authority_sign(authority, NULL, cert, key);
+    (void)!tls_server_new(cert, key, clock_wall_us(), &tls, err);
+    unlink(cert);
+    unlink(key);
+    return tls;
+}
+
+static void set_up_tls(struct err *err)
+{
+    char folder[] = "/tmp/lookaside-race-XXXXXX", ca[64];
+    struct authority *authority = authority_new();
+
+    if (!mkdtemp(folder))
+        abort();
+    snprintf(ca, sizeof(ca), "%s/ca", folder);
+    authority_write(authority, ca);
+    for (size_t i = 0; i < ARRAY_LEN(certificates); i++)
+        certificates[i] = make_tls(authority, folder, err);
+    (void)!tls_client_new(ca, false, &client_tls, err);
+    unlink(ca);
+    rmdir(folder);
+    authority_free(authority);
 }
 
 static void set_up(struct err *err)
@@ -196,10 +236,15 @@ static void set_up(struct err *err)
         return;
     options.loop = control;
     if (serve_new(&options, &serve, err) != CODE_OK || address_parse(STR("127.0.0.1:0"), &any, err) != CODE_OK ||
-        serve_listen(serve, &any, err) != CODE_OK)
+        serve_listen(serve, &any, err) != CODE_OK || serve_listen_tls(serve, &any, err) != CODE_OK)
         return;
+    set_up_tls(err);
+    if (err->code != CODE_OK)
+        return;
+    serve_set_tls(serve, certificates[0]);
     for (size_t i = 0; i < CLIENTS; i++) {
-        clients[i].server = *serve_address(serve, 0);
+        clients[i].tls = i / ARRAY_LEN(manners) % 2 ? client_tls : NULL;
+        clients[i].server = *serve_address(serve, clients[i].tls ? 1 : 0);
         clients[i].manner = &manners[i % ARRAY_LEN(manners)];
         if (thread_start("client", run_client, &clients[i], &clients[i].thread, err) != CODE_OK)
             return;
@@ -224,6 +269,9 @@ int main(void)
     timer_free(ticker);
     loop_close_posts(control);
     serve_free(serve);
+    for (size_t i = 0; i < ARRAY_LEN(certificates); i++)
+        tls_unref(certificates[i]);
+    tls_unref(client_tls);
     loop_free(control);
     return waiting == 0 && dumps > 0 ? 0 : 1;
 }

@@ -5,7 +5,7 @@
 #define UPDATES_PER_TURN_MIN 4
 
 void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer,
-                       void *connection)
+                       struct tls *tls unused_arg, void *connection)
 {
     rpc_wake(rpc_new(server, call_accepted(fd), peer, connection), RPC_WAKE_ANSWER);
 }

@@ -1,5 +1,6 @@
 /* grpc/rpc.h: the server's end of a call, from its first turn to its last. */
 #include "fake_grpc_internal.h"
+#include "grpc/facts.h"
 
 #define MESSAGES_PER_FLUSH 3
 
@@ -81,6 +82,20 @@ uint64_t rpc_opened_us(const struct rpc *rpc)
 uint64_t rpc_bytes_sent(const struct rpc *rpc)
 {
     return rpc->bytes_sent;
+}
+
+/* Clients of the simulator have one call a connection, and no windows. */
+void rpc_facts(const struct rpc *rpc, struct call_facts *ret_facts)
+{
+    *ret_facts = (struct call_facts){.agent = STR("simulator"),
+                                     .opened_us = rpc->opened_us,
+                                     .bytes_sent = rpc->bytes_sent,
+                                     .flying = rpc->stalled};
+}
+
+void rpc_connection_facts(const struct rpc *rpc, struct connection_facts *ret_facts)
+{
+    *ret_facts = (struct connection_facts){.opened_us = rpc->opened_us, .calls = 1};
 }
 
 bool rpc_stalled(const struct rpc *rpc)

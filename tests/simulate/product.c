@@ -162,9 +162,10 @@ void product_check_bare(void)
 
         expect_zero("xds streams", counter_get(&worker->stats.streams_xds));
         expect_zero("native streams", counter_get(&worker->stats.streams_native));
+        expect_zero("grpclb streams", counter_get(&worker->stats.streams_grpclb));
         expect_zero("subscriptions", counter_get(&worker->stats.subscriptions));
         expect_zero("topics", counter_get(&worker->stats.topics.topics));
-        expect_zero("topics", topic_table_len(worker->topics));
+        expect_zero("bytes of views", counter_get(&worker->stats.topics.bytes));
         expect_zero("views", counter_get(&worker->stats.topics.views));
     }
 }

@@ -405,8 +405,11 @@ class DeltaStream(Stream):
         return got
 
 
-def connect(server, options=()):
-    """A channel of its own connection to ADDRESS:PORT."""
-    return grpc.insecure_channel(server, options=[
-        ("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0),
-        ("grpc.max_send_message_length", -1), *options])
+def connect(server, options=(), ca=None):
+    """A channel of its own connection to ADDRESS:PORT; over TLS with the path of a CA's certificate."""
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0),
+               ("grpc.max_send_message_length", -1), *options]
+    if ca is None:
+        return grpc.insecure_channel(server, options=options)
+    return grpc.secure_channel(server, grpc.ssl_channel_credentials(ca.read_bytes()),
+                               options=options)

@@ -106,9 +106,9 @@ class Lookaside:
     def streams(self):
         return self.json("/debug/streams")
 
-    def bootstrap(self, path, node_id="test", zone="zone-a"):
+    def bootstrap(self, path, node_id="test", zone="zone-a", server=None, flags=()):
         """Writes the bootstrap file of a client, as lookasidectl prints it; returns its path."""
-        Path(path).write_text(bootstrap(self.listen, node_id, zone))
+        Path(path).write_text(bootstrap(server or self.listen, node_id, zone, flags))
         return Path(path)
 
     def __enter__(self):
@@ -118,12 +118,12 @@ class Lookaside:
         self.stop()
 
 
-def bootstrap(server, node_id, zone):
+def bootstrap(server, node_id, zone, flags=()):
     """The JSON that a gRPC client needs to find the controller."""
     tool = process.BUILD / "lookasidectl"
     if tool.exists():
         done = subprocess.run([tool, "bootstrap", "--server", server, "--node-id", node_id,
-                               "--zone", zone], capture_output=True, text=True, timeout=10)
+                               "--zone", zone, *flags], capture_output=True, text=True, timeout=10)
         if done.returncode != 0:
             raise AssertionError(f"lookasidectl bootstrap: exit {done.returncode}: {done.stderr}")
         return done.stdout

@@ -100,10 +100,35 @@ def endpoint_slice(name, of, endpoints, namespace="shop", port=8001, port_name="
             "endpoints": [endpoint.manifest() for endpoint in endpoints]}
 
 
-class Manifests:
-    """A directory of manifests. Every change is one rename; its time (unix, s) is returned."""
+class Objects:
+    """Services and their slices in one namespace, wherever put() and remove() keep objects. The time
+    (unix, s) of each change is returned."""
+
+    def __init__(self, namespace="shop"):
+        self.namespace = namespace
+
+    def service(self, name, **options):
+        return self.put(f"{self.namespace}-{name}-service",
+                        service(name, self.namespace, **options))
+
+    def slice(self, of, endpoints, suffix="a", **options):
+        """Writes the slice <of>-<suffix> of a Service."""
+        name = f"{of}-{suffix}"
+        return self.put(f"{self.namespace}-{name}-slice",
+                        endpoint_slice(name, of, endpoints, self.namespace, **options))
+
+    def remove_service(self, name):
+        return self.remove(f"{self.namespace}-{name}-service")
+
+    def remove_slice(self, of, suffix="a"):
+        return self.remove(f"{self.namespace}-{of}-{suffix}-slice")
+
+
+class Manifests(Objects):
+    """A directory of manifests. Every change is one rename."""
 
     def __init__(self, directory):
+        super().__init__()
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
 
@@ -120,18 +145,3 @@ class Manifests:
         moment = time.time()
         os.unlink(self.directory / f"{name}.yaml")
         return moment
-
-    def service(self, name, namespace="shop", **options):
-        return self.put(f"{namespace}-{name}-service", service(name, namespace, **options))
-
-    def slice(self, of, endpoints, namespace="shop", suffix="a", **options):
-        """Writes the slice <of>-<suffix> of a Service."""
-        name = f"{of}-{suffix}"
-        return self.put(f"{namespace}-{name}-slice",
-                        endpoint_slice(name, of, endpoints, namespace, **options))
-
-    def remove_service(self, name, namespace="shop"):
-        return self.remove(f"{namespace}-{name}-service")
-
-    def remove_slice(self, of, namespace="shop", suffix="a"):
-        return self.remove(f"{namespace}-{of}-{suffix}-slice")

@@ -44,18 +44,36 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- .Values.image.repository }}{{ $tag -}}
 {{- end -}}
 
+{{- define "lookaside.name.svc" -}}
+{{ include "lookaside.fullname" . }}.{{ .Release.Namespace }}.svc
+{{- end -}}
+
 {{- define "lookaside.host" -}}
-{{ include "lookaside.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+{{ include "lookaside.name.svc" . }}:{{ .Values.service.port }}
+{{- end -}}
+
+{{- define "lookaside.tlsHost" -}}
+{{- if not .Values.tls.secretName }}{{ fail "bootstrap.tls needs tls.secretName, or a bootstrap.server that speaks TLS" }}{{ end -}}
+{{ include "lookaside.name.svc" . }}:{{ .Values.tls.port }}
 {{- end -}}
 
 {{- define "lookaside.server" -}}
-{{- default (include "lookaside.host" .) .Values.bootstrap.server -}}
+{{- $own := ternary "lookaside.tlsHost" "lookaside.host" .Values.bootstrap.tls -}}
+{{- with .Values.bootstrap.server }}{{ . }}{{ else }}{{ include $own . }}{{ end -}}
 {{- end -}}
 
-{{/* What `lookasidectl bootstrap` prints, byte for byte. Takes server, id, zone, namespace, and node where it is known. The schema lets no
-quotes or backslashes into the server. */}}
+{{- define "lookaside.credentials" -}}
+{{- if .Values.bootstrap.tls -}}
+{"type":"tls"{{ with .Values.bootstrap.caFile }},"config":{"ca_certificate_file":"{{ . }}"}{{ end }}}
+{{- else -}}
+{"type":"insecure"}
+{{- end -}}
+{{- end -}}
+
+{{/* What `lookasidectl bootstrap` prints, byte for byte. Takes server, credentials, id, zone, namespace, and node where it is known. The schema
+lets no quotes or backslashes into the server and the credentials' file. */}}
 {{- define "lookaside.bootstrap" -}}
-{"xds_servers":[{"server_uri":"{{ .server }}","channel_creds":[{"type":"insecure"}],"server_features":["xds_v3"]}],
+{"xds_servers":[{"server_uri":"{{ .server }}","channel_creds":[{{ .credentials }}],"server_features":["xds_v3"]}],
 {{- "" -}}"node":{"id":"{{ .id }}","cluster":"lookaside","locality":{"zone":"{{ .zone }}"},"metadata":{"namespace":"{{ .namespace }}"
 {{- if .node }},"node":"{{ .node }}"{{ end }}}}}
 {{- end -}}
@@ -70,6 +88,11 @@ quotes or backslashes into the server. */}}
 {{- if .Values.namespaces -}}{{- $_ := set $own "namespaces" .Values.namespaces -}}{{- end -}}
 {{- if ne .Values.publish "all" -}}{{- $_ := set $own "publish" .Values.publish -}}{{- end -}}
 {{- if .Values.hostSuffixes -}}{{- $_ := set $own "hostSuffixes" .Values.hostSuffixes -}}{{- end -}}
+{{- if .Values.tls.secretName -}}
+{{- $_ := set $own "tlsListen" ":18443" -}}
+{{- $_ := set $own "tlsCert" "/etc/lookaside-tls/tls.crt" -}}
+{{- $_ := set $own "tlsKey" "/etc/lookaside-tls/tls.key" -}}
+{{- end -}}
 {{- if .Values.status -}}
 {{- $_ := set $own "lease" (printf "%s/%s" .Release.Namespace (include "lookaside.fullname" .)) -}}
 {{- end -}}

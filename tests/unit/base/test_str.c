@@ -122,6 +122,16 @@ Test(str, duplicates_all_its_bytes)
     cr_assert_str_eq(empty, "");
 }
 
+Test(str, puts_one_behind_the_other)
+{
+    char text[4] = "----", *at = text;
+    struct str first = str_put(&at, STR("ab")), none = str_put(&at, (struct str){0}), last = str_put(&at, STR("c"));
+
+    cr_assert_arr_eq(text, "abc-", 4);
+    cr_assert(str_eq(first, STR("ab")) && none.len == 0 && str_eq(last, STR("c")));
+    cr_assert_eq(at, text + 3);
+}
+
 Test(str, formats_numbers_as_printf_does)
 {
     static const uint64_t values[] = {0, 9, 10, 255, 1234567890123456789u, UINT64_MAX};

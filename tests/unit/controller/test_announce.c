@@ -103,13 +103,17 @@ Test(announce, one_that_gives_up_its_service_is_no_exception)
     EXPECT("greeter*1");
 }
 
-Test(announce, all_else_is_in_force_at_once)
+/* Nobody asked for half of it. */
+Test(announce, a_policy_is_in_force_as_a_whole)
 {
     upsert(world.policies,
            POLICY_JSON("greeter", 1,
                        "{'loadBalancing':{'policy':'LeastRequest'},'backends':[" CANARY_10 "]}"));
     turn_for_ms(20);
     EXPECT("greeter*1 canary*0");
+    cr_expect_eq(policy_at("greeter")->lb, LB_ROUND_ROBIN);
+    turn_for_ms(1000);
+    EXPECT("canary*10");
     cr_expect_eq(policy_at("greeter")->lb, LB_LEAST_REQUEST);
 }
 
@@ -165,24 +169,23 @@ Test(announce, ends_with_the_service)
     EXPECT("greeter*1");
 }
 
-/* What a client refuses in that second is the policy that is written. */
-Test(announce, does_not_hide_who_refuses)
+/* They keep what they have until the next policy is in force, and are tried again with that. */
+Test(announce, spares_who_has_refused)
 {
-    const struct policy *policy;
-
-    upsert(world.policies,
-           POLICY_JSON("greeter", 1,
-                       "{'loadBalancing':{'policy':'LeastRequest'},'backends':[" CANARY_10 "]}"));
+    upsert(world.policies, POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'LeastRequest'}}"));
     turn_for_ms(20);
-    policy = policy_ref(policy_at("greeter"));
     for (int i = 0; i < 2; i++)
         controller_report_refusal(world.controller,
-                                  &(struct refusal){.policy = policy,
+                                  &(struct refusal){.policy = policy_at("greeter"),
                                                     .agent = STR("gRPC Go 1.0"),
                                                     .peer = i ? STR("10.0.0.9") : STR("10.0.0.8"),
                                                     .message = STR("no")});
-    turn_for_ms(1100);
+    turn_for_ms(20);
     cr_expect(policy_is_refused_by(policy_at("greeter"), STR("gRPC Go 1.0")));
+    apply(CANARY_10);
+    EXPECT("greeter*1 canary*0");
+    cr_expect(policy_is_refused_by(policy_at("greeter"), STR("gRPC Go 1.0")));
+    turn_for_ms(1000);
     EXPECT("canary*10");
-    policy_unref(policy);
+    cr_expect_not(policy_is_refused_by(policy_at("greeter"), STR("gRPC Go 1.0")));
 }

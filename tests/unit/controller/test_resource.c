@@ -162,7 +162,29 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
            "spec.backends: Service 'canary' has no TCP port '9', but 8002: name one of those; until "
            "then its share of the calls fails");
     upsert(world.services, SERVICE_JSON("canary", 9));
+    turn_for_ms(20);
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendEmpty",
+           "spec.backends: Service 'greeter' has no endpoint that takes calls: look at its pods, or give it weight 0; until "
+           "then the other backends take over; spec.backends: Service 'canary' has no endpoint that takes calls: look at its "
+           "pods, or give it weight 0; until then all calls fail");
+    world.told = 0;
+    upsert(world.slices, "{'metadata':{'namespace':'shop','name':'g','labels':{'kubernetes.io/service-name':'greeter'}},"
+                         "'addressType':'IPv4','ports':[{'name':'grpc','port':9001}],'endpoints':[" READY("10.0.0.1") "]}");
+    upsert(world.slices, SLICE_JSON("c", "canary", 1, NOT_READY("10.0.0.2")));
+    turn_for_ms(20);
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendEmpty",
+           "spec.backends: Service 'canary' has no endpoint that takes calls: look at its pods, or give it weight 0; until "
+           "then its share of the calls fails");
+    world.told = 0;
+    upsert(world.slices, SLICE_JSON("c", "canary", 2, READY("10.0.0.2")));
+    turn_for_ms(20);
+    cr_assert_geq(world.told, 1, "another Service's endpoints are heard of");
+    cr_assert_str_eq(world.told_of, "shop/greeter");
     expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
+    world.told = 0;
+    upsert(world.slices, SLICE_JSON("c", "canary", 3, READY("10.0.0.2") "," READY("10.0.0.3")));
+    turn_for_ms(20);
+    cr_assert_eq(world.told, 0, "one more changes nothing");
     world.told = 0;
     remove_object(world.services, "canary");
     cr_assert_geq(world.told, 1);
@@ -211,7 +233,7 @@ Test(resource, says_what_some_clients_do_instead)
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
-           "these clients end calls 1 to 2 s early, so all of theirs fail: C++, Python; "
+           "these clients ignore a maxCallDuration of at most 2 s: C++, Python (all their calls would fail); "
            "these clients ignore circuitBreaker: Java; "
            "these clients ignore outlierDetection: Java (it would hang them)");
 }

@@ -38,7 +38,16 @@ static const struct grpc_call_handler handler = {on_message, on_end};
 
 static void on_accept(void *ctx unused_arg, int fd, const struct address *peer)
 {
-    grpc_server_adopt(world.server, fd, peer, NULL);
+    grpc_server_adopt(world.server, fd, peer, NULL, NULL);
+}
+
+static void connect_to(const struct address *server)
+{
+    const struct grpc_client_options options = {
+        .loop = world.loop, .server = server, .authority = "test", .connect_timeout_ms = 1000};
+    struct err err = {0};
+
+    cr_assert_eq(grpc_client_new(&options, &client, &err), CODE_OK, "%s", err.msg);
 }
 
 static void start(void)
@@ -50,9 +59,7 @@ static void start(void)
     cr_assert_eq(address_parse(STR("127.0.0.1:0"), &address, &err), CODE_OK);
     cr_assert_eq(listener_new(world.loop, &address, on_accept, NULL, &listener, &err), CODE_OK,
                  "%s", err.msg);
-    cr_assert_eq(
-        grpc_client_new(world.loop, listener_address(listener), "test", 1000, &client, &err),
-        CODE_OK, "%s", err.msg);
+    connect_to(listener_address(listener));
 }
 
 static void stop(void)
@@ -194,14 +201,13 @@ Test(client, nobody_listens)
 {
     struct address address;
     struct call first = {0}, later = {0};
-    struct err err = {0};
 
     start();
     address = *listener_address(listener);
     listener_free(listener);
     listener = NULL;
     grpc_client_free(client);
-    cr_assert_eq(grpc_client_new(world.loop, &address, "test", 1000, &client, &err), CODE_OK);
+    connect_to(&address);
     first.call = grpc_call_start(client, ECHO, 0, &handler, &first);
     finish(&first);
     cr_assert_eq(first.code, CODE_UNAVAILABLE);

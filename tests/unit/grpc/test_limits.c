@@ -19,12 +19,13 @@ static void stop(void)
     world_stop();
 }
 
-static void expect_calm(void)
+static void expect_calm(const char *why)
 {
     struct frame frame;
 
     cr_assert(raw_await(&raw, FRAME_GOAWAY, 0, &frame));
     cr_assert_eq(frame.payload[7], 11, "ENHANCE_YOUR_CALM, not %u", frame.payload[7]);
+    cr_assert(str_eq(str_make(frame.payload + 8, frame.len - 8), str_of(why)));
     cr_assert(raw_await_end(&raw));
     cr_assert_geq(counter_get(&world_stats()->limit_hits), 1);
 }
@@ -70,7 +71,7 @@ Test(limits, ten_thousand_streams_end_the_connection)
     start();
     for (uint32_t i = 0; i < 10000; i++)
         raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
-    expect_calm();
+    expect_calm("too many stream resets");
     cr_assert_eq(world.opens, 1000);
     cr_assert_eq(world.closes, 1000);
     stop();
@@ -83,7 +84,7 @@ Test(limits, rapid_resets)
         raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
         raw_frame(&raw, FRAME_RST, 0, 1 + 2 * i, "\0\0\0\x08", 4);
     }
-    expect_calm();
+    expect_calm("too many stream resets");
     cr_assert_leq(world.opens, 2500);
     stop();
 }
@@ -98,7 +99,7 @@ Test(limits, pings)
     cr_assert(raw_find(&raw, FRAME_PING, 0, 99, NULL), "all are answered");
     for (int i = 0; i < 100; i++)
         raw_frame(&raw, FRAME_PING, 0, 0, "12345678", 8);
-    expect_calm();
+    expect_calm("too_many_pings");
     stop();
 }
 
@@ -127,7 +128,7 @@ Test(limits, settings)
     start();
     for (int n = 0; n < 200; n++)
         raw_frame(&raw, FRAME_SETTINGS, 0, 0, "", 0);
-    expect_calm();
+    expect_calm("too many control frames");
     stop();
 }
 
@@ -137,7 +138,7 @@ Test(limits, empty_data_frames)
     raw_call(&raw, 1, SILENT, NULL, NULL);
     for (int n = 0; n < 200; n++)
         raw_frame(&raw, FRAME_DATA, 0, 1, "", 0);
-    expect_calm();
+    expect_calm("too many control frames");
     stop();
 }
 

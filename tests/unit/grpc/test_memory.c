@@ -2,11 +2,14 @@
 #include <criterion/criterion.h>
 
 #include "heap.h"
+#include "tls_bridge.h"
 #include "world.h"
 
 #define PEERS 200
 #define BYTES_PER_PEER_MAX (10 * 1024)
 #define PUSHES 1000
+#define TLS_PEERS 100
+#define TLS_BYTES_PER_PEER_MAX (25 * 1024)
 
 static struct raw raws[PEERS];
 
@@ -64,6 +67,58 @@ Test(memory, a_connection_with_one_stream_takes_at_most_10_kib)
     for (int i = 0; i < PEERS; i++)
         raw_close(&raws[i]);
     world_stop();
+}
+
+static bool all_heard(void *ctx)
+{
+    const unsigned *wanted = ctx;
+
+    return world.messages >= *wanted;
+}
+
+static bool all_said(void *ctx)
+{
+    const unsigned *wanted = ctx;
+
+    return world.written >= *wanted;
+}
+
+/* The same over TLS; the heap once all is quiet. */
+static size_t open_over_tls(const struct bridge *bridge, struct tls *tls, unsigned from,
+                            unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        raw_open_tls(&raws[i], tls, bridge->plain[i], bridge->wire[i]);
+        raw_preface(&raws[i]);
+        raw_call(&raws[i], 1, STREAM, NULL, NULL);
+        raw_message(&raws[i], 1, "hello", 5, false);
+    }
+    cr_assert(world_until(all_heard, &to));
+    push_to_all(to - from);
+    cr_assert(world_until(all_said, &to));
+    return heap_bytes();
+}
+
+Test(memory, a_connection_over_tls_takes_at_most_25_kib)
+{
+    struct tls *tls = world_tls();
+    struct bridge bridge;
+    size_t before, each;
+
+    world.limits.turn_us = 1000000;
+    bridge_start(&bridge, TLS_PEERS);
+    world_start();
+    world_say(500); /* should one stream take all, its window holds them */
+    before = open_over_tls(&bridge, tls, 0, 1);
+    each = (open_over_tls(&bridge, tls, 1, TLS_PEERS) - before) / (TLS_PEERS - 1);
+    cr_log_info("%zu bytes for each connection with one stream over TLS", each);
+    cr_assert_eq(counter_get(&world_stats()->tls.handshakes), TLS_PEERS);
+    cr_assert_leq(each, TLS_BYTES_PER_PEER_MAX, "%zu bytes", each);
+    for (int i = 0; i < TLS_PEERS; i++)
+        raw_close(&raws[i]);
+    world_stop();
+    bridge_stop(&bridge);
+    tls_unref(tls);
 }
 
 Test(memory, a_push_allocates_nothing)

@@ -118,10 +118,11 @@ Test(message, refuses_broken_framing)
     expect_failure(STR("\x02\0\0\0\0"), true, CODE_INTERNAL, "flags 2");
     expect_failure(STR("\x01\0\0\0\x01x"), false, CODE_INTERNAL, "without grpc-encoding");
     expect_failure(STR("\0\0\0\x03\xe9"), false, CODE_RESOURCE_EXHAUSTED,
-                   "1001 bytes exceeds 1000");
-    expect_failure(STR("\0\xff\xff\xff\xff"), false, CODE_RESOURCE_EXHAUSTED, "exceeds 1000");
-    expect_failure(STR("\x01\0\0\0\x03zip"), true, CODE_INTERNAL, "broken gzip");
-    expect_failure(STR("\x01\0\0\0\0"), true, CODE_INTERNAL, "broken gzip");
+                   "1001 bytes is longer than 1000: ");
+    expect_failure(STR("\0\xff\xff\xff\xff"), false, CODE_RESOURCE_EXHAUSTED,
+                   "is longer than 1000: ");
+    expect_failure(STR("\x01\0\0\0\x03zip"), true, CODE_INTERNAL, "is not gzip");
+    expect_failure(STR("\x01\0\0\0\0"), true, CODE_INTERNAL, "is not gzip");
 }
 
 Test(message, refuses_a_compression_bomb)
@@ -132,7 +133,7 @@ Test(message, refuses_a_compression_bomb)
 
     cr_assert_lt(gz.len, LIMIT);
     add_message(&in, 1, buf_str(&gz));
-    expect_failure(buf_str(&in), true, CODE_RESOURCE_EXHAUSTED, "after decompression");
+    expect_failure(buf_str(&in), true, CODE_RESOURCE_EXHAUSTED, "when unpacked");
     buf_done(&in);
     buf_done(&gz);
 }
@@ -167,7 +168,7 @@ Test(message, refuses_truncated_gzip_and_garbage_behind_it)
     cr_assert_eq(buf_add_char(&gz, 'x'), CODE_OK);
     buf_init(&out, LIMIT);
     cr_assert_eq(gzip_unpack(buf_str(&gz), &out, &err), CODE_INTERNAL);
-    cr_assert_not_null(strstr(err.msg, "garbage"));
+    cr_assert_not_null(strstr(err.msg, "behind its gzip end"));
     buf_done(&out);
     buf_done(&gz);
 }

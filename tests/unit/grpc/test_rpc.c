@@ -278,8 +278,8 @@ static void on_no_close(struct rpc *rpc unused_arg, enum code code unused_arg)
 
 Test(rpc, a_message_of_thousands_of_pieces_is_whole)
 {
-    static const struct rpc_handler handler = {on_nothing, on_no_message, NULL,
-                                               pull_many,  NULL,          on_no_close, NULL};
+    static const struct rpc_handler handler = {on_nothing, on_no_message, NULL, pull_many,
+                                               NULL,       on_no_close,   NULL};
     static const struct rpc_method method = {STR_INIT("/many"), &handler};
     struct grpc_server_options options = {
         .methods = &method, .methods_len = 1, .release = world_release};
@@ -311,7 +311,9 @@ Test(rpc, a_reply_that_no_client_takes_fails_the_call)
     world.ready = 1;
     raw_call(&raw, 1, STREAM, NULL, NULL);
     world_settle();
-    expect_status(1, "8", "the reply exceeds 4194303 bytes");
+    expect_status(1, "8",
+                  "the answer is longer than 4194303 bytes, which is all that gRPC clients take: "
+                  "ask for less");
     cr_assert_eq(world.closed, CODE_RESOURCE_EXHAUSTED);
     stop();
 }
@@ -384,7 +386,7 @@ Test(rpc, a_deadline_ends_the_call)
     start();
     raw_call(&raw, 1, SILENT, "grpc-timeout", "30m");
     cr_assert(raw_await(&raw, FRAME_HEADERS, 1, &frame));
-    expect_status(1, "4", "deadline exceeded");
+    expect_status(1, "4", "the client's deadline of 30 ms has passed");
     cr_assert_eq(world.closed, CODE_DEADLINE_EXCEEDED);
     stop();
 }
@@ -394,7 +396,7 @@ Test(rpc, a_deadline_of_zero_is_now)
     start();
     raw_call(&raw, 1, SILENT, "grpc-timeout", "0S");
     cr_assert(raw_await(&raw, FRAME_HEADERS, 1, NULL));
-    expect_status(1, "4", "deadline exceeded");
+    expect_status(1, "4", "the client's deadline of 0 ms has passed");
     stop();
 }
 

@@ -40,12 +40,21 @@ Test(server, an_unknown_method_is_unimplemented)
     cr_assert(frame.flags & FLAG_END_STREAM);
     expect_header(1, ":status", "200");
     expect_header(1, "grpc-status", "12");
-    expect_header(1, "grpc-message", "unknown method '/x.Y/Z'");
+    expect_header(1, "grpc-message",
+                  "unknown method '/x.Y/Z': compare it with the .proto file of the service");
     cr_assert_eq(world.opens, 0);
     stop();
 }
 
-Test(server, what_is_no_grpc_gets_an_http_status)
+static void expect_text(uint32_t stream, const char *text)
+{
+    struct frame frame;
+
+    cr_assert(raw_find(&raw, FRAME_DATA, stream, 0, &frame));
+    cr_assert(str_eq(str_make(frame.payload, frame.len), str_of(text)));
+}
+
+Test(server, what_is_no_grpc_gets_an_http_status_and_is_told_why)
 {
     start();
     raw_request(&raw, 1, "GET", ECHO, NULL);
@@ -57,6 +66,8 @@ Test(server, what_is_no_grpc_gets_an_http_status)
     expect_header(3, ":status", "415");
     expect_header(5, ":status", "415");
     expect_header(7, ":status", "405");
+    expect_text(1, "this port speaks gRPC, where calls are POST, and GET /healthz\n");
+    expect_text(3, "this port speaks gRPC: the content-type of a call is application/grpc\n");
     cr_assert_eq(world.opens, 0);
     stop();
 }
@@ -216,7 +227,7 @@ Test(server, unknown_encodings_are_unimplemented_and_say_what_is_not)
     raw_message(&raw, 3, "a", 1, true);
     world_settle();
     expect_header(1, "grpc-status", "12");
-    expect_header(1, "grpc-message", "grpc-encoding 'snappy' is not supported");
+    expect_header(1, "grpc-message", "grpc-encoding 'snappy' is not known: use gzip or identity");
     expect_header(1, "grpc-accept-encoding", "identity,gzip");
     expect_header(3, "grpc-status", "0");
     cr_assert_eq(world.opens, 1);
@@ -235,7 +246,7 @@ Test(server, broken_framing_fails_only_its_stream)
     world_settle();
     expect_header(1, "grpc-status", "13");
     expect_header(3, "grpc-status", "13");
-    expect_header(3, "grpc-message", "the request ended inside a message");
+    expect_header(3, "grpc-message", "the request ended inside a message, which was cut");
     expect_header(5, "grpc-status", "0");
     cr_assert_eq(counter_get(&world_stats()->protocol_errors), 2);
     stop();
@@ -247,7 +258,8 @@ Test(server, a_malformed_timeout_fails_the_call)
     raw_call(&raw, 1, ECHO, "grpc-timeout", "soon");
     world_settle();
     expect_header(1, "grpc-status", "13");
-    expect_header(1, "grpc-message", "malformed grpc-timeout");
+    expect_header(1, "grpc-message",
+                  "malformed grpc-timeout 'soon': it is up to 8 digits and H, M, S, m, u or n");
     stop();
 }
 

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 
+#include "../net/certificates.h"
 #include "base/clock.h"
 #include "grpc/message.h"
 
@@ -155,6 +156,23 @@ void world_settle(void)
         loop_turn(world.loop, 0);
 }
 
+struct tls *world_tls(void)
+{
+    char cert[] = "/tmp/lookaside-cert-XXXXXX", key[] = "/tmp/lookaside-key-XXXXXX";
+    struct authority *authority = authority_new();
+    struct err err = {0};
+    struct tls *tls;
+
+    close(mkstemp(cert));
+    close(mkstemp(key));
+    authority_sign(authority, NULL, cert, key);
+    authority_free(authority);
+    cr_assert_eq(tls_server_new(cert, key, clock_wall_us(), &tls, &err), CODE_OK, "%s", err.msg);
+    unlink(cert);
+    unlink(key);
+    return tls;
+}
+
 const struct grpc_server_stats *world_stats(void)
 {
     return grpc_server_stats(world.server);
@@ -169,18 +187,23 @@ void world_say(size_t len)
 
 /* ---- raw connections ---- */
 
-void raw_open(struct raw *raw)
+void raw_open_tls(struct raw *raw, struct tls *tls, int plain, int wire)
 {
     struct address peer = {.len = sizeof(sa_family_t)};
-    int pair[2];
 
     peer.storage.ss_family = AF_UNIX;
-    *raw = (struct raw){0};
+    *raw = (struct raw){.fd = plain};
     buf_init(&raw->in, 64 * 1024 * 1024);
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    raw->fd = pair[0];
     world.adopted++;
-    grpc_server_adopt(world.server, pair[1], &peer, &world);
+    grpc_server_adopt(world.server, wire, &peer, tls, &world);
+}
+
+void raw_open(struct raw *raw)
+{
+    int pair[2];
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    raw_open_tls(raw, NULL, pair[0], pair[1]);
 }
 
 void raw_close(struct raw *raw)
@@ -227,11 +250,16 @@ void raw_frame(struct raw *raw, uint8_t type, uint8_t flags, uint32_t stream_id,
     raw_write(raw, ptr, len);
 }
 
+void raw_preface(struct raw *raw)
+{
+    raw_write(raw, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
+    raw_frame(raw, FRAME_SETTINGS, 0, 0, NULL, 0);
+}
+
 void raw_hello(struct raw *raw)
 {
     raw_open(raw);
-    raw_write(raw, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
-    raw_frame(raw, FRAME_SETTINGS, 0, 0, NULL, 0);
+    raw_preface(raw);
 }
 
 /* A literal header without indexing or Huffman; lengths below 16,384. */

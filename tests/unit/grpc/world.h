@@ -47,6 +47,8 @@ void world_start(void);
 void world_stop(void);
 /* What the server is to call with what a connection was adopted with. */
 void world_release(void *connection);
+/* A server's that nobody has to trust; the caller's to release. */
+struct tls *world_tls(void);
 /* Turns the loop until `done` (or for good, WAIT_MS); what `done` said last. */
 bool world_until(bool (*done)(void *ctx), void *ctx);
 /* Turns the loop while it has something to do. */
@@ -85,7 +87,11 @@ struct frame {
 
 /* A connection without a byte on it. */
 void raw_open(struct raw *raw);
+/* The same, whose bytes reach the server over TLS: by way of a bridge, see there. */
+void raw_open_tls(struct raw *raw, struct tls *tls, int plain, int wire);
 /* Preface and SETTINGS. */
+void raw_preface(struct raw *raw);
+/* raw_open() and these. */
 void raw_hello(struct raw *raw);
 void raw_close(struct raw *raw);
 void raw_write(struct raw *raw, const void *ptr, size_t len);

@@ -160,19 +160,18 @@ Test(route, a_backend_that_shuts_down_gives_its_share_away)
 
 Test(route, what_is_announced_has_no_share_yet)
 {
-    static const struct policy_backend former[] = {{.service = STR_INIT("canary"), .weight = 1}};
+    static const struct policy_backend canary[] = {{.service = STR_INIT("greeter"), .weight = 90},
+                                                   {.service = STR_INIT("canary"), .weight = 10}};
 
-    backend("greeter", 90);
-    backend("canary", 10);
-    fields.announcing = true;
+    fields.announced = canary;
+    fields.announced_len = 2;
     put_service("greeter", "grpc=8001", "10.0.0.1");
     put_service("canary", "grpc=8001", "10.0.0.2");
     EXPECT_ROUTE("greeter.shop:8001", "shop/greeter:8001*1 shop/canary:8001*0(it is new: clients hear of it"
                                       " before it gets calls, within seconds)");
     EXPECT_ROUTE("pod-0.greeter.shop:8001", "shop/greeter/pod-0:8001*1");
-    fields.former = former;
-    fields.former_len = 1;
-    fields.backends_len = 0;
+    backend("canary", 1);
+    fields.announced_len = 1;
     put_service("greeter", "grpc=8001", "10.0.0.1");
     EXPECT_ROUTE("greeter.shop:8001", "shop/canary:8001*1 shop/greeter:8001*0(it is new: clients hear of it"
                                       " before it gets calls, within seconds)");

@@ -50,7 +50,16 @@ static bool on_resolve(void *ctx, struct xds_subscription *subscription,
     if (!found || found->resource.version == 0)
         return false;
     *ret_resource = found->resource;
+    ret_resource->blob = NULL;
     return true;
+}
+
+static struct blob *on_bytes(void *ctx, struct xds_subscription *subscription)
+{
+    struct fake_host *fake = ctx;
+
+    fake->encoded++;
+    return find(fake, subscription->type, subscription->name)->resource.blob;
 }
 
 static void on_each(void *ctx, enum xds_type type,
@@ -107,6 +116,7 @@ static const struct xds_host host = {
     .subscribe = on_subscribe,
     .unsubscribe = on_unsubscribe,
     .resolve = on_resolve,
+    .bytes = on_bytes,
     .each = on_each,
     .suspected = on_suspected,
     .suspected_unnamed = on_suspected_unnamed,

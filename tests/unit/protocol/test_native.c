@@ -15,7 +15,7 @@ static struct {
 } lists[] = {{.name = "a", .version = 1}, {.name = "b", .version = 2}, {.name = "bad"}};
 
 static struct blob *blob; /* handed out last */
-static size_t answers, updates, subscribed, unsubscribed;
+static size_t answers, updates, subscribed, unsubscribed, made;
 static struct native_session *session;
 static struct err err;
 
@@ -50,11 +50,17 @@ static void on_resolve(unused_arg void *ctx, const struct native_target *target,
         *ret_list = (struct native_list){.problem = "no such port"};
         return;
     }
+    *ret_list = (struct native_list){lists[i].version, lists[i].reason};
+}
+
+static struct blob *on_bytes(unused_arg void *ctx, const struct native_target *target)
+{
+    made++;
     blob_unref(blob);
-    blob = blob_new(2 + lists[i].padding);
+    blob = blob_new(2 + lists[find(target->name)].padding);
     memset(blob->bytes, 0, blob->len);
     memcpy(blob->bytes, "\x12", 2);
-    *ret_list = (struct native_list){lists[i].version, blob, lists[i].reason};
+    return blob;
 }
 
 static void on_wake(unused_arg void *ctx, bool answer)
@@ -70,8 +76,8 @@ static void on_describe(unused_arg void *ctx, const struct native_target *target
         json_put_str(writer, "view", STR("zone"));
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_wake,
-                                        on_describe};
+static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_bytes,
+                                        on_wake, on_describe};
 
 static void open_session(void)
 {
@@ -156,6 +162,7 @@ Test(native_session, a_touch_without_a_change_is_told_to_nobody)
     next();
     change("a", 1);
     cr_assert_str_eq(next(), "");
+    cr_assert_eq(made, 1, "a list is made to be sent");
 }
 
 Test(native_session, changes_that_were_not_sent_yet_are_one)
@@ -268,7 +275,7 @@ Test(native_session, refuses_too_many_and_too_long_targets)
     for (int i = 0; i < NATIVE_TARGETS_MAX + 1; i++)
         wire_put_bytes(&out, WATCH_REQUEST_TARGETS, STR("a"));
     cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
-    cr_assert_str_eq(err.msg, "more than 10000 targets");
+    cr_assert_str_eq(err.msg, "more than 10000 targets: share them out over more streams");
     buf_reset(&out);
     wire_put_bytes(&out, WATCH_REQUEST_TARGETS, str_make(name, sizeof(name)));
     cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
@@ -375,7 +382,8 @@ Test(native_session, refuses_a_malformed_place)
     cr_assert_str_eq(err.msg, "place.zone is longer than 1024 bytes");
     cr_assert_eq(watch_from("a", NULL, "\xFF"), CODE_INVALID_ARGUMENT);
     cr_assert_str_eq(err.msg, "place.node is not UTF-8");
-    cr_assert_eq(native_session_request(session, STR("\x1A\x02\x0A\x05"), &err), CODE_INVALID_ARGUMENT);
+    cr_assert_eq(native_session_request(session, STR("\x1A\x02\x0A\x05"), &err),
+                 CODE_INVALID_ARGUMENT);
     cr_assert_str_eq(err.msg, "malformed place");
     cr_assert_eq(subscribed, 0);
 }

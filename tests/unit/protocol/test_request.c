@@ -62,8 +62,7 @@ Test(xds_request, reads_what_a_client_asks)
     wire_put_bytes(&out, DISCOVERY_REQUEST_TYPE_URL, STR("t"));
     wire_put_bytes(&out, DISCOVERY_REQUEST_RESPONSE_NONCE, STR("n"));
     cr_assert_eq(parse(), CODE_OK);
-    cr_assert(str_eq(request.type_url, STR("t")) &&
-              str_eq(request.nonce, STR("n")));
+    cr_assert(str_eq(request.type_url, STR("t")) && str_eq(request.nonce, STR("n")));
     cr_assert_eq(request.names.len, 2);
     cr_assert(str_eq(request.names.items[0], STR("a")) && str_eq(request.names.items[1], STR("b")));
 }
@@ -167,7 +166,7 @@ Test(xds_request, takes_as_many_names_as_allowed_and_no_more)
     cr_assert_eq(parse(), CODE_OK);
     wire_put_bytes(&out, DISCOVERY_REQUEST_RESOURCE_NAMES, STR("a"));
     cr_assert_eq(parse(), CODE_RESOURCE_EXHAUSTED);
-    cr_assert_str_eq(err.msg, "more than 10000 resource_names");
+    cr_assert_str_eq(err.msg, "more than 10000 resource_names: share them out over more streams");
 }
 
 Test(xds_request, four_mebibytes_of_empty_names_cost_no_more_than_the_limit)

@@ -238,12 +238,14 @@ Test(xds_delta, names_have_a_limit_over_all_requests)
         buf_printf(&names, "%sn%d", i ? " " : "", i);
     fake_request(&f, XDS_CLUSTER, "a", "");
     cr_expect_eq(fake_request(&f, XDS_CLUSTER, buf_cstr(&names), ""), CODE_RESOURCE_EXHAUSTED);
-    cr_expect_str_eq(f.err.msg, "more than 10000 names on one stream");
+    cr_expect_str_eq(f.err.msg,
+                     "more than 10000 names on one stream: ask for the others on another");
 }
 
 static void start_single(void)
 {
-    fake_open_variant(&f, "envoy", &(struct xds_variant){.delta = true, .single = true, .type = XDS_CLUSTER});
+    fake_open_variant(&f, "envoy",
+                      &(struct xds_variant){.delta = true, .single = true, .type = XDS_CLUSTER});
     fake_put(&f, XDS_CLUSTER, "a", 1);
 }
 
@@ -260,7 +262,9 @@ Test(xds_single, refuses_another_type)
     struct err err = {0};
 
     cr_expect_eq(xds_session_request(f.session, &request, &err), CODE_INVALID_ARGUMENT);
-    cr_expect_str_eq(err.msg, "this stream is for type_url 'type.googleapis.com/envoy.config.cluster.v3.Cluster' only");
+    cr_expect_str_eq(
+        err.msg,
+        "this stream is for type_url 'type.googleapis.com/envoy.config.cluster.v3.Cluster' only");
     request.type_url = STR("x");
     cr_expect_eq(xds_session_request(f.session, &request, &err), CODE_INVALID_ARGUMENT);
 }

@@ -188,8 +188,8 @@ Test(xds_subscribe, names_without_resources_do_not_keep_others_from_their_answer
 Test(xds_subscribe, the_empty_name_is_a_name_like_others)
 {
     struct str empty = STR("");
-    struct xds_request request = {
-        .type_url = str_of(xds_type_url(XDS_ENDPOINT)), .names = {&empty, 1, 1, false}};
+    struct xds_request request = {.type_url = str_of(xds_type_url(XDS_ENDPOINT)),
+                                  .names = {&empty, 1, 1, false}};
 
     cr_assert_eq(xds_session_request(f.session, &request, NULL), CODE_OK);
     cr_assert_eq(f.subscribed, 1);
@@ -276,7 +276,7 @@ Test(xds_subscribe, names_are_limited_over_all_types_of_a_stream)
     cr_assert_eq(xds_session_request(session, &request, &err), CODE_OK);
     many_names(&request, XDS_ENDPOINT, 2);
     cr_assert_eq(xds_session_request(session, &request, &err), CODE_RESOURCE_EXHAUSTED);
-    cr_assert_str_eq(err.msg, "more than 10000 names on one stream");
+    cr_assert_str_eq(err.msg, "more than 10000 names on one stream: ask for the others on another");
     many_names(&request, XDS_CLUSTER, XDS_NAMES_MAX - 2);
     cr_assert_eq(xds_session_request(session, &request, &err), CODE_OK);
     many_names(&request, XDS_ENDPOINT, 2);

@@ -31,10 +31,13 @@ TestSuite(xds_update, .init = grpc_client, .fini = done);
 
 Test(xds_update, changed_endpoints_are_sent_alone)
 {
+    size_t encoded = f.encoded;
+
     fake_put(&f, XDS_ENDPOINT, "b", 20);
     cr_assert_eq(f.updates, 1);
     cr_assert_str_eq(fake_next(&f), "ClusterLoadAssignment b");
     cr_assert_str_eq(fake_next(&f), "");
+    cr_assert_eq(f.encoded, encoded + 1);
 }
 
 Test(xds_update, a_changed_cluster_brings_the_full_state)
@@ -46,9 +49,12 @@ Test(xds_update, a_changed_cluster_brings_the_full_state)
 
 Test(xds_update, a_touch_without_a_change_is_told_to_nobody)
 {
+    size_t encoded = f.encoded;
+
     fake_touch(&f, XDS_ENDPOINT, "b");
     fake_touch(&f, XDS_CLUSTER, "b");
     cr_assert_str_eq(fake_next(&f), "");
+    cr_assert_eq(f.encoded, encoded, "lists are made to be sent");
 }
 
 Test(xds_update, changes_that_were_not_sent_yet_are_one)

@@ -2,10 +2,13 @@
 
 #include <criterion/criterion.h>
 
+#include "base/clock.h"
 #include "encode/xds.h"
+#include "serve/topic_internal.h"
 
 #define ADDRESSES_MAX 16
 #define SLICES_MAX 8
+#define WAIT_US (10 * 1000 * 1000)
 
 static void add_endpoint(struct slice_builder *builder, const struct fixture_endpoint *from)
 {
@@ -133,9 +136,41 @@ void publish(struct topic_table *table, const struct catalog *catalog)
         ;
 }
 
-bool listener_has(const struct listener_fixture *listener, const char *text)
+bool listener_has(struct listener_fixture *listener, const char *text)
 {
-    const struct blob *blob = listener->subscriber.content->blob;
+    const struct blob *told = content_bytes(&listener->subscriber);
+    const struct blob *blob = told ? told : topic_bytes(&listener->subscriber);
 
     return memmem(blob->bytes, blob->len, text, strlen(text)) != NULL;
+}
+
+void serve_fixture_start(struct serve_fixture *fixture, struct serve_options options)
+{
+    struct address any;
+    struct err err = {0};
+
+    cr_assert_eq(loop_new(&fixture->loop, &err), CODE_OK);
+    options.loop = fixture->loop;
+    options.cluster_domain = "cluster.local";
+    options.default_namespace = "shop";
+    cr_assert_eq(serve_new(&options, &fixture->serve, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
+    cr_assert_eq(serve_listen(fixture->serve, &any, &err), CODE_OK, "%s", err.msg);
+}
+
+void serve_fixture_stop(struct serve_fixture *fixture)
+{
+    loop_close_posts(fixture->loop);
+    serve_free(fixture->serve);
+    loop_free(fixture->loop);
+}
+
+void serve_fixture_wait(const struct serve_fixture *fixture, bool (*done)(const void *ctx), const void *ctx)
+{
+    uint64_t end_us = clock_monotonic_us() + WAIT_US;
+
+    while (!done(ctx)) {
+        cr_assert_lt(clock_monotonic_us(), end_us, "it does not come");
+        loop_turn(fixture->loop, 10);
+    }
 }

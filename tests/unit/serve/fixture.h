@@ -1,11 +1,11 @@
 /*
- * Catalogs made of a few words, for the tests of this layer.
+ * Catalogs made of a few words, and a serving side of its own for each test of this layer.
  */
 #ifndef TESTS_SERVE_FIXTURE_H
 #define TESTS_SERVE_FIXTURE_H
 
 #include "model/catalog.h"
-#include "serve/topic.h"
+#include "serve/serve.h"
 
 /* NULL or "": it has none. */
 struct fixture_endpoint {
@@ -43,7 +43,19 @@ void listener_join(struct topic_table *table, enum topic_kind kind, const char *
                    struct listener_fixture *listener);
 /* With all the work that it makes. */
 void publish(struct topic_table *table, const struct catalog *catalog);
-/* Whether the subscriber's content has that text in it. */
-bool listener_has(const struct listener_fixture *listener, const char *text);
+/* Whether the subscriber's content, as it was looked at last, has that text in it; what is not kept: as it is now. */
+bool listener_has(struct listener_fixture *listener, const char *text);
+
+/* A control loop, workers and a listener on a free port. */
+struct serve_fixture {
+    struct loop *loop;
+    struct serve *serve;
+};
+
+/* The loop is made, clients are in namespace shop of cluster.local; the rest is as given. */
+void serve_fixture_start(struct serve_fixture *fixture, struct serve_options options);
+void serve_fixture_stop(struct serve_fixture *fixture);
+/* Turns the loop until that is so; fails the test where it does not come within 10 s. */
+void serve_fixture_wait(const struct serve_fixture *fixture, bool (*done)(const void *ctx), const void *ctx);
 
 #endif

@@ -1,32 +1,10 @@
 #include <criterion/criterion.h>
 
 #include "fixture.h"
-#include "serve/serve.h"
-
-/* A control loop, two workers and a listener on a free port. */
-struct serve_fixture {
-    struct loop *loop;
-    struct serve *serve;
-};
 
 static void set_up(struct serve_fixture *fixture)
 {
-    struct serve_options options = {.threads = 2, .cluster_domain = "cluster.local", .default_namespace = "default"};
-    struct address any;
-    struct err err = {0};
-
-    cr_assert_eq(loop_new(&fixture->loop, &err), CODE_OK);
-    options.loop = fixture->loop;
-    cr_assert_eq(serve_new(&options, &fixture->serve, &err), CODE_OK, "%s", err.msg);
-    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
-    cr_assert_eq(serve_listen(fixture->serve, &any, &err), CODE_OK, "%s", err.msg);
-}
-
-static void tear_down(struct serve_fixture *fixture)
-{
-    loop_close_posts(fixture->loop);
-    serve_free(fixture->serve);
-    loop_free(fixture->loop);
+    serve_fixture_start(fixture, (struct serve_options){.threads = 2});
 }
 
 static void stop(void *ctx)
@@ -42,7 +20,7 @@ Test(serve, drains_at_once_when_nobody_is_connected, .timeout = 20)
     serve_drain(fixture.serve, 1000, 5000, stop, fixture.loop);
     loop_run(fixture.loop);
     cr_assert_null(serve_address(fixture.serve, 0), "it listens no more");
-    tear_down(&fixture);
+    serve_fixture_stop(&fixture);
 }
 
 struct dump_fixture {
@@ -73,7 +51,7 @@ Test(serve, dumps_an_empty_list_of_streams, .timeout = 20)
     loop_run(fixture.loop);
     cr_assert_str_eq(dump.text, "{\"streams\":[]}\n");
     free(dump.text);
-    tear_down(&fixture);
+    serve_fixture_stop(&fixture);
 }
 
 Test(serve, is_torn_down_with_a_dump_under_way, .timeout = 20)
@@ -85,9 +63,7 @@ Test(serve, is_torn_down_with_a_dump_under_way, .timeout = 20)
     dump.loop = fixture.loop;
     for (int i = 0; i < 3; i++)
         serve_dump_streams(fixture.serve, &(struct stream_filter){0}, on_dump, &dump);
-    loop_close_posts(fixture.loop);
-    serve_free(fixture.serve);
-    loop_free(fixture.loop);
+    serve_fixture_stop(&fixture);
     free(dump.text);
 }
 
@@ -107,7 +83,7 @@ Test(serve, takes_catalogs_and_counts_them, .timeout = 20)
     cr_assert_not_null(strstr(buf_cstr(&text), "lookaside_catalogs_total 2"));
     cr_assert_not(buf_failed(&text));
     buf_done(&text);
-    tear_down(&fixture);
+    serve_fixture_stop(&fixture);
 }
 
 Test(serve, refuses_a_port_that_is_taken_by_name, .timeout = 20)
@@ -118,5 +94,5 @@ Test(serve, refuses_a_port_that_is_taken_by_name, .timeout = 20)
     set_up(&fixture);
     cr_assert_neq(serve_listen(fixture.serve, serve_address(fixture.serve, 0), &err), CODE_OK);
     cr_assert_not_null(strstr(err.msg, "already in use"), "%s", err.msg);
-    tear_down(&fixture);
+    serve_fixture_stop(&fixture);
 }

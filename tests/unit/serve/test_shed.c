@@ -1,16 +1,13 @@
 /* Streams that end so that their clients come to other replicas: which, and how many. */
 #include <criterion/criterion.h>
-#include <inttypes.h>
 
 #include "base/clock.h"
 #include "fixture.h"
 #include "grpc/client.h"
 #include "protocol/xds.h"
-#include "serve/serve.h"
 #include "wire/fields.h"
 #include "wire/writer.h"
 
-#define WAIT_US (10 * 1000 * 1000)
 #define ADS "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 #define WATCH "/lookaside.v1.BackendDiscovery/Watch"
 #define GO "gRPC Go"
@@ -22,8 +19,7 @@ struct stream {
     bool answered, ended;
 };
 
-static struct loop *loop;
-static struct serve *serve;
+static struct serve_fixture fixture;
 static struct stream streams[STREAMS_MAX];
 static size_t streams_len;
 
@@ -32,17 +28,9 @@ static size_t streams_len;
 static void start(unsigned threads)
 {
     static const char *const addresses[] = {"10.0.0.1"};
-    struct serve_options options = {
-        .threads = threads, .cluster_domain = "cluster.local", .default_namespace = "shop"};
-    struct address any;
-    struct err err = {0};
 
-    cr_assert_eq(loop_new(&loop, &err), CODE_OK);
-    options.loop = loop;
-    cr_assert_eq(serve_new(&options, &serve, &err), CODE_OK, "%s", err.msg);
-    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
-    cr_assert_eq(serve_listen(serve, &any, &err), CODE_OK, "%s", err.msg);
-    serve_publish(serve, catalog_with_greeter(NULL, addresses, 1));
+    serve_fixture_start(&fixture, (struct serve_options){.threads = threads});
+    serve_publish(fixture.serve, catalog_with_greeter(NULL, addresses, 1));
 }
 
 static void stop(void)
@@ -50,22 +38,20 @@ static void stop(void)
     for (size_t i = 0; i < streams_len; i++)
         if (i == 0 || streams[i].grpc != streams[i - 1].grpc)
             grpc_client_free(streams[i].grpc);
-    loop_close_posts(loop);
-    serve_free(serve);
-    loop_free(loop);
+    serve_fixture_stop(&fixture);
 }
 
 TestSuite(shed, .fini = stop);
 
-static void turn(void)
+static void wait_for(bool (*done)(const void *ctx), const void *ctx)
 {
-    loop_turn(loop, 10);
+    serve_fixture_wait(&fixture, done, ctx);
 }
 
 static void wait_ms(uint64_t ms)
 {
     for (uint64_t end_us = clock_monotonic_us() + ms * 1000; clock_monotonic_us() < end_us;)
-        turn();
+        loop_turn(fixture.loop, 10);
 }
 
 /* ---- clients ---- */
@@ -95,26 +81,29 @@ static void xds_request(struct buf *request, const char *agent)
     wire_put_bytes(request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_ENDPOINT)));
 }
 
+static bool is_answered(const void *ctx)
+{
+    return ((const struct stream *)ctx)->answered;
+}
+
 /* A stream that has its list: on a connection of its own, or on the last one's. */
 static void open_stream(const char *path, struct buf *request, bool shared)
 {
     static const struct grpc_call_handler handler = {on_message, on_end};
     struct stream *stream = &streams[streams_len];
-    uint64_t end_us = clock_monotonic_us() + WAIT_US;
+    const struct grpc_client_options options = {
+        .loop = fixture.loop, .server = serve_address(fixture.serve, 0), .authority = "test", .connect_timeout_ms = 5000};
 
     cr_assert_lt(streams_len, STREAMS_MAX);
     if (shared)
         stream->grpc = streams[streams_len - 1].grpc;
     else
-        cr_assert_eq(grpc_client_new(loop, serve_address(serve, 0), "test", 5000, &stream->grpc, NULL), CODE_OK);
+        cr_assert_eq(grpc_client_new(&options, &stream->grpc, NULL), CODE_OK);
     streams_len++;
     stream->call = grpc_call_start(stream->grpc, path, 0, &handler, stream);
     grpc_call_send(stream->call, request->ptr, request->len, false);
     buf_done(request);
-    while (!stream->answered) {
-        cr_assert_lt(clock_monotonic_us(), end_us, "no answer");
-        turn();
-    }
+    wait_for(is_answered, stream);
 }
 
 static void open_xds(const char *agent, bool shared)
@@ -150,7 +139,7 @@ static uint64_t metric(const char *sample)
     uint64_t value = 0;
     const char *at;
 
-    serve_write_metrics(serve, &text);
+    serve_write_metrics(fixture.serve, &text);
     at = strstr(buf_cstr(&text), sample);
     cr_assert_not_null(at, "%s", sample);
     value = strtoull(at + strlen(sample), NULL, 10);
@@ -160,42 +149,43 @@ static uint64_t metric(const char *sample)
 
 static void shed(uint64_t count, uint64_t most, uint64_t min_age_ms)
 {
-    serve_shed(serve, &(struct serve_shed){.streams = count, .most = most, .min_age_ms = min_age_ms});
+    serve_shed(fixture.serve, &(struct serve_shed){.streams = count, .most = most, .min_age_ms = min_age_ms});
+}
+
+static bool have_ended(const void *ctx)
+{
+    return ended() >= *(const size_t *)ctx;
 }
 
 static void expect_ended(size_t count)
 {
-    uint64_t end_us = clock_monotonic_us() + WAIT_US;
-
-    while (ended() < count) {
-        cr_assert_lt(clock_monotonic_us(), end_us, "%zu of %zu have ended", ended(), count);
-        turn();
-    }
+    wait_for(have_ended, &count);
     wait_ms(100);
     cr_assert_eq(ended(), count);
-    cr_assert_eq(serve_shed_total(serve), count);
-    cr_assert_eq(serve_list_streams(serve), streams_len - count);
+    cr_assert_eq(serve_shed_total(fixture.serve), count);
+    cr_assert_eq(serve_list_streams(fixture.serve), streams_len - count);
 }
 
-static void expect_spared(const char *sample, uint64_t count)
-{
-    uint64_t end_us = clock_monotonic_us() + WAIT_US;
+struct sample {
+    const char *name;
+    uint64_t value;
+};
 
-    while (metric(sample) < count) {
-        cr_assert_lt(clock_monotonic_us(), end_us, "%s", sample);
-        turn();
-    }
-    cr_assert_eq(metric(sample), count);
+static bool is_sampled(const void *ctx)
+{
+    const struct sample *sample = ctx;
+
+    return metric(sample->name) == sample->value;
+}
+
+static void expect_spared(const char *name, uint64_t count)
+{
+    wait_for(is_sampled, &(struct sample){name, count});
 }
 
 static void expect_connections(uint64_t count)
 {
-    uint64_t end_us = clock_monotonic_us() + WAIT_US;
-
-    while (metric("\nlookaside_connections ") != count) {
-        cr_assert_lt(clock_monotonic_us(), end_us, "%" PRIu64, metric("\nlookaside_connections "));
-        turn();
-    }
+    wait_for(is_sampled, &(struct sample){"\nlookaside_connections ", count});
 }
 
 /* ---- tests ---- */
@@ -205,7 +195,7 @@ Test(shed, the_oldest_go_with_their_connections)
     start(1);
     for (int i = 0; i < 5; i++)
         open_xds(GO, false);
-    cr_assert_eq(serve_list_streams(serve), 5);
+    cr_assert_eq(serve_list_streams(fixture.serve), 5);
     shed(2, 5, 0);
     expect_ended(2);
     cr_assert(streams[0].ended && streams[1].ended);
@@ -305,7 +295,7 @@ Test(shed, a_replica_that_drains_sheds_nothing)
 {
     start(1);
     open_xds(GO, false);
-    serve_set_draining(serve);
+    serve_set_draining(fixture.serve);
     shed(1, 1, 0);
     wait_ms(100);
     expect_ended(0);

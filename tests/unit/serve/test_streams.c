@@ -1,31 +1,13 @@
 /* Real streams: where a client is taken to be, what it gets for it, and what the dump says of it. */
 #include <criterion/criterion.h>
 
-#include "base/clock.h"
-#include "fixture.h"
-#include "grpc/client.h"
-#include "protocol/xds.h"
-#include "serve/serve.h"
-#include "wire/fields.h"
-#include "wire/writer.h"
+#include "stream_client.h"
 
-#define WAIT_US (10 * 1000 * 1000)
-#define ADS "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
-#define WATCH "/lookaside.v1.BackendDiscovery/Watch"
 #define LIST "shop/greeter:8001"
 
-struct client {
-    struct grpc_client *grpc;
-    struct grpc_call *call;
-    struct buf newest; /* message */
-};
-
-static struct loop *loop;
-static struct serve *serve;
+static struct serve_fixture fixture;
 static struct place peer_place; /* of every address */
 static char *dumped;
-static unsigned refusals; /* that the controller was told of */
-static char told[64]; /* the types of all messages of xDS: "LCE" */
 
 static bool on_place_of_peer(void *ctx, const struct address *peer, struct place *ret_place)
 {
@@ -35,13 +17,6 @@ static bool on_place_of_peer(void *ctx, const struct address *peer, struct place
     return peer_place.zone.len + peer_place.node.len > 0;
 }
 
-static void on_refused(void *ctx unused_arg, const struct refusal *refusal)
-{
-    cr_assert(str_eq(refusal->policy->name, STR("greeter")));
-    cr_assert(str_eq(refusal->peer, STR("127.0.0.1")));
-    refusals++;
-}
-
 /* Two Services; the endpoints of the one are hinted for zones a and b. */
 static void set_up(void)
 {
@@ -49,30 +24,18 @@ static void set_up(void)
         {.address = "10.0.0.1", .zone = "a", .node = "n1", .for_zone = "a"},
         {.address = "10.0.0.2", .zone = "b", .node = "n2", .for_zone = "b"},
     };
-    struct serve_options options = {.threads = 2,
-                                    .cluster_domain = "cluster.local",
-                                    .default_namespace = "shop",
-                                    .refused = on_refused,
-                                    .place_of_peer = on_place_of_peer,
-                                    .place_ctx = &peer_place};
     const struct catalog *catalog = catalog_with(
         NULL, &(struct fixture_service){.name = "greeter", .endpoints = endpoints, .len = 2});
-    struct address any;
-    struct err err = {0};
 
-    cr_assert_eq(loop_new(&loop, &err), CODE_OK);
-    options.loop = loop;
-    cr_assert_eq(serve_new(&options, &serve, &err), CODE_OK, "%s", err.msg);
-    cr_assert_eq(address_parse(STR("127.0.0.1:0"), &any, &err), CODE_OK);
-    cr_assert_eq(serve_listen(serve, &any, &err), CODE_OK, "%s", err.msg);
-    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){.name = "other", .endpoints = endpoints, .len = 2}));
+    serve_fixture_start(&fixture, (struct serve_options){.threads = 2,
+                                                         .place_of_peer = on_place_of_peer,
+                                                         .place_ctx = &peer_place});
+    serve_publish(fixture.serve, catalog_with(catalog, &(struct fixture_service){.name = "other", .endpoints = endpoints, .len = 2}));
 }
 
 static void tear_down(void)
 {
-    loop_close_posts(loop);
-    serve_free(serve);
-    loop_free(loop);
+    serve_fixture_stop(&fixture);
     free(dumped);
 }
 
@@ -80,78 +43,19 @@ TestSuite(streams, .init = set_up, .fini = tear_down, .timeout = 30);
 
 static void turn_until(bool (*done)(const void *ctx), const void *ctx)
 {
-    uint64_t end_us = clock_monotonic_us() + WAIT_US;
-
-    while (!done(ctx)) {
-        cr_assert_lt(clock_monotonic_us(), end_us, "it does not come");
-        loop_turn(loop, 10);
-    }
+    serve_fixture_wait(&fixture, done, ctx);
 }
 
 /* ---- a client ---- */
 
-static void on_message(void *ctx, struct str message)
+static void expect(const struct stream_client *client, bool first, bool second)
 {
-    struct client *client = ctx;
-    size_t len = strlen(told);
-
-    buf_reset(&client->newest);
-    cr_assert_eq(buf_add_str(&client->newest, message), CODE_OK);
-    for (int type = 0; type < XDS_TYPES && len + 1 < sizeof(told); type++) {
-        const char *url = xds_type_url(type);
-
-        if (memmem(message.ptr, message.len, url, strlen(url)))
-            told[len++] = xds_type_name(type)[0];
-        told[len] = '\0';
-    }
-}
-
-static void on_end(void *ctx unused_arg, enum code code, const char *message)
-{
-    cr_assert_fail("a stream ended: %s %s", code_name(code), message);
-}
-
-static void client_open(struct client *client, const char *path)
-{
-    static const struct grpc_call_handler handler = {on_message, on_end};
-    struct err err = {0};
-
-    buf_init(&client->newest, 64 * 1024);
-    cr_assert_eq(grpc_client_new(loop, serve_address(serve, 0), "test", 5000, &client->grpc, &err), CODE_OK);
-    client->call = grpc_call_start(client->grpc, path, 0, &handler, client);
-}
-
-static void client_close(struct client *client)
-{
-    grpc_client_free(client->grpc);
-    buf_done(&client->newest);
-}
-
-static bool has_answer(const void *ctx)
-{
-    return ((const struct client *)ctx)->newest.len > 0;
-}
-
-/* Sends the request (consumed) and waits for the next message. */
-static void ask(struct client *client, struct buf *request)
-{
-    cr_assert_not(buf_failed(request));
-    buf_reset(&client->newest);
-    grpc_call_send(client->call, request->ptr, request->len, false);
-    buf_done(request);
-    turn_until(has_answer, client);
-}
-
-static void expect(const struct client *client, bool first, bool second)
-{
-    struct str text = buf_str(&client->newest);
-
-    cr_assert_eq(memmem(text.ptr, text.len, "10.0.0.1", 8) != NULL, first);
-    cr_assert_eq(memmem(text.ptr, text.len, "10.0.0.2", 8) != NULL, second);
+    cr_assert_eq(client_has(client, "10.0.0.1"), first);
+    cr_assert_eq(client_has(client, "10.0.0.2"), second);
 }
 
 /* An xDS client that says so much of where it is, and asks for one list. */
-static void xds_ask(struct client *client, const char *zone, const char *node, const char *list)
+static void xds_ask(struct stream_client *client, const char *zone, const char *node, const char *list)
 {
     struct buf request = BUFFER_INIT(4096);
     size_t mark = wire_open(&request, DISCOVERY_REQUEST_NODE);
@@ -175,12 +79,12 @@ static void xds_ask(struct client *client, const char *zone, const char *node, c
     wire_close(&request, mark);
     wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(list));
     wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_ENDPOINT)));
-    client_open(client, ADS);
-    ask(client, &request);
+    client_open(client, &fixture, ADS);
+    client_ask(client, &request);
 }
 
 /* `zone` NULL: says nothing of its place. */
-static void native_ask(struct client *client, const char *zone, const char *target)
+static void native_ask(struct stream_client *client, const char *zone, const char *target)
 {
     struct buf request = BUFFER_INIT(4096);
 
@@ -191,14 +95,14 @@ static void native_ask(struct client *client, const char *zone, const char *targ
         wire_put_bytes(&request, PLACE_ZONE, str_of(zone));
         wire_close(&request, place);
     }
-    ask(client, &request);
+    client_ask(client, &request);
 }
 
 /* ---- the place ---- */
 
 Test(streams, an_xds_client_is_where_its_locality_says)
 {
-    struct client client;
+    struct stream_client client;
 
     peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&client, "a", "", LIST);
@@ -208,12 +112,12 @@ Test(streams, an_xds_client_is_where_its_locality_says)
 
 Test(streams, a_client_that_says_nothing_is_where_its_address_is)
 {
-    struct client xds, native;
+    struct stream_client xds, native;
 
     peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&xds, "", "", LIST);
     expect(&xds, false, true);
-    client_open(&native, WATCH);
+    client_open(&native, &fixture, WATCH);
     native_ask(&native, NULL, "greeter:8001");
     expect(&native, false, true);
     client_close(&xds);
@@ -222,7 +126,7 @@ Test(streams, a_client_that_says_nothing_is_where_its_address_is)
 
 Test(streams, the_zone_of_an_address_is_that_of_no_other_node)
 {
-    struct client client;
+    struct stream_client client;
 
     peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&client, "", "n1", LIST);
@@ -233,23 +137,23 @@ Test(streams, the_zone_of_an_address_is_that_of_no_other_node)
 Test(streams, later_requests_of_an_xds_stream_need_not_say_the_node_again)
 {
     struct buf request = BUFFER_INIT(4096);
-    struct client client;
+    struct stream_client client;
 
     xds_ask(&client, "a", "", "shop/other:8001");
     wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, STR(LIST));
     wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, STR("shop/other:8001"));
     wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_ENDPOINT)));
-    ask(&client, &request);
+    client_ask(&client, &request);
     expect(&client, true, false);
     client_close(&client);
 }
 
 Test(streams, a_native_place_counts_as_given_and_may_change)
 {
-    struct client client;
+    struct stream_client client;
 
     peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
-    client_open(&client, WATCH);
+    client_open(&client, &fixture, WATCH);
     native_ask(&client, "a", "greeter:8001");
     expect(&client, true, false);
     native_ask(&client, "b", "greeter:8001");
@@ -278,13 +182,13 @@ static void publish_shares(bool canary)
     policy = policy_new(&fields);
     catalog = catalog_with(NULL, &(struct fixture_service){
                                      .name = "greeter", .endpoints = &endpoint, .len = 1, .policy = policy});
-    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){
+    serve_publish(fixture.serve, catalog_with(catalog, &(struct fixture_service){
                                                    .name = "canary", .endpoints = &endpoint, .len = canary}));
     policy_unref(policy);
 }
 
 /* Asks for what is named "a b" too. */
-static void ask_more(struct client *client, enum xds_type type, const char *name, const char *other)
+static void ask_more(struct stream_client *client, enum xds_type type, const char *name, const char *other)
 {
     struct buf request = BUFFER_INIT(4096);
 
@@ -292,18 +196,18 @@ static void ask_more(struct client *client, enum xds_type type, const char *name
     if (other)
         wire_put_bytes(&request, DISCOVERY_REQUEST_RESOURCE_NAMES, str_of(other));
     wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(type)));
-    ask(client, &request);
+    client_ask(client, &request);
 }
 
-static bool has_told_two(const void *ctx unused_arg)
+static bool has_told_two(const void *ctx)
 {
-    return strlen(told) >= 2;
+    return strlen(((const struct stream_client *)ctx)->told) >= 2;
 }
 
 /* The route is told of after the list in the one case, before it in the other. */
 static void expect_order(bool route_first)
 {
-    struct client client;
+    struct stream_client client;
 
     publish_shares(false);
     if (route_first) {
@@ -314,14 +218,14 @@ static void expect_order(bool route_first)
         xds_ask(&client, "", "", "shop/canary:8001");
         ask_more(&client, XDS_LISTENER, "greeter.shop:8001", NULL);
     }
-    told[0] = '\0';
+    client.told[0] = '\0';
     publish_shares(true);
-    turn_until(has_told_two, NULL);
-    cr_expect_str_eq(told, "CL", "the list, then the route to it: %s", told);
-    told[0] = '\0';
+    turn_until(has_told_two, &client);
+    cr_expect_str_eq(client.told, "CL", "the list, then the route to it: %s", client.told);
+    client.told[0] = '\0';
     publish_shares(false);
-    turn_until(has_told_two, NULL);
-    cr_expect_str_eq(told, "LC", "the route, then the list that it leaves: %s", told);
+    turn_until(has_told_two, &client);
+    cr_expect_str_eq(client.told, "LC", "the route, then the list that it leaves: %s", client.told);
     client_close(&client);
 }
 
@@ -329,97 +233,6 @@ Test(streams, a_backend_is_there_before_its_route_and_gone_after_it)
 {
     expect_order(true);
     expect_order(false);
-}
-
-/* ---- everything ---- */
-
-static const struct policy *policy_with(const char *name, enum lb_policy lb)
-{
-    struct policy fields = *policy_default();
-
-    fields.namespace_name = STR("shop");
-    fields.name = str_of(name);
-    fields.lb = lb;
-    return policy_new(&fields);
-}
-
-/* greeter has this policy, other one of its own. */
-static void publish_policies(enum lb_policy lb)
-{
-    const struct policy *greeter = policy_with("greeter", lb), *other = policy_with("other", LB_WEIGHTED_ROUND_ROBIN);
-    const struct catalog *catalog =
-        catalog_with(NULL, &(struct fixture_service){.name = "greeter", .policy = greeter});
-
-    serve_publish(serve, catalog_with(catalog, &(struct fixture_service){.name = "other", .policy = other}));
-    policy_unref(greeter);
-    policy_unref(other);
-}
-
-/* What an Envoy says to the newest message; `why` NULL: it takes it. */
-static void answer_everything(struct client *client, const char *why)
-{
-    struct buf request = BUFFER_INIT(4096);
-    struct wire_reader reader = wire_reader(buf_str(&client->newest));
-    struct wire_field field;
-
-    wire_put_bytes(&request, DISCOVERY_REQUEST_TYPE_URL, str_of(xds_type_url(XDS_CLUSTER)));
-    while (client->newest.len > 0 && wire_next(&reader, &field))
-        if (field.number == DISCOVERY_RESPONSE_NONCE)
-            wire_put_bytes(&request, DISCOVERY_REQUEST_RESPONSE_NONCE, field.bytes);
-    if (why) {
-        size_t status = wire_open(&request, DISCOVERY_REQUEST_ERROR_DETAIL);
-
-        wire_put_bytes(&request, STATUS_MESSAGE, str_of(why));
-        wire_close(&request, status);
-    }
-    buf_reset(&client->newest);
-    grpc_call_send(client->call, request.ptr, request.len, false);
-    buf_done(&request);
-}
-
-/* Waits for the next message: whose Clusters it has, by a word of each policy. */
-static void expect_policies(struct client *client, bool first, bool least, bool weighted)
-{
-    struct str text;
-
-    turn_until(has_answer, client);
-    text = buf_str(&client->newest);
-    cr_expect_eq(memmem(text.ptr, text.len, "PickFirst", 9) != NULL, first);
-    cr_expect_eq(memmem(text.ptr, text.len, "LeastRequest", 12) != NULL, least);
-    cr_expect_eq(memmem(text.ptr, text.len, "ClientSideWeighted", 18) != NULL, weighted);
-}
-
-static bool has_refusals(const void *ctx)
-{
-    return refusals >= *(const unsigned *)ctx;
-}
-
-static void expect_refusals(unsigned len)
-{
-    turn_until(has_refusals, &len);
-    cr_expect_eq(refusals, len);
-}
-
-/* One that it did not name: that one goes plain, and for as long as the policy is the one that it refused. */
-Test(streams, a_proxy_that_refuses_a_cluster_keeps_all_others)
-{
-    struct client client;
-
-    publish_policies(LB_PICK_FIRST);
-    client_open(&client, ADS);
-    answer_everything(&client, NULL);
-    expect_policies(&client, true, false, true);
-    answer_everything(&client, "bad: shop/greeter:8001");
-    expect_policies(&client, false, false, true);
-    expect_refusals(1);
-    answer_everything(&client, NULL);
-    publish_policies(LB_LEAST_REQUEST);
-    expect_policies(&client, false, true, true);
-    answer_everything(&client, NULL);
-    publish_policies(LB_PICK_FIRST);
-    expect_policies(&client, false, false, true);
-    expect_refusals(1);
-    client_close(&client);
 }
 
 /* Publishes a Service of which every client gets one endpoint of `len`. */
@@ -436,13 +249,13 @@ static void publish_parts(size_t len)
         snprintf(addresses[i], sizeof(addresses[i]), "10.0.1.%zu", 100 + i);
         endpoints[i].address = addresses[i];
     }
-    serve_publish(serve, catalog_with(NULL, &(struct fixture_service){
+    serve_publish(fixture.serve, catalog_with(NULL, &(struct fixture_service){
                              .name = "greeter", .endpoints = endpoints, .len = len, .policy = policy}));
     policy_unref(policy);
 }
 
 /* Which of them the client has last. */
-static unsigned part_of(const struct client *client)
+static unsigned part_of(const struct stream_client *client)
 {
     struct str text = buf_str(&client->newest);
     const char *found = memmem(text.ptr, text.len, "10.0.1.", 7);
@@ -454,7 +267,7 @@ static unsigned part_of(const struct client *client)
 static unsigned native_part(unsigned group)
 {
     struct buf request = BUFFER_INIT(4096);
-    struct client client;
+    struct stream_client client;
     unsigned part;
     size_t place;
 
@@ -462,8 +275,8 @@ static unsigned native_part(unsigned group)
     place = wire_open(&request, WATCH_REQUEST_PLACE);
     wire_put_varint(&request, PLACE_GROUP, group);
     wire_close(&request, place);
-    client_open(&client, WATCH);
-    ask(&client, &request);
+    client_open(&client, &fixture, WATCH);
+    client_ask(&client, &request);
     part = part_of(&client);
     client_close(&client);
     return part;
@@ -472,11 +285,11 @@ static unsigned native_part(unsigned group)
 Test(streams, a_client_is_in_the_group_of_its_address_or_the_one_that_it_says)
 {
     unsigned own = place_group(STR(""), STR("\x7f\x00\x00\x01"));
-    struct client xds, native;
+    struct stream_client xds, native;
 
     publish_parts(64);
     xds_ask(&xds, "", "", LIST);
-    client_open(&native, WATCH);
+    client_open(&native, &fixture, WATCH);
     native_ask(&native, "", "greeter:8001");
     cr_assert_eq(part_of(&xds), native_part(own));
     cr_assert_eq(part_of(&native), native_part(own));
@@ -504,7 +317,7 @@ static const char *dump(const char *service)
 
     free(dumped);
     dumped = NULL;
-    serve_dump_streams(serve, &filter, on_dump, NULL);
+    serve_dump_streams(fixture.serve, &filter, on_dump, NULL);
     turn_until(is_dumped, NULL);
     return dumped;
 }
@@ -513,7 +326,7 @@ static const char *counts(void)
 {
     free(dumped);
     dumped = NULL;
-    serve_count_streams(serve, on_dump, NULL);
+    serve_count_streams(fixture.serve, on_dump, NULL);
     turn_until(is_dumped, NULL);
     return dumped;
 }
@@ -529,11 +342,11 @@ static size_t count(const char *text, const char *what)
 
 Test(streams, a_dump_of_a_service_has_its_listeners_and_what_each_got)
 {
-    struct client xds, native, other;
+    struct stream_client xds, native, other;
 
     peer_place = (struct place){.zone = STR("b"), .node = STR("n2")};
     xds_ask(&xds, "a", "", LIST);
-    client_open(&native, WATCH);
+    client_open(&native, &fixture, WATCH);
     native_ask(&native, "", "greeter:8001");
     xds_ask(&other, "a", "", "shop/other:8001");
     dump("greeter");
@@ -554,12 +367,12 @@ Test(streams, a_dump_of_a_service_has_its_listeners_and_what_each_got)
 Test(streams, a_dump_of_a_service_leaves_out_other_names_of_the_same_stream)
 {
     struct buf request = BUFFER_INIT(4096);
-    struct client client;
+    struct stream_client client;
 
-    client_open(&client, WATCH);
+    client_open(&client, &fixture, WATCH);
     wire_put_bytes(&request, WATCH_REQUEST_TARGETS, STR("greeter:8001"));
     wire_put_bytes(&request, WATCH_REQUEST_TARGETS, STR("other:8001"));
-    ask(&client, &request);
+    client_ask(&client, &request);
     dump("greeter");
     cr_assert_eq(count(dumped, "\"name\""), 1, "%s", dumped);
     cr_assert_eq(count(dumped, "greeter:8001"), 1, "%s", dumped);
@@ -568,9 +381,9 @@ Test(streams, a_dump_of_a_service_leaves_out_other_names_of_the_same_stream)
 
 Test(streams, are_counted_by_service_while_they_listen)
 {
-    struct client xds, native, other;
+    struct stream_client xds, native, other;
 
-    client_open(&native, WATCH);
+    client_open(&native, &fixture, WATCH);
     native_ask(&native, "", "greeter:8001");
     xds_ask(&xds, "a", "", LIST);
     xds_ask(&other, "a", "", "shop/other:8001");

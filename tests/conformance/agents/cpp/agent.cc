@@ -120,16 +120,28 @@ struct Totals {
     }
 };
 
+// GrpclbConfig selects grpclb; the balancer is asked for name, or for what is dialled ("*").
+std::string GrpclbConfig(const std::string& name) {
+    std::string service = name == "*" ? "" : ",\"serviceName\":" + Quoted(name);
+    return "{\"loadBalancingConfig\":[{\"grpclb\":{\"childPolicy\":[{\"round_robin\":{}}]" +
+           service + "}}]}";
+}
+
 // Channel is one dialled target, and when each of its backends first answered.
 class Channel {
   public:
-    Channel(const std::string& target, long idle_ms, const std::string& name) {
+    Channel(const std::string& target, long idle_ms, const std::string& name,
+            const std::string& grpclb) {
         grpc::ChannelArguments arguments;
         if (idle_ms > 0) {
             arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, static_cast<int>(idle_ms));
         }
         if (!name.empty()) {      // else PickFirst takes what another channel has
             arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+        }
+        if (!grpclb.empty()) {
+            arguments.SetInt("grpc.dns_enable_srv_queries", 1);
+            arguments.SetServiceConfigJSON(GrpclbConfig(grpclb));
         }
         channel_ = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
         method_ = std::make_unique<grpc::internal::RpcMethod>(
@@ -300,8 +312,9 @@ class Agent {
         std::string target = command.Text("target", target_);
         long idle_ms = command.Number("idle_ms", 0);
         std::string name = command.Text("channel");
-        auto& channel = channels_[{target, idle_ms, name}];
-        if (!channel) channel = std::make_unique<Channel>(target, idle_ms, name);
+        std::string grpclb = command.Text("grpclb");
+        auto& channel = channels_[{target, idle_ms, name, grpclb}];
+        if (!channel) channel = std::make_unique<Channel>(target, idle_ms, name, grpclb);
         return channel.get();
     }
 
@@ -327,7 +340,8 @@ class Agent {
     }
 
     std::string target_;
-    std::map<std::tuple<std::string, long, std::string>, std::unique_ptr<Channel>> channels_;
+    std::map<std::tuple<std::string, long, std::string, std::string>, std::unique_ptr<Channel>>
+        channels_;
     std::atomic<bool> halt_{false};
     std::unique_ptr<Run> load_;
 };

@@ -16,6 +16,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
+	_ "google.golang.org/grpc/balancer/grpclb"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
@@ -48,6 +49,7 @@ type command struct {
 	Channel      string `json:"channel"`
 	Header       string `json:"header"`
 	Value        string `json:"value"`
+	Grpclb       string `json:"grpclb"`
 }
 
 type totals struct {
@@ -71,13 +73,26 @@ type channel struct {
 	firstSeen map[string]float64
 }
 
-func dial(target string, idle time.Duration) (*channel, error) {
+// grpclbConfig selects grpclb; the balancer is asked for name, or for what is dialled ("*").
+func grpclbConfig(name string) string {
+	policy := map[string]any{"childPolicy": []any{map[string]any{"round_robin": struct{}{}}}}
+	if name != "*" {
+		policy["serviceName"] = name
+	}
+	config, _ := json.Marshal(map[string]any{"loadBalancingConfig": []any{map[string]any{"grpclb": policy}}})
+	return string(config)
+}
+
+func dial(target string, idle time.Duration, grpclb string) (*channel, error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(raw{})),
 	}
 	if idle > 0 {
 		options = append(options, grpc.WithIdleTimeout(idle))
+	}
+	if grpclb != "" {
+		options = append(options, grpc.WithDefaultServiceConfig(grpclbConfig(grpclb)))
 	}
 	conn, err := grpc.NewClient(target, options...)
 	return &channel{conn: conn, firstSeen: map[string]float64{}}, err
@@ -185,11 +200,11 @@ func (a *agent) channel(cmd *command) (*channel, error) {
 	if target == "" {
 		target = a.target
 	}
-	key := fmt.Sprint(target, " ", cmd.IdleMS, " ", cmd.Channel)
+	key := fmt.Sprint(target, " ", cmd.IdleMS, " ", cmd.Channel, " ", cmd.Grpclb)
 	if found, ok := a.channels[key]; ok {
 		return found, nil
 	}
-	made, err := dial(target, time.Duration(cmd.IdleMS)*time.Millisecond)
+	made, err := dial(target, time.Duration(cmd.IdleMS)*time.Millisecond, cmd.Grpclb)
 	if err == nil {
 		a.channels[key] = made
 	}

@@ -12,9 +12,17 @@ const same = (bytes) => bytes;
 const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 const nowMs = () => performance.timeOrigin + performance.now();
 
+// grpclbConfig selects grpclb; the balancer is asked for name, or for what is dialled ('*').
+function grpclbConfig(name) {
+  const policy = { childPolicy: [{ round_robin: {} }] };
+  if (name !== '*') policy.serviceName = name;
+  return JSON.stringify({ loadBalancingConfig: [{ grpclb: policy }] });
+}
+
 class Channel {
-  constructor(target, idleMs) {
+  constructor(target, idleMs, grpclb) {
     const options = idleMs > 0 ? { 'grpc.client_idle_timeout_ms': idleMs } : {};
+    if (grpclb) options['grpc.service_config'] = grpclbConfig(grpclb);
     this.client = new grpc.Client(target, grpc.credentials.createInsecure(), options);
     this.firstSeen = {};
   }
@@ -92,8 +100,8 @@ let halted = false;
 
 function channelOf(cmd) {
   const target = cmd.target ?? process.argv[2];
-  const key = `${target} ${cmd.idle_ms ?? 0} ${cmd.channel ?? ''}`;
-  if (!channels.has(key)) channels.set(key, new Channel(target, cmd.idle_ms ?? 0));
+  const key = `${target} ${cmd.idle_ms ?? 0} ${cmd.channel ?? ''} ${cmd.grpclb ?? ''}`;
+  if (!channels.has(key)) channels.set(key, new Channel(target, cmd.idle_ms ?? 0, cmd.grpclb));
   return channels.get(key);
 }
 

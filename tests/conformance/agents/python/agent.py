@@ -14,13 +14,24 @@ METHOD = "/helloworld.Greeter/SayHello"
 REQUEST = b"\x0a\x05agent"                       # HelloRequest{name: "agent"}
 
 
+def grpclb_config(name):
+    """Selects grpclb; the balancer is asked for the name, or for what is dialled ("*")."""
+    policy = {"childPolicy": [{"round_robin": {}}]}
+    if name != "*":
+        policy["serviceName"] = name
+    return {"loadBalancingConfig": [{"grpclb": policy}]}
+
+
 class Channel:
     """One dialled target, and when each of its backends first answered."""
 
-    def __init__(self, target, idle_ms, name, service_config):
+    def __init__(self, target, idle_ms, name, grpclb, service_config):
         options = [("grpc.client_idle_timeout_ms", idle_ms)] if idle_ms else []
         if name:                                 # else PickFirst takes what another channel has
             options.append(("grpc.use_local_subchannel_pool", 1))
+        if grpclb:
+            service_config = grpclb_config(grpclb)
+            options.append(("grpc.dns_enable_srv_queries", 1))
         if service_config:                       # for targets that are not xds:///
             options.append(("grpc.service_config", json.dumps(service_config)))
         self.channel = grpc.insecure_channel(target, options=options)
@@ -118,7 +129,7 @@ class Agent:
 
     def channel(self, command):
         key = (command.get("target", self.target), command.get("idle_ms", 0),
-               command.get("channel", ""))
+               command.get("channel", ""), command.get("grpclb", ""))
         if key not in self.channels:
             self.channels[key] = Channel(*key, command.get("service_config"))
         return self.channels[key]

@@ -25,8 +25,9 @@ public final class Agent {
 
     private Channel channel(Command command) {
         String dialled = command.target == null ? target : command.target;
-        return channels.computeIfAbsent(dialled + " " + command.idle_ms + " " + command.channel,
-                key -> new Channel(dialled, command.idle_ms));
+        return channels.computeIfAbsent(
+                String.join(" ", dialled, "" + command.idle_ms, command.channel, command.grpclb),
+                key -> new Channel(dialled, command.idle_ms, command.grpclb));
     }
 
     private Object call(Command command) throws InterruptedException {

@@ -15,6 +15,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
@@ -34,13 +36,26 @@ final class Channel {
     private final ManagedChannel channel;
     final Map<String, Double> firstSeen = new ConcurrentHashMap<>();
 
-    Channel(String target, long idleMs) {
+    Channel(String target, long idleMs, String grpclb) {
         ManagedChannelBuilder<?> builder =
                 Grpc.newChannelBuilder(target, InsecureChannelCredentials.create());
         if (idleMs > 0) {
             builder.idleTimeout(idleMs, TimeUnit.MILLISECONDS);
         }
+        if (!grpclb.isEmpty()) {
+            builder.defaultServiceConfig(grpclbConfig(grpclb));
+        }
         channel = builder.build();
+    }
+
+    /** Selects grpclb; the balancer is asked for the name, or for what is dialled ("*"). */
+    private static Map<String, ?> grpclbConfig(String name) {
+        Map<String, Object> policy = new HashMap<>();
+        policy.put("childPolicy", List.of(Map.of("round_robin", Map.of())));
+        if (!name.equals("*")) {
+            policy.put("serviceName", name);
+        }
+        return Map.of("loadBalancingConfig", List.of(Map.of("grpclb", policy)));
     }
 
     /** Makes one call and returns the name of the backend that answered. */

@@ -13,4 +13,5 @@ final class Command {
     String channel = "";
     String header;
     String value;
+    String grpclb = "";
 }

@@ -1,4 +1,4 @@
-#include "kube/file.h"
+#include "base/secret_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /*
- * Small files that hold secrets: tokens, kubeconfigs.
+ * Small files that hold secrets: tokens, kubeconfigs, keys.
  *
  * Errors: the message names the file and the cause.
  */
-#ifndef KUBE_FILE_H
-#define KUBE_FILE_H
+#ifndef BASE_SECRET_FILE_H
+#define BASE_SECRET_FILE_H
 
 #include "base/err.h"
 

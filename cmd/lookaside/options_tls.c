@@ -1,0 +1,40 @@
+/* The settings of TLS for clients. */
+#include "options_internal.h"
+
+enum code option_add_tls_listen(struct options *options, struct str value, struct err *err)
+{
+    enum code code = option_check_address(value, err);
+
+    if (code == CODE_OK)
+        option_add(&options->tls_listen, value);
+    return code;
+}
+
+static enum code set_file(char **slot, struct str value, struct err *err)
+{
+    if (value.len == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "expected the name of a file");
+    option_replace(slot, value);
+    return CODE_OK;
+}
+
+enum code option_set_tls_cert(struct options *options, struct str value, struct err *err)
+{
+    return set_file(&options->tls_cert, value, err);
+}
+
+enum code option_set_tls_key(struct options *options, struct str value, struct err *err)
+{
+    return set_file(&options->tls_key, value, err);
+}
+
+enum code option_check_tls(const struct options *options, struct err *err)
+{
+    if (options->tls_cert && !options->tls_key)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-cert needs --tls-key");
+    if (options->tls_key && !options->tls_cert)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-key needs --tls-cert");
+    if (options->tls_listen.len > 0 && !options->tls_cert)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-listen needs --tls-cert and --tls-key");
+    return CODE_OK;
+}

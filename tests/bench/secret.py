@@ -1,14 +1,9 @@
-"""A certificate for the rows over TLS, and whether this Lookaside serves TLS at all."""
+"""A certificate for the rows over TLS, and the handshakes that there could be."""
 import subprocess
 
 from support.process import BUILD
 
 CURVE = "ec_paramgen_curve:P-256"
-
-
-def served():
-    help_text = subprocess.run([BUILD / "lookaside", "--help"], capture_output=True, text=True, timeout=10, check=False).stdout
-    return "--tls-cert" in help_text
 
 
 def make(work):

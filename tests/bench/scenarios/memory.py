@@ -1,6 +1,5 @@
 """Memory: what idle clients cost, resident, and whether changes make it grow."""
 import machine
-import secret
 from client import Plan
 from judge import OURS, PEER, Row, Target, at_most
 from world import world
@@ -51,7 +50,4 @@ def measure_all(bench, scenario, plan, names, limit):
 def run(bench):
     for clients in bench.pick((1000,), (1000, 10000)):
         measure_all(bench, f"memory, {clients:,} clients", Plan(clients, at_once=AT_ONCE), (), IDLE_KIB)
-        if secret.served():
-            measure_all(bench, f"memory, {clients:,} clients, TLS", Plan(clients, at_once=AT_ONCE, tls=True), (PEER, OURS), TLS_IDLE_KIB)
-    if not secret.served():
-        bench.skip("memory, TLS: this Lookaside serves none")
+        measure_all(bench, f"memory, {clients:,} clients, TLS", Plan(clients, at_once=AT_ONCE, tls=True), (PEER, OURS), TLS_IDLE_KIB)

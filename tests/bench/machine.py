@@ -76,7 +76,8 @@ class Watch:
         self.start, self.ours = _ticks(), self._own()
 
     def _own(self):
-        return sum(cpu_us(pid) for pid in self.pids) / 1e6
+        ended = os.times()                       # children that ended meanwhile
+        return sum(cpu_us(pid) for pid in self.pids) / 1e6 + ended.children_user + ended.children_system
 
     def end(self):
         """Raises Refused, unless disturbances are tolerated."""

@@ -66,9 +66,7 @@ def run(bench):
     for clients in bench.pick((1,), (1, 100)):
         scenario = f"big service, 10,000 endpoints, {clients:,} client{'s' * (clients > 1)}"
         with world(bench, Plan(clients), ENDPOINTS - AT_ONCE, steps, per_slice=PER_SLICE) as stations:
-            for station in stations:
-                measure(station, clients)
-            results = bench.rounds(scenario, stations, lambda station: measure(station, clients), bench.pick(3, 5))
+            results = bench.rounds(scenario, stations, lambda station: measure(station, clients), bench.pick(3, 5), warm=True)
 
         def pick(key, results=results):
             return [{name: one[key] for name, one in result.items()} for result in results]

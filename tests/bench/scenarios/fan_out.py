@@ -53,9 +53,7 @@ def run(bench):
     for clients in bench.pick((1000,), (1000, 10000)):
         scenario, changes = f"fan-out, {clients:,} clients", 10 if bench.quick or clients > 1000 else 20
         with world(bench, Plan(clients), ENDPOINTS, range(ENDPOINTS + 1, ENDPOINTS + changes + 1)) as stations:
-            for station in stations:             # warms all up
-                measure(station, changes, clients)
-            results = bench.rounds(scenario, stations, lambda station: measure(station, changes, clients), bench.pick(3, 5))
+            results = bench.rounds(scenario, stations, lambda station: measure(station, changes, clients), bench.pick(3, 5), warm=True)
         bench.rows += rows(scenario, results)
         bench.bar_group("fan-out-cpu", "CPU per client and change", "µs", f"{clients:,} clients", bench.rows[-7])
         curves = {name: one["curve"] for name, one in results[-1].items()}

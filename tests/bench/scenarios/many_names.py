@@ -26,9 +26,7 @@ def series(bench, what, plan_of, counts, rounds):
     for count in counts:
         scenario = f"{count:,} {what}"
         with world(bench, plan_of(count), ENDPOINTS, (), services=SERVICES) as stations:
-            for station in stations:
-                measure(station, count)
-            found[count] = bench.rounds(scenario, stations, lambda station: measure(station, count), rounds)
+            found[count] = bench.rounds(scenario, stations, lambda station: measure(station, count), rounds, warm=True)
         for key, figure, unit in (("time", "time until all are there", "ms"), ("bytes", "bytes for each", "bytes"),
                                   ("cpu", "CPU for each", "µs")):
             bench.rows.append(Row(scenario, figure, unit, [{n: r[key] for n, r in result.items()} for result in found[count]]))

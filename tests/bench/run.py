@@ -100,9 +100,13 @@ def main():
     raise_files()
     bench = Bench(options.quick, say, tolerant=options.tolerate)
     find_peer(bench)
-    measured = [run_scenario(bench, name) for name in chosen]
-    folder = write_files(bench, time.monotonic() - begin)
-    table.print_all(bench, peer_program.version())
+    measured = []
+    try:
+        for name in chosen:
+            measured.append(run_scenario(bench, name))
+    finally:                                     # what was measured before an interruption is not lost
+        folder = write_files(bench, time.monotonic() - begin)
+        table.print_all(bench, peer_program.version())
     if options.write_readme:
         table.write_readme(bench)
     missed = [row for row in bench.rows if row.met is False]

@@ -55,8 +55,8 @@ def storm(bench, plan, names, scenario, floors=()):
 
 
 def run(bench):
-    clients = bench.pick(2000, 10000)
-    scenario = f"reconnect storm, {clients:,} clients"
-    storm(bench, Plan(clients, at_once=AT_ONCE), (), scenario)
+    clients, with_tls = bench.pick((2000, 1000), (10000, 10000))
+    storm(bench, Plan(clients, at_once=AT_ONCE), (), f"reconnect storm, {clients:,} clients")
     with bench.folder() as work:
-        storm(bench, Plan(clients, at_once=TLS_AT_ONCE, tls=True), (PEER, OURS), f"{scenario}, TLS", [Handshakes(work, bench.pick(1, 3))])
+        storm(bench, Plan(with_tls, at_once=TLS_AT_ONCE, tls=True), (PEER, OURS), f"reconnect storm, {with_tls:,} clients, TLS",
+              [Handshakes(work, bench.pick(1, 3))])

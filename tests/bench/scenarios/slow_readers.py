@@ -42,7 +42,7 @@ def measure(station, changes, fill):
 
 
 def run(bench):
-    changes, fill = bench.pick(6, 40), bench.pick(40, 60)
+    changes, fill = bench.pick(6, 15), 40
     scenario = f"slow readers, {SLOW} of {CLIENTS:,}"
     with world(bench, Plan(CLIENTS), ENDPOINTS, (ENDPOINTS + 1, ENDPOINTS + 2), names=bench.pick((OURS,), (OURS, PEER)), per_slice=PER_SLICE) as stations:
         results = bench.rounds(scenario, stations, lambda station: measure(station, changes, fill), bench.pick(1, 5))

@@ -92,7 +92,7 @@ def lines(title, unit_x, unit_y, series, log_x=False):
         out.append(f"<polyline points='{path}' fill='none' stroke='{COLOURS[name]}' stroke-width='2'/>")
         if len(points) < 20:
             out += [f"<circle cx='{x_at(x):.1f}' cy='{y_at(y):.1f}' r='3.5' fill='{COLOURS[name]}'/>" for x, y in points]
-    return "\n".join(out + _legend(series) + ["</svg>"]) + "\n"
+    return "\n".join(out + _legend([name for name in COLOURS if name in series]) + ["</svg>"]) + "\n"
 
 
 def _bar(x, width, top, value, spread, name, y_at):
@@ -105,7 +105,7 @@ def _bar(x, width, top, value, spread, name, y_at):
 
 
 def bars(title, unit_y, groups):
-    """groups: [(label, {side: (median, least, most)})]."""
+    """groups: [(label, {side: (median, least, most)})]. A label has a line for each part behind a comma and a space."""
     most = max(values[2] for _, sides in groups for values in sides.values())
     y_axis, y_at = _y_axis(most * 1.08)
     out = _frame(title, "", unit_y) + y_axis
@@ -114,7 +114,8 @@ def bars(title, unit_y, groups):
     width = min(60, room * 0.8 / len(names))
     for number, (label, sides) in enumerate(groups):
         start = LEFT + room * (number + 0.5) - width * len(names) / 2
-        out.append(_text(LEFT + room * (number + 0.5), HEIGHT - BOTTOM + 19, label, 12))
+        for line, words in enumerate(label.split(", ")):
+            out.append(_text(LEFT + room * (number + 0.5), HEIGHT - BOTTOM + 17 + 14 * line, words, 11))
         for place, name in enumerate(names):
             if name in sides:
                 median, least, top = sides[name]

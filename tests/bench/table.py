@@ -67,7 +67,9 @@ def write_readme(bench):
             cells = [UNMEASURED if value is None else f"{number(value.median)} {row.unit}" for value in (row.floor, row.peer, row.ours)]
             lines.append(f"| {words} | {' | '.join(cells)} |")
     note = bench.machine
-    lines += ["", f"{note['cores']} cores ({note['cpu']}), Linux {note['kernel']}, shared by the servers and all their clients; medians."]
+    busy = worst(bench)["foreign"]
+    lines += ["", f"{note['cores']} cores ({note['cpu']}), Linux {note['kernel']}, shared by the servers and all their clients; medians"
+              f"{f'. Others took up to {busy:.0%} of the machine meanwhile' if busy > machine.FOREIGN_MAX else ''}."]
     text = README.read_text()
     head, _, rest = text.partition(BEGIN)
     README.write_text(head + BEGIN + "\n".join(lines) + "\n" + rest[rest.index(END):])

@@ -68,7 +68,7 @@ def write_readme(bench):
             lines.append(f"| {words} | {' | '.join(cells)} |")
     note = bench.machine
     busy = worst(bench)["foreign"]
-    lines += ["", f"{note['cores']} cores ({note['cpu']}), Linux {note['kernel']}, shared by the servers and all their clients; medians"
+    lines += ["", f"{note['cores']} cores ({note['cpu']}), Linux {note['kernel'].partition('-')[0]}, shared by the servers and all their clients; medians"
               f"{f'. Others took up to {busy:.0%} of the machine meanwhile' if busy > machine.FOREIGN_MAX else ''}."]
     text = README.read_text()
     head, _, rest = text.partition(BEGIN)

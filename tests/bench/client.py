@@ -37,7 +37,7 @@ class Plan:
 class Load(Child):
     def __init__(self, work, name, port, plan):
         super().__init__(f"a client of the {name}", [BUILD / "bench/ends", "load", "127.0.0.1", port, *plan.words()], work / f"load-{name}.log")
-        self.plan, self.file = plan, work / f"load-{name}.arrivals"
+        self.echoes, self.plan, self.file = 0, plan, work / f"load-{name}.arrivals"
 
     def open(self):
         """Connects all; (begin, end) in microseconds, the latter when the last of them had its last list."""
@@ -50,11 +50,12 @@ class Load(Child):
     def close_quietly(self):
         """Whatever it still has to say."""
         self.tell("close")
-        while True:
-            line = self.lines.get(timeout=WAIT_SECONDS)
-            if line and line[0] == "closed":
-                self.lost.clear()
-                return
+        self.echoes += 1
+        self.tell(f"echo {self.echoes}")
+        while self.lines.get(timeout=WAIT_SECONDS) != ("echo", [str(self.echoes)]):
+            if not self.process.running:
+                raise RuntimeError(f"{self.process.name} ended\n{self.process.log()}")
+        self.lost.clear()
 
     def expect(self, service, endpoints, timeout=60):
         """Until every name of the Service, or of all ("*"), has a list of so many endpoints."""

@@ -8,6 +8,7 @@
  *   pause N, resume             "paused", "resumed": the first N clients read nothing
  *   log FILE                    "logged N": writes the arrivals since then, struct arrival each, and forgets them
  *   dump SLOT FILE              "dumped N": the first client's newest DiscoveryResponse of that type
+ *   echo N                      "echo N": all that was said before was an answer to what came before
  *   bytes                       "bytes N" that came in so far, all together
  * And unasked "lost CLIENT WHY" whenever one loses its connection or a stream, and "note TEXT" for what could not be arranged.
  */
@@ -338,6 +339,8 @@ static void obey(struct load *load, const struct command *command)
 
         write_file(command->words[2], newest->ptr, newest->len);
         printf("dumped %zu\n", newest->len);
+    } else if (command_is(command, "echo", 2)) {
+        printf("echo %u\n", (unsigned)command_number(command, 1));
     } else if (command_is(command, "bytes", 1)) {
         printf("bytes %llu\n", (unsigned long long)load->bytes_in);
     } else {

@@ -16,7 +16,7 @@ LIMIT = 1.3
 
 
 def run(bench):
-    argv = [sys.executable, ROUNDS, "--rounds", str(bench.pick(3, 5)), "--changes", str(bench.pick(5, 20))]
+    argv = [sys.executable, ROUNDS, "--rounds", str(bench.pick(2, 5)), "--changes", str(bench.pick(5, 20))]
     argv += ["--peer", bench.peer] if bench.peer else []
     argv += ["--tolerate"] if bench.tolerant else []
     argv += ["--quick"] if bench.quick else []

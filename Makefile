@@ -131,9 +131,13 @@ $(BUILD)/race-%: $(BUILD)/tests/race/race_%.o $(call archives,$(LAYERS))
 	$(link)
 $(BUILD)/explore-%: $(BUILD)/tests/fuzz/fuzz_%.o $(call archives,$(LAYERS))
 	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(LDLIBS_ALL)
-$(BUILD)/bench: $(call objects,tests/bench) $(call archives,base wire)
+$(BUILD)/bench/ends: $(call objects,tests/bench) $(call archives,base wire)
 	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
 	$(link)
+$(BUILD)/bench/counts.so: tests/bench/preload/counts.c $(FLAGS_STAMP)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D); $(CC) $(CFLAGS_ALL) -Wno-missing-prototypes -shared -fPIC -o $@ $< -ldl
 # The loops, the network and time are the simulator's own: of those layers nothing is linked, or what is pure.
 $(BUILD)/simulate: $(call objects,tests/simulate) $(call archives,$(filter-out loop grpc admin,$(LAYERS)))
 	$(call say,LD,$@)
@@ -225,9 +229,14 @@ e2e: deps ## a real API server in a network namespace; e2e-long: outages of five
 e2e-long: deps
 	$(build_all)
 	$(Q)$(PYTHON) tests/e2e/run.py --long
-bench: deps ## fan-out to 1,000 clients beside a bare epoll loop
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench
-	$(Q)$(PYTHON) tests/bench/run.py
+bench: deps ## beside the fastest peer and the kernel's limit, in one run; QUICK=1: two minutes; ONLY=memory: scenarios with that in their names
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends
+	$(Q)$(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ONLY:%=--only %) $(if $(TOLERATE),--tolerate) $(if $(WRITE),--write-readme)
+bench-count: deps ## what repeats on a busy machine: instructions, allocations, calls of the kernel, heap; against tests/bench/thresholds.json
+	$(Q)sh tests/support/deps.sh count
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends $(BUILD)/bench/counts.so
+	$(Q)$(PYTHON) tests/bench/refusals.py
+	$(Q)$(PYTHON) tests/bench/count.py
 layers: ## every include and library stays inside its layer
 	$(Q)$(foreach l,$(LAYERS),may_$(l)='$(may_$(l))') sh tests/support/layers.sh $(LAYERS)
 headers: $(GEN_STAMP) ## every header compiles alone
@@ -242,5 +251,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all fixtures run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench layers headers format install clean help
+.PHONY: all fixtures run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench bench-count layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

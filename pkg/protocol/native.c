@@ -247,9 +247,12 @@ enum code native_session_request(struct native_session *session, struct str mess
 
     if (code != CODE_OK)
         return code;
-    session->stats.requests++;
     set_namespace(session, request.namespace_name);
     set_place(session, &request.place);
+    /* Later, the client may have got what changes it before it is told that it is the newest. */
+    if (session->stats.requests > 0)
+        request.known_len = 0;
+    session->stats.requests++;
     session->request = &request;
     if (name_set_replace(&session->targets, request.targets, request.len, &target_ops, session) > 0)
         session->host->wake(session->ctx, true);

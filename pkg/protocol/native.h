@@ -1,7 +1,7 @@
 /*
  * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the
- * set of targets; every target gets its whole list at once, or the confirmation that the version it
- * has is the newest, and changes whenever there is another version. What its client has is the host's
+ * set of targets; every target gets its whole list at once, or the confirmation that the version that
+ * the stream's first request told is the newest, and changes whenever there is another version. What its client has is the host's
  * to know: where it does not, or changes are no shorter, the whole list goes again. A target that a
  * request leaves out is forgotten: named again, it is answered again. Another namespace or place
  * makes all targets new.

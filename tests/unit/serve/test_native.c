@@ -181,6 +181,10 @@ static bool has_ended(const void *ctx)
 static Lookaside__V1__ListResponse *list(struct buf *request, struct reply *reply)
 {
     static const struct grpc_call_handler handler = {on_reply, on_end};
+    const struct grpc_client_options options = {.loop = fixture.loop,
+                                                .server = serve_address(fixture.serve, 0),
+                                                .authority = "test",
+                                                .connect_timeout_ms = 5000};
     struct grpc_client *grpc;
     struct grpc_call *call;
     Lookaside__V1__ListResponse *made = NULL;
@@ -188,7 +192,7 @@ static Lookaside__V1__ListResponse *list(struct buf *request, struct reply *repl
 
     *reply = (struct reply){0};
     buf_init(&reply->message, 64 * 1024);
-    cr_assert_eq(grpc_client_new(fixture.loop, serve_address(fixture.serve, 0), "test", 5000, &grpc, &err), CODE_OK);
+    cr_assert_eq(grpc_client_new(&options, &grpc, &err), CODE_OK);
     call = grpc_call_start(grpc, METHOD_LIST, 0, &handler, reply);
     grpc_call_send(call, request->ptr, request->len, true);
     serve_fixture_wait(&fixture, has_ended, reply);

@@ -71,8 +71,7 @@ static watch_backend **find(const watch_response *list, const char *address, uns
 static bool take_removed(watch_response *list, const watch_response *changes)
 {
     for (size_t i = 0; i < changes->n_removed; i++) {
-        watch_backend **place =
-            find(list, changes->removed[i]->address, changes->removed[i]->port);
+        watch_backend **place = find(list, changes->removed[i]->address, changes->removed[i]->port);
 
         if (!place)
             return false;
@@ -116,7 +115,8 @@ static void swap(char **a, char **b)
 static enum code apply(watch_response *list, watch_response *changes, struct err *err)
 {
     if (!list || !take_removed(list, changes))
-        return fail(err, CODE_DATA_LOSS, "the server sent changes to another list than it had sent");
+        return fail(err, CODE_DATA_LOSS,
+                    "the server sent changes to another list than it had sent");
     take_backends(list, changes);
     swap(&list->version, &changes->version);
     swap(&list->problem, &changes->problem);

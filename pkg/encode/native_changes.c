@@ -38,8 +38,7 @@ static void skip_common(struct wire_reader *a, struct wire_reader *b)
     struct wire_reader at_a = *a, at_b = *b;
     struct str field_a, field_b;
 
-    while (next_field(&at_a, &field_a) && next_field(&at_b, &field_b) &&
-           str_eq(field_a, field_b)) {
+    while (next_field(&at_a, &field_a) && next_field(&at_b, &field_b) && str_eq(field_a, field_b)) {
         *a = at_a;
         *b = at_b;
     }
@@ -145,5 +144,5 @@ struct blob *encode_native_changes(struct str before, struct str after)
     sort_items(&new);
     put_changes(&out, &old, &new);
     return buf_failed(&out) || (out.len == after.len && out.len > 0) ? NULL
-                                                                    : blob_copy(out.ptr, out.len);
+                                                                     : blob_copy(out.ptr, out.len);
 }

@@ -13,7 +13,7 @@ struct native_session {
     void *ctx;
     char *namespace_name; /* NULL: none given */
     struct native_place place;
-    char *place_text; /* owned: of both */
+    char *place_text;              /* owned: of both */
     const struct request *request; /* while it is looked at */
     struct name_set targets;
     struct list dirty;
@@ -53,9 +53,8 @@ static uint64_t known_version(const struct request *request, struct str name)
 {
     const struct known key = {.name = name};
     const struct known *known =
-        request->known_len
-            ? bsearch(&key, request->known, request->known_len, sizeof(key), by_name)
-            : NULL;
+        request->known_len ? bsearch(&key, request->known, request->known_len, sizeof(key), by_name)
+                           : NULL;
 
     return known ? known->version : 0;
 }

@@ -13,7 +13,7 @@ struct held {
 struct native {
     struct account accounts[TARGETS];
     unsigned asked; /* bits of targets, in the newest request */
-    size_t sent; /* requests */
+    size_t sent;    /* requests */
 };
 
 static void name_targets(const struct client *client, Lookaside__V1__WatchRequest *request)
@@ -204,8 +204,8 @@ static void receive_list(struct client *client, const Lookaside__V1__WatchRespon
               response->n_backends, response->n_removed, response->changes ? ", changes" : "");
     if (!take_response(held, response, who))
         return;
-    judge_version("native", str_of(response->version),
-                  content_of(&held->answer, response->problem), who);
+    judge_version("native", str_of(response->version), content_of(&held->answer, response->problem),
+                  who);
     query = native_query(client, (unsigned)target);
     if (native->asked & 1u << target)
         judge_list(&native->accounts[target], &query, &held->answer, delivery, who);

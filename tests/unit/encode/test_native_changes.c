@@ -31,7 +31,8 @@ static void compare(const struct service *before, const struct service *after)
     services[0] = before;
     services[1] = after;
     for (size_t i = 0; i < 2; i++)
-        lists[i] = encode_native_list(services[i] ? list_of(services[i]) : NULL, 0, STR(""), &version);
+        lists[i] =
+            encode_native_list(services[i] ? list_of(services[i]) : NULL, 0, STR(""), &version);
     changes = encode_native_changes(blob_str(lists[0]), blob_str(lists[1]));
     if (!changes)
         return;
@@ -98,7 +99,8 @@ Test(native_changes, an_empty_list_is_sent_whole)
 
 Test(native_changes, so_is_what_would_be_no_shorter)
 {
-    compare(SERVICE({.address = "10.0.0.1"}, {.address = "10.0.0.2"}), SERVICE({.address = "10.0.0.3"}));
+    compare(SERVICE({.address = "10.0.0.1"}, {.address = "10.0.0.2"}),
+            SERVICE({.address = "10.0.0.3"}));
     cr_assert_null(changes);
 }
 
@@ -136,7 +138,8 @@ Test(native_changes, one_more_pod_of_a_hundred_costs_little_beside_xds)
 
     compare(many(MANY), many(MANY + 1));
     assignment = encode_assignment(STR("shop/greeter:8001"), list_of(services[1]), 0, STR(""));
-    printf("one pod more beside %d: ClusterLoadAssignment %zu bytes, native list %zu, native changes %zu\n",
+    printf("one pod more beside %d: ClusterLoadAssignment %zu bytes, native list %zu, native "
+           "changes %zu\n",
            MANY, assignment->len, lists[1]->len, changes->len);
     cr_assert_eq(response->n_backends, 1);
     cr_assert_eq(response->n_removed, 0);

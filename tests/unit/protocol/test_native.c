@@ -99,7 +99,7 @@ static void on_describe(unused_arg void *ctx, const struct native_target *target
 }
 
 static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_bytes,
-                                        on_changes, on_sent, on_wake, on_describe};
+                                        on_changes,   on_sent,        on_wake,    on_describe};
 
 static void open_session(void)
 {
@@ -443,7 +443,8 @@ Test(native_session, the_dump_tells_targets_and_versions)
     json_close_object(&writer);
     cr_assert_str_eq(
         buf_cstr(&out),
-        "{\"namespace\":\"shop\",\"requests\":1,\"responses\":1,\"changes\":0,\"confirmations\":0,\"problems\":0,\"targets\":["
+        "{\"namespace\":\"shop\",\"requests\":1,\"responses\":1,\"changes\":0,\"confirmations\":0,"
+        "\"problems\":0,\"targets\":["
         "{\"name\":\"a\",\"version\":\"0000000000000001\"},{\"name\":\"b\",\"view\":\"zone\"}]}");
 }
 

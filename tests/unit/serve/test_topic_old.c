@@ -34,8 +34,10 @@ static void set_up(void)
     table = topic_table_new(
         &(struct topic_table_options){"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL});
     for (size_t i = 0; i < ENDPOINTS; i++) {
-        snprintf(addresses[i], sizeof(addresses[i]), "10.%zu.%zu.%zu", 1 + i / 62500, i / 250 % 250, 1 + i % 250);
-        endpoints[i] = (struct fixture_endpoint){.address = addresses[i], .zone = "zone-a", .node = "node-1"};
+        snprintf(addresses[i], sizeof(addresses[i]), "10.%zu.%zu.%zu", 1 + i / 62500, i / 250 % 250,
+                 1 + i % 250);
+        endpoints[i] =
+            (struct fixture_endpoint){.address = addresses[i], .zone = "zone-a", .node = "node-1"};
     }
     put(0, 100);
     join(&fast);
@@ -167,7 +169,8 @@ Test(topic_old, lists_of_another_view_are_sent_whole)
     };
     struct listener_fixture near;
 
-    catalog = catalog_with(catalog, &(struct fixture_service){.name = "greeter", .endpoints = hinted, .len = 2});
+    catalog = catalog_with(
+        catalog, &(struct fixture_service){.name = "greeter", .endpoints = hinted, .len = 2});
     publish(table, catalog);
     listener_join(table, TOPIC_NATIVE, LIST, (struct place){.zone = STR("a")}, &near);
     topic_set_sent(&near.subscriber);

@@ -1,10 +1,10 @@
 /*
  * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the
  * set of targets; every target gets its whole list at once, or the confirmation that the version that
- * the stream's first request told is the newest, and changes whenever there is another version. What its client has is the host's
- * to know: where it does not, or changes are no shorter, the whole list goes again. A target that a
- * request leaves out is forgotten: named again, it is answered again. Another namespace or place
- * makes all targets new.
+ * the stream's first request told is the newest, and changes whenever there is another version. What
+ * its client has is the host's to know: where it does not, or changes are no shorter, the whole list
+ * goes again. A target that a request leaves out is forgotten: named again, it is answered again.
+ * Another namespace or place makes all targets new.
  *
  * Threads: everything on one loop. Owns: copies of the targets and of the namespace.
  * Limits:  NATIVE_TARGETS_MAX targets and as many versions, of NATIVE_TARGET_MAX bytes each. A list

@@ -181,3 +181,29 @@ Test(topic_old, lists_of_another_view_are_sent_whole)
     cr_assert_null(topic_changes(&near.subscriber));
     topic_unsubscribe(&near.subscriber);
 }
+
+/* Else no part would be kept any more after 200 changes. */
+Test(topic_old, parts_that_have_changed_do_not_count_as_parts)
+{
+    struct listener_fixture part;
+    struct policy fields = *policy_default();
+    const struct policy *policy;
+
+    fields.subset_size = ENDPOINTS / 2;
+    policy = policy_new(&fields);
+    topic_unsubscribe(&slow.subscriber);
+    listener_join(table, TOPIC_NATIVE, LIST, (struct place){.group = 1}, &part);
+    for (size_t i = 0; i < 200; i++) {
+        catalog = catalog_with(catalog, &(struct fixture_service){.name = "greeter",
+                                                                  .endpoints = endpoints,
+                                                                  .len = ENDPOINTS - i % 2,
+                                                                  .policy = policy});
+        publish(table, catalog);
+        topic_set_sent(&part.subscriber);
+        topic_set_sent(&fast.subscriber);
+        cr_assert_not_null(part.subscriber.sent, "it is kept, %zu", i);
+    }
+    policy_unref(policy);
+    topic_unsubscribe(&part.subscriber);
+    join(&slow);
+}

@@ -21,7 +21,7 @@ static struct buf bytes[2];
 
 static void put(size_t list, unsigned key, unsigned rest)
 {
-    char address[16];
+    char address[32];
     size_t mark;
 
     if (lists[list][key] != GONE)

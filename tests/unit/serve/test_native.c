@@ -35,7 +35,7 @@ static void tear_down(void)
     serve_fixture_stop(&fixture);
 }
 
-TestSuite(native, .init = set_up, .fini = tear_down, .timeout = 30);
+TestSuite(native_stream, .init = set_up, .fini = tear_down);
 
 static void read_newest(const struct stream_client *client)
 {
@@ -72,7 +72,7 @@ static void change(struct stream_client *client, size_t len)
     read_newest(client);
 }
 
-Test(native, a_stream_gets_the_list_and_then_changes)
+Test(native_stream, a_stream_gets_the_list_and_then_changes)
 {
     struct stream_client client;
 
@@ -92,7 +92,7 @@ Test(native, a_stream_gets_the_list_and_then_changes)
     client_close(&client);
 }
 
-Test(native, an_empty_list_says_why_and_fills_again)
+Test(native_stream, an_empty_list_says_why_and_fills_again)
 {
     struct stream_client client;
 
@@ -108,7 +108,7 @@ Test(native, an_empty_list_says_why_and_fills_again)
 }
 
 /* Connections go to the two loops in turn: as two replicas, they share nothing. */
-Test(native, the_newest_version_is_confirmed_by_every_loop_and_followed)
+Test(native_stream, the_newest_version_is_confirmed_by_every_loop_and_followed)
 {
     struct stream_client first, others[2];
     char version[17];
@@ -134,7 +134,7 @@ Test(native, the_newest_version_is_confirmed_by_every_loop_and_followed)
     client_close(&first);
 }
 
-Test(native, another_version_is_answered_with_the_list)
+Test(native_stream, another_version_is_answered_with_the_list)
 {
     struct stream_client client;
 
@@ -205,7 +205,7 @@ static Lookaside__V1__ListResponse *list(struct buf *request, struct reply *repl
     return made;
 }
 
-Test(native, list_tells_several_lists_at_once)
+Test(native_stream, list_tells_several_lists_at_once)
 {
     struct buf request = BUFFER_INIT(4096);
     struct reply reply;
@@ -225,7 +225,7 @@ Test(native, list_tells_several_lists_at_once)
     lookaside__v1__list_response__free_unpacked(lists, NULL);
 }
 
-Test(native, list_of_nothing_is_an_empty_answer)
+Test(native_stream, list_of_nothing_is_an_empty_answer)
 {
     struct buf request = BUFFER_INIT(4096);
     struct reply reply;
@@ -236,7 +236,7 @@ Test(native, list_of_nothing_is_an_empty_answer)
     lookaside__v1__list_response__free_unpacked(lists, NULL);
 }
 
-Test(native, a_malformed_list_request_is_refused)
+Test(native_stream, a_malformed_list_request_is_refused)
 {
     struct buf request = BUFFER_INIT(4096);
     struct reply reply;

@@ -53,7 +53,7 @@ static void tear_down(void)
     topic_table_free(table);
 }
 
-TestSuite(topic_old, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(topic_old, .init = set_up, .fini = tear_down);
 
 /* "+1 -2": so many of each. */
 static void expect(struct listener_fixture *listener, size_t added, size_t removed)

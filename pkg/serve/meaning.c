@@ -192,11 +192,11 @@ static struct blob *encode_backends(const struct meaning *meaning, const struct 
 }
 
 struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number,
-                                    const struct policy *policy)
+                                    const struct policy *policy, bool reports_load)
 {
     if (is_external(service) && number)
-        return encode_cluster_dns(name, service->external_name, number, policy);
-    return encode_cluster(name, policy);
+        return encode_cluster_dns(name, service->external_name, number, policy, reports_load);
+    return encode_cluster(name, policy, reports_load);
 }
 
 static struct blob *encode_to(const struct meaning *meaning)
@@ -217,7 +217,8 @@ static struct blob *encode_named(const struct meaning *meaning)
     if (topic_is_route(meaning->kind))
         return encode_to(meaning);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
-    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
+    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy,
+                                  meaning->reports_load);
 }
 
 /* A problem is content too: who sees "no such Service" must see it change to another problem. */

@@ -189,9 +189,11 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
             .index = i,
             .topics = {.cluster_domain = options->cluster_domain,
                        .unknown_names = options->unknown_names,
-                       .host_suffixes = options->host_suffixes},
+                       .host_suffixes = options->host_suffixes,
+                       .reports_load = options->load_interval_ms > 0},
             .default_namespace = options->default_namespace,
             .limits = options->limits,
+            .load_interval_ms = options->load_interval_ms,
             .refused = serve_tell_refused,
             .refused_ctx = serve,
         };

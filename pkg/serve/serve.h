@@ -30,6 +30,8 @@ struct serve_options {
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
     void *place_ctx;
     const char *const *host_suffixes; /* struct name_context's; borrowed for life */
+    /* Clients of Clusters report their load, so often; 0: they do not. */
+    uint64_t load_interval_ms;
     /* A client refused what a policy makes of a Listener or Cluster, and has the plain form since. Borrowed during the call. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;

@@ -55,6 +55,7 @@ static bool find_meaning(const struct topic *topic, struct meaning *meaning)
     struct name_context context = context_in(topic->table, topic_namespace(topic));
 
     meaning->kind = topic->kind;
+    meaning->reports_load = topic->table->options.reports_load;
     meaning->plain = topic->plain;
     meaning->faults = topic->faults;
     meaning->text = topic->text;
@@ -400,9 +401,15 @@ bool topic_is_of(const struct topic *topic, const struct interest *interest)
 
 /* ---- wildcard ---- */
 
+struct visited {
+    const struct topic_table *table;
+    const struct topic_clusters *clusters;
+};
+
 static void visit_service(void *ctx, const struct service *service)
 {
-    const struct topic_clusters *clusters = ctx;
+    const struct visited *visited = ctx;
+    const struct topic_clusters *clusters = visited->clusters;
 
     for (size_t i = next_cluster(service, 0); i < service->ports_len;
          i = next_cluster(service, i + 1)) {
@@ -417,16 +424,17 @@ static void visit_service(void *ctx, const struct service *service)
         if (!clusters->visit)
             continue;
         cluster = meaning_encode_cluster(service, str_of(text), port->number,
-                                         plain ? policy_default() : port->policy);
+                                         plain ? policy_default() : port->policy,
+                                         visited->table->options.reports_load);
         clusters->visit(clusters->ctx, str_of(text), meaning_hash(cluster), cluster);
     }
 }
 
 void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters)
 {
-    struct topic_clusters copy = *clusters;
+    struct visited visited = {table, clusters};
 
-    catalog_each(table->catalog, visit_service, &copy);
+    catalog_each(table->catalog, visit_service, &visited);
 }
 
 static uint64_t cluster_version(struct meaning *meaning, bool plain)
@@ -439,10 +447,22 @@ static uint64_t cluster_version(struct meaning *meaning, bool plain)
     return version;
 }
 
+const struct service *topic_service_of_cluster(const struct topic_table *table, struct str name)
+{
+    struct name_context context = context_in(table, STR(""));
+    struct name cluster;
+
+    if (meaning_parse(TOPIC_CLUSTER, name, &context, &cluster, NULL) != CODE_OK)
+        return NULL;
+    route_set_owner(table->catalog, &cluster);
+    return catalog_find(table->catalog, cluster.namespace_name, cluster.service);
+}
+
 const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name)
 {
     struct name_context context = context_in(table, STR(""));
-    struct meaning meaning = {.kind = TOPIC_CLUSTER, .text = name};
+    struct meaning meaning = {
+        .kind = TOPIC_CLUSTER, .text = name, .reports_load = table->options.reports_load};
 
     if (meaning_parse(TOPIC_CLUSTER, name, &context, &meaning.name, NULL) != CODE_OK)
         return NULL;

@@ -108,6 +108,7 @@ struct topic_table_options {
     enum unknown_names unknown_names;
     struct topic_table_stats *stats; /* may be NULL */
     const char *const *host_suffixes; /* struct name_context's */
+    bool reports_load; /* clients of Clusters do */
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
@@ -156,6 +157,8 @@ struct topic_clusters {
     void *ctx;
 };
 void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters);
+/* The Service (borrowed until the next publication) whose backends a Cluster of that name has, xdstp or not; NULL: there is none. */
+const struct service *topic_service_of_cluster(const struct topic_table *table, struct str name);
 /* The policy (borrowed) that the Cluster of that name would be another one without; NULL: there is none. */
 const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name);
 

@@ -299,6 +299,8 @@ enum code worker_new(const struct worker_options *options, struct worker **ret_w
     enum code code;
 
     worker->options = *options;
+    if (options->load_interval_ms)
+        worker->loads = load_table_new(options->load_interval_ms);
     list_init(&worker->wildcards);
     list_init(&worker->health_watchers);
     deferred_init(&worker->work, on_work, worker);
@@ -329,6 +331,7 @@ void worker_free(struct worker *worker)
     if (worker->mailbox)
         latest_free(worker->mailbox);
     topic_table_free(worker->topics);
+    load_table_free(worker->loads);
     xds_request_done(&worker->request);
     loop_free(worker->loop);
     free(worker);

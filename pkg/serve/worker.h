@@ -12,8 +12,12 @@
 #include "model/place.h"
 #include "model/refusal.h"
 #include "protocol/request.h"
+#include "serve/load_table.h"
 #include "serve/services.h"
 #include "serve/topic.h"
+
+/* What of a load report does not count: a Cluster of no Service, a row or a metric too many. */
+enum load_left { LOAD_LEFT_UNKNOWN, LOAD_LEFT_ROWS, LOAD_LEFT_METRICS, LOAD_LEFT_KINDS };
 
 /* Written by the worker's thread, read by any. */
 struct worker_stats {
@@ -32,6 +36,9 @@ struct worker_stats {
     struct counter grpclb_fallbacks; /* responses */
     struct counter grpclb_reports;   /* of clients, and what they add up to: */
     struct counter grpclb_started, grpclb_finished, grpclb_failed_to_send, grpclb_received, grpclb_dropped;
+    struct counter streams_load; /* gauge */
+    struct counter load_reports;
+    struct counter loads_left_out[LOAD_LEFT_KINDS];
     struct topic_table_stats topics;
     struct counter catalogs;        /* taken from the mailbox */
     struct counter fanout_us;       /* the last fan-out: from the mailbox until nothing was left to send */
@@ -49,6 +56,7 @@ struct worker_options {
     struct topic_table_options topics;
     const char *default_namespace;
     struct grpc_limits limits;
+    uint64_t load_interval_ms; /* of load reports; 0: none are wanted */
     /* A client refused what a policy makes of a Listener or Cluster; on the worker's loop. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
@@ -60,6 +68,7 @@ struct worker {
     struct grpc_server *server;
     struct topic_table *topics;
     struct worker_stats stats;
+    struct load_table *loads;    /* NULL: no reports are wanted */
     struct list wildcards;       /* xds_stream with a wildcard subscription */
     struct list health_watchers; /* health_stream */
     uint64_t catalog_at_us; /* when the newest catalog was taken */

@@ -82,13 +82,13 @@ static void read_cluster(void)
 
 static void open_cluster(void)
 {
-    blob = encode_cluster(STR(CLUSTER), policy_default());
+    blob = encode_cluster(STR(CLUSTER), policy_default(), false);
     read_cluster();
 }
 
 static void open_dns(void)
 {
-    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432, policy_default());
+    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432, policy_default(), false);
     read_cluster();
 }
 

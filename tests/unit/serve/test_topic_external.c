@@ -72,7 +72,7 @@ Test(topic_external, is_a_cluster_that_the_client_resolves_itself)
     join(TOPIC_CLUSTER, "shop/greeter:443", &cluster);
     join(TOPIC_ASSIGNMENT, "shop/greeter:443", &list);
     expect(&listener, listener_to(STR("greeter.shop:443"), 443));
-    expect(&cluster, encode_cluster_dns(STR("shop/greeter:443"), STR("db.example.com"), 443, policy_default()));
+    expect(&cluster, encode_cluster_dns(STR("shop/greeter:443"), STR("db.example.com"), 443, policy_default(), false));
     expect(&list, no_backends("shop/greeter:443"));
     topic_unsubscribe(&listener.subscriber);
     topic_unsubscribe(&cluster.subscriber);
@@ -101,7 +101,7 @@ Test(topic_external, without_a_port_is_empty_and_says_why)
     put(&portless);
     join(TOPIC_CLUSTER, "shop/greeter:", &cluster);
     join(TOPIC_NATIVE, "greeter.shop", &native);
-    expect(&cluster, encode_cluster(STR("shop/greeter:"), policy_default()));
+    expect(&cluster, encode_cluster(STR("shop/greeter:"), policy_default(), false));
     cr_assert_not_null(native.subscriber.content->problem);
     topic_unsubscribe(&cluster.subscriber);
     topic_unsubscribe(&native.subscriber);
@@ -126,7 +126,7 @@ Test(topic_external, has_no_pods)
 
     put(&external);
     join(TOPIC_CLUSTER, "shop/greeter/pod-0:443", &cluster);
-    expect(&cluster, encode_cluster(STR("shop/greeter/pod-0:443"), policy_default()));
+    expect(&cluster, encode_cluster(STR("shop/greeter/pod-0:443"), policy_default(), false));
     topic_unsubscribe(&cluster.subscriber);
 }
 
@@ -139,11 +139,11 @@ Test(topic_external, a_service_changes_its_type_and_back_under_the_same_names)
     join(TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
     join(TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
     put(&external);
-    expect(&cluster, encode_cluster_dns(STR("shop/greeter:8001"), STR("db.example.com"), 8001, policy_default()));
+    expect(&cluster, encode_cluster_dns(STR("shop/greeter:8001"), STR("db.example.com"), 8001, policy_default(), false));
     expect(&list, no_backends("shop/greeter:8001"));
     cr_assert_eq(cluster.changes, 1);
     put(&normal);
-    expect(&cluster, encode_cluster(STR("shop/greeter:8001"), policy_default()));
+    expect(&cluster, encode_cluster(STR("shop/greeter:8001"), policy_default(), false));
     cr_assert(listener_has(&list, "10.0.0.1"));
     cr_assert_eq(cluster.changes, 2);
     cr_assert_eq(listener.changes, 0, "the route stays as it is");

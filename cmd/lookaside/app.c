@@ -247,6 +247,7 @@ static enum code start_serve(struct app *app, struct err *err)
         .default_namespace = app_default_namespace(app),
         .host_suffixes = (const char *const *)options->host_suffixes.items,
         .unknown_names = options->unknown_names,
+        .load_interval_ms = options->load_interval_ms,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,
         .refused = on_refused,

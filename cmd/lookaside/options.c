@@ -286,6 +286,11 @@ static const struct setting settings[] = {
      option_set_rebalance, false},
     {"rebalance-age", "rebalanceAge", "DURATION", "but none that is younger (default 2m)",
      option_set_rebalance_age, false},
+    {"load-reports", "loadReports", NULL,
+     "clients report what they call each Service, and how that goes (default false)",
+     option_set_load_reports, false},
+    {"load-report-interval", "loadReportInterval", "DURATION", "how often, from 1s (default 10s)",
+     option_set_load_interval, false},
 };
 
 /* ---- the config file ---- */
@@ -494,7 +499,7 @@ static void set_defaults(struct options *options)
         options->cluster_domain = xstrdup("cluster.local");
 }
 
-static enum code check_together(const struct options *options, struct err *err)
+static enum code check_together(struct options *options, struct err *err)
 {
     if (options->kubeconfig && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT, "--kubeconfig and --directory exclude each other");
@@ -510,7 +515,8 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
-    if (option_check_tls(options, err) != CODE_OK || option_check_writing(options, err) != CODE_OK)
+    if (option_check_tls(options, err) != CODE_OK ||
+        option_check_writing(options, err) != CODE_OK || option_check_load(options, err) != CODE_OK)
         return err->code;
     return option_check_suffixes(options, err);
 }

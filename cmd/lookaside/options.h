@@ -53,6 +53,8 @@ struct options {
     bool rebalance;         /* default: with replicas_service */
     bool rebalance_given;
     uint64_t rebalance_age_ms;
+    bool load_reports;
+    uint64_t load_interval_ms; /* 0: no reports */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };

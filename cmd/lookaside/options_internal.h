@@ -29,6 +29,13 @@ enum code option_set_tls_cert(struct options *options, struct str value, struct 
 enum code option_set_tls_key(struct options *options, struct str value, struct err *err);
 enum code option_check_tls(const struct options *options, struct err *err) must_check;
 
+/* ---- options_load.c ---- */
+
+enum code option_set_load_reports(struct options *options, struct str value, struct err *err);
+enum code option_set_load_interval(struct options *options, struct str value, struct err *err);
+/* Sets the default, too. */
+enum code option_check_load(struct options *options, struct err *err) must_check;
+
 /* ---- options_resource.c ---- */
 
 enum code option_set_publish(struct options *options, struct str value, struct err *err);

@@ -20,6 +20,7 @@ extern const struct command check_command;
 extern const struct command diff_command;
 extern const struct command explain_command;
 extern const struct command get_command;
+extern const struct command load_command;
 extern const struct command release_command;
 extern const struct command services_command;
 extern const struct command streams_command;

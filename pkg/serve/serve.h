@@ -7,10 +7,12 @@
 #define SERVE_SERVE_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "grpc/server.h"
 #include "model/catalog.h"
 #include "model/refusal.h"
 #include "net/tls.h"
+#include "serve/load_table.h"
 #include "serve/topic.h"
 
 #define SERVE_THREADS_MAX 64
@@ -87,9 +89,15 @@ void serve_set_draining(struct serve *serve);
  * Dumps that are asked for at the same time are made one after the other. */
 void serve_dump_streams(struct serve *serve, const struct stream_filter *filter, void (*on_done)(void *ctx, struct buf *json), void *ctx);
 /* Asks every worker how many subscriptions there are to lists of each Service, which costs it well below a microsecond for
- * each: {"services":{"shop/greeter":3,...}}. */
+ * each: {"services":{"shop/greeter":3,...}}. Where clients report their load also what they call each, in calls that ended and those of them that failed
+ * in a thousand seconds: {...,"calls":{...},"failed":{...}}. */
 #define SERVE_COUNTS_MAX (4 * 1024 * 1024)
 void serve_count_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
+/* Asks every worker for what clients report of their calls, summed up: borrowed. Without reports it is empty. */
+void serve_collect_loads(struct serve *serve, void (*on_done)(void *ctx, const struct load_table *loads), void *ctx);
+/* Prometheus text of it; and "load", a member of an open object: a row each. */
+void serve_write_load_metrics(const struct load_table *loads, struct buf *out);
+void serve_write_loads(const struct load_table *loads, struct json_writer *writer);
 /* Prometheus text, summed over the workers. */
 void serve_write_metrics(const struct serve *serve, struct buf *out);
 

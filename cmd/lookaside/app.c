@@ -356,6 +356,7 @@ enum code app_start(struct app *app, const struct options *options, struct err *
         .resource_seen = on_resource_seen,
         .deletion_grace_ms = options->deletion_grace_ms,
         .mode = options->publish,
+        .reports_load = options->load_reports,
         .host_suffixes = (const char *const *)options->host_suffixes.items,
     };
     enum code code;

@@ -384,9 +384,11 @@ static const char *duration_note(const struct policy *policy)
 }
 
 /* grpc-java counts calls in flight only where it reports load (1.85). */
-static const char *breaker_note(const struct policy *policy)
+static const char *breaker_note(const struct policy *policy, bool reports_load)
 {
-    return policy->max_requests > 0 ? "these clients ignore circuitBreaker: Java" : "";
+    return policy->max_requests > 0 && !reports_load
+               ? "these clients ignore circuitBreaker: Java (without --load-reports)"
+               : "";
 }
 
 /* See model/client.h. */
@@ -398,10 +400,10 @@ static const char *outlier_note(const struct policy *policy)
 }
 
 /* What some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
-static void set_noted(const struct policy *policy, struct condition *condition)
+static void set_noted(const struct policy *policy, bool reports_load, struct condition *condition)
 {
-    const char *notes[] = {balancing_note(policy), duration_note(policy), breaker_note(policy),
-                           outlier_note(policy)};
+    const char *notes[] = {balancing_note(policy), duration_note(policy),
+                           breaker_note(policy, reports_load), outlier_note(policy)};
     char text[CONDITION_MESSAGE_MAX] = "";
     size_t len = 0;
 
@@ -467,19 +469,20 @@ static bool set_unported(const struct subject *subject, struct condition *condit
 static void set_published(const struct subject *subject)
 {
     struct condition *condition = &subject->status->conditions[CONDITION_PUBLISHED];
-    enum publish_mode mode = publisher_options(subject->sources->publisher)->mode;
+    const struct controller_options *options = publisher_options(subject->sources->publisher);
 
     if (!subject->policy)
         set_condition(condition, false, "NeverAccepted", "no version was ever accepted: %s",
-                      !subject->service     ? "the Service is not published"
-                      : mode == PUBLISH_ALL ? "the Service has the defaults"
-                                            : "the Service has the defaults, by its annotation");
+                      !subject->service ? "the Service is not published"
+                      : options->mode == PUBLISH_ALL
+                          ? "the Service has the defaults"
+                          : "the Service has the defaults, by its annotation");
     else if (!subject->service)
         set_condition(condition, false, "NotPublished",
                       "there is no Service '%" STR_FMT "' to publish",
                       STR_ARG(subject->status->name));
     else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
-        set_noted(subject->policy, condition);
+        set_noted(subject->policy, options->reports_load, condition);
 }
 
 /* ---- all of it ---- */

@@ -24,7 +24,7 @@
 #define LOAD_ZONE_MAX 63 /* a longer one is no zone's */
 #define LOAD_GAUGES_MAX 100000
 #define LOAD_GAUGES_OF_STREAM_MAX 1000
-#define LOAD_WINDOW_US 30000000
+#define LOAD_WINDOW_US UINT64_C(30000000)
 #define LOAD_FORGET_US (UINT64_C(900) * 1000000)
 
 /* Something that is counted. */

@@ -234,7 +234,7 @@ Test(resource, says_what_some_clients_do_instead)
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
            "these clients ignore a maxCallDuration of at most 2 s: C++, Python (all their calls would fail); "
-           "these clients ignore circuitBreaker: Java; "
+           "these clients ignore circuitBreaker: Java (without --load-reports); "
            "these clients ignore outlierDetection: Java (it would hang them)");
 }
 

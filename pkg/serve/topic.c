@@ -58,6 +58,7 @@ static bool find_meaning(const struct topic *topic, struct meaning *meaning)
     meaning->reports_load = topic->table->options.reports_load;
     meaning->plain = topic->plain;
     meaning->faults = topic->faults;
+    meaning->names_missing = topic->table->options.unknown_names == UNKNOWN_NAMES_EMPTY;
     meaning->text = topic->text;
     if (meaning_parse(topic->kind, topic->text, &context, &meaning->name, NULL) != CODE_OK)
         return false;

@@ -54,7 +54,8 @@ static void on_wake(unused_arg void *ctx)
     wakes++;
 }
 
-static const struct load_host host = {on_report, on_cluster, on_calls, on_metric, on_dropped, on_wake};
+static const struct load_host host = {on_report, on_cluster, on_calls,
+                                      on_metric, on_dropped, on_wake};
 
 static void set_up(void)
 {
@@ -209,7 +210,8 @@ Test(load_stats, a_report_is_told_in_its_order_wherever_the_name_stands)
     put_named("named_metrics.queue", 4, 10);
     put_named("other", 1, 0.5);
     cpu = wire_open(&message, UPSTREAM_LOCALITY_STATS_CPU_UTILIZATION);
-    wire_put_varint(&message, UNNAMED_ENDPOINT_LOAD_METRIC_STATS_NUM_REQUESTS_FINISHED_WITH_METRIC, 6);
+    wire_put_varint(&message, UNNAMED_ENDPOINT_LOAD_METRIC_STATS_NUM_REQUESTS_FINISHED_WITH_METRIC,
+                    6);
     wire_put_double(&message, UNNAMED_ENDPOINT_LOAD_METRIC_STATS_TOTAL_METRIC_VALUE, 3);
     wire_close(&message, cpu);
     wire_close(&message, calls);
@@ -266,7 +268,8 @@ Test(load_stats, nothing_of_a_report_is_told_that_is_refused)
     cluster = open_cluster();
     wire_close(&message, open_calls("a", LOAD_COUNT_MAX, 1)); /* issued is one more */
     wire_close(&message, cluster);
-    expect_refused(CODE_INVALID_ARGUMENT, "cluster_stats has a number that is negative or too large");
+    expect_refused(CODE_INVALID_ARGUMENT,
+                   "cluster_stats has a number that is negative or too large");
 }
 
 Test(load_stats, what_is_no_request_is_refused)

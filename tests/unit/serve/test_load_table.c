@@ -31,7 +31,8 @@ static struct load_row *row(const char *service, const char *zone, const char *c
 
 static void add(const char *zone, uint64_t succeeded, uint64_t failed, uint64_t in_progress)
 {
-    const struct load_calls calls = {str_of(zone), succeeded, failed, succeeded + failed, in_progress};
+    const struct load_calls calls = {str_of(zone), succeeded, failed, succeeded + failed,
+                                     in_progress};
 
     load_table_add_calls(table, row("shop/greeter", zone, "web"), &calls, &stream);
 }
@@ -141,7 +142,8 @@ Test(load_table, categories_and_metrics_are_bounded)
     cr_assert_float_eq(load_named_mean(&of->named[0]), 1.5, 1e-9);
     memset(name, 'x', sizeof(name));
     of = row("shop/other", "", "");
-    cr_assert_not(load_table_add_metric(of, &(struct load_metric){str_make(name, LOAD_NAME_MAX + 1), 1, 1}));
+    cr_assert_not(
+        load_table_add_metric(of, &(struct load_metric){str_make(name, LOAD_NAME_MAX + 1), 1, 1}));
     load_table_add_dropped(of, str_make(name, sizeof(name)), 1);
     cr_assert_eq(strlen(of->categories[0].name), LOAD_NAME_MAX);
 }
@@ -155,9 +157,11 @@ Test(load_table, tables_add_up_across_the_bounds_of_windows)
     const struct load_row **rows;
 
     add("a", 100, 0, 1);
-    load_table_add_calls(other, load_table_row(other, STR("shop/greeter"), STR("a"), STR("web"), now_us),
+    load_table_add_calls(other,
+                         load_table_row(other, STR("shop/greeter"), STR("a"), STR("web"), now_us),
                          &calls, &others);
-    load_table_add_dropped(load_table_row(other, STR("shop/greeter"), STR(""), STR("web"), now_us), STR("x"), 7);
+    load_table_add_dropped(load_table_row(other, STR("shop/greeter"), STR(""), STR("web"), now_us),
+                           STR("x"), 7);
     copies[0] = load_table_copy(table, now_us + LOAD_WINDOW_US - 1);
     copies[1] = load_table_copy(other, now_us + LOAD_WINDOW_US);
     for (size_t i = 0; i < 2; i++)

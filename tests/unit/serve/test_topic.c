@@ -17,7 +17,8 @@ static const char *const two[] = {"10.0.0.1", "10.0.0.2"};
 
 static struct topic_table *make_table(enum unknown_names unknown)
 {
-    struct topic_table_options options = {"cluster.local", unknown, NULL, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = unknown, .stats = NULL};
 
     return topic_table_new(&options);
 }

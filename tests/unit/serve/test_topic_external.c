@@ -14,7 +14,8 @@ static const struct catalog *catalog;
 
 static void set_up(void)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, NULL, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = UNKNOWN_NAMES_EMPTY, .stats = NULL};
 
     table = topic_table_new(&options);
 }

@@ -231,7 +231,8 @@ static void settle(size_t step)
 
 Test(topic_random, subscribers_have_what_the_rules_give_them)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = UNKNOWN_NAMES_EMPTY, .stats = &stats};
 
     state = 20260820;
     table = topic_table_new(&options);

@@ -91,7 +91,7 @@ Test(load_table, calls_in_progress_are_those_of_the_streams_last_report)
 
 Test(load_table, zones_and_namespaces_that_are_made_up_become_one_row)
 {
-    char zone[16];
+    char zone[32];
 
     for (int i = 0; i < 10 * LOAD_ROWS_OF_SERVICE_MAX; i++) {
         snprintf(zone, sizeof(zone), "zone-%d", i);

@@ -122,6 +122,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->methods = options->methods;
     server->methods_len = options->methods_len;
     server->ctx = options->ctx;
+    server->metadata = options->metadata;
     server->limits = options->limits;
     server->healthz = options->healthz;
     server->release = options->release;
@@ -199,7 +200,8 @@ const char *server_health(const struct grpc_server *server, unsigned *ret_status
 
 bool grpc_server_idle(const struct grpc_server *server)
 {
-    return list_empty(&server->dirty[RPC_WAKE_ANSWER]) && list_empty(&server->dirty[RPC_WAKE_UPDATE]);
+    return list_empty(&server->dirty[RPC_WAKE_ANSWER]) &&
+           list_empty(&server->dirty[RPC_WAKE_UPDATE]);
 }
 
 const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server)

@@ -269,6 +269,8 @@ static enum code start_tls(struct app *app, struct err *err)
         .loop = app->loop,
         .cert_path = app->options->tls_cert,
         .key_path = app->options->tls_key,
+        .client_ca_path = app->options->tls_client_ca,
+        .client_required = app->options->tls_client_required,
         .on_change = on_keypair,
         .ctx = app,
     };

@@ -226,6 +226,13 @@ static const struct setting settings[] = {
      "again when it changes",
      option_set_tls_cert, false},
     {"tls-key", "tlsKey", "FILE", "its key, PEM, without a passphrase", option_set_tls_key, false},
+    {"tls-client-ca", "tlsClientCa", "FILE",
+     "ask clients for a certificate that one of these authorities has signed, PEM; read again "
+     "when it changes",
+     option_set_tls_client_ca, false},
+    {"tls-client-auth", "tlsClientAuth", "optional|require",
+     "whether a client without one is served over TLS (default optional)",
+     option_set_tls_client_auth, false},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
      false},
@@ -561,6 +568,7 @@ void options_done(struct options *options)
     text_list_done(&options->tls_listen);
     free(options->tls_cert);
     free(options->tls_key);
+    free(options->tls_client_ca);
     free(options->admin);
     text_list_done(&options->namespaces);
     text_list_done(&options->host_suffixes);

@@ -30,6 +30,8 @@ struct options {
     char *admin;             /* default :18080 */
     struct text_list tls_listen; /* default :18443 with a certificate */
     char *tls_cert, *tls_key;    /* NULL: no TLS */
+    char *tls_client_ca;         /* NULL: clients are asked for no certificate */
+    bool tls_client_required;
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */

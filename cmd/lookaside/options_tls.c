@@ -28,6 +28,19 @@ enum code option_set_tls_key(struct options *options, struct str value, struct e
     return set_file(&options->tls_key, value, err);
 }
 
+enum code option_set_tls_client_ca(struct options *options, struct str value, struct err *err)
+{
+    return set_file(&options->tls_client_ca, value, err);
+}
+
+enum code option_set_tls_client_auth(struct options *options, struct str value, struct err *err)
+{
+    options->tls_client_required = str_eq(value, STR("require"));
+    if (!options->tls_client_required && !str_eq(value, STR("optional")))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected optional or require");
+    return CODE_OK;
+}
+
 enum code option_check_tls(const struct options *options, struct err *err)
 {
     if (options->tls_cert && !options->tls_key)
@@ -36,5 +49,9 @@ enum code option_check_tls(const struct options *options, struct err *err)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-key needs --tls-cert");
     if (options->tls_listen.len > 0 && !options->tls_cert)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-listen needs --tls-cert and --tls-key");
+    if (options->tls_client_ca && !options->tls_cert)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-client-ca needs --tls-cert and --tls-key");
+    if (options->tls_client_required && !options->tls_client_ca)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-client-auth require needs --tls-client-ca");
     return CODE_OK;
 }

@@ -8,10 +8,11 @@
 
 #define BOOTSTRAP_MAX (64 * 1024)
 
-/* How a client is to dial; `ca` is a file where the client runs. */
+/* How a client is to dial; the files are where the client runs. */
 struct server {
     const char *uri;
-    const char *ca; /* "": the system's authorities */
+    const char *ca;         /* "": the system's authorities */
+    const char *cert, *key; /* ""; or what it shows of itself */
     bool tls;
 };
 
@@ -19,9 +20,14 @@ static void put_credentials(struct json_writer *writer, const struct server *ser
 {
     json_open_object(writer, NULL);
     json_put_str(writer, "type", server->tls ? STR("tls") : STR("insecure"));
-    if (*server->ca) {
+    if (*server->ca || *server->cert) {
         json_open_object(writer, "config");
-        json_put_str(writer, "ca_certificate_file", str_of(server->ca));
+        if (*server->ca)
+            json_put_str(writer, "ca_certificate_file", str_of(server->ca));
+        if (*server->cert) {
+            json_put_str(writer, "certificate_file", str_of(server->cert));
+            json_put_str(writer, "private_key_file", str_of(server->key));
+        }
         json_close_object(writer);
     }
     json_close_object(writer);
@@ -101,7 +107,7 @@ static bool is_server(struct str server)
 static int run(int argc, char **argv)
 {
     static char host[256] = "lookaside-client";
-    struct server server = {.uri = SERVER_DEFAULT, .ca = ""};
+    struct server server = {.uri = SERVER_DEFAULT, .ca = "", .cert = "", .key = ""};
     struct node node = {host, "", "", "", ""};
     const struct flag flags[] = {
         {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", .value = &server.uri},
@@ -109,6 +115,9 @@ static int run(int argc, char **argv)
         {"tls-ca", "FILE",
          "over TLS; where the client finds the authorities that it trusts (default: the system's)",
          .value = &server.ca},
+        {"tls-cert", "FILE", "over TLS; where it finds the certificate that it shows of itself",
+         .value = &server.cert},
+        {"tls-key", "FILE", "and its key", .value = &server.key},
         {"node-id", "ID", "the client's name in 'streams' and logs", .value = &node.id},
         {"zone", "ZONE", "the client's zone", .value = &node.zone},
         {"region", "REGION", "the client's region", .value = &node.region},
@@ -122,7 +131,9 @@ static int run(int argc, char **argv)
     if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0,
                      &exit_code))
         return exit_code;
-    server.tls = server.tls || *server.ca;
+    if (!*server.cert != !*server.key)
+        return usage_error(&bootstrap_command, "--tls-cert and --tls-key belong together");
+    server.tls = server.tls || *server.ca || *server.cert;
     if (!is_server(str_of(server.uri)))
         return usage_error(&bootstrap_command,
                            "--server needs a port: HOST:PORT, dns:///HOST:PORT, or unix:/PATH");

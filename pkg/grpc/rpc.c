@@ -302,6 +302,11 @@ const struct address *rpc_peer(const struct rpc *rpc)
     return conn_peer(rpc->peer->conn);
 }
 
+const struct account *rpc_account(const struct rpc *rpc)
+{
+    return conn_account(rpc->peer->conn);
+}
+
 void *rpc_connection(const struct rpc *rpc)
 {
     return rpc->peer->connection;

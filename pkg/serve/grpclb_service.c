@@ -44,7 +44,7 @@ static void host_subscribe(void *ctx, struct str name)
 {
     struct grpclb_stream *stream = ctx;
     const struct topic_client client = {
-        .default_namespace = worker_client_namespace(stream->worker, STR("")),
+        .default_namespace = worker_client_namespace(stream->rpc, STR("")),
         .place = client_place(stream),
     };
     struct err err = {0};

@@ -138,6 +138,8 @@ static const struct family families[] = {
      SERVER_FIELD(tls.failures[TLS_FAILURE_VERSION])},
     {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"cipher\"",
      SERVER_FIELD(tls.failures[TLS_FAILURE_CIPHER])},
+    {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"client-certificate\"",
+     SERVER_FIELD(tls.failures[TLS_FAILURE_CLIENT])},
     {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"refused\"",
      SERVER_FIELD(tls.failures[TLS_FAILURE_REFUSED])},
     {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"no-tls\"",

@@ -41,8 +41,8 @@ static void host_subscribe(void *ctx, struct native_target *target)
 {
     struct native_stream *stream = ctx;
     const struct topic_client client = {
-        .default_namespace = worker_client_namespace(stream->worker,
-                                                     native_session_namespace(stream->session)),
+        .default_namespace =
+            worker_client_namespace(stream->rpc, native_session_namespace(stream->session)),
         .place = client_place(stream),
     };
     struct native_tie *tie = xcalloc(1, sizeof(*tie));

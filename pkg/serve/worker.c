@@ -161,8 +161,13 @@ static struct connection *connection_new(const struct place *place)
     return connection;
 }
 
-struct str worker_client_namespace(const struct worker *worker, struct str said)
+struct str worker_client_namespace(const struct rpc *rpc, struct str said)
 {
+    const struct account *account = rpc_account(rpc);
+    const struct worker *worker = rpc_server_ctx(rpc);
+
+    if (account)
+        return account->namespace_name;
     return said.len > 0 ? said : str_of(worker->options.default_namespace);
 }
 

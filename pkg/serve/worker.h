@@ -92,8 +92,9 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
-/* The namespace of names that give none: the client's own, where it says one. Borrowed from either. */
-struct str worker_client_namespace(const struct worker *worker, struct str said);
+/* The namespace of names that give none: that of the client's account, else the one that it says is its own, else the
+ * default. Borrowed from either. */
+struct str worker_client_namespace(const struct rpc *rpc, struct str said);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);

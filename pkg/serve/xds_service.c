@@ -67,7 +67,7 @@ static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[RE
 
     return (struct xds_tie_client){
         .topics = stream->worker->topics,
-        .client = {.default_namespace = worker_client_namespace(stream->worker, said),
+        .client = {.default_namespace = worker_client_namespace(stream->rpc, said),
                    .place = client_place(stream)},
         .agent = client_agent(stream, agent),
         .stream = stream,

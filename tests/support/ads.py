@@ -405,11 +405,13 @@ class DeltaStream(Stream):
         return got
 
 
-def connect(server, options=(), ca=None):
-    """A channel of its own connection to ADDRESS:PORT; over TLS with the path of a CA's certificate."""
+def connect(server, options=(), ca=None, shows=None):
+    """A channel of its own connection to ADDRESS:PORT; over TLS with the path of a CA's certificate, and of (a certificate,
+    its key) that the client shows."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0),
                ("grpc.max_send_message_length", -1), *options]
     if ca is None:
         return grpc.insecure_channel(server, options=options)
-    return grpc.secure_channel(server, grpc.ssl_channel_credentials(ca.read_bytes()),
+    cert, key = (path.read_bytes() for path in shows) if shows else (None, None)
+    return grpc.secure_channel(server, grpc.ssl_channel_credentials(ca.read_bytes(), key, cert),
                                options=options)

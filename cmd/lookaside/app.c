@@ -193,6 +193,14 @@ static void on_refused(void *ctx, const struct refusal *refusal)
     controller_report_refusal(app->controller, refusal);
 }
 
+static void on_unknown_key(void *ctx)
+{
+    const struct app *app = ctx;
+
+    if (app->token_keys)
+        token_keys_want(app->token_keys);
+}
+
 static uint64_t on_fanout_us(void *ctx)
 {
     struct app *app = ctx;
@@ -251,6 +259,9 @@ static enum code start_serve(struct app *app, struct err *err)
         .place_ctx = app,
         .refused = on_refused,
         .refused_ctx = app,
+        .tokens = options->tokens,
+        .unknown_key = on_unknown_key,
+        .unknown_key_ctx = app,
     };
 
     return serve_new(&serve, &app->serve, err);
@@ -309,6 +320,13 @@ static enum code start_source(struct app *app, struct err *err)
         .controller = app->controller,
         .serve = app->serve,
     });
+    if (app->options->tokens)
+        app->token_keys = token_keys_new(&(struct token_keys_options){
+            .loop = app->loop,
+            .client = app->kube_client,
+            .serve = app->serve,
+            .audience = app->options->token_audience,
+        });
     if (app->options->rebalance)
         app->rebalance = rebalance_new(&(struct rebalance_options){
             .options = app->options,
@@ -392,6 +410,7 @@ void app_stop(struct app *app)
     admin_free(app->admin);
     source_free(app->source);
     rebalance_free(app->rebalance);
+    token_keys_free(app->token_keys);
     report_free(app->report);
     kube_client_free(app->kube_client);
     keypair_free(app->keypair);

@@ -233,6 +233,13 @@ static const struct setting settings[] = {
     {"tls-client-auth", "tlsClientAuth", "optional|require",
      "whether a client without one is served over TLS (default optional)",
      option_set_tls_client_auth, false},
+    {"tokens", "tokens", NULL,
+     "a client's calls may carry a token of its service account, which the API server's keys "
+     "verify (default false)",
+     option_set_tokens, false},
+    {"token-audience", "tokenAudience", "AUDIENCE",
+     "that such a token has to be for (default " OPTIONS_TOKEN_AUDIENCE ")",
+     option_set_token_audience, false},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
      false},
@@ -497,6 +504,8 @@ static void set_defaults(struct options *options)
         option_add(&options->tls_listen, STR(":18443"));
     if (!options->admin)
         options->admin = xstrdup(":18080");
+    if (!options->token_audience)
+        options->token_audience = xstrdup(OPTIONS_TOKEN_AUDIENCE);
     if (!options->cluster_domain)
         options->cluster_domain = xstrdup("cluster.local");
 }
@@ -517,6 +526,12 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
+    if (options->tokens && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--tokens and --directory exclude each other: an API server's keys verify "
+                    "tokens");
+    if (options->token_audience && !options->tokens)
+        return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
     if (option_check_tls(options, err) != CODE_OK || option_check_writing(options, err) != CODE_OK)
         return err->code;
     return option_check_suffixes(options, err);
@@ -569,6 +584,7 @@ void options_done(struct options *options)
     free(options->tls_cert);
     free(options->tls_key);
     free(options->tls_client_ca);
+    free(options->token_audience);
     free(options->admin);
     text_list_done(&options->namespaces);
     text_list_done(&options->host_suffixes);

@@ -15,6 +15,7 @@
 #define OPTIONS_NAMESPACES_MAX 256
 #define OPTIONS_IDENTITY_MAX 253
 #define OPTIONS_SUFFIXES_MAX 64
+#define OPTIONS_TOKEN_AUDIENCE "lookaside.dev"
 
 struct text_list {
     char **items; /* NULL-terminated once it has items */
@@ -32,6 +33,8 @@ struct options {
     char *tls_cert, *tls_key;    /* NULL: no TLS */
     char *tls_client_ca;         /* NULL: clients are asked for no certificate */
     bool tls_client_required;
+    bool tokens;          /* of service accounts, in calls */
+    char *token_audience; /* default OPTIONS_TOKEN_AUDIENCE */
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */

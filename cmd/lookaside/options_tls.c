@@ -1,4 +1,4 @@
-/* The settings of TLS for clients. */
+/* The settings of TLS for clients, and of who they are. */
 #include "options_internal.h"
 
 enum code option_add_tls_listen(struct options *options, struct str value, struct err *err)
@@ -38,6 +38,19 @@ enum code option_set_tls_client_auth(struct options *options, struct str value, 
     options->tls_client_required = str_eq(value, STR("require"));
     if (!options->tls_client_required && !str_eq(value, STR("optional")))
         return fail(err, CODE_INVALID_ARGUMENT, "expected optional or require");
+    return CODE_OK;
+}
+
+enum code option_set_tokens(struct options *options, struct str value, struct err *err)
+{
+    return option_read_switch(value, &options->tokens, err);
+}
+
+enum code option_set_token_audience(struct options *options, struct str value, struct err *err)
+{
+    if (value.len == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "the audience is empty");
+    option_replace(&options->token_audience, value);
     return CODE_OK;
 }
 

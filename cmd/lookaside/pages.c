@@ -121,6 +121,8 @@ static void show_metrics(void *ctx, struct admin_request *request)
         write_tls(app, &out);
     if (app->report)
         report_write_metrics(app->report, &out);
+    if (app->token_keys)
+        token_keys_write_metrics(app->token_keys, &out);
     if (app->rebalance)
         rebalance_write_metrics(app->rebalance, &out);
     admin_reply(request, buf_failed(&out) ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8",
@@ -179,8 +181,7 @@ const struct admin_route app_pages[] = {
      "?target=&zone=&node=&namespace=: why a client there gets the list that it gets, JSON", true,
      show_explain, 0},
     {"POST", "/debug/release",
-     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold,
-     0},
+     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold, 0},
     {"POST", "/debug/diff",
      "a List of manifests as JSON: what applying them would change in what is published, JSON; "
      "nothing changes",

@@ -124,6 +124,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->ctx = options->ctx;
     server->limits = options->limits;
     server->healthz = options->healthz;
+    server->authenticate = options->authenticate;
     server->release = options->release;
     server->next_id = first_id();
     fill_limits(&server->limits);
@@ -199,7 +200,8 @@ const char *server_health(const struct grpc_server *server, unsigned *ret_status
 
 bool grpc_server_idle(const struct grpc_server *server)
 {
-    return list_empty(&server->dirty[RPC_WAKE_ANSWER]) && list_empty(&server->dirty[RPC_WAKE_UPDATE]);
+    return list_empty(&server->dirty[RPC_WAKE_ANSWER]) &&
+           list_empty(&server->dirty[RPC_WAKE_UPDATE]);
 }
 
 const struct grpc_server_stats *grpc_server_stats(const struct grpc_server *server)

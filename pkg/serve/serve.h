@@ -11,6 +11,7 @@
 #include "model/catalog.h"
 #include "model/refusal.h"
 #include "net/tls.h"
+#include "net/verifier.h"
 #include "serve/topic.h"
 
 #define SERVE_THREADS_MAX 64
@@ -30,6 +31,10 @@ struct serve_options {
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
     void *place_ctx;
     const char *const *host_suffixes; /* struct name_context's; borrowed for life */
+    bool tokens; /* calls may carry one (serve_set_verifier()); else what they carry is not looked at */
+    /* A token of an unknown key has come; at most once a second for each worker. May be NULL. */
+    void (*unknown_key)(void *ctx);
+    void *unknown_key_ctx;
     /* A client refused what a policy makes of a Listener or Cluster, and has the plain form since. Borrowed during the call. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
@@ -50,6 +55,8 @@ enum code serve_listen(struct serve *serve, const struct address *address, struc
 enum code serve_listen_tls(struct serve *serve, const struct address *address, struct err *err) must_check;
 /* A server's, for connections accepted from here on; takes a reference. Those that are open keep what they have. */
 void serve_set_tls(struct serve *serve, struct tls *tls);
+/* Who verifies the tokens of calls from here on; takes a reference. Before the first, calls with one are refused as UNAVAILABLE. */
+void serve_set_verifier(struct serve *serve, struct verifier *verifier);
 /* The bound addresses, in order of serve_listen() and serve_listen_tls(); NULL behind the last. */
 const struct address *serve_address(const struct serve *serve, size_t index);
 

@@ -11,6 +11,7 @@
 #include "grpc/server.h"
 #include "model/place.h"
 #include "model/refusal.h"
+#include "net/verifier.h"
 #include "protocol/request.h"
 #include "serve/services.h"
 #include "serve/topic.h"
@@ -28,6 +29,7 @@ struct worker_stats {
     struct counter refused_streams; /* ended for a limit or a malformed request */
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
+    struct counter tokens_accepted, tokens_refused, tokens_unknown_key, tokens_early; /* of calls */
     struct counter subscriptions;   /* gauge */
     struct counter grpclb_fallbacks; /* responses */
     struct counter grpclb_reports;   /* of clients, and what they add up to: */
@@ -52,6 +54,9 @@ struct worker_options {
     /* A client refused what a policy makes of a Listener or Cluster; on the worker's loop. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
+    bool tokens;
+    void (*unknown_key)(void *ctx); /* on the worker's loop. May be NULL */
+    void *unknown_key_ctx;
 };
 
 struct worker {
@@ -65,11 +70,14 @@ struct worker {
     uint64_t catalog_at_us; /* when the newest catalog was taken */
     bool fanning_out;       /* its fan-out is not through yet */
     uint64_t complained_us;
+    struct verifier *verifier; /* of tokens; NULL: none yet */
+    uint64_t unknown_key_us;   /* when that was told last; 0: never */
     bool draining;
     struct xds_request request; /* scratch: keeps its memory from message to message */
     /* the worker's own */
     struct thread *thread;
     struct latest *mailbox;
+    struct latest *verifiers;
     struct deferred work;
     struct counter adopted; /* connections handed over so far (control thread) */
     struct counter arrived; /* of these, those that came here */
@@ -81,6 +89,8 @@ void worker_free(struct worker *worker);
 
 /* Takes over one reference. */
 void worker_publish(struct worker *worker, const struct catalog *catalog);
+/* The same. */
+void worker_set_verifier(struct worker *worker, struct verifier *verifier);
 /* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` (borrowed during the call) where the peer's
  * address is known to be. */
 void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,

@@ -280,11 +280,12 @@ class Stream:
 
     parse, method = Response.parse, METHOD
 
-    def __init__(self, channel, node=None, method=None):
+    def __init__(self, channel, node=None, method=None, metadata=None):
         self.node = node if node is not None else globals()["node"]()
         self.opened, self.names, self.last = False, {}, {}
         self.outgoing, self.incoming = queue.Queue(), queue.Queue()
-        self.call = channel.stream_stream(method or self.method)(iter(self.outgoing.get, None))
+        self.call = channel.stream_stream(method or self.method)(iter(self.outgoing.get, None),
+                                                                metadata=metadata)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):

@@ -91,12 +91,14 @@ static void on_end(void *ctx unused_arg, enum code code, const char *message unu
 static void open_stream(void)
 {
     static const struct grpc_call_handler handler = {on_message, on_end};
+    const struct grpc_client_options options = {.loop = fixture.loop,
+                                                .server = serve_address(fixture.serve, 0),
+                                                .authority = "test",
+                                                .connect_timeout_ms = 5000};
     struct err err = {0};
 
     buf_init(&client.newest, 64 * 1024);
-    cr_assert_eq(grpc_client_new(fixture.loop, serve_address(fixture.serve, 0), "test", 5000,
-                                 &client.grpc, &err),
-                 CODE_OK);
+    cr_assert_eq(grpc_client_new(&options, &client.grpc, &err), CODE_OK);
     client.call = grpc_call_start(client.grpc, BALANCE, 0, &handler, &client);
 }
 

@@ -255,6 +255,7 @@ static enum code start_serve(struct app *app, struct err *err)
         .default_namespace = app_default_namespace(app),
         .host_suffixes = (const char *const *)options->host_suffixes.items,
         .unknown_names = options->unknown_names,
+        .default_access = options->default_access,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,
         .refused = on_refused,
@@ -301,8 +302,9 @@ static enum code start_source(struct app *app, struct err *err)
         .namespaces = (const char *const *)app->options->namespaces.items,
         .endpoints = app->options->endpoints,
         .nodes = app->options->nodes,
-        .policies_required =
-            app->options->publish != PUBLISH_ALL || app->options->host_suffixes.len > 0,
+        .policies_required = app->options->publish != PUBLISH_ALL ||
+                             app->options->host_suffixes.len > 0 || app->options->tokens ||
+                             app->options->tls_client_ca,
     };
     enum code code;
 

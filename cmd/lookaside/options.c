@@ -240,6 +240,10 @@ static const struct setting settings[] = {
     {"token-audience", "tokenAudience", "AUDIENCE",
      "that such a token has to be for (default " OPTIONS_TOKEN_AUDIENCE ")",
      option_set_token_audience, false},
+    {"default-access", "defaultAccess", "all|namespace|none",
+     "who may see a Service whose LookasideService does not say: everybody, service accounts of "
+     "its namespace, or nobody (default all)",
+     option_set_default_access, false},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
      false},
@@ -526,12 +530,6 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
-    if (options->tokens && options->directory)
-        return fail(err, CODE_INVALID_ARGUMENT,
-                    "--tokens and --directory exclude each other: an API server's keys verify "
-                    "tokens");
-    if (options->token_audience && !options->tokens)
-        return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
     if (option_check_tls(options, err) != CODE_OK || option_check_writing(options, err) != CODE_OK)
         return err->code;
     return option_check_suffixes(options, err);

@@ -33,6 +33,7 @@ struct options {
     char *tls_cert, *tls_key;    /* NULL: no TLS */
     char *tls_client_ca;         /* NULL: clients are asked for no certificate */
     bool tls_client_required;
+    enum default_access default_access;
     bool tokens;          /* of service accounts, in calls */
     char *token_audience; /* default OPTIONS_TOKEN_AUDIENCE */
     uint64_t threads;        /* 0: min(4, CPU quota) */

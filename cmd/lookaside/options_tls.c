@@ -41,6 +41,19 @@ enum code option_set_tls_client_auth(struct options *options, struct str value, 
     return CODE_OK;
 }
 
+enum code option_set_default_access(struct options *options, struct str value, struct err *err)
+{
+    if (str_eq(value, STR("all")))
+        options->default_access = ACCESS_ALL;
+    else if (str_eq(value, STR("namespace")))
+        options->default_access = ACCESS_NAMESPACE;
+    else if (str_eq(value, STR("none")))
+        options->default_access = ACCESS_NONE;
+    else
+        return fail(err, CODE_INVALID_ARGUMENT, "expected all, namespace or none");
+    return CODE_OK;
+}
+
 enum code option_set_tokens(struct options *options, struct str value, struct err *err)
 {
     return option_read_switch(value, &options->tokens, err);
@@ -56,6 +69,12 @@ enum code option_set_token_audience(struct options *options, struct str value, s
 
 enum code option_check_tls(const struct options *options, struct err *err)
 {
+    if (options->tokens && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--tokens and --directory exclude each other: an API server's keys verify "
+                    "tokens");
+    if (options->token_audience && !options->tokens)
+        return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
     if (options->tls_cert && !options->tls_key)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-cert needs --tls-key");
     if (options->tls_key && !options->tls_cert)

@@ -5,6 +5,7 @@
 #include "serve/worker.h"
 
 #define UNKNOWN_KEY_US 1000000
+#define AUDIT_LINES_PER_SECOND 100 /* of each worker; all are counted */
 
 static void complain(struct worker *worker, const struct rpc *rpc, const struct err *why)
 {
@@ -61,4 +62,41 @@ enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str autho
     else
         counter_add(&worker->stats.tokens_refused, 1);
     return fail(err, CODE_UNAUTHENTICATED, "the token is not accepted");
+}
+
+/* ---- what it may see ---- */
+
+struct caller worker_caller(const struct rpc *rpc)
+{
+    const struct account *account = rpc_account(rpc);
+
+    return account ? (struct caller){account->namespace_name, account->name} : (struct caller){0};
+}
+
+/* A client can ask for names by the thousand. */
+static bool may_audit(struct worker *worker)
+{
+    uint64_t now = loop_now_us(worker->loop);
+
+    if (now - worker->audit_us >= 1000000) {
+        worker->audit_us = now;
+        worker->audit_lines = 0;
+    }
+    return worker->audit_lines++ < AUDIT_LINES_PER_SECOND;
+}
+
+void worker_tell_refused(struct worker *worker, const struct rpc *rpc,
+                         const struct subscriber *subscriber)
+{
+    struct caller caller = worker_caller(rpc);
+    char peer[ADDRESS_TEXT_MAX], account[2 * ACCOUNT_NAME_MAX];
+
+    counter_add(&worker->stats.access_refused, 1);
+    if (!may_audit(worker))
+        return;
+    address_format(rpc_peer(rpc), peer);
+    snprintf(account, sizeof(account), "%" STR_FMT "%s%" STR_FMT, STR_ARG(caller.namespace_name),
+             caller.account.len > 0 ? "/" : "nobody", STR_ARG(caller.account));
+    log_warn(LOG_SERVE, "client may not see a Service that it asks for", KV_STR("peer", peer),
+             KV_STR("account", account), KV_TEXT("name", subscriber->topic->text));
 }

@@ -55,6 +55,8 @@ static const struct family families[] = {
     {"lookaside_refused_policies_total", "counter",
      "Listeners and Clusters that a client gets without their policy since it refused them.", NULL,
      WORKER_FIELD(refused_policies)},
+    {"lookaside_access_refused_total", "counter",
+     "Subscriptions to a Service that the client may not see.", NULL, WORKER_FIELD(access_refused)},
     {"lookaside_tokens_total", "counter", "Calls with a token, by what became of it.",
      "result=\"accepted\"", WORKER_FIELD(tokens_accepted)},
     {"lookaside_tokens_total", NULL, NULL, "result=\"refused\"", WORKER_FIELD(tokens_refused)},

@@ -211,6 +211,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
             .index = i,
             .topics = {.cluster_domain = options->cluster_domain,
                        .unknown_names = options->unknown_names,
+                       .default_access = options->default_access,
                        .host_suffixes = options->host_suffixes},
             .default_namespace = options->default_namespace,
             .limits = options->limits,

@@ -26,6 +26,7 @@ struct serve_options {
     const char *cluster_domain;
     const char *default_namespace;
     enum unknown_names unknown_names;
+    enum default_access default_access;
     struct grpc_limits limits;
     /* Where the host of a client's address is; asked once for every connection, on the control loop. May be NULL. */
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);

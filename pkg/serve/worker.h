@@ -29,6 +29,7 @@ struct worker_stats {
     struct counter refused_streams; /* ended for a limit or a malformed request */
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
+    struct counter access_refused;  /* subscriptions to what the client may not see */
     struct counter tokens_accepted, tokens_refused, tokens_unknown_key, tokens_early; /* of calls */
     struct counter subscriptions;   /* gauge */
     struct counter grpclb_fallbacks; /* responses */
@@ -70,6 +71,8 @@ struct worker {
     uint64_t catalog_at_us; /* when the newest catalog was taken */
     bool fanning_out;       /* its fan-out is not through yet */
     uint64_t complained_us;
+    uint64_t audit_us; /* the second in which `audit_lines` were logged */
+    unsigned audit_lines;
     struct verifier *verifier; /* of tokens; NULL: none yet */
     uint64_t unknown_key_us;   /* when that was told last; 0: never */
     bool draining;
@@ -105,6 +108,10 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 /* The namespace of names that give none: that of the client's account, else the one that it says is its own, else the
  * default. Borrowed from either. */
 struct str worker_client_namespace(const struct rpc *rpc, struct str said);
+/* Who the client is, as is proven; nobody: empty. Borrowed from the call. */
+struct caller worker_caller(const struct rpc *rpc);
+/* The client of `rpc` may not see what that subscription is about: counts and logs it. */
+void worker_tell_refused(struct worker *worker, const struct rpc *rpc, const struct subscriber *subscriber);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);

@@ -379,8 +379,8 @@ class DeltaStream(Stream):
     """The same for delta; names are those that are subscribed to, versions what the server has sent."""
     parse, method = DeltaResponse.parse, DELTA_METHOD
 
-    def __init__(self, channel, node=None, method=None):
-        super().__init__(channel, node, method)
+    def __init__(self, channel, node=None, method=None, metadata=None):
+        super().__init__(channel, node, method, metadata)
         self.versions = {}                             # type → {name: version}
 
     def send(self, type_url, subscribe=(), unsubscribe=(), **fields):

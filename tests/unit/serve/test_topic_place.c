@@ -20,7 +20,7 @@ static const struct catalog *catalog;
 
 static void set_up(void)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL};
+    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL, ACCESS_ALL};
 
     table = topic_table_new(&options);
 }

@@ -82,7 +82,7 @@ static void count_file(struct report *report, const struct file *file)
 static void print_sum(const struct report *report, const struct settings *settings)
 {
     if (report->hosts > 0 && !settings->suffixes)
-        printf("spec.hosts not checked against suffixes, which --host-suffixes gives\n");
+        printf("hosts were not checked against suffixes: give those that Lookaside allows with --host-suffixes\n");
     printf("%zu LookasideService%s, %zu fault%s", report->resources,
            report->resources == 1 ? "" : "s", report->faults, report->faults == 1 ? "" : "s");
     if (report->others > 0)

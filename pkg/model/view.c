@@ -198,8 +198,19 @@ static struct view hinted_view(const struct view_names *names, const struct plac
     return view;
 }
 
-static struct view near_view(const struct view_names *names, const struct place *place)
+/* Any other zone is all the same: clients may tell what they like. */
+static struct str listed_zone(const struct service_port *port, struct str zone)
 {
+    for (size_t i = 0; i < port->list.localities_len; i++) {
+        if (str_eq(port->list.localities[i].zone, zone))
+            return zone;
+    }
+    return STR("");
+}
+
+static struct view near_view(const struct service_port *port, const struct place *place)
+{
+    const struct view_names *names = port->names;
     size_t len = 0;
 
     if (place->node.len > 0)
@@ -207,7 +218,7 @@ static struct view near_view(const struct view_names *names, const struct place 
     if (len > 0)
         return (struct view){.ipv4 = VIEW_NEAR_NODE,
                              .ipv6 = VIEW_NEAR_NODE,
-                             .zone = place->zone,
+                             .zone = listed_zone(port, place->zone),
                              .node = place->node};
     if (view_names_have(&names->near_zones, place->zone))
         return (struct view){.ipv4 = VIEW_NEAR_ZONE, .ipv6 = VIEW_NEAR_ZONE, .zone = place->zone};
@@ -228,7 +239,7 @@ struct view view_of(const struct service_port *port, const struct place *place)
         break;
     case LOCALITY_PREFER_ZONE:
     case LOCALITY_PREFER_NODE:
-        view = near_view(port->names, place);
+        view = near_view(port, place);
         break;
     case LOCALITY_NONE:
     case LOCALITY_MODES:

@@ -108,6 +108,9 @@ struct xds_host {
     /* May be NULL. A resource does not fit into a response (or a full state not into one): once
      * until it fits again. */
     void (*refused)(void *ctx, const struct xds_subscription *subscription, size_t len);
+    /* May be NULL. A delta stream keeps (+1) or drops (-1) what it knows of a resource that a wildcard brought: that takes memory, as a
+     * subscription does. */
+    void (*brought)(void *ctx, int change);
     /* Something is to be said: call xds_session_next() when the stream can take a message. May
      * be called often. */
     void (*wake)(void *ctx, bool answer);

@@ -10,7 +10,7 @@ struct xds_brought {
     UT_hash_handle hh;
     uint64_t version; /* 0: it is not ours */
     uint64_t nonce;   /* that it was sent with; 0: on an earlier stream */
-    uint64_t seen;    /* the nonce of the response for which it was looked at last */
+    uint32_t seen;    /* the look at which it was there last */
     struct str name;
     char text[];
 };
@@ -57,7 +57,7 @@ static void brought_drop(struct xds_type_state *state, struct xds_brought *broug
     free(brought);
 }
 
-void xds_delta_done(struct xds_type_state *state)
+static void drop_all(struct xds_type_state *state)
 {
     struct xds_brought *brought, *next;
 
@@ -65,6 +65,25 @@ void xds_delta_done(struct xds_type_state *state)
     {
         brought_drop(state, brought);
     }
+}
+
+/* `before`: how many there were. */
+static void tell_count(const struct xds_session *session, const struct xds_type_state *state,
+                       size_t before)
+{
+    int change = (int)HASH_COUNT(state->brought) - (int)before;
+
+    if (change != 0 && session->host->brought)
+        session->host->brought(session->ctx, change);
+}
+
+void xds_delta_done(struct xds_session *session, enum xds_type type)
+{
+    struct xds_type_state *state = &session->types[type];
+    size_t before = HASH_COUNT(state->brought);
+
+    drop_all(state);
+    tell_count(session, state, before);
 }
 
 bool xds_delta_was_in(const struct xds_type_state *state, struct str name, uint64_t nonce)
@@ -91,12 +110,12 @@ static void set_wildcard(struct xds_type_state *state, enum xds_type type,
         state->wildcard = false;
         state->every_due = false;
         state->every_dirty = false;
-        xds_delta_done(state);
+        drop_all(state);
     }
     if (!xds_is_full_state(type) || !begins_wildcard(state, request))
         return;
     if (state->wildcard)
-        xds_delta_done(state); /* asked again, answered again */
+        drop_all(state); /* asked again, answered again */
     state->wildcard = true;
     state->every_due = true;
 }
@@ -165,6 +184,7 @@ bool xds_delta_apply(struct xds_session *session, enum xds_type type,
 {
     struct xds_type_state *state = &session->types[type];
     struct xds_add_ctx add = {session, type};
+    size_t before = HASH_COUNT(state->brought);
     bool first = !state->named_before;
     bool owes;
 
@@ -174,6 +194,7 @@ bool xds_delta_apply(struct xds_session *session, enum xds_type type,
     owes = add_names(&add, request);
     if (first)
         take_known(session, type, request);
+    tell_count(session, state, before);
     return owes || state->every_due;
 }
 
@@ -194,7 +215,7 @@ static void look(void *ctx, struct str name, const struct xds_resource *resource
     if (name_set_find(&draft->state->names, name, &xds_subscription_ops))
         return;
     brought = brought_get(draft->state, name);
-    brought->seen = draft->nonce;
+    brought->seen = draft->state->looks;
     if (brought->version == resource->version || pass->more)
         return;
     len = xds_draft_sized(draft, name, resource->blob);
@@ -218,7 +239,7 @@ static void tell_gone(struct pass *pass)
 
     HASH_ITER(hh, state->brought, brought, next)
     {
-        if (brought->seen == pass->draft->nonce)
+        if (brought->seen == state->looks)
             continue;
         if (!xds_draft_remove(pass->draft, brought->name)) {
             pass->more = true;
@@ -232,10 +253,13 @@ void xds_draft_add_unnamed(struct xds_draft *draft)
 {
     struct xds_session *session = draft->session;
     struct pass pass = {.draft = draft};
+    size_t before = HASH_COUNT(draft->state->brought);
 
+    draft->state->looks++;
     session->host->each(session->ctx, draft->response->type, look, &pass);
     if (!pass.more)
         tell_gone(&pass);
     draft->state->every_due = false;
     draft->state->every_dirty = pass.more;
+    tell_count(session, draft->state, before);
 }

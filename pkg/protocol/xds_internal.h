@@ -28,6 +28,7 @@ struct xds_type_state {
     uint64_t every_sum;    /* the same for what a wildcard brought */
     struct xds_brought *brought; /* a delta client, by a wildcard: a table by name */
     struct xds_nack *nack; /* the newest; NULL: none */
+    uint32_t looks; /* at what a wildcard brings */
     bool wildcard;
     /* Then an empty list of names means "nothing", no longer the legacy wildcard. */
     bool named_before;
@@ -63,7 +64,7 @@ void xds_set_sent_version(struct xds_type_state *state, struct xds_subscription 
 bool xds_delta_apply(struct xds_session *session, enum xds_type type, const struct xds_request *request);
 /* It was in that response, by a wildcard. */
 bool xds_delta_was_in(const struct xds_type_state *state, struct str name, uint64_t nonce);
-void xds_delta_done(struct xds_type_state *state);
+void xds_delta_done(struct xds_session *session, enum xds_type type);
 
 /* ---- responses ---- */
 

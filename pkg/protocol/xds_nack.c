@@ -34,6 +34,9 @@ static bool is_end(struct str rest)
     return rest.len == 1 || !is_word(rest.ptr[1]);
 }
 
+/* Of a refusal, that names are looked for in: its size is the client's, and there may be thousands of names. */
+#define SEARCHED_MAX (16 * 1024)
+
 /* As a word of its own: 'shop/a:80' is not in 'web-shop/a:8080'. */
 static bool is_in(struct str message, struct str name)
 {
@@ -48,7 +51,9 @@ static bool is_in(struct str message, struct str name)
         if ((at == 0 || !is_word(found[-1])) &&
             is_end(str_slice(message, at + name.len, message.len)))
             return true;
-        from = at + 1;
+        from = at;
+        while (from < message.len && is_word(message.ptr[from]))
+            from++; /* none begins inside a word */
     }
     return false;
 }
@@ -159,7 +164,7 @@ static void on_nack(struct xds_session *session, enum xds_type type, uint64_t no
     tell_suspected(&(struct suspicion){.session = session,
                                        .type = type,
                                        .nonce = nonce,
-                                       .message = request->error_message,
+                                       .message = str_slice(request->error_message, 0, SEARCHED_MAX),
                                        .shown = message});
 }
 

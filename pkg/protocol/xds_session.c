@@ -250,13 +250,30 @@ static bool read_type(const struct xds_session *session, const struct xds_reques
            find_type(request->type_url, ret_type);
 }
 
-/* How many names the stream would have, at most. */
+/* Of those names, how many the type's subscriptions have. */
+static size_t count_known(const struct xds_session *session, enum xds_type type,
+                          const struct xds_names *names)
+{
+    const struct name_set *set = &session->types[type].names;
+    size_t known = 0;
+
+    for (size_t i = 0; i < names->len; i++)
+        known += name_set_find(set, names->items[i], &xds_subscription_ops) != NULL;
+    return known;
+}
+
+/* How many names the stream would have. */
 static size_t names_after(const struct xds_session *session, enum xds_type type,
                           const struct xds_request *request)
 {
-    size_t own = session->variant.delta ? session->types[type].names.len : 0;
+    size_t others = names_of_others(session, type), own = session->types[type].names.len;
 
-    return names_of_others(session, type) + own + request->names.len;
+    if (!session->variant.delta)
+        return others + request->names.len;
+    if (others + own + request->names.len <= XDS_NAMES_MAX)
+        return others + own + request->names.len; /* at most: no need to look */
+    return others + own - count_known(session, type, &request->gone) + request->names.len -
+           count_known(session, type, &request->names);
 }
 
 enum code xds_session_request(struct xds_session *session, const struct xds_request *request,
@@ -309,7 +326,7 @@ void xds_session_free(struct xds_session *session)
         return;
     for (int type = 0; type < XDS_TYPES; type++) {
         name_set_clear(&session->types[type].names, &xds_subscription_ops, NULL);
-        xds_delta_done(&session->types[type]);
+        xds_delta_done(session, (enum xds_type)type);
         free(session->types[type].nack);
     }
     free(session->node);

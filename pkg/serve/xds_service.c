@@ -221,6 +221,13 @@ static void host_each(void *ctx, enum xds_type type,
         topic_each_cluster(stream->worker->topics, &clusters);
 }
 
+static void host_brought(void *ctx, int change)
+{
+    struct xds_stream *stream = ctx;
+
+    worker_count_subscription(stream->worker, stream->rpc, change);
+}
+
 static void host_wake(void *ctx, bool answer)
 {
     struct xds_stream *stream = ctx;
@@ -262,6 +269,7 @@ static const struct xds_host host = {
     .bytes = host_bytes,
     .each = host_each,
     .wake = host_wake,
+    .brought = host_brought,
     .describe = host_describe,
 };
 

@@ -372,7 +372,7 @@ static void check_settled(void)
             const struct cell *cell = &kind->cells[i];
 
             must_hold(!cell->is_owed || !cell->subscription);
-            if (wants((enum xds_type)type, cell) && cell->version != cell->declined)
+            if (wants((enum xds_type)type, cell) && (cell->version == 0 || cell->version != cell->declined))
                 must_hold(cell->has == cell->version);
         }
         kind->wildcard_owed = false;

@@ -151,3 +151,27 @@ Test(view_near, a_node_s_lists_are_told_apart_without_being_made)
     }
     cr_assert_gt(same, 100, "%zu of %zu lists", same, told_len);
 }
+
+/* Clients may tell what they like: it makes no view of its own. */
+Test(view_near, a_zone_that_nobody_is_in_is_no_zone)
+{
+    struct policy fields = *policy_default();
+    const struct place real = {.zone = STR("a"), .node = STR("n1")};
+    const struct place fake = {.zone = STR("fake"), .node = STR("n1")}, none = {.node = STR("n1")};
+    const struct policy *policy;
+    const struct service *service;
+    struct view views[3];
+
+    fields.locality = LOCALITY_PREFER_NODE;
+    policy = policy_new(&fields);
+    service = MAKE_SERVICE(SERVICE_TEXT(.ports = "x=80", .policy = policy),
+                           SLICE_TEXT("s", "x=1", "10.0.0.1@a%n1 10.0.0.2@a%n2 10.0.0.3@b%n3"));
+    views[0] = view_of(&service->ports[0], &real);
+    views[1] = view_of(&service->ports[0], &fake);
+    views[2] = view_of(&service->ports[0], &none);
+    cr_expect(str_eq(views[0].zone, STR("a")));
+    cr_expect(view_equal(&views[1], &views[2]));
+    cr_expect_not(view_equal(&views[0], &views[1]));
+    service_unref(service);
+    policy_unref(policy);
+}

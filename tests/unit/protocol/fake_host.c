@@ -112,7 +112,15 @@ static void on_wake(void *ctx, bool answer)
     fake->updates += !answer;
 }
 
+static void on_brought(void *ctx, int change)
+{
+    struct fake_host *fake = ctx;
+
+    fake->brought += change;
+}
+
 static const struct xds_host host = {
+    .brought = on_brought,
     .subscribe = on_subscribe,
     .unsubscribe = on_unsubscribe,
     .resolve = on_resolve,
@@ -140,6 +148,7 @@ void fake_close(struct fake_host *fake)
     xds_session_free(fake->session);
     fake->session = NULL;
     cr_assert_eq(fake->subscriptions_len, 0);
+    cr_assert_eq(fake->brought, 0);
     for (size_t i = 0; i < fake->resources_len; i++)
         blob_unref(fake->resources[i].resource.blob);
     fake->resources_len = 0;

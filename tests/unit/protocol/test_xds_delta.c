@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "fake_host.h"
+#include "protocol/name_set.h"
 
 static struct fake_host f;
 
@@ -167,6 +168,31 @@ Test(xds_delta, what_is_named_no_longer_is_a_part_of_everything)
     EXPECT("Cluster -a");
 }
 
+/* A look that finds nothing to say says nothing of the next one. */
+Test(xds_delta, what_goes_after_a_quiet_look_is_told)
+{
+    ASK(XDS_CLUSTER, "*", "Cluster a b");
+    fake_touch(&f, XDS_CLUSTER, "a");
+    EXPECT("");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    EXPECT("Cluster -a");
+}
+
+Test(xds_delta, what_a_wildcard_brought_is_counted)
+{
+    ASK(XDS_CLUSTER, "*", "Cluster a b");
+    cr_expect_eq(f.brought, 2);
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    cr_expect_eq(f.brought, 1);
+    fake_remove(&f, XDS_CLUSTER, "b");
+    EXPECT("Cluster -b");
+    cr_expect_eq(f.brought, 0);
+    fake_put(&f, XDS_CLUSTER, "b", 5);
+    EXPECT("Cluster b");
+    ASK(XDS_CLUSTER, "-*", "");
+    cr_expect_eq(f.brought, 0);
+}
+
 /* ---- from an earlier stream ---- */
 
 Test(xds_delta, what_a_client_has_is_not_sent_again)
@@ -240,6 +266,57 @@ Test(xds_delta, names_have_a_limit_over_all_requests)
     cr_expect_eq(fake_request(&f, XDS_CLUSTER, buf_cstr(&names), ""), CODE_RESOURCE_EXHAUSTED);
     cr_expect_str_eq(f.err.msg,
                      "more than 10000 names on one stream: ask for the others on another");
+}
+
+static void add_numbers(struct buf *names, const char *sign, int from, int to)
+{
+    for (int i = from; i < to; i++)
+        buf_printf(names, "%s%sn%d", names->len ? " " : "", sign, i);
+}
+
+/* To nobody: only the session counts. */
+static enum code request_numbers(struct xds_session *session, int from, int to, int gone_to)
+{
+    CLEANUP(buf_done) struct buf names = BUFFER_INIT(1024 * 1024), gone = BUFFER_INIT(1024 * 1024);
+    CLEANUP(xds_request_done) struct xds_request request = {.type_url = str_of(xds_type_url(XDS_ENDPOINT))};
+    struct xds_names *lists[] = {&request.names, &request.gone};
+    struct str rests[2];
+
+    add_numbers(&names, "", from, to);
+    add_numbers(&gone, "", 0, gone_to);
+    rests[0] = buf_str(&names);
+    rests[1] = buf_str(&gone);
+    for (size_t k = 0; k < 2; k++) {
+        struct xds_names *list = lists[k];
+
+        while (rests[k].len > 0) {
+            list->items = xgrow(list->items, &list->cap, list->len, sizeof(*list->items));
+            list->items[list->len++] = str_cut(&rests[k], ' ');
+        }
+        list->len = names_sort(list->items, list->len);
+    }
+    return xds_session_request(session, &request, &f.err);
+}
+
+static void on_nobody(void *ctx unused_arg, struct xds_subscription *subscription unused_arg)
+{
+}
+
+static void on_no_wake(void *ctx unused_arg, bool answer unused_arg)
+{
+}
+
+Test(xds_delta, names_that_are_known_or_go_do_not_count_twice)
+{
+    static const struct xds_host host = {.subscribe = on_nobody, .unsubscribe = on_nobody, .wake = on_no_wake};
+    struct xds_session *session = xds_session_new(&host, &(struct xds_variant){.delta = true}, NULL);
+
+    cr_expect_eq(request_numbers(session, 0, 6000, 0), CODE_OK);
+    cr_expect_eq(request_numbers(session, 0, 5000, 0), CODE_OK, "asked again");
+    cr_expect_eq(request_numbers(session, 6000, 10000, 0), CODE_OK);
+    cr_expect_eq(request_numbers(session, 10000, 12000, 2000), CODE_OK, "exchanged");
+    cr_expect_eq(request_numbers(session, 12000, 12001, 0), CODE_RESOURCE_EXHAUSTED);
+    xds_session_free(session);
 }
 
 static void start_single(void)

@@ -95,10 +95,9 @@ static void open_stream(void)
                                                 .server = serve_address(fixture.serve, 0),
                                                 .authority = "test",
                                                 .connect_timeout_ms = 5000};
-    struct err err = {0};
 
     buf_init(&client.newest, 64 * 1024);
-    cr_assert_eq(grpc_client_new(&options, &client.grpc, &err), CODE_OK);
+    cr_assert_eq(grpc_client_new(&options, &client.grpc, NULL), CODE_OK);
     client.call = grpc_call_start(client.grpc, BALANCE, 0, &handler, &client);
 }
 

@@ -82,7 +82,7 @@ struct rpc {
     const char *trailer_name; /* one of the handler's; or NULL */
     const char *trailer_value;
     char *authorization;  /* until it is opened; or NULL */
-    struct account *account; /* of that; or NULL */
+    struct service_account *account; /* of that; or NULL */
     char *unknown_path;   /* cut at PATH_KEPT_MAX; or NULL */
     struct message_reader reader;
     size_t partial; /* bytes in it, as counted in peer.partial and server.partial */
@@ -225,7 +225,7 @@ struct grpc_server {
     struct grpc_limits limits;
     const char *(*healthz)(void *ctx, unsigned *ret_status);
     enum code (*authenticate)(void *ctx, const struct rpc *rpc, struct str authorization,
-                              struct account **ret_account, struct err *err);
+                              struct service_account **ret_account, struct err *err);
     void (*release)(void *connection);
     struct grpc_server_stats stats;
 

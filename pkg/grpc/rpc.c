@@ -321,7 +321,7 @@ const struct address *rpc_peer(const struct rpc *rpc)
     return conn_peer(rpc->peer->conn);
 }
 
-const struct account *rpc_account(const struct rpc *rpc)
+const struct service_account *rpc_account(const struct rpc *rpc)
 {
     return rpc->account ? rpc->account : conn_account(rpc->peer->conn);
 }

@@ -84,7 +84,7 @@ const void *rpc_handler_ctx(const struct rpc *rpc);
 void *rpc_server_ctx(const struct rpc *rpc);
 const struct address *rpc_peer(const struct rpc *rpc);
 /* Who the client is, as its call proves, or else its certificate; NULL: nobody that is known. Borrowed from the call. */
-const struct account *rpc_account(const struct rpc *rpc);
+const struct service_account *rpc_account(const struct rpc *rpc);
 /* What the connection was adopted with: the handlers' own, shared by all its calls. */
 void *rpc_connection(const struct rpc *rpc);
 /* Unique in the process, for dumps. */

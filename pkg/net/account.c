@@ -32,9 +32,9 @@ static bool is_trust_domain(struct str text)
     return text.len > 0 && text.len <= TRUST_DOMAIN_MAX;
 }
 
-static struct account *account_new(struct str namespace_name, struct str name)
+static struct service_account *account_new(struct str namespace_name, struct str name)
 {
-    struct account *account;
+    struct service_account *account;
     char *at;
 
     if (!is_name(namespace_name, false, ACCOUNT_NAMESPACE_MAX) ||
@@ -47,7 +47,7 @@ static struct account *account_new(struct str namespace_name, struct str name)
     return account;
 }
 
-struct account *account_of_spiffe(struct str id)
+struct service_account *account_of_spiffe(struct str id)
 {
     struct str scheme = STR("spiffe://"), namespace_name;
 
@@ -62,7 +62,7 @@ struct account *account_of_spiffe(struct str id)
     return account_new(namespace_name, id);
 }
 
-struct account *account_of_subject(struct str subject)
+struct service_account *account_of_subject(struct str subject)
 {
     struct str prefix = STR("system:serviceaccount:"), namespace_name;
 
@@ -73,7 +73,7 @@ struct account *account_of_subject(struct str subject)
     return account_new(namespace_name, subject);
 }
 
-void account_free(struct account *account)
+void account_free(struct service_account *account)
 {
     free(account);
 }

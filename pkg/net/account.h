@@ -12,16 +12,16 @@
 #define ACCOUNT_NAMESPACE_MAX 63
 #define ACCOUNT_NAME_MAX 253
 
-struct account {
+struct service_account {
     struct str namespace_name, name;
 };
 
 /* Of "spiffe://TRUSTDOMAIN/ns/NAMESPACE/sa/NAME"; NULL: it is something else. */
-struct account *account_of_spiffe(struct str id) must_check;
+struct service_account *account_of_spiffe(struct str id) must_check;
 /* Of "system:serviceaccount:NAMESPACE:NAME"; NULL: it is something else. */
-struct account *account_of_subject(struct str subject) must_check;
+struct service_account *account_of_subject(struct str subject) must_check;
 /* NULL is fine. */
-void account_free(struct account *account);
-DEFINE_CLEANUP(struct account, account_free)
+void account_free(struct service_account *account);
+DEFINE_CLEANUP(struct service_account, account_free)
 
 #endif

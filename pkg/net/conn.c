@@ -376,7 +376,7 @@ const struct address *conn_peer(const struct conn *conn)
     return &conn->peer;
 }
 
-const struct account *conn_account(const struct conn *conn)
+const struct service_account *conn_account(const struct conn *conn)
 {
     return conn->tls ? conn->tls->account : NULL;
 }

@@ -73,6 +73,6 @@ void conn_read_pause(struct conn *conn, bool pause);
 bool conn_is_open(const struct conn *conn);
 const struct address *conn_peer(const struct conn *conn);
 /* Of a server: who the client is, as its certificate proves; NULL: nobody that is known. Lives as long as the connection. */
-const struct account *conn_account(const struct conn *conn);
+const struct service_account *conn_account(const struct conn *conn);
 
 #endif

@@ -215,7 +215,7 @@ static enum tls_step check_protocol(struct tls_session *session)
 }
 
 /* A certificate that is a workload's names it in one URI, and nobody else. */
-static struct account *account_in(const GENERAL_NAMES *names)
+static struct service_account *account_in(const GENERAL_NAMES *names)
 {
     const ASN1_IA5STRING *uri = NULL;
 
@@ -234,11 +234,11 @@ static struct account *account_in(const GENERAL_NAMES *names)
 }
 
 /* The handshake has verified the certificate, if there is one. An authority's is nobody's. */
-static struct account *client_account(SSL *ssl)
+static struct service_account *client_account(SSL *ssl)
 {
     X509 *certificate = SSL_get0_peer_certificate(ssl);
     GENERAL_NAMES *names;
-    struct account *account;
+    struct service_account *account;
 
     if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK || X509_check_ca(certificate) == 1)
         return NULL;

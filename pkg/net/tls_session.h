@@ -31,7 +31,7 @@ struct tls_session {
     struct tls_gate *gate; /* NULL: it may go on at any time */
     struct tls_turn turn;
     unsigned quiet; /* of those that TLS_QUIET_MAX is about */
-    struct account *account; /* of a server: what the client's certificate says; NULL: nothing */
+    struct service_account *account; /* of a server: what the client's certificate says; NULL: nothing */
     enum tls_failure failure;
     char reason[TLS_REASON_MAX];
 };

@@ -67,7 +67,8 @@ static enum code check_time(const struct jwt *jwt, uint64_t now_s, struct err *e
 
 /* What a token says counts only once its signature holds. */
 static enum code check_claims(const struct verifier *verifier, const struct jwt *jwt,
-                              uint64_t wall_us, struct account **ret_account, struct err *err)
+                              uint64_t wall_us, struct service_account **ret_account,
+                              struct err *err)
 {
     enum code code = check_time(jwt, wall_us / 1000000, err);
 
@@ -86,7 +87,7 @@ static enum code check_claims(const struct verifier *verifier, const struct jwt 
 }
 
 enum code verifier_check(const struct verifier *verifier, struct str token, uint64_t wall_us,
-                         struct account **ret_account, struct err *err)
+                         struct service_account **ret_account, struct err *err)
 {
     struct jwt jwt = {0};
     enum code code = jwt_decode(token, &jwt, err);

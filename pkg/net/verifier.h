@@ -24,6 +24,6 @@ size_t verifier_keys(const struct verifier *verifier);
 /* The account whose token it is. NOT_FOUND: its key is none of ours, which a newer set of keys may have;
  * UNAUTHENTICATED: it does not hold. The message is for the log. */
 enum code verifier_check(const struct verifier *verifier, struct str token, uint64_t wall_us,
-                         struct account **ret_account, struct err *err) must_check;
+                         struct service_account **ret_account, struct err *err) must_check;
 
 #endif

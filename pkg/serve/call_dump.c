@@ -40,7 +40,7 @@ static void dump_flying(const struct call_facts *facts, uint64_t now, struct jso
     json_close_object(writer);
 }
 
-static void dump_account(const struct account *account, struct json_writer *writer)
+static void dump_account(const struct service_account *account, struct json_writer *writer)
 {
     json_open_object(writer, "account");
     json_put_str(writer, "namespace", account->namespace_name);
@@ -53,7 +53,7 @@ void call_dump(const struct rpc *rpc, struct json_writer *writer)
     const struct worker *worker = rpc_server_ctx(rpc);
     uint64_t now = loop_now_us(worker->loop);
     char peer[ADDRESS_TEXT_MAX];
-    const struct account *account = rpc_account(rpc);
+    const struct service_account *account = rpc_account(rpc);
     struct call_facts facts;
 
     rpc_facts(rpc, &facts);

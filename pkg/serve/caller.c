@@ -30,7 +30,7 @@ static void tell_unknown_key(struct worker *worker)
 }
 
 static enum code check(const struct worker *worker, struct str authorization,
-                       struct account **ret_account, struct err *why)
+                       struct service_account **ret_account, struct err *why)
 {
     struct str token = authorization, scheme = str_cut(&token, ' ');
 
@@ -42,7 +42,7 @@ static enum code check(const struct worker *worker, struct str authorization,
 }
 
 enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str authorization,
-                              struct account **ret_account, struct err *err)
+                              struct service_account **ret_account, struct err *err)
 {
     struct worker *worker = ctx;
     struct err why = {0};
@@ -68,7 +68,7 @@ enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str autho
 
 struct caller worker_caller(const struct rpc *rpc)
 {
-    const struct account *account = rpc_account(rpc);
+    const struct service_account *account = rpc_account(rpc);
 
     return account ? (struct caller){account->namespace_name, account->name} : (struct caller){0};
 }

@@ -11,6 +11,6 @@
 
 /* grpc_server_options.authenticate; `ctx` is the struct worker. */
 enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str authorization,
-                              struct account **ret_account, struct err *err) must_check;
+                              struct service_account **ret_account, struct err *err) must_check;
 
 #endif

@@ -182,7 +182,7 @@ static struct connection *connection_new(const struct place *place)
 
 struct str worker_client_namespace(const struct rpc *rpc, struct str said)
 {
-    const struct account *account = rpc_account(rpc);
+    const struct service_account *account = rpc_account(rpc);
     const struct worker *worker = rpc_server_ctx(rpc);
 
     if (account)

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct verifier *verifier;
     struct buf token = BUFFER_INIT(1024 * 1024);
-    struct account *account = NULL;
+    struct service_account *account = NULL;
     struct jwt jwt = {0};
     struct err err = {0};
 

@@ -64,7 +64,7 @@ const struct address *rpc_peer(const struct rpc *rpc)
     return &rpc->peer;
 }
 
-const struct account *rpc_account(const struct rpc *rpc unused_arg)
+const struct service_account *rpc_account(const struct rpc *rpc unused_arg)
 {
     return NULL;
 }

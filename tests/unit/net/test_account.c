@@ -3,7 +3,7 @@
 
 #include "net/account.h"
 
-static void expect(struct account *account, const char *namespace_name, const char *name)
+static void expect(struct service_account *account, const char *namespace_name, const char *name)
 {
     cr_assert_not_null(account);
     cr_assert(str_eq(account->namespace_name, str_of(namespace_name)));
@@ -75,7 +75,7 @@ Test(account, names_have_their_lengths)
     char text[400];
 
     for (int len = 62; len <= 64; len++) {
-        struct account *account;
+        struct service_account *account;
 
         snprintf(text, sizeof(text), "system:serviceaccount:%0*d:a", len, 0);
         account = account_of_subject(str_of(text));
@@ -83,7 +83,7 @@ Test(account, names_have_their_lengths)
         account_free(account);
     }
     for (int len = 252; len <= 254; len++) {
-        struct account *account;
+        struct service_account *account;
 
         snprintf(text, sizeof(text), "system:serviceaccount:a:%0*d", len, 0);
         account = account_of_subject(str_of(text));

@@ -49,7 +49,7 @@ static void connect_now(void)
         loop_turn(loop, 10);
 }
 
-static const struct account *accepted(void)
+static const struct service_account *accepted(void)
 {
     connect_now();
     cr_assert(conn_is_open(world.conn), "%s", seen.reason);
@@ -68,7 +68,7 @@ static void expect_refusal(const char *words)
 
 static void expect_account(void)
 {
-    const struct account *account = accepted();
+    const struct service_account *account = accepted();
 
     cr_assert_not_null(account);
     cr_assert(str_eq(account->namespace_name, STR("web")));

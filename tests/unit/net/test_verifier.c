@@ -44,7 +44,7 @@ static void close_keys(void)
 
 TestSuite(verifier, .init = open_keys, .fini = close_keys, .timeout = 30);
 
-static enum code check_at(const char *token, uint64_t now_s, struct account **ret_account,
+static enum code check_at(const char *token, uint64_t now_s, struct service_account **ret_account,
                           struct err *err)
 {
     return verifier_check(verifier, str_of(token), now_s * 1000000, ret_account, err);
@@ -53,7 +53,7 @@ static enum code check_at(const char *token, uint64_t now_s, struct account **re
 static void expect_account(const char *header, EVP_PKEY *key)
 {
     CLEANUP(freep) char *token = make_token(header, CLAIMS, key);
-    struct account *account = NULL;
+    struct service_account *account = NULL;
     struct err err = {0};
 
     cr_assert_eq(check_at(token, NOW_S, &account, &err), CODE_OK, "%s", err.msg);
@@ -64,7 +64,7 @@ static void expect_account(const char *header, EVP_PKEY *key)
 
 static void expect_refusal_of(const char *token, uint64_t now_s, enum code code, const char *words)
 {
-    struct account *account = NULL;
+    struct service_account *account = NULL;
     struct err err = {0};
 
     cr_assert_eq(check_at(token, now_s, &account, &err), code, "%s: %s", token, err.msg);
@@ -133,7 +133,7 @@ Test(verifier, every_changed_character_is_refused)
     /* The last one has bits that say nothing. */
     for (size_t i = 0; i + 1 < strlen(token); i++) {
         char was = token[i];
-        struct account *account = NULL;
+        struct service_account *account = NULL;
 
         token[i] = was == 'A' ? 'B' : 'A';
         cr_assert_neq(check_at(token, NOW_S, &account, NULL), CODE_OK, "at %zu", i);
@@ -144,7 +144,7 @@ Test(verifier, every_changed_character_is_refused)
 Test(verifier, time)
 {
     CLEANUP(freep) char *token = make_token(RS256, CLAIMS, rsa);
-    struct account *account = NULL;
+    struct service_account *account = NULL;
 
     expect_refusal_of(token, NOW_S - 111, CODE_UNAUTHENTICATED, "is not valid before 20");
     expect_refusal_of(token, NOW_S + 110, CODE_UNAUTHENTICATED, "has expired at 20");

@@ -13,6 +13,7 @@ struct server {
     const char *uri;
     const char *ca;         /* "": the system's authorities */
     const char *cert, *key; /* ""; or what it shows of itself */
+    const char *token;      /* "", or the file that has its token */
     bool tls;
 };
 
@@ -33,6 +34,19 @@ static void put_credentials(struct json_writer *writer, const struct server *ser
     json_close_object(writer);
 }
 
+/* gRFC A97. */
+static void put_call_credentials(struct json_writer *writer, const struct server *server)
+{
+    json_open_array(writer, "call_creds");
+    json_open_object(writer, NULL);
+    json_put_str(writer, "type", STR("jwt_token_file"));
+    json_open_object(writer, "config");
+    json_put_str(writer, "jwt_token_file", str_of(server->token));
+    json_close_object(writer);
+    json_close_object(writer);
+    json_close_array(writer);
+}
+
 static void put_server(struct json_writer *writer, const struct server *server)
 {
     json_open_array(writer, "xds_servers");
@@ -41,6 +55,8 @@ static void put_server(struct json_writer *writer, const struct server *server)
     json_open_array(writer, "channel_creds");
     put_credentials(writer, server);
     json_close_array(writer);
+    if (*server->token)
+        put_call_credentials(writer, server);
     json_open_array(writer, "server_features");
     json_put_str(writer, NULL, STR("xds_v3"));
     json_close_array(writer);
@@ -107,7 +123,7 @@ static bool is_server(struct str server)
 static int run(int argc, char **argv)
 {
     static char host[256] = "lookaside-client";
-    struct server server = {.uri = SERVER_DEFAULT, .ca = "", .cert = "", .key = ""};
+    struct server server = {.uri = SERVER_DEFAULT, .ca = "", .cert = "", .key = "", .token = ""};
     struct node node = {host, "", "", "", ""};
     const struct flag flags[] = {
         {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", .value = &server.uri},
@@ -118,6 +134,8 @@ static int run(int argc, char **argv)
         {"tls-cert", "FILE", "over TLS; where it finds the certificate that it shows of itself",
          .value = &server.cert},
         {"tls-key", "FILE", "and its key", .value = &server.key},
+        {"token-file", "FILE", "over TLS; where it finds the token of its service account",
+         .value = &server.token},
         {"node-id", "ID", "the client's name in 'streams' and logs", .value = &node.id},
         {"zone", "ZONE", "the client's zone", .value = &node.zone},
         {"region", "REGION", "the client's region", .value = &node.region},
@@ -133,6 +151,9 @@ static int run(int argc, char **argv)
         return exit_code;
     if (!*server.cert != !*server.key)
         return usage_error(&bootstrap_command, "--tls-cert and --tls-key belong together");
+    if (*server.token && !server.tls && !*server.ca && !*server.cert)
+        return usage_error(&bootstrap_command,
+                           "--token-file needs --tls: clients send no token without");
     server.tls = server.tls || *server.ca || *server.cert;
     if (!is_server(str_of(server.uri)))
         return usage_error(&bootstrap_command,

@@ -219,6 +219,14 @@ def bootstraps_for_tls(work):
         done = subprocess.run([process.BUILD / "lookasidectl", "bootstrap", *flags], capture_output=True,
                               text=True, timeout=10, check=True)
         assert json.loads(done.stdout)["xds_servers"][0]["channel_creds"] == [credentials], done.stdout
+        assert "call_creds" not in json.loads(done.stdout)["xds_servers"][0], done.stdout
+    done = subprocess.run([process.BUILD / "lookasidectl", "bootstrap", "--tls", "--token-file", "/token"],
+                          capture_output=True, text=True, timeout=10, check=True)
+    assert json.loads(done.stdout)["xds_servers"][0]["call_creds"] == [
+        {"type": "jwt_token_file", "config": {"jwt_token_file": "/token"}}], done.stdout
+    done = subprocess.run([process.BUILD / "lookasidectl", "bootstrap", "--token-file", "/token"],
+                          capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 2 and "--token-file needs --tls" in done.stderr, done
 
 
 def who_is_no_tls_client_is_counted(work):

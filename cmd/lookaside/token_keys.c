@@ -7,6 +7,7 @@
 
 #define ISSUER_PATH "/.well-known/openid-configuration"
 #define KEYS_PATH "/openid/v1/jwks"
+#define KEYS_TYPE "application/jwk-set+json"
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS (60 * 1000)
 
@@ -88,12 +89,13 @@ static void on_keys(void *ctx, const struct kube_response *response, struct str 
 
 /* ---- asking ---- */
 
-static struct kube_call *ask(struct token_keys *keys, const char *path,
+static struct kube_call *ask(struct token_keys *keys, const char *path, const char *accept,
                              void (*on_done)(void *ctx, const struct kube_response *response,
                                              struct str body))
 {
     return kube_call_start(keys->options.client, &(struct kube_call_options){
                                                      .path = path,
+                                                     .accept = accept,
                                                      .on_done = on_done,
                                                      .ctx = keys,
                                                  });
@@ -125,7 +127,7 @@ static void on_issuer(void *ctx, const struct kube_response *response, struct st
     if (code == CODE_OK)
         code = read_issuer(body, &keys->next_issuer, &err);
     if (code == CODE_OK)
-        keys->call = ask(keys, KEYS_PATH, on_keys);
+        keys->call = ask(keys, KEYS_PATH, KEYS_TYPE, on_keys);
     else
         on_failure(keys, response->retry_after_ms, &err);
 }
@@ -135,7 +137,7 @@ static void on_time(void *ctx)
     struct token_keys *keys = ctx;
 
     keys->asked_us = loop_now_us(keys->options.loop);
-    keys->call = ask(keys, ISSUER_PATH, on_issuer);
+    keys->call = ask(keys, ISSUER_PATH, NULL, on_issuer);
 }
 
 void token_keys_want(struct token_keys *keys)

@@ -355,6 +355,11 @@ class FakeApiServer(LoopThread):
         path = line.split(" ")[1] if line.startswith("GET ") else ""
         if path in self.documents:
             self.documents_asked.append(path)
+            wanted = "application/jwk-set+json" if path.endswith("/jwks") else "application/json"
+            if headers.get("accept") != wanted:        # as the real one does
+                await conn.answer(406, status_object(406, f"Available representations: {wanted}"),
+                                  Request(0, "", None, "", "", {}, headers, 0))
+                return
             await conn.answer(200, self.documents[path], Request(0, "", None, "", "", {}, headers, 0))
             return
         request = self._parse(conn, line, headers, body)

@@ -1,8 +1,10 @@
 """Who may see a Service: by every protocol, live, and when the resource that says so goes."""
+import queue
 import subprocess
+import threading
 import time
 
-from tests.support import ads, manifests, process
+from tests.support import ads, grpclb, manifests, native, process
 
 from .cases_tokens import Keyed
 
@@ -101,6 +103,30 @@ def streams_of_every_kind_move(work):
             each.cancel()
 
 
+def other_protocols_move(work):
+    """The native protocol says that there is no such Service, grpclb has its client fall back."""
+    with Guarded(work) as world, ads.connect(world.controller.listen) as channel:
+        world.api.put(_resource(namespaces=["web"]))
+        world.wait_seen(None, [])
+        lists, watches = {}, []
+        for account in ("web/a", "batch/job", None):
+            lists[account] = queue.Queue()
+            watches.append(native.Watch(channel, [TARGET], lambda _, got, account=account: lists[account].put(got),
+                                        metadata=world.metadata(account)))
+            threading.Thread(target=watches[-1].run, daemon=True).start()
+        assert [lists[account].get(timeout=5) for account in lists] == [["10.0.0.1"], [], []]
+        balanced = {account: grpclb.Stream(channel, TARGET, world.metadata(account)) for account in ("web/a", "batch/job")}
+        assert {account: [next(stream)[0] for _ in range(2)] for account, stream in balanced.items()} == {
+            "web/a": ["initial", "list"], "batch/job": ["initial", "fallback"]}
+        world.api.put(_resource(namespaces=["batch"]))
+        assert [lists[account].get(timeout=5) for account in ("web/a", "batch/job")] == [[], ["10.0.0.1"]]
+        assert grpclb.until(balanced["batch/job"], "list", 1)[0][0] == "10.0.0.1"
+        assert next(balanced["web/a"])[0] == "fallback"
+        assert lists[None].empty()
+        for stream in (*watches, *balanced.values()):
+            stream.cancel()
+
+
 def a_resource_that_goes_opens_nothing_in_its_grace(work):
     with Guarded(work, "--deletion-grace", "3s") as world:
         resource = _resource(namespaces=["web"])
@@ -140,5 +166,5 @@ def settings_that_do_not_fit(_work):
     assert done.returncode == 2 and "expected all, namespace or none" in done.stderr + done.stdout, done
 
 
-CASES = [accounts_and_namespaces, what_a_client_says_of_itself_is_no_account, streams_of_every_kind_move,
+CASES = [accounts_and_namespaces, what_a_client_says_of_itself_is_no_account, streams_of_every_kind_move, other_protocols_move,
          a_resource_that_goes_opens_nothing_in_its_grace, by_default, settings_that_do_not_fit]

@@ -73,6 +73,10 @@ enum code option_check_tls(const struct options *options, struct err *err)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--tokens and --directory exclude each other: an API server's keys verify "
                     "tokens");
+    if (options->default_access != ACCESS_ALL && !options->tokens && !options->tls_client_ca)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--default-access needs --tokens or --tls-client-ca: no client could prove who "
+                    "it is");
     if (options->token_audience && !options->tokens)
         return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
     if (options->tls_cert && !options->tls_key)

@@ -161,9 +161,11 @@ def by_default(work):
 
 
 def settings_that_do_not_fit(_work):
-    done = subprocess.run([process.BUILD / "lookaside", "--default-access", "some"], capture_output=True, text=True,
-                          timeout=20, check=False)
-    assert done.returncode == 2 and "expected all, namespace or none" in done.stderr + done.stdout, done
+    for access, words in (("some", "expected all, namespace or none"),
+                          ("none", "--default-access needs --tokens or --tls-client-ca")):
+        done = subprocess.run([process.BUILD / "lookaside", "--default-access", access], capture_output=True, text=True,
+                              timeout=20, check=False)
+        assert done.returncode == 2 and words in done.stderr + done.stdout, done
 
 
 CASES = [accounts_and_namespaces, what_a_client_says_of_itself_is_no_account, streams_of_every_kind_move, other_protocols_move,

@@ -69,13 +69,20 @@ NUMBERED := $(filter-out %/v1alpha/reflection.proto,$(PROTOS))
 # What server reflection tells: not what is for us alone, nor what only the greeter serves.
 DESCRIBED := $(filter-out %/descriptor.proto %/helloworld.proto,$(PROTOS))
 
-$(GEN_STAMP): $(PROTOS) $(wildcard pkg/wire/fields.awk)
+# Of the programs for tests: numbers only.
+TEST_PROTOS := $(wildcard tests/support/*.proto)
+
+$(GEN_STAMP): $(PROTOS) $(TEST_PROTOS) $(wildcard pkg/wire/fields.awk)
 	$(call say,PROTO,$(words $(PROTOS)) files)
 	$(Q)mkdir -p $(BUILD)/gen/wire
 	$(Q)$(if $(PROTOS),protoc-c --proto_path=pkg/wire/proto --c_out=$(BUILD)/gen $(PROTOS))
 	$(Q)$(if $(PROTOS),awk -f pkg/wire/fields.awk $(NUMBERED) > $(BUILD)/gen/wire/fields.h)
 	$(Q)$(if $(PROTOS),protoc --proto_path=pkg/wire/proto --include_source_info --descriptor_set_out=$(BUILD)/gen/wire/described.bin $(DESCRIBED))
 	$(Q)od -An -v -tu1 $(BUILD)/gen/wire/described.bin | sed 's/[0-9][0-9]*/&,/g' > $(BUILD)/gen/wire/described.inc
+	$(Q)mkdir -p $(BUILD)/gen/support
+	$(Q)for p in $(notdir $(basename $(TEST_PROTOS))); do \
+	  protoc --proto_path=tests/support --descriptor_set_out=$(BUILD)/gen/support/$$p.bin $$p.proto && \
+	  awk -v guard=SUPPORT_$$p -f pkg/wire/fields.awk tests/support/$$p.proto > $(BUILD)/gen/support/$$p.h || exit 1; done
 	$(Q)touch $@
 $(PROTO_C) $(PROTO_C:.c=.h) $(BUILD)/gen/wire/fields.h $(BUILD)/gen/wire/described.inc: $(GEN_STAMP) ;
 
@@ -104,6 +111,13 @@ $(BUILD)/lookasidectl: $(call objects,cmd/lookasidectl) $(call archives,$(filter
 $(BUILD)/greeter: $(call objects,cmd/greeter) $(call archives,base loop net wire grpc)
 	$(call say,LD,$@)
 	$(link)
+# For tests, of the product's own layers; not installed.
+$(BUILD)/xds-fixture: $(call objects,tests/support/fixture) $(call objects,tests/support/program) $(call archives,base loop net wire protocol grpc)
+	$(call say,LD,$@)
+	$(link)
+$(BUILD)/grpc-testserver: $(call objects,tests/support/testserver) $(call objects,tests/support/program) $(call archives,base loop net wire grpc)
+	$(call say,LD,$@)
+	$(link)
 # One program of unit tests per layer, linked with what the layer may use.
 $(BUILD)/unit-%: $$(call objects,tests/unit/$$*) $$(call archives,$$(call closure,$$*))
 	$(call say,LD,$@)
@@ -117,9 +131,13 @@ $(BUILD)/race-%: $(BUILD)/tests/race/race_%.o $(call archives,$(LAYERS))
 	$(link)
 $(BUILD)/explore-%: $(BUILD)/tests/fuzz/fuzz_%.o $(call archives,$(LAYERS))
 	$(Q)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(LDLIBS_ALL)
-$(BUILD)/bench: $(call objects,tests/bench) $(call archives,base wire)
+$(BUILD)/bench/ends: $(call objects,tests/bench) $(call archives,base wire)
 	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
 	$(link)
+$(BUILD)/bench/counts.so: tests/bench/preload/counts.c $(FLAGS_STAMP)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D); $(CC) $(CFLAGS_ALL) -Wno-missing-prototypes -shared -fPIC -o $@ $< -ldl
 # The loops, the network and time are the simulator's own: of those layers nothing is linked, or what is pure.
 $(BUILD)/simulate: $(call objects,tests/simulate) $(call archives,$(filter-out loop grpc admin,$(LAYERS)))
 	$(call say,LD,$@)
@@ -131,6 +149,8 @@ $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(cal
 # ---- goals
 all: $(BUILD)/lookaside $(BUILD)/lookasidectl $(BUILD)/greeter ## build the controller, the command line and the greeter
 	@:
+fixtures: $(BUILD)/xds-fixture $(BUILD)/grpc-testserver ## build the programs that outsiders' suites can hold the layers against
+	@:
 run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by itself before that
 	$(Q)sh tests/support/deps.sh run
 	$(build_all)
@@ -138,12 +158,14 @@ run: ## see it work: a controller, backends, a stock client; SECONDS=20 ends by 
 test: ## every suite; SUITES="unit e2e" runs only those
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
+	$(build_fixtures)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all fixtures
 	$(Q)$(PYTHON) tests/run.py $(SUITES)
 
 JOBS ?= $(shell nproc)
 # In a recipe and not as a prerequisite: the packages come first.
 build_all = $(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+build_fixtures = $(Q)$(MAKE) --no-print-directory -j$(JOBS) fixtures
 deps:
 	$(Q)sh tests/support/deps.sh check
 
@@ -183,15 +205,18 @@ simulate-mutants: deps ## bugs put in on purpose: the seed that finds each; MUTA
 	$(Q)$(PYTHON) tests/simulate/mutants.py $(MUTANT)
 integration: deps ## the controller against a fake API server that misbehaves; integration-long: more bytes are damaged, under ASan too
 	$(build_all)
+	$(build_fixtures)
 	$(Q)$(PYTHON) tests/integration/run.py
 integration-long: deps
 	$(build_all)
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all
+	$(build_fixtures)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all fixtures
 	$(Q)LOOKASIDE_LONG=1 $(PYTHON) tests/integration/run.py wire. errors. input. directory.
 	$(Q)LOOKASIDE_LONG=1 LOOKASIDE_BUILD=build-asan $(PYTHON) tests/integration/run.py
 conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
+	$(build_fixtures)
 	$(Q)$(PYTHON) tests/conformance/run.py $(if $(STORY),--story)
 chart: deps ## what Helm makes of the chart, without a cluster
 	$(build_all)
@@ -204,9 +229,14 @@ e2e: deps ## a real API server in a network namespace; e2e-long: outages of five
 e2e-long: deps
 	$(build_all)
 	$(Q)$(PYTHON) tests/e2e/run.py --long
-bench: deps ## fan-out to 1,000 clients beside a bare epoll loop
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench
-	$(Q)$(PYTHON) tests/bench/run.py
+bench: deps ## beside the fastest peer and the kernel's limit, in one run; QUICK=1: two minutes; ONLY=memory: scenarios with that in their names
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends
+	$(Q)$(PYTHON) tests/bench/run.py $(if $(QUICK),--quick) $(ONLY:%=--only %) $(if $(TOLERATE),--tolerate) $(if $(WRITE),--write-readme)
+bench-count: deps ## what repeats on a busy machine: instructions, allocations, calls of the kernel, heap; against tests/bench/thresholds.json
+	$(Q)sh tests/support/deps.sh count
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/bench/ends $(BUILD)/bench/counts.so
+	$(Q)$(PYTHON) tests/bench/refusals.py
+	$(Q)$(PYTHON) tests/bench/count.py
 layers: ## every include and library stays inside its layer
 	$(Q)$(foreach l,$(LAYERS),may_$(l)='$(may_$(l))') sh tests/support/layers.sh $(LAYERS)
 headers: $(GEN_STAMP) ## every header compiles alone
@@ -221,5 +251,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench layers headers format install clean help
+.PHONY: all fixtures run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench bench-count layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -100,6 +100,11 @@ static void write_tls(const struct app *app, struct buf *out)
                       "When the certificate in use expires, in seconds since 1970.");
     metric_write_u64(out, "lookaside_tls_certificate_expiry_timestamp_seconds", NULL,
                      counter_get(&stats->expiry_s));
+    metric_write_head(out, "lookaside_tls_certificate_ends_soon", "gauge",
+                      "1 when less than a fifth of the life of the certificate in use is left, and "
+                      "less than a week.");
+    metric_write_u64(out, "lookaside_tls_certificate_ends_soon", NULL,
+                     counter_get(&stats->ends_soon));
     metric_write_head(out, "lookaside_tls_certificate_loads_total", "counter",
                       "Certificates and keys read from their files, by what came of it.");
     metric_write_u64(out, "lookaside_tls_certificate_loads_total", "result=\"used\"",

@@ -76,13 +76,55 @@ static const struct policy *announcing(const struct service *published, const st
     return policy_new(&fields);
 }
 
+static const struct policy_backend *find(const struct policy *policy,
+                                         const struct policy_backend *backend)
+{
+    for (size_t i = 0; i < policy->backends_len; i++) {
+        if (contains(&policy->backends[i], 1, backend))
+            return &policy->backends[i];
+    }
+    return NULL;
+}
+
+/* It was named a moment ago, for no calls, and is to get some now. */
+static bool is_hasty(const struct announcement *state, const struct service *published,
+                     const struct policy *wanted, uint64_t now_us)
+{
+    if (state->idle_us == 0 || now_us >= state->idle_us + ANNOUNCE_US)
+        return false;
+    for (size_t i = 0; i < wanted->backends_len; i++) {
+        const struct policy_backend *known = find(published->policy, &wanted->backends[i]);
+
+        if (wanted->backends[i].weight > 0 && known && known->weight == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool names_idle(const struct service *published, const struct policy *wanted)
+{
+    for (size_t i = 0; i < wanted->backends_len; i++) {
+        if (wanted->backends[i].weight == 0 && !is_told(published, &wanted->backends[i]))
+            return true;
+    }
+    return false;
+}
+
 const struct policy *announce_policy(struct announcement *state, const struct service *published,
                                      const struct policy *wanted, uint64_t now_us)
 {
+    bool hasty = published && is_hasty(state, published, wanted, now_us);
+    uint64_t idle_us = published ? state->idle_us : 0;
+
     if (published && !all_are(is_told, published, wanted))
         begin(state, now_us);
-    if (published && now_us < state->until_us && !all_are(is_in_force, published, wanted))
+    else if (hasty && state->until_us == 0)
+        *state = (struct announcement){now_us, now_us, idle_us + ANNOUNCE_US, idle_us};
+    if (published && now_us < state->until_us &&
+        (hasty || !all_are(is_in_force, published, wanted)))
         return announcing(published, wanted);
-    *state = (struct announcement){0};
+    if (published && names_idle(published, wanted))
+        idle_us = now_us;
+    *state = (struct announcement){.idle_us = idle_us};
     return policy_ref(wanted);
 }

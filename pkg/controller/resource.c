@@ -6,7 +6,6 @@
 #include "controller/hosts.h"
 #include "controller/refusal.h"
 #include "controller/resource_internal.h"
-#include "model/client.h"
 #include "model/name.h"
 
 #define LIST_MAX 256  /* of names in a message */
@@ -33,11 +32,8 @@ struct subject {
     struct resource_status *status;
 };
 
-static void set_condition(struct condition *condition, bool status, const char *reason,
-                          const char *fmt, ...) printf_like(4, 5);
-
-static void set_condition(struct condition *condition, bool status, const char *reason,
-                          const char *fmt, ...)
+void resource_set_condition(struct condition *condition, bool status, const char *reason,
+                            const char *fmt, ...)
 {
     va_list args;
 
@@ -65,13 +61,14 @@ static void set_invalid(const struct subject *subject, struct condition *conditi
     uint64_t generation = subject->policy ? subject->policy->generation : 0;
 
     if (!subject->policy)
-        set_condition(condition, false, "Invalid", "%s", fault);
+        resource_set_condition(condition, false, "Invalid", "%s", fault);
     else if (generation > 0)
-        set_condition(condition, false, "Invalid", "%s; generation %llu is in force instead", fault,
-                      (unsigned long long)generation);
+        resource_set_condition(condition, false, "Invalid",
+                               "%s; generation %llu is in force instead", fault,
+                               (unsigned long long)generation);
     else
-        set_condition(condition, false, "Invalid", "%s; the version before it is in force instead",
-                      fault);
+        resource_set_condition(condition, false, "Invalid",
+                               "%s; the version before it is in force instead", fault);
 }
 
 static void set_not_allowed(const struct subject *subject, struct str host,
@@ -84,11 +81,12 @@ static void set_not_allowed(const struct subject *subject, struct str host,
     for (; suffix && *suffix && len < sizeof(text) - 1; suffix++)
         len +=
             (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? ", " : "", *suffix);
-    set_condition(condition, false, "HostNotAllowed",
-                  "spec.hosts: '%" STR_FMT "' does not lie under a suffix that the administrator "
-                  "allows (--host-suffixes: %s): choose a host under one, or ask for another "
-                  "suffix; everything else is in force",
-                  STR_ARG(str_slice(host, 0, 128)), *text ? text : "none");
+    resource_set_condition(
+        condition, false, "HostNotAllowed",
+        "spec.hosts: '%" STR_FMT "' does not lie under a suffix that the administrator "
+        "allows (--host-suffixes: %s): choose a host under one, or ask for another "
+        "suffix; everything else is in force",
+        STR_ARG(str_slice(host, 0, 128)), *text ? text : "none");
 }
 
 /* False: the host is not its own. */
@@ -103,10 +101,10 @@ static bool owns_host(const struct subject *subject, struct str host, struct con
     }
     if (owner.len == 0 || str_eq(owner, str_of(subject->object->key)))
         return true;
-    set_condition(condition, false, "HostConflict",
-                  "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
-                  ": remove it from one of the two; everything else is in force",
-                  STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
+    resource_set_condition(condition, false, "HostConflict",
+                           "spec.hosts: '%" STR_FMT "' belongs to %" STR_FMT
+                           ": remove it from one of the two; everything else is in force",
+                           STR_ARG(str_slice(host, 0, 128)), STR_ARG(owner));
     return false;
 }
 
@@ -145,8 +143,9 @@ static void set_accepted(const struct subject *subject)
     if (subject->object->rejection)
         set_invalid(subject, condition);
     else if (owns_hosts(subject, condition))
-        set_condition(condition, true, "Accepted", "%s%s",
-                      flaw ? fault_of(subject->object, flaw) : "", flaw ? " (ignored)" : "");
+        resource_set_condition(condition, true, "Accepted", "%s%s",
+                               flaw ? fault_of(subject->object, flaw) : "",
+                               flaw ? " (ignored)" : "");
 }
 
 /* ---- ResolvedRefs ---- */
@@ -208,21 +207,21 @@ static bool resolve_backend(const struct subject *subject, const struct policy_b
 
     if (!spec) {
         *ret_missing = backend->service;
-        set_condition(condition, false, "BackendNotFound",
-                      "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT
-                      ": create it, or remove the backend; until then %s",
-                      STR_ARG(backend->service), STR_ARG(subject->status->namespace_name),
-                      consequence);
+        resource_set_condition(
+            condition, false, "BackendNotFound",
+            "spec.backends: there is no Service '%" STR_FMT "' in namespace %" STR_FMT
+            ": create it, or remove the backend; until then %s",
+            STR_ARG(backend->service), STR_ARG(subject->status->namespace_name), consequence);
         return false;
     }
     if (has_port(spec, &backend->port))
         return true;
     format_port(&backend->port, port);
     list_ports(spec, ports);
-    set_condition(condition, false, "BackendPortNotFound",
-                  "spec.backends: Service '%" STR_FMT
-                  "' has no TCP port '%s', but %s: name one of those; until then %s",
-                  STR_ARG(backend->service), port, ports, consequence);
+    resource_set_condition(condition, false, "BackendPortNotFound",
+                           "spec.backends: Service '%" STR_FMT
+                           "' has no TCP port '%s', but %s: name one of those; until then %s",
+                           STR_ARG(backend->service), port, ports, consequence);
     return false;
 }
 
@@ -235,20 +234,22 @@ static bool resolve_own(const struct subject *subject, struct condition *conditi
 
     if (!spec) {
         *ret_missing = subject->status->name;
-        set_condition(condition, false, "ServiceNotFound",
-                      "there is no Service '%" STR_FMT "' in namespace %" STR_FMT
-                      ": create it, or give the resource the name of one",
-                      STR_ARG(subject->status->name), STR_ARG(subject->status->namespace_name));
+        resource_set_condition(condition, false, "ServiceNotFound",
+                               "there is no Service '%" STR_FMT "' in namespace %" STR_FMT
+                               ": create it, or give the resource the name of one",
+                               STR_ARG(subject->status->name),
+                               STR_ARG(subject->status->namespace_name));
         return false;
     }
     if (!subject->policy || has_port(spec, &subject->policy->port))
         return true;
     format_port(&subject->policy->port, port);
     list_ports(spec, ports);
-    set_condition(condition, false, "PortNotFound",
-                  "spec.port: the Service has no TCP port '%s', but %s: name one of those; "
-                  "until then nothing of the resource is in force",
-                  port, ports);
+    resource_set_condition(
+        condition, false, "PortNotFound",
+        "spec.port: the Service has no TCP port '%s', but %s: name one of those; "
+        "until then nothing of the resource is in force",
+        port, ports);
     return false;
 }
 
@@ -268,23 +269,37 @@ static bool resolve(const struct subject *subject, size_t index, struct conditio
                                         ret_missing);
 }
 
-/* Nobody takes calls there. */
-static bool is_empty(const struct service *service, const struct port_ref *port)
+/* The policy's port, or the one with most endpoints. */
+static const struct service_port *main_port(const struct subject *subject)
 {
-    const struct service_port *found;
+    const struct service *service = subject->service;
+    const struct service_port *most = NULL;
+
+    for (size_t i = 0; service && i < service->ports_len; i++) {
+        const struct service_port *port = &service->ports[i];
+
+        if (subject->policy && !policy_is_port(&subject->policy->port, port->name, port->number))
+            continue;
+        if (!most || port->total > most->total)
+            most = port;
+    }
+    return most;
+}
+
+/* Nobody takes calls there. A backend without a port has the one that is dialled, else its Service's default. */
+static bool is_empty(const struct service *service, const struct port_ref *port, uint16_t dialled)
+{
+    const struct port_ref number = {.kind = PORT_NUMBER, .number = dialled};
+    const struct service_port *found = NULL;
     const char *reason;
 
     if (service->type == SERVICE_EXTERNAL_NAME)
         return false;
-    if (port->kind != PORT_NONE) {
+    if (port->kind == PORT_NONE && dialled != 0)
+        found = service_find_port(service, &number, &reason);
+    if (!found)
         found = service_find_port(service, port, &reason);
-        return !found || found->list.len == 0;
-    }
-    for (size_t i = 0; i < service->ports_len; i++) {
-        if (service->ports[i].list.len > 0)
-            return false;
-    }
-    return true;
+    return !found || found->list.len == 0;
 }
 
 /* Of a Service that is there: why it gets no calls; NULL: it does. */
@@ -296,12 +311,13 @@ static const char *why_idle(const struct subject *subject, const struct policy_b
         store_group(subject->sources->store, namespace_name, backend->service);
     const struct service *service =
         catalog_find(publisher_catalog(publisher), namespace_name, backend->service);
+    const struct service_port *own = main_port(subject);
 
     if (!service && group && publisher_publishes(publisher, group))
         return NULL; /* in a moment */
     if (!service)
         return "is not published (--publish): annotate it, or give it a LookasideService";
-    if (is_empty(service, &backend->port))
+    if (is_empty(service, &backend->port, own ? own->number : 0))
         return "has no endpoint that takes calls: look at its pods, or give it weight 0";
     return NULL;
 }
@@ -310,24 +326,26 @@ static const char *why_idle(const struct subject *subject, const struct policy_b
 static bool fill_backends(const struct subject *subject, struct condition *condition)
 {
     const struct policy *policy = subject->policy;
+    const char *whys[POLICY_BACKENDS_MAX] = {NULL};
     struct condition fault;
-    size_t idle = 0, called = 0;
+    bool any = false;
 
     condition->status = true;
     for (size_t i = 0; policy && i < policy->backends_len; i++) {
+        whys[i] = policy->backends[i].weight > 0 ? why_idle(subject, &policy->backends[i]) : NULL;
+        any = any || (policy->backends[i].weight > 0 && !whys[i]);
+    }
+    for (size_t i = 0; policy && i < policy->backends_len; i++) {
         const struct policy_backend *backend = &policy->backends[i];
-        const char *why = backend->weight > 0 ? why_idle(subject, backend) : NULL;
 
-        called += backend->weight > 0;
-        idle += why != NULL;
-        if (!why)
+        if (!whys[i])
             continue;
-        set_condition(&fault, false, "BackendEmpty",
-                      "spec.backends: Service '%" STR_FMT "' %s; until then %s",
-                      STR_ARG(backend->service), why,
-                      idle == called && i + 1 == policy->backends_len ? "all calls fail"
-                      : backend->fail_when_empty ? "its share of the calls fails"
-                                                 : "the other backends take over");
+        resource_set_condition(&fault, false, "BackendEmpty",
+                               "spec.backends: Service '%" STR_FMT "' %s; until then %s",
+                               STR_ARG(backend->service), whys[i],
+                               !any                       ? "all calls fail"
+                               : backend->fail_when_empty ? "its share of the calls fails"
+                                                          : "the other backends take over");
         add_fault(condition, &fault);
     }
     return condition->status;
@@ -343,74 +361,10 @@ static void set_resolved(const struct subject *subject)
             return;
     }
     if (fill_backends(subject, condition))
-        set_condition(condition, true, "ResolvedRefs", "%s", "");
+        resource_set_condition(condition, true, "ResolvedRefs", "%s", "");
 }
 
 /* ---- Published ---- */
-
-/* By the releases that brought each (gRFC A48, A52, A58, A62). RingHash: see model/client.h. */
-static const char *balancing_note(const struct policy *policy)
-{
-    switch (policy->lb) {
-    case LB_LEAST_REQUEST:
-        return "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java "
-               "before 1.74";
-    case LB_WEIGHTED_ROUND_ROBIN:
-        return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, "
-               "Node.js, "
-               "Go before 1.56, Java before 1.54";
-    case LB_RING_HASH:
-        return "these clients use RoundRobin instead: C++ 1.50 to 1.51, Python 1.50 to 1.51 (it "
-               "would crash "
-               "them)";
-    case LB_PICK_FIRST:
-        return "these clients use RoundRobin instead: C++ before 1.58, Python before 1.58, "
-               "Node.js, "
-               "Go before 1.56, Java before 1.58";
-    default:
-        return "";
-    }
-}
-
-/* See model/client.h. */
-static const char *duration_note(const struct policy *policy)
-{
-    if (policy->max_call_us == 0)
-        return "";
-    return policy->max_call_us > CLIENT_EARLY_US
-               ? "these clients end calls 1 to 2 s early: C++, Python"
-               : "these clients ignore a maxCallDuration of at most 2 s: C++, Python (all their "
-                 "calls would fail)";
-}
-
-/* grpc-java counts calls in flight only where it reports load (1.85). */
-static const char *breaker_note(const struct policy *policy)
-{
-    return policy->max_requests > 0 ? "these clients ignore circuitBreaker: Java" : "";
-}
-
-/* See model/client.h. */
-static const char *outlier_note(const struct policy *policy)
-{
-    return policy->failure_percentage.enabled || policy->success_rate.enabled
-               ? "these clients ignore outlierDetection: Java (it would hang them)"
-               : "";
-}
-
-/* What some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
-static void set_noted(const struct policy *policy, struct condition *condition)
-{
-    const char *notes[] = {balancing_note(policy), duration_note(policy), breaker_note(policy),
-                           outlier_note(policy)};
-    char text[CONDITION_MESSAGE_MAX] = "";
-    size_t len = 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
-        if (*notes[i])
-            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "",
-                                    notes[i]);
-    set_condition(condition, true, "Published", "%s", text);
-}
 
 struct refusing {
     char *text;
@@ -441,10 +395,11 @@ static bool set_rejected(const struct subject *subject, struct condition *condit
     refusals_each(subject->group->refusals, subject->policy, add_refusing, &kinds);
     if (kinds.len == 0)
         return false;
-    set_condition(condition, false, "ClientRejected",
-                  "clients of these kinds refuse the policy, and get the Service without it: "
-                  "%s; a changed spec is tried again",
-                  text);
+    resource_set_condition(
+        condition, false, "ClientRejected",
+        "clients of these kinds refuse the policy, and get the Service without it: "
+        "%s; a changed spec is tried again",
+        text);
     return true;
 }
 
@@ -457,10 +412,11 @@ static bool set_unported(const struct subject *subject, struct condition *condit
     if (!spec || has_port(spec, &subject->policy->port))
         return false;
     format_port(&subject->policy->port, port);
-    set_condition(condition, false, "NotPublished",
-                  "the Service is published without the resource, since it has no TCP port '%s' "
-                  "(spec.port)",
-                  port);
+    resource_set_condition(
+        condition, false, "NotPublished",
+        "the Service is published without the resource, since it has no TCP port '%s' "
+        "(spec.port)",
+        port);
     return true;
 }
 
@@ -470,36 +426,20 @@ static void set_published(const struct subject *subject)
     enum publish_mode mode = publisher_options(subject->sources->publisher)->mode;
 
     if (!subject->policy)
-        set_condition(condition, false, "NeverAccepted", "no version was ever accepted: %s",
-                      !subject->service     ? "the Service is not published"
-                      : mode == PUBLISH_ALL ? "the Service has the defaults"
-                                            : "the Service has the defaults, by its annotation");
+        resource_set_condition(
+            condition, false, "NeverAccepted", "no version was ever accepted: %s",
+            !subject->service     ? "the Service is not published"
+            : mode == PUBLISH_ALL ? "the Service has the defaults"
+                                  : "the Service has the defaults, by its annotation");
     else if (!subject->service)
-        set_condition(condition, false, "NotPublished",
-                      "there is no Service '%" STR_FMT "' to publish",
-                      STR_ARG(subject->status->name));
+        resource_set_condition(condition, false, "NotPublished",
+                               "there is no Service '%" STR_FMT "' to publish",
+                               STR_ARG(subject->status->name));
     else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
-        set_noted(subject->policy, condition);
+        resource_set_noted(subject->policy, condition);
 }
 
 /* ---- all of it ---- */
-
-/* The policy's port, or the one with most endpoints. */
-static const struct service_port *main_port(const struct subject *subject)
-{
-    const struct service *service = subject->service;
-    const struct service_port *most = NULL;
-
-    for (size_t i = 0; service && i < service->ports_len; i++) {
-        const struct service_port *port = &service->ports[i];
-
-        if (subject->policy && !policy_is_port(&subject->policy->port, port->name, port->number))
-            continue;
-        if (!most || port->total > most->total)
-            most = port;
-    }
-    return most;
-}
 
 static void count(const struct subject *subject)
 {

@@ -81,7 +81,13 @@ static bool is_named(const struct shares *shares, const char *cluster)
     return false;
 }
 
-/* Those that get calls, and those that may come to get some: a Service that is there. */
+/* Its Cluster has the name that it will have. */
+static bool is_settled(const struct route *route, const struct route_target *target)
+{
+    return target->resolved || (route->names_missing && target->port.kind == PORT_NUMBER);
+}
+
+/* Those that get calls, and those that may come to get some. */
 static void find_shares(const struct route *route, struct shares *ret_now, struct shares *ret_later)
 {
     char cluster[NAME_CLUSTER_MAX];
@@ -93,7 +99,7 @@ static void find_shares(const struct route *route, struct shares *ret_now, struc
             add_share(ret_now, &route->targets[i], route->targets[i].weight);
     for (size_t i = 0; i < route->len; i++) {
         cluster_name(route, &route->targets[i], cluster);
-        if (route->targets[i].weight == 0 && route->targets[i].resolved &&
+        if (route->targets[i].weight == 0 && is_settled(route, &route->targets[i]) &&
             !is_named(ret_now, cluster) && !is_named(ret_later, cluster))
             add_share(ret_later, &route->targets[i], 1);
     }

@@ -2,7 +2,8 @@
 
 #include <zlib.h>
 
-#define GZIP_ONLY (16 + MAX_WBITS) /* inflateInit2(): expect the gzip head and trailer */
+#define GZIP_ONLY (16 + MAX_WBITS) /* with the gzip head and trailer, and without any other */
+#define MEM_LEVEL 8                /* zlib's default */
 #define STEP_SIZE (16 * 1024)
 
 static enum code inflate_all(z_stream *stream, struct buf *out, struct err *err)
@@ -39,5 +40,38 @@ enum code gzip_unpack(struct str packed, struct buf *out, struct err *err)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "no memory to unpack a message: try again later");
     code = inflate_all(&stream, out, err);
     inflateEnd(&stream);
+    return code;
+}
+
+/* What there is of the input; with Z_FINISH, all that is left. */
+static enum code deflate_all(z_stream *stream, int flush, struct buf *out, struct err *err)
+{
+    do {
+        char step[STEP_SIZE];
+
+        stream->next_out = (unsigned char *)step;
+        stream->avail_out = STEP_SIZE;
+        (void)deflate(stream, flush);
+        if (buf_append(out, step, STEP_SIZE - stream->avail_out) != CODE_OK)
+            return fail(err, CODE_RESOURCE_EXHAUSTED,
+                        "a message is longer than %zu bytes when packed", out->max);
+    } while (stream->avail_out == 0);
+    return CODE_OK;
+}
+
+enum code gzip_pack(const struct str *parts, size_t len, struct buf *out, struct err *err)
+{
+    z_stream stream = {0};
+    enum code code = CODE_OK;
+
+    if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_ONLY, MEM_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "no memory to pack a message: try again later");
+    for (size_t i = 0; i <= len && code == CODE_OK; i++) {
+        stream.next_in = i < len ? (unsigned char *)(uintptr_t)parts[i].ptr : NULL;
+        stream.avail_in = i < len ? (uInt)parts[i].len : 0;
+        code = deflate_all(&stream, i < len ? Z_NO_FLUSH : Z_FINISH, out, err);
+    }
+    deflateEnd(&stream);
     return code;
 }

@@ -73,13 +73,19 @@ struct rpc {
     unsigned sending : 1;     /* `out` holds a message that is not framed in full */
     unsigned unwritten : 1;   /* `out` is framed, but not given to the kernel in full */
     unsigned late : 1;        /* `out` is counted in peer.late and server.late */
+    unsigned takes_gzip : 1;  /* request: grpc-accept-encoding */
+    unsigned offers_gzip : 1; /* its response says grpc-encoding: gzip */
+    unsigned packs : 1;       /* messages from here on are gzip, if it offers that */
 
     enum rpc_agent agent;
     char *agent_text; /* cut at FACTS_AGENT_MAX; or NULL */
     enum code code;
     unsigned http_status; /* of a plain HTTP answer; 0: gRPC */
     char *message;        /* of the status, percent-encoded; or NULL */
-    const char *trailer_name; /* one of the handler's; or NULL */
+    struct rpc_metadata *metadata;
+    const char *header_name; /* one of the handler's; or NULL */
+    const char *header_value;
+    const char *trailer_name; /* the same */
     const char *trailer_value;
     char *authorization;  /* until it is opened; or NULL */
     struct service_account *account; /* of that; or NULL */
@@ -106,6 +112,9 @@ void rpc_start(struct rpc *rpc);
 void rpc_half_close(struct rpc *rpc);
 /* Frees what came of an unfinished message. */
 void rpc_drop_partial(struct rpc *rpc);
+/* metadata.c: keeps a header that the server's handlers ask for; the first of a name. */
+void rpc_keep_metadata(struct rpc *rpc, struct str name, struct str value);
+void rpc_drop_metadata(struct rpc *rpc);
 void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...) printf_like(3, 4);
 /* Asks the handler for a message; true when there is one to send. */
 bool rpc_pull(struct rpc *rpc);
@@ -222,6 +231,7 @@ struct grpc_server {
     const struct rpc_method *methods;
     size_t methods_len;
     void *ctx;
+    const char *const *metadata;
     struct grpc_limits limits;
     const char *(*healthz)(void *ctx, unsigned *ret_status);
     enum code (*authenticate)(void *ctx, const struct rpc *rpc, struct str authorization,

@@ -2,8 +2,6 @@
 
 #include "grpc/gzip.h"
 
-#define FLAG_COMPRESSED 1
-
 void message_reader_init(struct message_reader *reader, size_t limit)
 {
     *reader = (struct message_reader){.limit = limit};
@@ -36,10 +34,10 @@ static size_t announced_len(const struct message_reader *reader)
 
 static enum code check_prefix(const struct message_reader *reader, struct err *err)
 {
-    if (reader->prefix[0] > FLAG_COMPRESSED)
+    if (reader->prefix[0] > MESSAGE_COMPRESSED)
         return fail(err, CODE_INTERNAL, "broken message prefix: flags %u are neither 0 nor 1",
                     reader->prefix[0]);
-    if (reader->prefix[0] == FLAG_COMPRESSED && !reader->gzip)
+    if (reader->prefix[0] == MESSAGE_COMPRESSED && !reader->gzip)
         return fail(err, CODE_INTERNAL,
                     "a compressed message without grpc-encoding: say gzip, or do not compress");
     if (announced_len(reader) > reader->limit)
@@ -67,7 +65,7 @@ static enum code deliver(struct message_reader *reader, struct str message, mess
     enum code code;
 
     reader->prefix_len = 0;
-    if (reader->prefix[0] != FLAG_COMPRESSED) {
+    if (reader->prefix[0] != MESSAGE_COMPRESSED) {
         *ret_more = on_message(ctx, message);
         return CODE_OK;
     }

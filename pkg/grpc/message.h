@@ -14,6 +14,7 @@
 #include "base/buf.h"
 
 #define MESSAGE_PREFIX_SIZE 5
+#define MESSAGE_COMPRESSED 1 /* in the first byte of a prefix */
 
 struct message_reader {
     unsigned char prefix[MESSAGE_PREFIX_SIZE];

@@ -95,6 +95,12 @@ static void on_encoding(struct rpc *rpc, struct str value)
                   STR_ARG(str_slice(value, 0, 32)));
 }
 
+static void on_accept_encoding(struct rpc *rpc, struct str value)
+{
+    while (value.ptr)
+        rpc->takes_gzip |= str_eq(str_trim(str_cut(&value, ',')), STR("gzip"));
+}
+
 static void on_timeout_header(struct rpc *rpc, struct str value)
 {
     if (!grpc_timeout_parse(value, &rpc->timeout_us))
@@ -115,8 +121,6 @@ static void on_agent(struct rpc *rpc, struct str value)
 /* Two of them may be two clients: whose call it is would be anybody's guess. */
 static void on_authorization(struct rpc *rpc, struct str value)
 {
-    if (!rpc->peer->server->authenticate)
-        return;
     if (rpc->authorization)
         rpc_abort(rpc, CODE_UNAUTHENTICATED, "more than one authorization header");
     else
@@ -133,12 +137,16 @@ static void on_request_header(struct rpc *rpc, struct str name, struct str value
         rpc->grpc = grpc_content_type(value);
     else if (str_eq(name, STR("grpc-encoding")))
         on_encoding(rpc, value);
+    else if (str_eq(name, STR("grpc-accept-encoding")))
+        on_accept_encoding(rpc, value);
     else if (str_eq(name, STR("grpc-timeout")))
         on_timeout_header(rpc, value);
     else if (str_eq(name, STR("user-agent")))
         on_agent(rpc, value);
-    else if (str_eq(name, STR("authorization")))
+    else if (rpc->peer->server->authenticate && str_eq(name, STR("authorization")))
         on_authorization(rpc, value);
+    else
+        rpc_keep_metadata(rpc, name, value);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,

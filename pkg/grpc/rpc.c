@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "base/secret_file.h"
+#include "grpc/gzip.h"
 #include "grpc/header.h"
 #include "grpc/internal.h"
 
@@ -61,6 +62,7 @@ void rpc_release(struct rpc *rpc)
     }
     rpc_clear_out(rpc);
     rpc_drop_partial(rpc);
+    rpc_drop_metadata(rpc);
     buf_done(&rpc->out.head);
     free(rpc->out.blobs);
     free(rpc->message);
@@ -171,6 +173,13 @@ void rpc_out_add(struct rpc_out *out, struct blob *blob)
     out->blobs[out->blobs_len++] = blob;
 }
 
+static void release_blobs(struct rpc_out *out)
+{
+    for (size_t i = 0; i < out->blobs_len; i++)
+        blob_unref(out->blobs[i]);
+    out->blobs_len = 0;
+}
+
 void rpc_begin_out(struct rpc *rpc, size_t len)
 {
     rpc->out_len = len;
@@ -193,9 +202,7 @@ void rpc_clear_out(struct rpc *rpc)
     rpc->blob_index = 0;
     rpc->blob_off = 0;
     rpc->sending = false;
-    for (size_t i = 0; i < rpc->out.blobs_len; i++)
-        blob_unref(rpc->out.blobs[i]);
-    rpc->out.blobs_len = 0;
+    release_blobs(&rpc->out);
     buf_reset(&rpc->out.head);
     if (rpc->out.head.cap > HEAD_KEPT_MAX) {
         buf_done(&rpc->out.head);
@@ -203,13 +210,43 @@ void rpc_clear_out(struct rpc *rpc)
     }
 }
 
+static size_t out_len(const struct rpc_out *out)
+{
+    size_t len = out->head.len;
+
+    for (size_t i = 0; i < out->blobs_len; i++)
+        len += out->blobs[i]->len;
+    return len;
+}
+
+/* Puts gzip in the place of `out`; false, and it stays plain, when that is longer than a message may be. */
+static bool pack_out(struct rpc_out *out)
+{
+    struct str *parts = xmalloc((1 + out->blobs_len) * sizeof(*parts));
+    struct buf packed = BUFFER_INIT(RPC_REPLY_MAX);
+    enum code code;
+
+    parts[0] = buf_str(&out->head);
+    for (size_t i = 0; i < out->blobs_len; i++)
+        parts[1 + i] = blob_str(out->blobs[i]);
+    code = gzip_pack(parts, 1 + out->blobs_len, &packed, NULL);
+    free(parts);
+    if (code != CODE_OK) {
+        buf_done(&packed);
+        return false;
+    }
+    release_blobs(out);
+    buf_done(&out->head);
+    out->head = packed;
+    return true;
+}
+
 /* Makes `out` the message in flight; false, and the call fails, when it is too large. */
 static bool start_message(struct rpc *rpc)
 {
-    size_t len = rpc->out.head.len;
+    size_t len = out_len(&rpc->out);
+    bool packed;
 
-    for (size_t i = 0; i < rpc->out.blobs_len; i++)
-        len += rpc->out.blobs[i]->len;
     if (len > RPC_REPLY_MAX || buf_failed(&rpc->out.head)) {
         rpc_clear_out(rpc);
         rpc_abort(
@@ -218,7 +255,11 @@ static bool start_message(struct rpc *rpc)
             RPC_REPLY_MAX);
         return false;
     }
+    packed = rpc->packs && rpc->offers_gzip && pack_out(&rpc->out);
+    len = out_len(&rpc->out);
     message_prefix(rpc->prefix, len);
+    if (packed)
+        rpc->prefix[0] = MESSAGE_COMPRESSED;
     rpc->prefix_len = MESSAGE_PREFIX_SIZE;
     rpc_begin_out(rpc, MESSAGE_PREFIX_SIZE + len);
     return true;
@@ -288,6 +329,22 @@ void rpc_reply(struct rpc *rpc, const void *ptr, size_t len)
         rpc_finish(rpc, CODE_OK, NULL);
 }
 
+void rpc_set_header(struct rpc *rpc, const char *name, const char *value)
+{
+    rpc->header_name = name;
+    rpc->header_value = value;
+}
+
+void rpc_offer_gzip(struct rpc *rpc)
+{
+    rpc->offers_gzip = rpc->takes_gzip;
+}
+
+void rpc_pack(struct rpc *rpc, bool pack)
+{
+    rpc->packs = pack;
+}
+
 void rpc_set_trailer(struct rpc *rpc, const char *name, const char *value)
 {
     rpc->trailer_name = name;
@@ -304,6 +361,11 @@ void rpc_set_state(struct rpc *rpc, void *state)
 const void *rpc_handler_ctx(const struct rpc *rpc)
 {
     return rpc->handler->ctx;
+}
+
+bool rpc_was_packed(const struct rpc *rpc)
+{
+    return rpc->reader.prefix[0] == MESSAGE_COMPRESSED;
 }
 
 void *rpc_state(const struct rpc *rpc)

@@ -73,9 +73,19 @@ void rpc_finish(struct rpc *rpc, enum code code, const char *message);
 /* Unary convenience: sends one message (copied), then finishes with OK. Not together with
  * on_pull. */
 void rpc_reply(struct rpc *rpc, const void *ptr, size_t len);
-/* One more trailer, before the call is finished; both are borrowed until it is closed. A name that ends with -bin has a value in
- * base64. */
+/* One more header, before anything is answered (in on_open, of a handler with on_pull), and one more trailer, before the
+ * call is finished; all are borrowed until it is closed. A name that ends with -bin has a value in base64. */
+void rpc_set_header(struct rpc *rpc, const char *name, const char *value);
 void rpc_set_trailer(struct rpc *rpc, const char *name, const char *value);
+/* In on_open: messages of the answer may be gzip, if the client takes that. Those are that are made after rpc_pack(true);
+ * without effect where it is not offered, or not taken. */
+void rpc_offer_gzip(struct rpc *rpc);
+void rpc_pack(struct rpc *rpc, bool pack);
+/* In on_message: that message came compressed. */
+bool rpc_was_packed(const struct rpc *rpc);
+/* The value of a header of the request, NUL-terminated, the first of that name; one of those that the server was asked
+ * to keep (struct grpc_server_options). NULL: it has none. Lives until the call is closed. */
+const char *rpc_metadata(const struct rpc *rpc, const char *name);
 
 void rpc_set_state(struct rpc *rpc, void *state);
 void *rpc_state(const struct rpc *rpc);

@@ -189,13 +189,20 @@ static void submit_status_only(nghttp2_session *session, struct rpc *rpc)
 static void submit_headers(nghttp2_session *session, struct rpc *rpc,
                            nghttp2_data_provider *provider)
 {
-    static const nghttp2_nv headers[] = {
+    nghttp2_nv headers[] = {
         NV(":status", "200"),
         NV("content-type", "application/grpc"),
         NV("grpc-accept-encoding", "identity,gzip"),
+        {0}, /* the handler's, */
+        {0}, /* and the encoding */
     };
+    size_t len = 3;
 
-    (void)nghttp2_submit_response(session, rpc->stream_id, headers, ARRAY_LEN(headers), provider);
+    if (rpc->header_name)
+        headers[len++] = header_of(rpc->header_name, rpc->header_value);
+    if (rpc->offers_gzip)
+        headers[len++] = header_of("grpc-encoding", "gzip");
+    (void)nghttp2_submit_response(session, rpc->stream_id, headers, len, provider);
 }
 
 static void respond(nghttp2_session *session, struct rpc *rpc)
@@ -207,7 +214,7 @@ static void respond(nghttp2_session *session, struct rpc *rpc)
     rpc->responded = true;
     if (rpc->http_status)
         submit_plain(session, rpc, &provider);
-    else if (!rpc->sending && rpc_exhausted(rpc))
+    else if (!rpc->sending && rpc_exhausted(rpc) && !rpc->header_name)
         submit_status_only(session, rpc);
     else
         submit_headers(session, rpc, &provider);

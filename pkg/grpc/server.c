@@ -122,6 +122,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->methods = options->methods;
     server->methods_len = options->methods_len;
     server->ctx = options->ctx;
+    server->metadata = options->metadata;
     server->limits = options->limits;
     server->healthz = options->healthz;
     server->authenticate = options->authenticate;

@@ -65,6 +65,8 @@ struct grpc_server_options {
     const struct rpc_method *methods; /* borrowed for life */
     size_t methods_len;
     void *ctx;                 /* rpc_server_ctx() */
+    /* Names of the request's headers that rpc_metadata() knows, NULL behind the last; borrowed for life. NULL: none. */
+    const char *const *metadata;
     struct grpc_limits limits; /* zero fields: defaults */
     /* The answer to GET /healthz: an HTTP status and a short text with a static lifetime. NULL:
      * always 200 "ok". */

@@ -231,6 +231,7 @@ void route_find(const struct sight *sight, const struct name *name, struct route
     ret_route->namespace_name = name->namespace_name;
     ret_route->hostname = name->hostname;
     ret_route->authority = STR("");
+    ret_route->names_missing = false;
     *own =
         (struct route_target){.service = name->service, .port = dialled, .written = 1, .weight = 1};
     if (name->form == NAME_HOST && name->service.len == 0)

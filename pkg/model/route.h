@@ -37,6 +37,7 @@ struct route_target {
 struct route {
     struct str namespace_name;
     struct str hostname;         /* of one pod; else empty */
+    bool names_missing; /* where clients are answered what is not there, too: it is named before it comes */
     struct str authority;        /* that its Clusters have in their names (model/xdstp.h); else empty */
     const struct policy *policy; /* of the route's own fields; never NULL */
     size_t len;                  /* at least one; one of them at least has a weight */

@@ -151,6 +151,8 @@ static void on_secured(struct conn *conn)
         conn_drained(conn);
     else
         conn_watch(conn);
+    if (!error && !awaited && conn->fin_wanted && unsent(conn) == 0)
+        shutdown(conn->fd, SHUT_WR);
     hand_over(conn);
 }
 
@@ -191,6 +193,18 @@ static void on_turn(void *ctx)
     conn_leave_event(conn);
 }
 
+static void on_evict(void *ctx)
+{
+    struct conn *conn = ctx;
+
+    conn->in_event = true;
+    conn->tls->failure = TLS_FAILURE_STALLED;
+    conn_end(conn, CODE_UNAUTHENTICATED, "TLS handshake stalled while others waited");
+    conn_leave_event(conn);
+}
+
+static const struct tls_turn_handler turn_handler = {on_turn, on_evict};
+
 void conn_tls_read(struct conn *conn)
 {
     if (conn->state == STATE_SECURING && conn->tls->gate) {
@@ -215,7 +229,7 @@ void conn_start_tls(struct conn *conn, struct tls *tls, const char *server_name,
 {
     conn->tls = tls_session_new(tls, server_name);
     conn->tls->gate = gate;
-    tls_turn_init(&conn->tls->turn, on_turn, conn);
+    tls_turn_init(&conn->tls->turn, &turn_handler, conn);
     if (conn->state == STATE_OPEN)
         conn->state = STATE_SECURING; /* it has heard nothing yet */
 }

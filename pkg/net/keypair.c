@@ -142,6 +142,7 @@ static void check_expiry(struct keypair *keypair)
                  KV_STR("certificate", keypair->options.cert_path), KV_STR("valid_until", end));
     keypair->over = now_us >= validity.end_us;
     keypair->near = now_us + near_us >= validity.end_us;
+    counter_set(&keypair->stats.ends_soon, keypair->near);
 }
 
 /* ---- events ---- */

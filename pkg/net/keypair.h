@@ -32,7 +32,8 @@ struct keypair_options {
 struct keypair_stats {
     struct counter loads;
     struct counter failures;
-    struct counter expiry_s; /* gauge: when the certificate in use ends, since 1970 */
+    struct counter expiry_s;  /* gauge: when the certificate in use ends, since 1970 */
+    struct counter ends_soon; /* gauge: 1 when it has a fifth of its life left, or a week */
 };
 
 /* Fails unless there is a good pair now. */

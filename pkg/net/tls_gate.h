@@ -1,7 +1,8 @@
 /*
  * The TLS handshakes of one loop. Each costs up to a millisecond of work: they are made a few per turn, so that open
  * connections do not wait, and so many at a time, because an unfinished one holds memory. The others wait in order of
- * arrival; who has begun comes first. How long a handshake may take is up to the connections' user.
+ * arrival; who has begun comes first. How long a handshake may take is up to the connections' user, but where others wait
+ * and no more can begin, the oldest that is a second old makes room: peers that stall hold nobody up for longer.
  *
  * Threads: its loop, except reading stats.
  */
@@ -11,8 +12,9 @@
 #include "base/metric.h"
 #include "loop/loop.h"
 
-#define TLS_GATE_TURN_US 1000 /* no further step of a handshake behind this much work */
-#define TLS_GATE_MAX 500      /* unfinished handshakes, of 45 KB each */
+#define TLS_GATE_TURN_US 1000     /* no further step of a handshake behind this much work */
+#define TLS_GATE_MAX 500          /* unfinished handshakes, of 45 KB each */
+#define TLS_GATE_STALL_US 1000000 /* an unfinished one may be given up then */
 
 /* Why there is no connection. */
 enum tls_failure {
@@ -25,7 +27,8 @@ enum tls_failure {
     TLS_FAILURE_NO_TLS,   /* it speaks something else: HTTP, as a rule */
     TLS_FAILURE_PROTOCOL, /* or breaks the rules */
     TLS_FAILURE_CLOSED,   /* it goes away, as a check of the port does */
-    TLS_FAILURE_GIVEN_UP, /* we end it: its time is over, or we stop */
+    TLS_FAILURE_STALLED,  /* we end it: the gate was full, and others waited */
+    TLS_FAILURE_GIVEN_UP, /* or its time is over, or we stop */
     TLS_FAILURES,
 };
 
@@ -39,12 +42,18 @@ const char *tls_failure_name(enum tls_failure failure);
 
 struct tls_gate;
 
+struct tls_turn_handler {
+    void (*step)(void *ctx);  /* its turn has come; it may leave, or queue again */
+    void (*evict)(void *ctx); /* it is in the way of others, and must leave */
+};
+
 /* One connection at the gate; in its user's memory. */
 struct tls_turn {
-    struct list link;
-    void (*step)(void *ctx); /* its turn has come; it may leave, or queue again */
+    struct list link;       /* it wants a step */
+    struct list unfinished; /* it has begun */
+    const struct tls_turn_handler *handler;
     void *ctx;
-    bool begun;
+    uint64_t begun_us;
 };
 
 /* `stats`, borrowed for life, are counted by those who come through. */
@@ -52,7 +61,7 @@ struct tls_gate *tls_gate_new(struct loop *loop, struct tls_stats *stats) must_c
 /* All have left. NULL is fine. */
 void tls_gate_free(struct tls_gate *gate);
 
-void tls_turn_init(struct tls_turn *turn, void (*step)(void *ctx), void *ctx);
+void tls_turn_init(struct tls_turn *turn, const struct tls_turn_handler *handler, void *ctx);
 /* Asks for a step; in a later turn of the loop, or at the end of this one. */
 void tls_gate_queue(struct tls_gate *gate, struct tls_turn *turn);
 /* It is through, or gone: counts. */

@@ -10,7 +10,8 @@
  *   alone (one resource in the response, so that it was this one) is not sent again until the
  *   client has taken another one, or subscribes anew. Sending never waits for an ACK. The host is told whose resource the client
  *   may mean, and may have another one for this stream.
- * - Versions are hashes of content: equal on every replica. Nonces never repeat on a stream.
+ * - Versions are hashes of content: equal on every replica, and hexadecimal digits as text, unless the host has texts of its own. Nonces
+ *   never repeat on a stream.
  *
  * State of the world:
  * - A request carries the full subscription of its type; it is compared with the stream's own, never with versions.
@@ -84,7 +85,22 @@ struct xds_resource {
     bool empty;        /* a ClusterLoadAssignment without endpoints: what still leads there fails */
 };
 
+#define XDS_VERSION_TEXT_MAX 256
+
+/* The texts of versions, of a host that does not leave them to the session. */
+struct xds_texts {
+    /* Of the resource's version, which the host has told of it just now; at most XDS_VERSION_TEXT_MAX bytes, borrowed until the next
+     * call to the host. */
+    struct str (*of_resource)(void *ctx, enum xds_type type, struct str name, uint64_t version);
+    /* The same, of everything that there is of a type: a response's version. */
+    struct str (*of_type)(void *ctx, enum xds_type type);
+    /* The version that a client means, which has the resource from an earlier stream; 0: none that there is. */
+    uint64_t (*read)(void *ctx, enum xds_type type, struct str name, struct str text);
+};
+
 struct xds_host {
+    /* NULL: digits. */
+    const struct xds_texts *texts;
     /* A name is new on the stream. Set subscription->host. */
     void (*subscribe)(void *ctx, struct xds_subscription *subscription);
     void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);

@@ -98,9 +98,8 @@ bool xds_delta_was_in(const struct xds_type_state *state, struct str name, uint6
 /* A first request that names nothing means everything. */
 static bool begins_wildcard(const struct xds_type_state *state, const struct xds_request *request)
 {
-    return request->names.has_wildcard ||
-           (!state->named_before && request->names.len == 0 && request->gone.len == 0 &&
-            !request->gone.has_wildcard);
+    return request->names.has_wildcard || (!state->named_before && request->names.len == 0 &&
+                                           request->gone.len == 0 && !request->gone.has_wildcard);
 }
 
 static void set_wildcard(struct xds_type_state *state, enum xds_type type,
@@ -154,11 +153,15 @@ static bool add_names(struct xds_add_ctx *add, const struct xds_request *request
 }
 
 /* Any other text than a version of ours is none that we have. */
-static uint64_t read_version(struct str text)
+static uint64_t read_version(const struct xds_session *session, enum xds_type type,
+                             const struct xds_known *known)
 {
+    const struct xds_texts *texts = session->host->texts;
     uint64_t version;
 
-    return str_hex_to_u64(text, &version) ? version : 0;
+    if (texts)
+        return texts->read(session->ctx, type, known->name, known->version);
+    return str_hex_to_u64(known->version, &version) ? version : 0;
 }
 
 /* What it names is compared with that; what it has by a wildcard, too. */
@@ -171,11 +174,12 @@ static void take_known(struct xds_session *session, enum xds_type type,
         const struct xds_known *known = &request->known[i];
         struct xds_subscription *subscription =
             name_set_find(&state->names, known->name, &xds_subscription_ops);
+        uint64_t version = read_version(session, type, known);
 
         if (subscription)
-            xds_set_sent_version(state, subscription, read_version(known->version));
+            xds_set_sent_version(state, subscription, version);
         else if (state->wildcard)
-            brought_set(state, brought_get(state, known->name), read_version(known->version));
+            brought_set(state, brought_get(state, known->name), version);
     }
 }
 
@@ -218,7 +222,7 @@ static void look(void *ctx, struct str name, const struct xds_resource *resource
     brought->seen = draft->state->looks;
     if (brought->version == resource->version || pass->more)
         return;
-    len = xds_draft_sized(draft, name, resource->blob);
+    len = xds_draft_sized(draft, name, resource);
     if (len > XDS_RESOURCES_MAX) { /* never fits: what the client has stays */
         draft->session->stats.refused++;
     } else if (len > draft->left) {

@@ -68,7 +68,7 @@ void xds_delta_done(struct xds_session *session, enum xds_type type);
 
 /* ---- responses ---- */
 
-#define XDS_HEAD_MAX 256 /* version_info, type_url and nonce, with room to spare */
+#define XDS_HEAD_MAX 512 /* version_info, type_url and nonce, with room to spare */
 #define XDS_RESOURCES_MAX (XDS_RESPONSE_MAX - XDS_HEAD_MAX)
 
 /* One response in the making. */
@@ -86,7 +86,8 @@ struct xds_draft {
 };
 
 /* Bytes that it takes in a response. */
-size_t xds_draft_sized(const struct xds_draft *draft, struct str name, const struct blob *blob);
+size_t xds_draft_sized(const struct xds_draft *draft, struct str name,
+                       const struct xds_resource *resource);
 /* It fits. */
 void xds_draft_add(struct xds_draft *draft, struct str name, const struct xds_resource *resource);
 /* False: it does not fit. */

@@ -55,32 +55,54 @@ _Static_assert((int)DISCOVERY_RESPONSE_RESOURCES == (int)RESOURCE_RESOURCE &&
                    (int)DISCOVERY_RESPONSE_NONCE == (int)DELTA_DISCOVERY_RESPONSE_NONCE,
                "both variants number alike what they share");
 
-#define VERSION_LEN 16
+#define DIGITS_SIZE 17 /* of a version, NUL-terminated */
+
+static struct str digits_of(uint64_t version, char room[DIGITS_SIZE])
+{
+    return str_make(room, str_format_hex(version, room));
+}
+
+static struct str version_text(const struct xds_draft *draft, struct str name, uint64_t version,
+                               char room[DIGITS_SIZE])
+{
+    const struct xds_session *session = draft->session;
+    const struct xds_texts *texts = session->host->texts;
+
+    return texts ? texts->of_resource(session->ctx, draft->response->type, name, version)
+                 : digits_of(version, room);
+}
 
 /* Of a Resource, all but its name. */
-static size_t sized_around(struct str name, const struct blob *blob)
+static size_t sized_around(struct str version, struct str name, const struct blob *blob)
 {
-    return wire_sized(RESOURCE_VERSION, VERSION_LEN) + wire_sized(RESOURCE_NAME, name.len) +
+    return wire_sized(RESOURCE_VERSION, version.len) + wire_sized(RESOURCE_NAME, name.len) +
            blob->len;
 }
 
-size_t xds_draft_sized(const struct xds_draft *draft, struct str name, const struct blob *blob)
+size_t xds_draft_sized(const struct xds_draft *draft, struct str name,
+                       const struct xds_resource *resource)
 {
+    char room[DIGITS_SIZE];
+
     if (!draft->session->variant.delta)
-        return blob->len;
-    return wire_sized(DELTA_DISCOVERY_RESPONSE_RESOURCES, sized_around(name, blob));
+        return resource->blob->len;
+    return wire_sized(
+        DELTA_DISCOVERY_RESPONSE_RESOURCES,
+        sized_around(version_text(draft, name, resource->version, room), name, resource->blob));
 }
 
 /* A Resource up to the bytes that all share. */
-static struct blob *resource_head(struct str name, const struct xds_resource *resource)
+static struct blob *resource_head(const struct xds_draft *draft, struct str name,
+                                  const struct xds_resource *resource)
 {
-    struct buf out = BUFFER_INIT(XDS_NAME_MAX + 128);
-    char version[VERSION_LEN + 1];
+    struct buf out = BUFFER_INIT(XDS_NAME_MAX + XDS_VERSION_TEXT_MAX + 128);
+    char room[DIGITS_SIZE];
+    struct str version = version_text(draft, name, resource->version, room);
     struct blob *head;
 
-    str_format_hex(resource->version, version);
-    wire_put_head(&out, DELTA_DISCOVERY_RESPONSE_RESOURCES, sized_around(name, resource->blob));
-    wire_put_bytes(&out, RESOURCE_VERSION, str_of(version));
+    wire_put_head(&out, DELTA_DISCOVERY_RESPONSE_RESOURCES,
+                  sized_around(version, name, resource->blob));
+    wire_put_bytes(&out, RESOURCE_VERSION, version);
     wire_put_bytes(&out, RESOURCE_NAME, name);
     head = blob_copy(out.ptr, out.len);
     buf_done(&out);
@@ -91,10 +113,10 @@ void xds_draft_add(struct xds_draft *draft, struct str name, const struct xds_re
 {
     struct xds_response *response = draft->response;
 
-    draft->left -= xds_draft_sized(draft, name, resource->blob);
+    draft->left -= xds_draft_sized(draft, name, resource);
     draft->len++;
     if (draft->session->variant.delta)
-        response->add(response->ctx, resource_head(name, resource));
+        response->add(response->ctx, resource_head(draft, name, resource));
     response->add(response->ctx, blob_ref(resource->blob));
 }
 
@@ -130,17 +152,19 @@ static void finish(struct xds_draft *draft)
     struct xds_response *response = draft->response;
     struct xds_type_state *state = draft->state;
     struct xds_session *session = draft->session;
-    char version[17];
+    const struct xds_texts *texts = session->host->texts;
+    char room[DIGITS_SIZE];
     char nonce[XDS_NONCE_TEXT_MAX];
+    struct str version = texts ? texts->of_type(session->ctx, response->type)
+                               : digits_of(state->sum + state->every_sum, room);
 
     if (draft->len == 1 && draft->last)
         draft->last->sent_alone = true;
     session->nonces = draft->nonce;
     session->stats.responses++;
     state->last_nonce = draft->nonce;
-    str_format_hex(state->sum + state->every_sum, version);
     xds_nonce_format(response->type, draft->nonce, nonce);
-    wire_put_bytes(response->head, DISCOVERY_RESPONSE_VERSION_INFO, str_of(version));
+    wire_put_bytes(response->head, DISCOVERY_RESPONSE_VERSION_INFO, version);
     wire_put_bytes(response->head, DISCOVERY_RESPONSE_TYPE_URL,
                    str_of(xds_type_url(response->type)));
     wire_put_bytes(response->head, DISCOVERY_RESPONSE_NONCE, str_of(nonce));
@@ -217,7 +241,7 @@ static bool add_absence(struct xds_draft *draft, struct xds_subscription *subscr
 static bool add_news(struct xds_draft *draft, struct xds_subscription *subscription,
                      const struct xds_resource *resource)
 {
-    size_t len = xds_draft_sized(draft, subscription->name, resource->blob);
+    size_t len = xds_draft_sized(draft, subscription->name, resource);
 
     if (len > XDS_RESOURCES_MAX) {
         refuse(draft, subscription, len);
@@ -253,7 +277,8 @@ static bool finish_changes(struct xds_draft *draft)
     struct xds_type_state *state = draft->state;
     bool first = state->every_due && state->last_nonce == 0 && !state->brought;
 
-    if (draft->session->variant.delta && state->wildcard && (state->every_due || state->every_dirty))
+    if (draft->session->variant.delta && state->wildcard &&
+        (state->every_due || state->every_dirty))
         xds_draft_add_unnamed(draft);
     if (draft->len == 0 && draft->removed == 0 && !first)
         return false;

@@ -95,6 +95,7 @@ static void find_policy(struct meaning *meaning, const struct sight *sight)
         return;
     route_find(sight, &meaning->name, &meaning->route);
     meaning->route.authority = authority_of(meaning->text);
+    meaning->route.names_missing = meaning->names_missing;
     if (meaning->plain)
         route_make_plain(&meaning->route);
 }

@@ -18,6 +18,7 @@ struct meaning {
     enum topic_kind kind;
     struct str text; /* the name as the client spelled it */
     bool plain; /* without what a client can refuse of a policy */
+    bool names_missing; /* of a route: struct route's */
     unsigned faults; /* of a route or Cluster: those of the clients that it is for */
     struct name name;
     const struct service *service;   /* NULL: there is none */

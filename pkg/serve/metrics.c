@@ -156,6 +156,8 @@ static const struct family families[] = {
      SERVER_FIELD(tls.failures[TLS_FAILURE_PROTOCOL])},
     {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"closed\"",
      SERVER_FIELD(tls.failures[TLS_FAILURE_CLOSED])},
+    {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"stalled\"",
+     SERVER_FIELD(tls.failures[TLS_FAILURE_STALLED])},
     {"lookaside_tls_handshakes_failed_total", NULL, NULL, "reason=\"given-up\"",
      SERVER_FIELD(tls.failures[TLS_FAILURE_GIVEN_UP])},
 };

@@ -60,6 +60,7 @@ bool topic_find_meaning(const struct topic *topic, const struct caller *caller,
     meaning->kind = topic->kind;
     meaning->plain = topic->plain;
     meaning->faults = topic->faults;
+    meaning->names_missing = topic->table->options.unknown_names == UNKNOWN_NAMES_EMPTY;
     meaning->text = topic->text;
     if (meaning_parse(topic->kind, topic->text, &context, &meaning->name, NULL) != CODE_OK)
         return false;

@@ -61,9 +61,11 @@ function emit_url(message)
 }
 
 BEGIN {
-    print "/* Made by pkg/wire/fields.awk from pkg/wire/proto; do not edit. */"
-    print "#ifndef WIRE_FIELDS_H"
-    print "#define WIRE_FIELDS_H"
+    if (guard == "")
+        guard = "WIRE_FIELDS_H"
+    print "/* Made by pkg/wire/fields.awk from .proto files; do not edit. */"
+    print "#ifndef " guard
+    print "#define " guard
     print ""
 }
 

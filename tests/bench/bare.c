@@ -1,8 +1,11 @@
 /*
- * bench bare HOST PORT MESSAGE-FILE: the floor. An epoll loop that answers each new connection with just enough HTTP/2 and one message, and on
- * "push" writes the same message to every connection; what clients send is read and dropped.
+ * bench bare PORT STREAMS: the floor. An epoll loop that answers the requests of a new connection's STREAMS streams with just enough HTTP/2 and the
+ * messages that it was given, and then writes the same bytes again when it is told; what clients send later is read and dropped.
  *
- * Standard output: "listening". Standard input: "push"; EOF ends.
+ * Standard output: "listening". Standard input:
+ *   first SERVICE SLOT +N   N bytes of a DiscoveryResponse: what is answered to who asks for that Service
+ *   push SERVICE +N         another for slot 2, to everybody who asked for it
+ *   sync                    "synced"
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,143 +16,351 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "frame.h"
+#include "wire/fields.h"
+#include "wire/reader.h"
 
 #define EVENTS 512
 #define CONNECTIONS_MAX 65536
+#define SERVICES_MAX 65536
+#define SLOTS 3
+#define LISTENER_EVENT UINT64_MAX
+#define CONTROL_EVENT (UINT64_MAX - 1)
 
-struct bare {
-    int epoll;
-    int listener;
-    int fds[CONNECTIONS_MAX];
-    bool opened[CONNECTIONS_MAX];
-    size_t count;
-    struct buf push;
+/* One connection's name. */
+struct interest {
+    struct peer *peer;
+    uint32_t stream;
 };
 
-/* The clients' kernels take everything: a push is a few KiB and they read. */
-static void write_all(int fd, struct str bytes)
-{
-    while (bytes.len) {
-        ssize_t sent = write(fd, bytes.ptr, bytes.len);
+struct service {
+    struct buf messages[SLOTS]; /* DiscoveryResponses */
+    struct interest *interests;
+    size_t len, cap;
+};
 
-        if (sent < 0 && errno != EAGAIN)
-            bench_die("writing to a client");
-        if (sent > 0)
-            bytes = str_slice(bytes, (size_t)sent, bytes.len);
+struct peer {
+    int fd;
+    bool greeted;
+    uint32_t waiting; /* streams that have not asked for lists yet */
+    struct buf in;
+    struct buf *requests; /* DATA of each of those */
+    struct buf out;       /* what its socket did not take */
+};
+
+struct bare {
+    int epoll, listener;
+    uint32_t streams;
+    struct control control;
+    struct service *services;
+    uint64_t services_len; /* behind the last that anybody asked for */
+};
+
+/* ---- out ---- */
+
+static void watch(struct bare *bare, int operation, int fd, uint32_t events, uint64_t data)
+{
+    struct epoll_event event = {.events = events, .data.u64 = data};
+
+    if (epoll_ctl(bare->epoll, operation, fd, &event) != 0)
+        bench_die("epoll");
+}
+
+static void send_rest(struct bare *bare, struct peer *peer)
+{
+    ssize_t sent = write(peer->fd, peer->out.ptr, peer->out.len);
+
+    if (sent > 0)
+        buf_consume(&peer->out, (size_t)sent);
+    if (peer->out.len > 0 && (sent > 0 || errno == EAGAIN))
+        return;
+    buf_done(&peer->out);
+    watch(bare, EPOLL_CTL_MOD, peer->fd, EPOLLIN, (uintptr_t)peer);
+}
+
+/* Who has not read the last one gets no other. */
+static void send_to(struct bare *bare, struct peer *peer, struct str bytes)
+{
+    ssize_t sent;
+
+    if (peer->out.len > 0)
+        return;
+    sent = write(peer->fd, bytes.ptr, bytes.len);
+    if (sent < 0 && errno != EAGAIN)
+        return;
+    if (sent == (ssize_t)bytes.len)
+        return;
+    buf_add_str(&peer->out, str_slice(bytes, sent > 0 ? (size_t)sent : 0, bytes.len));
+    watch(bare, EPOLL_CTL_MOD, peer->fd, EPOLLIN | EPOLLOUT, (uintptr_t)peer);
+}
+
+static void push(struct bare *bare, uint32_t number, struct str message)
+{
+    struct service *service = &bare->services[number];
+    struct buf *newest = &service->messages[SLOTS - 1];
+    struct buf frames = BUFFER_INIT(FRAME_BUFFER_MAX);
+    uint32_t stream = 0;
+
+    buf_reset(newest);
+    buf_add_str(newest, message);
+    for (size_t i = 0; i < service->len; i++) {
+        struct interest *interest = &service->interests[i];
+
+        if (interest->stream != stream) {
+            stream = interest->stream;
+            buf_reset(&frames);
+            frame_put_message(&frames, stream, buf_str(newest));
+        }
+        send_to(bare, interest->peer, buf_str(&frames));
     }
+    buf_done(&frames);
 }
 
-static void push_all(struct bare *bare)
+/* ---- in ---- */
+
+static void greet(struct buf *out)
 {
-    for (size_t i = 0; i < bare->count; i++)
-        write_all(bare->fds[i], buf_str(&bare->push));
+    frame_put(out, FRAME_SETTINGS, 0, 0, FRAME_WIDE_STREAMS);
+    frame_put(out, FRAME_SETTINGS, FRAME_ACK, 0, STR(""));
+    frame_put(out, FRAME_WINDOW_UPDATE, 0, 0, FRAME_WIDE_CONNECTION);
 }
 
-/* SETTINGS, its ACK, a wide window for the client's requests, ":status 200", and the first message. */
-static void open_connection(struct bare *bare, size_t index)
+/* "shop/sNNNNN:8001" or "sNNNNN.shop:8001" */
+static uint32_t service_number(struct str name)
 {
-    static const char window[] = {0x3f, (char)0xff, 0, 0};
-    struct buf opening = BUFFER_INIT(FRAME_BUFFER_MAX);
+    size_t from = str_starts_with(name, STR("shop/")) ? 6 : 1;
+    uint64_t number;
 
-    frame_put(&opening, FRAME_SETTINGS, 0, 0, STR(""));
-    frame_put(&opening, FRAME_SETTINGS, 1, 0, STR(""));
-    frame_put(&opening, FRAME_WINDOW_UPDATE, 0, 0, str_make(window, sizeof(window)));
-    frame_put(&opening, FRAME_WINDOW_UPDATE, 0, 1, str_make(window, sizeof(window)));
-    frame_put(&opening, FRAME_HEADERS, 4, 1, STR("\x88"));
-    buf_add_str(&opening, buf_str(&bare->push));
-    write_all(bare->fds[index], buf_str(&opening));
-    buf_done(&opening);
-    bare->opened[index] = true;
+    if (!str_to_u64(str_slice(name, from, from + 5), SERVICES_MAX - 1, &number))
+        bench_die("a name that is none of the bench's");
+    return (uint32_t)number;
+}
+
+static size_t slot_of(struct str type_url)
+{
+    if (str_eq(type_url, STR(LISTENER_URL)))
+        return 0;
+    return str_eq(type_url, STR(CLUSTER_URL)) ? 1 : 2;
+}
+
+/* All in one message: put behind each other, messages of one type are one with the fields of both. True for a request of lists. */
+static bool answer(struct bare *bare, struct peer *peer, uint32_t stream, struct str request,
+                   struct buf *out)
+{
+    struct wire_reader names = wire_reader(request), reader = names;
+    struct buf whole = BUFFER_INIT(FRAME_BUFFER_MAX);
+    struct wire_field field;
+    size_t slot = 0;
+
+    while (wire_next(&reader, &field))
+        if (field.number == DISCOVERY_REQUEST_TYPE_URL)
+            slot = slot_of(field.bytes);
+    while (wire_next(&names, &field)) {
+        struct service *service;
+
+        if (field.number != DISCOVERY_REQUEST_RESOURCE_NAMES)
+            continue;
+        service = &bare->services[service_number(field.bytes)];
+        buf_add_str(&whole, buf_str(&service->messages[slot]));
+        if (slot < 2)
+            continue;
+        bare->services_len = max_u64(bare->services_len, (uint64_t)(service - bare->services) + 1);
+        service->interests =
+            xgrow(service->interests, &service->cap, service->len, sizeof(*service->interests));
+        service->interests[service->len++] = (struct interest){peer, stream};
+    }
+    frame_put_message(out, stream, buf_str(&whole));
+    buf_done(&whole);
+    return slot == 2;
+}
+
+static void on_request_frame(struct bare *bare, struct peer *peer, const struct frame *frame,
+                             struct buf *out)
+{
+    struct buf *whole;
+    struct str message;
+    size_t at = 0;
+
+    if (frame->type == FRAME_HEADERS)
+        frame_put(out, FRAME_HEADERS, FRAME_END_HEADERS, frame->stream,
+                  STR("\x88")); /* :status 200 */
+    if (frame->type != FRAME_DATA || frame->stream / 2 >= bare->streams)
+        return;
+    whole = &peer->requests[frame->stream / 2];
+    buf_add_str(whole, frame->payload);
+    while (frame_take_message(whole, &at, &message))
+        if (answer(bare, peer, frame->stream, message, out) && --peer->waiting == 0)
+            return;
+    buf_consume(whole, at);
+}
+
+static void forget_requests(struct bare *bare, struct peer *peer)
+{
+    for (uint32_t i = 0; peer->requests && i < bare->streams; i++)
+        buf_done(&peer->requests[i]);
+    free(TAKE(peer->requests));
+    buf_done(&peer->in);
+}
+
+static void on_opening(struct bare *bare, struct peer *peer, struct str chunk)
+{
+    struct buf out = BUFFER_INIT(FRAME_BUFFER_MAX);
+    struct frame frame;
+    struct str bytes;
+
+    buf_add_str(&peer->in, chunk);
+    if (!peer->greeted && peer->in.len >= sizeof(PREFACE) - 1) {
+        buf_consume(&peer->in, sizeof(PREFACE) - 1);
+        greet(&out);
+        peer->greeted = true;
+    }
+    bytes = buf_str(&peer->in);
+    while (peer->greeted && peer->waiting > 0 && frame_take(&bytes, &frame))
+        on_request_frame(bare, peer, &frame, &out);
+    if (peer->waiting == 0)
+        forget_requests(bare, peer);
+    else
+        buf_consume(&peer->in, peer->in.len - bytes.len);
+    send_to(bare, peer, buf_str(&out));
+    buf_done(&out);
+}
+
+static void on_end(struct bare *bare, struct peer *peer)
+{
+    for (uint64_t i = 0; i < bare->services_len; i++) {
+        struct service *service = &bare->services[i];
+        size_t kept = 0;
+
+        if (service->len == 0)
+            continue;
+        for (size_t j = 0; j < service->len; j++)
+            if (service->interests[j].peer != peer)
+                service->interests[kept++] = service->interests[j];
+        service->len = kept;
+    }
+    forget_requests(bare, peer);
+    buf_done(&peer->out);
+    close(peer->fd);
+    free(peer);
+}
+
+static void on_peer(struct bare *bare, struct peer *peer, uint32_t events)
+{
+    static char chunk[256 * 1024];
+    ssize_t got;
+
+    if (events & EPOLLOUT)
+        send_rest(bare, peer);
+    if (!(events & ~(uint32_t)EPOLLOUT))
+        return;
+    got = read(peer->fd, chunk, sizeof(chunk));
+    if (got == 0 || (got < 0 && errno != EAGAIN))
+        on_end(bare, peer);
+    else if (got > 0 && peer->waiting > 0)
+        on_opening(bare, peer, str_make(chunk, (size_t)got));
 }
 
 static void on_accept(struct bare *bare)
 {
-    int fd = accept4(bare->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = bare->count + 2};
-    int one = 1;
+    int fd, one = 1;
 
-    if (fd < 0)
+    while ((fd = accept4(bare->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        struct peer *peer = xcalloc(1, sizeof(*peer));
+
+        *peer = (struct peer){.fd = fd, .waiting = bare->streams};
+        peer->requests = xcalloc(bare->streams, sizeof(*peer->requests));
+        for (uint32_t i = 0; i < bare->streams; i++)
+            buf_init(&peer->requests[i], FRAME_BUFFER_MAX);
+        buf_init(&peer->in, FRAME_BUFFER_MAX);
+        buf_init(&peer->out, FRAME_BUFFER_MAX);
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        watch(bare, EPOLL_CTL_ADD, fd, EPOLLIN, (uintptr_t)peer);
+    }
+}
+
+/* ---- life ---- */
+
+static void obey(struct bare *bare, const struct command *command)
+{
+    if (command_is(command, "sync", 1)) {
+        printf("synced\n");
         return;
-    if (bare->count == CONNECTIONS_MAX || epoll_ctl(bare->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        bench_die("accepting");
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    bare->fds[bare->count++] = fd;
+    }
+    if (command->count < 3 || command_number(command, 1) >= SERVICES_MAX) {
+        errno = EINVAL;
+        bench_die("a command");
+    }
+    if (command_is(command, "push", 3)) {
+        push(bare, command_number(command, 1), command->payload);
+    } else if (command_is(command, "first", 4) && command_number(command, 2) < SLOTS) {
+        struct buf *message =
+            &bare->services[command_number(command, 1)].messages[command_number(command, 2)];
+
+        buf_reset(message);
+        buf_add_str(message, command->payload);
+    }
 }
 
-static void on_readable(struct bare *bare, size_t index)
+static void on_control(struct bare *bare)
 {
-    static char chunk[64 * 1024];
-    ssize_t got = read(bare->fds[index], chunk, sizeof(chunk));
+    struct command command;
 
-    if (got > 0 && !bare->opened[index])
-        open_connection(bare, index);
-    if (got == 0)
-        epoll_ctl(bare->epoll, EPOLL_CTL_DEL, bare->fds[index], NULL);
+    control_read(&bare->control);
+    while (control_next(&bare->control, &command)) {
+        obey(bare, &command);
+        control_drop(&bare->control, &command);
+    }
 }
 
-static void listen_on(struct bare *bare, const struct sockaddr_in *address)
+static void listen_on(struct bare *bare, uint16_t port)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 1};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     int one = 1;
 
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     bare->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     setsockopt(bare->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(bare->listener, (const struct sockaddr *)address, sizeof(*address)) != 0 ||
+    if (bind(bare->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(bare->listener, 4096) != 0)
         bench_die("listening");
-    epoll_ctl(bare->epoll, EPOLL_CTL_ADD, bare->listener, &event);
-    event.data.u64 = 0;
-    epoll_ctl(bare->epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event);
+    watch(bare, EPOLL_CTL_ADD, bare->listener, EPOLLIN, LISTENER_EVENT);
+    watch(bare, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, CONTROL_EVENT);
     printf("listening\n");
 }
 
-static void read_message(struct bare *bare, const char *path)
+static void bare_init(struct bare *bare)
 {
-    struct buf message = BUFFER_INIT(FRAME_BUFFER_MAX);
-    char chunk[4096];
-    FILE *file = fopen(path, "re");
-    size_t got;
-
-    if (!file)
-        bench_die(path);
-    while ((got = fread(chunk, 1, sizeof(chunk), file)) > 0)
-        buf_append(&message, chunk, got);
-    fclose(file);
-    buf_init(&bare->push, FRAME_BUFFER_MAX);
-    frame_put_message(&bare->push, 1, buf_str(&message));
-    buf_done(&message);
-}
-
-static void on_event(struct bare *bare, uint64_t what)
-{
-    char line[64];
-
-    if (what == 1)
-        on_accept(bare);
-    else if (what >= 2)
-        on_readable(bare, what - 2);
-    else if (bench_command(line, sizeof(line)) && strcmp(line, "push") == 0)
-        push_all(bare);
+    control_init(&bare->control);
+    bare->epoll = epoll_create1(EPOLL_CLOEXEC);
+    bare->services = xcalloc(SERVICES_MAX, sizeof(*bare->services));
+    for (uint32_t i = 0; i < SERVICES_MAX; i++)
+        for (uint32_t slot = 0; slot < SLOTS; slot++)
+            buf_init(&bare->services[i].messages[slot], FRAME_BUFFER_MAX);
 }
 
 int bench_bare(int argc, char **argv)
 {
-    static struct bare bare;
-    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct bare bare = {.services = NULL};
     struct epoll_event events[EVENTS];
-    uint64_t port;
+    uint64_t port, streams;
 
-    if (argc != 3 || inet_pton(AF_INET, argv[0], &address.sin_addr) != 1 || !str_to_u64(str_of(argv[1]), 65535, &port))
+    if (argc != 2 || !str_to_u64(str_of(argv[0]), 65535, &port) ||
+        !str_to_u64(str_of(argv[1]), 10000, &streams))
         return 2;
-    address.sin_port = htons((uint16_t)port);
-    bare.epoll = epoll_create1(EPOLL_CLOEXEC);
-    read_message(&bare, argv[2]);
-    listen_on(&bare, &address);
+    bare.streams = (uint32_t)streams;
+    bare_init(&bare);
+    listen_on(&bare, (uint16_t)port);
     for (;;) {
         int count = epoll_wait(bare.epoll, events, EVENTS, -1);
 
-        for (int i = 0; i < count; i++)
-            on_event(&bare, events[i].data.u64);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.u64 == LISTENER_EVENT)
+                on_accept(&bare);
+            else if (events[i].data.u64 == CONTROL_EVENT)
+                on_control(&bare);
+            else
+                on_peer(&bare, (struct peer *)(uintptr_t)events[i].data.u64, events[i].events);
+        }
     }
 }

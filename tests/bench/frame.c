@@ -1,13 +1,16 @@
 #include "frame.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 
-#define FRAME_PAYLOAD_MAX 16384
+uint32_t frame_u16(const char *ptr)
+{
+    const unsigned char *bytes = (const unsigned char *)ptr;
+
+    return (uint32_t)bytes[0] << 8 | bytes[1];
+}
 
 uint32_t frame_u32(const char *ptr)
 {
@@ -24,7 +27,8 @@ static void put_u32(char *ptr, uint32_t value)
     ptr[3] = (char)value;
 }
 
-void frame_put(struct buf *out, enum frame_type type, unsigned flags, uint32_t stream, struct str payload)
+void frame_put(struct buf *out, enum frame_type type, unsigned flags, uint32_t stream,
+               struct str payload)
 {
     char head[FRAME_HEAD];
 
@@ -53,17 +57,39 @@ bool frame_take(struct str *bytes, struct frame *ret_frame)
     return true;
 }
 
+void frame_put_prefix(struct buf *out, size_t message_len)
+{
+    char prefix[FRAME_PREFIX] = {0};
+
+    put_u32(prefix + 1, (uint32_t)message_len);
+    buf_append(out, prefix, sizeof(prefix));
+}
+
 void frame_put_message(struct buf *out, uint32_t stream, struct str message)
 {
     struct buf whole = BUFFER_INIT(FRAME_BUFFER_MAX);
-    char prefix[5] = {0};
 
-    put_u32(prefix + 1, (uint32_t)message.len);
-    buf_append(&whole, prefix, sizeof(prefix));
+    frame_put_prefix(&whole, message.len);
     buf_add_str(&whole, message);
     for (size_t at = 0; at < whole.len; at += FRAME_PAYLOAD_MAX)
-        frame_put(out, FRAME_DATA, 0, stream, str_slice(buf_str(&whole), at, at + FRAME_PAYLOAD_MAX));
+        frame_put(out, FRAME_DATA, 0, stream,
+                  str_slice(buf_str(&whole), at, at + FRAME_PAYLOAD_MAX));
     buf_done(&whole);
+}
+
+bool frame_take_message(struct buf *whole, size_t *at, struct str *ret_message)
+{
+    struct str left = str_slice(buf_str(whole), *at, whole->len);
+    size_t len;
+
+    if (left.len < FRAME_PREFIX)
+        return false;
+    len = frame_u32(left.ptr + 1);
+    if (left.len < FRAME_PREFIX + len)
+        return false;
+    *ret_message = str_make(left.ptr + FRAME_PREFIX, len);
+    *at += FRAME_PREFIX + len;
+    return true;
 }
 
 uint64_t bench_now_us(void)
@@ -75,17 +101,4 @@ void bench_die(const char *what)
 {
     fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
     exit(1);
-}
-
-bool bench_command(char *line, size_t size)
-{
-    ssize_t got = read(STDIN_FILENO, line, size - 1);
-
-    if (got == 0)
-        exit(0);
-    if (got < 0)
-        return false;
-    line[got] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    return true;
 }

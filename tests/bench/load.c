@@ -1,313 +1,456 @@
 /*
- * bench load HOST PORT CLIENTS: that many ADS streams on that many connections. Each asks for the Listener, Cluster and
- * ClusterLoadAssignment of one Service and acknowledges everything.
+ * bench load SERVER PORT CLIENTS [streams=N] [names=N] [services=N] [at-once=N] [only-endpoints] [tls]
  *
- * Standard output: "ready" once every client has its list; then, whenever all have one list more, a line
- * "change FIRST LAST BYTES": monotonic microseconds of the first and the last client, and the message's length.
- * Standard input: "dump FILE" writes the newest ClusterLoadAssignment response; EOF ends.
+ * Standard input, and what is answered:
+ *   open                        "ready BEGIN END" once every client is served (monotonic microseconds)
+ *   close                       "closed": every connection is gone at once
+ *   await SERVICE|* ENDPOINTS   "arrived" once every name of that Service has a list of exactly so many
+ *   pause N, resume             "paused", "resumed": the first N clients read nothing
+ *   log FILE                    "logged N": writes the arrivals since then, struct arrival each, and forgets them
+ *   dump SLOT FILE              "dumped N": the first client's newest DiscoveryResponse of that type
+ *   echo N                      "echo N": all that was said before was an answer to what came before
+ *   bytes                       "bytes N" that came in so far, all together
+ * And unasked "lost CLIENT WHY" whenever one loses its connection or a stream, and "note TEXT" for what could not be arranged.
  */
+#include "load.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include "frame.h"
-#include "wire/fields.h"
-#include "wire/writer.h"
-
-#define ADS_PATH "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
-#define LISTENER_NAME "greeter.shop:8001"
-#define CLUSTER_NAME "shop/greeter:8001"
 #define EVENTS 512
+#define CHUNK (256 * 1024)
+#define SOURCE_CLIENTS 4000 /* that share a source address */
+#define LOSSES_TOLD 5
+#define AT_ONCE 1024
+#define CONTROL_EVENT UINT64_MAX
 
-struct client {
-    int fd;
-    struct buf in;      /* frames, not whole yet */
-    struct buf message; /* gRPC message, not whole yet */
-    struct buf out;
-    int64_t window; /* what the server lets us send on the stream */
-    bool blocked;   /* its socket took no more: waits for EPOLLOUT */
-    uint64_t lists; /* ClusterLoadAssignment responses so far */
-};
-
-struct load {
-    int epoll;
-    struct client *clients;
-    size_t count;
-    size_t connected;
-    uint64_t round;   /* lists that every client has */
-    size_t missing;   /* clients without list round + 1 */
-    uint64_t first_us;
-    struct buf newest;
-};
-
-struct response {
-    struct str version, type_url, nonce;
-};
-
-static struct response parse_response(struct str message)
+static void watch(struct load *load, struct client *client, int operation, uint32_t events)
 {
-    struct wire_reader reader = wire_reader(message);
-    struct response response = {0};
-    struct wire_field field;
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)(client - load->clients)};
 
-    while (wire_next(&reader, &field)) {
-        if (field.number == DISCOVERY_RESPONSE_VERSION_INFO)
-            response.version = field.bytes;
-        else if (field.number == DISCOVERY_RESPONSE_TYPE_URL)
-            response.type_url = field.bytes;
-        else if (field.number == DISCOVERY_RESPONSE_NONCE)
-            response.nonce = field.bytes;
+    if (epoll_ctl(load->epoll, operation, client->link.fd, &event) != 0)
+        bench_die("epoll");
+}
+
+static void release(struct load *load, struct client *client)
+{
+    for (uint32_t i = 0; i < load->plan.streams; i++) {
+        buf_done(&client->streams[i].message);
+        buf_done(&client->streams[i].held);
     }
-    return response;
+    buf_done(&client->in);
+    buf_done(&client->out);
+    link_close(&client->link);
 }
 
-static void put_request(struct client *client, struct response response, bool with_node)
+/* ---- lists ---- */
+
+void load_listed(struct load *load, uint32_t service, uint32_t before, uint32_t now)
 {
-    struct buf message = BUFFER_INIT(4096);
-    bool listener = str_eq(response.type_url, STR(LISTENER_URL));
+    if (load->missing == 0 ||
+        (load->await_service != EVERY_SERVICE && load->await_service != service))
+        return;
+    load->missing += before == load->await_endpoints;
+    load->missing -= now == load->await_endpoints;
+    if (load->missing == 0)
+        printf("arrived\n");
+}
 
-    if (with_node) {
-        size_t mark = wire_open(&message, DISCOVERY_REQUEST_NODE);
+static uint64_t count_missing(const struct load *load)
+{
+    const struct plan *plan = &load->plan;
+    uint64_t each = (uint64_t)plan->streams * plan->names;
+    uint64_t missing = 0;
 
-        wire_put_bytes(&message, NODE_ID, STR("bench"));
-        wire_put_bytes(&message, NODE_USER_AGENT_NAME, STR("gRPC Bench"));
-        wire_close(&message, mark);
+    for (uint64_t i = 0; i < each * plan->clients; i++) {
+        if (load->clients[i / each].paused)
+            continue;
+        if (load->await_service == EVERY_SERVICE || i % plan->services == load->await_service)
+            missing += load->lists[i] != load->await_endpoints;
     }
-    if (response.version.len)
-        wire_put_bytes(&message, DISCOVERY_REQUEST_VERSION_INFO, response.version);
-    wire_put_bytes(&message, DISCOVERY_REQUEST_RESOURCE_NAMES, listener ? STR(LISTENER_NAME) : STR(CLUSTER_NAME));
-    wire_put_bytes(&message, DISCOVERY_REQUEST_TYPE_URL, response.type_url);
-    if (response.nonce.len)
-        wire_put_bytes(&message, DISCOVERY_REQUEST_RESPONSE_NONCE, response.nonce);
-    frame_put_message(&client->out, 1, buf_str(&message));
-    client->window -= (int64_t)message.len + 5;
-    if (client->window < 0)
-        bench_die("the server lets a client send no more");
-    buf_done(&message);
+    return missing;
 }
 
-/* ---- the HTTP/2 client ---- */
+/* ---- connections ---- */
 
-static void put_literal(struct buf *out, const char *head, size_t head_len, const char *value)
+static void flush_out(struct load *load, struct client *client)
 {
-    buf_append(out, head, head_len);
-    buf_add_char(out, (char)strlen(value));
-    buf_append(out, value, strlen(value));
-}
+    bool blocked;
 
-static void put_opening(struct client *client)
-{
-    /* INITIAL_WINDOW_SIZE 2^31-1, so that no window is ever opened again: the server's work is what counts. */
-    static const char settings[] = {0, 4, 0x7f, (char)0xff, (char)0xff, (char)0xff};
-    static const char window[] = {0x7f, (char)0xff, 0, 0};
-    struct buf headers = BUFFER_INIT(1024);
-
-    buf_append(&client->out, PREFACE, sizeof(PREFACE) - 1);
-    frame_put(&client->out, FRAME_SETTINGS, 0, 0, str_make(settings, sizeof(settings)));
-    frame_put(&client->out, FRAME_WINDOW_UPDATE, 0, 0, str_make(window, sizeof(window)));
-    buf_append(&headers, "\x83\x86", 2);                       /* :method POST, :scheme http */
-    put_literal(&headers, "\x04", 1, ADS_PATH);                /* :path */
-    put_literal(&headers, "\x01", 1, "bench");                 /* :authority */
-    put_literal(&headers, "\x0f\x10", 2, "application/grpc");  /* content-type */
-    put_literal(&headers, "\x00\x02te", 4, "trailers");
-    frame_put(&client->out, FRAME_HEADERS, 4, 1, buf_str(&headers));
-    buf_done(&headers);
-    put_request(client, (struct response){.type_url = STR(LISTENER_URL)}, true);
-    put_request(client, (struct response){.type_url = STR(CLUSTER_URL)}, false);
-    put_request(client, (struct response){.type_url = STR(CLUSTER_LOAD_ASSIGNMENT_URL)}, false);
-}
-
-static void flush(struct load *load, struct client *client)
-{
-    while (client->out.len) {
-        ssize_t sent = write(client->fd, client->out.ptr, client->out.len);
+    while (client->out.len > 0) {
+        ssize_t sent = link_write(&client->link, client->out.ptr, client->out.len);
 
         if (sent < 0 && errno == EAGAIN)
             break;
-        if (sent < 0)
-            bench_die("writing to the server");
+        if (sent < 0) {
+            load_lose(load, client, strerror(errno));
+            return;
+        }
         buf_consume(&client->out, (size_t)sent);
     }
-    if (client->blocked == (client->out.len > 0))
+    blocked = client->out.len > 0;
+    if (!blocked)
+        buf_done(&client->out);
+    if (blocked != client->blocked)
+        watch(load, client, EPOLL_CTL_MOD, EPOLLIN | (blocked ? EPOLLOUT : 0));
+    client->blocked = blocked;
+}
+
+static void client_open(struct load *load, struct client *client)
+{
+    client->state = CLIENT_OPEN;
+    client->blocked = true; /* so that it is watched for what comes in only */
+    ask_open(load, client);
+    flush_out(load, client);
+}
+
+static void client_shake(struct load *load, struct client *client)
+{
+    int done = link_shake(&client->link);
+
+    if (done < 0)
+        load_lose(load, client, strerror(errno));
+    else if (done > 0)
+        client_open(load, client);
+}
+
+static void client_connected(struct load *load, struct client *client)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    (void)getsockopt(client->link.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    if (error) {
+        load_lose(load, client, strerror(error));
         return;
-    client->blocked = client->out.len > 0;
-    struct epoll_event event = {.events = EPOLLIN | (client->blocked ? EPOLLOUT : 0), .data.ptr = client};
-    epoll_ctl(load->epoll, EPOLL_CTL_MOD, client->fd, &event);
-}
-
-static void on_list(struct load *load, struct client *client, struct str message)
-{
-    uint64_t now = bench_now_us();
-
-    if (++client->lists != load->round + 1)
-        return; /* ahead of the slowest: counted when its turn comes */
-    if (load->missing == load->count)
-        load->first_us = now;
-    if (--load->missing)
+    }
+    if (!load->plan.tls) {
+        client_open(load, client);
         return;
-    buf_reset(&load->newest);
-    buf_add_str(&load->newest, message);
-    if (load->round++ == 0)
-        printf("ready\n");
-    else
-        printf("change %llu %llu %zu\n", (unsigned long long)load->first_us, (unsigned long long)now, message.len);
-    load->missing = 0;
-    for (size_t i = 0; i < load->count; i++)
-        load->missing += load->clients[i].lists <= load->round;
-}
-
-static void on_message(struct load *load, struct client *client, struct str message)
-{
-    struct response response = parse_response(message);
-
-    put_request(client, response, false);
-    if (str_eq(response.type_url, STR(CLUSTER_LOAD_ASSIGNMENT_URL)))
-        on_list(load, client, message);
-}
-
-static void on_data(struct load *load, struct client *client, struct str payload)
-{
-    buf_add_str(&client->message, payload);
-    while (client->message.len >= 5) {
-        size_t len = frame_u32(client->message.ptr + 1);
-
-        if (client->message.len < 5 + len)
-            return;
-        on_message(load, client, str_make(client->message.ptr + 5, len));
-        buf_consume(&client->message, 5 + len);
     }
+    client->state = CLIENT_SHAKING;
+    watch(load, client, EPOLL_CTL_MOD, EPOLLIN);
+    link_start_tls(&client->link);
+    client_shake(load, client);
 }
 
-static void on_frame(struct load *load, struct client *client, const struct frame *frame)
+/* A descriptor on a source address of its share; the port is chosen when it connects. */
+static int client_socket(const struct load *load, uint32_t index)
 {
-    switch (frame->type) {
-    case FRAME_DATA:
-        on_data(load, client, frame->payload);
-        break;
-    case FRAME_SETTINGS:
-        if (!(frame->flags & 1))
-            frame_put(&client->out, FRAME_SETTINGS, 1, 0, STR(""));
-        break;
-    case FRAME_PING:
-        if (!(frame->flags & 1))
-            frame_put(&client->out, FRAME_PING, 1, 0, frame->payload);
-        break;
-    case FRAME_WINDOW_UPDATE:
-        if (frame->stream)
-            client->window += frame_u32(frame->payload.ptr);
-        break;
-    case FRAME_RST_STREAM:
-    case FRAME_GOAWAY:
-        errno = ECONNABORTED;
-        bench_die("the server ended a stream");
-    case FRAME_HEADERS:
-        break;
+    struct sockaddr_in source = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    if (fd < 0)
+        bench_die("a client's socket");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+    source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + ((1 + index / SOURCE_CLIENTS) << 8));
+    if (load->plan.clients > SOURCE_CLIENTS &&
+        bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 && index == 0)
+        printf("note no source addresses 127.0.x.1: %s\n", strerror(errno));
+    return fd;
+}
+
+static void client_connect(struct load *load, uint32_t index)
+{
+    struct client *client = &load->clients[index];
+    const struct sockaddr_in *server = &load->plan.server;
+
+    client->link = (struct link){.fd = client_socket(load, index)};
+    client->state = CLIENT_CONNECTING;
+    client->blocked = false;
+    client->unserved =
+        load->plan.streams * (load->plan.names + (load->plan.only_endpoints ? 0 : ASSIGNMENT_SLOT));
+    client->window = client->stream_window = 65535;
+    buf_init(&client->in, FRAME_BUFFER_MAX);
+    buf_init(&client->out, FRAME_BUFFER_MAX);
+    for (uint32_t i = 0; i < load->plan.streams; i++) {
+        client->streams[i].window = client->stream_window;
+        client->streams[i].answered = 0;
+        buf_init(&client->streams[i].message, FRAME_BUFFER_MAX);
+        buf_init(&client->streams[i].held, FRAME_BUFFER_MAX);
     }
+    load->pending++;
+    watch(load, client, EPOLL_CTL_ADD, EPOLLOUT);
+    if (connect(client->link.fd, (const struct sockaddr *)server, sizeof(*server)) != 0 &&
+        errno != EINPROGRESS)
+        load_lose(load, client, strerror(errno));
+}
+
+static void connect_more(struct load *load)
+{
+    while (load->next < load->plan.clients && load->pending < load->plan.at_once)
+        client_connect(load, load->next++);
+}
+
+void load_served(struct load *load, uint64_t now_us)
+{
+    load->pending--;
+    if (++load->served == load->plan.clients)
+        printf("ready %llu %llu\n", (unsigned long long)load->begin_us, (unsigned long long)now_us);
+}
+
+void load_lose(struct load *load, struct client *client, const char *why)
+{
+    if (client->state == CLIENT_LOST)
+        return;
+    if (client->unserved > 0)
+        load->pending--;
+    client->state = CLIENT_LOST;
+    if (++load->lost <= LOSSES_TOLD)
+        printf("lost %u %s\n", (unsigned)(client - load->clients), why);
+    release(load, client);
 }
 
 static void on_readable(struct load *load, struct client *client)
 {
-    static char chunk[256 * 1024];
-    ssize_t got = read(client->fd, chunk, sizeof(chunk));
-    struct frame frame;
+    static char chunk[CHUNK];
+    uint64_t now_us = bench_now_us();
     struct str bytes;
+    ssize_t got;
+    size_t left;
 
-    if (got < 0 && errno == EAGAIN)
-        return;
-    if (got <= 0)
-        bench_die("the server closed a connection");
-    bytes = str_make(chunk, (size_t)got);
-    if (client->in.len) {
-        buf_append(&client->in, chunk, (size_t)got);
-        bytes = buf_str(&client->in);
+    do {
+        got = link_read(&client->link, chunk, sizeof(chunk));
+        if (got < 0 && errno == EAGAIN)
+            break;
+        if (got <= 0) {
+            load_lose(load, client, got < 0 ? strerror(errno) : "the server closed the connection");
+            return;
+        }
+        load->bytes_in += (uint64_t)got;
+        bytes = str_make(chunk, (size_t)got);
+        if (client->in.len > 0) {
+            buf_append(&client->in, chunk, (size_t)got);
+            bytes = buf_str(&client->in);
+        }
+        left = receive_frames(load, client, bytes, now_us);
+        if (client->state != CLIENT_OPEN)
+            return;
+        if (client->in.len > 0)
+            buf_consume(&client->in, client->in.len - left);
+        else if (left > 0)
+            buf_append(&client->in, bytes.ptr + bytes.len - left, left);
+        if (client->in.len == 0)
+            buf_done(&client->in);
+    } while (got == (ssize_t)sizeof(chunk) || link_pending(&client->link));
+    flush_out(load, client);
+}
+
+static void on_client(struct load *load, struct client *client, uint32_t events)
+{
+    if (client->state == CLIENT_CONNECTING)
+        client_connected(load, client);
+    else if (client->state == CLIENT_SHAKING)
+        client_shake(load, client);
+    else if (client->state == CLIENT_OPEN && (events & ~(uint32_t)EPOLLOUT))
+        on_readable(load, client);
+    else if (client->state == CLIENT_OPEN)
+        flush_out(load, client);
+}
+
+/* ---- commands ---- */
+
+static void do_open(struct load *load)
+{
+    load->begin_us = bench_now_us();
+    load->next = load->pending = load->served = load->lost = 0;
+}
+
+static void do_close(struct load *load)
+{
+    const struct plan *plan = &load->plan;
+    size_t lists = (size_t)plan->clients * plan->streams * plan->names;
+
+    for (uint32_t i = 0; i < plan->clients; i++) {
+        if (load->clients[i].state != CLIENT_CLOSED && load->clients[i].state != CLIENT_LOST)
+            release(load, &load->clients[i]);
+        load->clients[i].state = CLIENT_CLOSED;
     }
-    while (frame_take(&bytes, &frame))
-        on_frame(load, client, &frame);
-    if (client->in.len)
-        buf_consume(&client->in, client->in.len - bytes.len);
-    else
-        buf_add_str(&client->in, bytes);
-    flush(load, client);
+    for (size_t i = 0; i < lists; i++)
+        load->lists[i] = NO_LIST;
+    load->missing = 0;
+    printf("closed\n");
+}
+
+static void do_pause(struct load *load, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && i < load->plan.clients; i++) {
+        watch(load, &load->clients[i], EPOLL_CTL_DEL, 0);
+        load->clients[i].paused = true;
+    }
+    printf("paused\n");
+}
+
+static void do_resume(struct load *load)
+{
+    for (uint32_t i = 0; i < load->plan.clients; i++) {
+        struct client *client = &load->clients[i];
+
+        if (client->paused)
+            watch(load, client, EPOLL_CTL_ADD, EPOLLIN | (client->blocked ? EPOLLOUT : 0));
+        client->paused = false;
+    }
+    printf("resumed\n");
+}
+
+static void do_await(struct load *load, const struct command *command)
+{
+    load->await_service =
+        str_eq(command->words[1], STR("*")) ? EVERY_SERVICE : command_number(command, 1);
+    load->await_endpoints = command_number(command, 2);
+    load->missing = count_missing(load);
+    if (load->missing == 0)
+        printf("arrived\n");
+}
+
+static void write_file(struct str path, const void *ptr, size_t len)
+{
+    CLEANUP(freep) char *name = str_dup(path);
+    FILE *file = fopen(name, "we");
+
+    if (!file || (len > 0 && fwrite(ptr, len, 1, file) != 1) || fclose(file) != 0)
+        bench_die(name);
+}
+
+static void obey(struct load *load, const struct command *command)
+{
+    if (command_is(command, "open", 1)) {
+        do_open(load);
+    } else if (command_is(command, "close", 1)) {
+        do_close(load);
+    } else if (command_is(command, "await", 3)) {
+        do_await(load, command);
+    } else if (command_is(command, "pause", 2)) {
+        do_pause(load, command_number(command, 1));
+    } else if (command_is(command, "resume", 1)) {
+        do_resume(load);
+    } else if (command_is(command, "log", 2)) {
+        write_file(command->words[1], load->log, load->log_len * sizeof(*load->log));
+        printf("logged %zu\n", load->log_len);
+        load->log_len = 0;
+    } else if (command_is(command, "dump", 3) && command_number(command, 1) < SLOTS) {
+        struct buf *newest = &load->newest[command_number(command, 1)];
+
+        write_file(command->words[2], newest->ptr, newest->len);
+        printf("dumped %zu\n", newest->len);
+    } else if (command_is(command, "echo", 2)) {
+        printf("echo %u\n", (unsigned)command_number(command, 1));
+    } else if (command_is(command, "bytes", 1)) {
+        printf("bytes %llu\n", (unsigned long long)load->bytes_in);
+    } else {
+        errno = EINVAL;
+        bench_die("a command");
+    }
+}
+
+static void on_control(struct load *load)
+{
+    struct command command;
+
+    control_read(&load->control);
+    while (control_next(&load->control, &command)) {
+        obey(load, &command);
+        control_drop(&load->control, &command);
+    }
 }
 
 /* ---- life ---- */
 
-static void connect_one(struct load *load, struct client *client, const struct sockaddr_in *server)
+static bool option_number(struct str word, const char *name, uint32_t *ret_number)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
-    int one = 1;
+    struct str key = str_cut(&word, '=');
+    uint64_t number;
 
-    buf_init(&client->in, FRAME_BUFFER_MAX);
-    buf_init(&client->message, FRAME_BUFFER_MAX);
-    buf_init(&client->out, FRAME_BUFFER_MAX);
-    client->window = 65535;
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (client->fd < 0 || connect(client->fd, (const struct sockaddr *)server, sizeof(*server)) != 0)
-        bench_die("connecting");
-    setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
-        bench_die("epoll");
-    put_opening(client);
-    flush(load, client);
-    load->connected++;
+    if (!str_eq(key, str_of(name)) || !str_to_u64(word, 10000000, &number) || number == 0)
+        return false;
+    *ret_number = (uint32_t)number;
+    return true;
 }
 
-static void on_command(struct load *load)
+static bool plan_option(struct plan *plan, const char *word)
 {
-    char line[4096];
-    FILE *file;
+    struct str text = str_of(word);
 
-    if (!bench_command(line, sizeof(line)) || strncmp(line, "dump ", 5) != 0)
-        return;
-    file = fopen(line + 5, "we");
-    if (!file || fwrite(load->newest.ptr, 1, load->newest.len, file) != load->newest.len || fclose(file) != 0)
-        bench_die(line + 5);
-    printf("dumped\n");
+    if (str_eq(text, STR("tls")))
+        plan->tls = true;
+    else if (str_eq(text, STR("only-endpoints")))
+        plan->only_endpoints = true;
+    else
+        return option_number(text, "streams", &plan->streams) ||
+               option_number(text, "names", &plan->names) ||
+               option_number(text, "services", &plan->services) ||
+               option_number(text, "at-once", &plan->at_once);
+    return true;
 }
 
-static void run(struct load *load)
+static bool plan_read(int argc, char **argv, struct plan *plan)
 {
-    struct epoll_event events[EVENTS];
-    struct epoll_event standard_input = {.events = EPOLLIN, .data.ptr = NULL};
+    uint64_t port, clients;
 
-    epoll_ctl(load->epoll, EPOLL_CTL_ADD, STDIN_FILENO, &standard_input);
-    for (;;) {
-        int count = epoll_wait(load->epoll, events, EVENTS, -1);
+    *plan = (struct plan){.streams = 1, .names = 1, .services = 1, .at_once = AT_ONCE};
+    plan->server.sin_family = AF_INET;
+    if (argc < 3 || inet_pton(AF_INET, argv[0], &plan->server.sin_addr) != 1 ||
+        !str_to_u64(str_of(argv[1]), 65535, &port) ||
+        !str_to_u64(str_of(argv[2]), 1000000, &clients) || clients == 0)
+        return false;
+    plan->server.sin_port = htons((uint16_t)port);
+    plan->clients = (uint32_t)clients;
+    for (int i = 3; i < argc; i++)
+        if (!plan_option(plan, argv[i]))
+            return false;
+    return plan->names <= plan->services;
+}
 
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr)
-                on_readable(load, events[i].data.ptr);
-            else
-                on_command(load);
-        }
-    }
+static void load_init(struct load *load)
+{
+    const struct plan *plan = &load->plan;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = CONTROL_EVENT};
+    size_t lists = (size_t)plan->clients * plan->streams * plan->names;
+
+    control_init(&load->control);
+    load->epoll = epoll_create1(EPOLL_CLOEXEC);
+    load->next = plan->clients;
+    load->clients = xcalloc(plan->clients, sizeof(*load->clients));
+    for (uint32_t i = 0; i < plan->clients; i++)
+        load->clients[i].streams = xcalloc(plan->streams, sizeof(*load->clients[i].streams));
+    load->lists = xmalloc(lists * sizeof(*load->lists));
+    for (size_t i = 0; i < lists; i++)
+        load->lists[i] = NO_LIST;
+    for (size_t i = 0; i < SLOTS; i++)
+        buf_init(&load->newest[i], FRAME_BUFFER_MAX);
+    if (plan->tls)
+        link_use_tls();
+    epoll_ctl(load->epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event);
 }
 
 int bench_load(int argc, char **argv)
 {
-    struct sockaddr_in server = {.sin_family = AF_INET};
-    struct load load = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-    uint64_t port, count;
+    struct load load = {.log = NULL};
+    struct epoll_event events[EVENTS];
+    struct rlimit files;
 
-    if (argc != 3 || inet_pton(AF_INET, argv[0], &server.sin_addr) != 1 ||
-        !str_to_u64(str_of(argv[1]), 65535, &port) || !str_to_u64(str_of(argv[2]), 1000000, &count))
+    if (!plan_read(argc, argv, &load.plan))
         return 2;
-    server.sin_port = htons((uint16_t)port);
-    buf_init(&load.newest, FRAME_BUFFER_MAX);
-    load.clients = xcalloc(count, sizeof(*load.clients));
-    load.count = load.missing = count;
-    for (size_t i = 0; i < count; i++)
-        connect_one(&load, &load.clients[i], &server);
-    for (size_t i = 0; i < count; i++) {
-        int flags = fcntl(load.clients[i].fd, F_GETFL);
-
-        fcntl(load.clients[i].fd, F_SETFL, flags | O_NONBLOCK);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < load.plan.clients + 16) {
+        errno = EMFILE;
+        bench_die("so many clients in one process");
     }
-    run(&load);
-    return 0;
+    load_init(&load);
+    for (;;) {
+        int count = epoll_wait(load.epoll, events, EVENTS, -1);
+
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.u64 == CONTROL_EVENT)
+                on_control(&load);
+            else
+                on_client(&load, &load.clients[events[i].data.u64], events[i].events);
+        }
+        connect_more(&load);
+    }
 }

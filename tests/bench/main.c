@@ -1,9 +1,7 @@
-/* The bench's two C ends: a load client with thousands of connections, and the bare loop that sets the floor. */
-#include <fcntl.h>
+/* The bench's C programs: a load client with thousands of connections, the bare loop that sets the floor, and the floor of handshakes. */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "frame.h"
 
@@ -19,14 +17,19 @@ static void raise_files(void)
 
 int main(int argc, char **argv)
 {
+    int status = 2;
+
     raise_files();
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
     if (argc > 1 && strcmp(argv[1], "load") == 0)
-        return bench_load(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "bare") == 0)
-        return bench_bare(argc - 2, argv + 2);
-    fprintf(stderr, "usage: bench load HOST PORT CLIENTS | bench bare HOST PORT MESSAGE-FILE\n");
-    return 2;
+        status = bench_load(argc - 2, argv + 2);
+    else if (argc > 1 && strcmp(argv[1], "bare") == 0)
+        status = bench_bare(argc - 2, argv + 2);
+    else if (argc > 1 && strcmp(argv[1], "shake") == 0)
+        status = bench_shake(argc - 2, argv + 2);
+    if (status == 2)
+        fprintf(stderr, "usage: bench load SERVER PORT CLIENTS [OPTION]... | bare PORT STREAMS | "
+                        "shake CERTIFICATE KEY SECONDS\n");
+    return status;
 }

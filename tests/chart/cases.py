@@ -1,6 +1,7 @@
 """What the chart makes of its values. A case is a function of a Helm."""
 import itertools
 import json
+import re
 import subprocess
 import tarfile
 
@@ -408,6 +409,10 @@ def a_secret_brings_the_tls_port(helm):
     policy = helm.template({"tls": {"secretName": "s"}, "networkPolicy": {"enabled": True}})
     assert policy.one("NetworkPolicy")["spec"]["ingress"][0]["ports"] == [{"port": "xds"},
                                                                          {"port": "xds-tls"}]
+    rules = helm.template({"tls": {"secretName": "s"}, "prometheusRule": {"enabled": True}}).one("PrometheusRule")
+    alerts = {rule["alert"]: rule["expr"] for rule in rules["spec"]["groups"][0]["rules"]}
+    assert re.fullmatch(r"\w+_expiry_timestamp_seconds({.+}) - time\(\) < 86400 and \w+_ends_soon\1 == 1",
+                        alerts["LookasideCertificateExpires"]), alerts
     assert f"Over TLS, with the certificate of Secret s: {RELEASE}.{NAMESPACE}.svc:18443" in \
         helm.notes({"tls": {"secretName": "s"}})
 

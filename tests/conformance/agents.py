@@ -137,6 +137,23 @@ def build_grpcurl(note):
     return _go_program("grpcurl", version, "github.com/fullstorydev/grpcurl/cmd/grpcurl", note)
 
 
+def build_interop(note):
+    """grpc-go's own client of grpc.testing."""
+    version = _version("interop/go.mod", r"google.golang.org/grpc v(\S+)")
+    return _go_program("interop", version, "google.golang.org/grpc/interop/client", note)
+
+
+def build_interop_java(note):
+    """grpc-java's, which has the cases of compression."""
+    _need("java", "mvn")
+    version = _version("interop-java/pom.xml", r"<version>([^<]+)</version>\s*</dependency>")
+    folder = _cached("interop-java", version, _output("java", "-version"), note, lambda fresh: _run(
+        ["mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DincludeScope=runtime",
+         "-DoutputDirectory=target/lib"], fresh / "source"))
+    return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/source/target/lib/*",
+            "io.grpc.testing.integration.TestServiceClient"]
+
+
 def build_python_debian(note):
     if not Path("/usr/lib/python3/dist-packages/grpc").exists():
         raise Skip("Debian's python3-grpcio is not installed")

@@ -76,14 +76,15 @@ class PolicyWorld(World):
         return next(condition for condition in self.site.resource(name)["conditions"]
                     if condition["type"] == "Published")
 
-    def shape(self, name, endpoints, **spec):
-        """A Service of these backends with a policy, in force; returns the target to dial."""
+    def shape(self, name, endpoints, wanting=(), **spec):
+        """A Service of these backends with a policy, in force; returns the target to dial. wanting: reasons
+        of conditions that may be False."""
         self.policy(name, **spec)
         target, _ = self.publish(name, self.named(*endpoints))
 
         def in_force():
             resource = self.site.resource(name)
-            return (resource and all(c["status"] or c["reason"] == "BackendEmpty"
+            return (resource and all(c["status"] or c["reason"] in wanting
                                      for c in resource["conditions"])
                     and len(self.listed(name)) == len(endpoints))
         wait_until(in_force, 10, lambda: f"the policy is in force: {self.site.resource(name)}")
@@ -186,7 +187,7 @@ def share_fails(world, notes):
     world.publish("fail-empty", [])
     backends = [{"service": "fail", "weight": 50},
                 {"service": "fail-empty", "weight": 50, "whenEmpty": "Fail"}]
-    target = world.shape("fail", ("b1",), backends=backends)
+    target = world.shape("fail", ("b1",), wanting=("BackendEmpty",), backends=backends)
     world.first_call(target)
     got = world.call(target, 400, threads=4)
     assert set(got["errors"]) == {"UNAVAILABLE"}, f"errors: {got['errors']}"
@@ -509,8 +510,13 @@ def backend_added(world, notes):
             wait_until(lambda: "b4" in load.stats()["by_backend"], 10, "the new one is called")
             world.policy("added")
             load.wait_unseen("b4")
+        for late in ("added-c", "added-d"):      # named before they are there
+            world.policy("added", backends=[{"service": "added"}, {"service": late}])
+            load.wait_calls(1000)
+            world.publish(late, world.named("b5"))
+            wait_until(lambda: "b5" in load.stats()["by_backend"], 10, "the late one is called")
     load.assert_unfailed()
-    notes.append(f"{ROUNDS} times, {load.ok} calls, 0 failed")
+    notes.append(f"{ROUNDS} times, and 2 whose Service came later, {load.ok} calls, 0 failed")
     return YES
 
 

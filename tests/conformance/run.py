@@ -31,7 +31,7 @@ from support import lookaside, process
 from support.report import Report, Skip
 
 HERE = Path(__file__).resolve().parent
-PROTOCOL, GRPCURL = "protocol", "grpcurl"
+PROTOCOL, GRPCURL, INTEROP = "protocol", "grpcurl", "interop"
 
 
 def missing_packages():
@@ -102,7 +102,7 @@ def run_module(name, work, report):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [language.name for language in LANGUAGES] + [PROTOCOL, GRPCURL]
+    names = [language.name for language in LANGUAGES] + [PROTOCOL, GRPCURL, INTEROP]
     parser.add_argument("--language", default="", metavar="A,B",
                         help="only these (a prefix will do): " + ", ".join(names))
     parser.add_argument("--scenarios", action="store_true",
@@ -134,7 +134,7 @@ def run_scenarios(arguments, languages, commands, report, work):
         tasks = [pool.submit(run_language, language, commands[language.name],
                              work / language.name, report) for language in languages]
         tasks += [pool.submit(run_module, name, work / name, report)
-                  for name in (PROTOCOL, GRPCURL) if name in arguments.names]
+                  for name in (PROTOCOL, GRPCURL, INTEROP) if name in arguments.names]
         for task in tasks:
             task.result()
 
@@ -186,9 +186,9 @@ def run_all(arguments, report, work):
 def main():
     arguments = parse_arguments()
     report = Report("conformance")
-    lacking = lookaside.build_has("lookaside", "greeter")
+    lacking = lookaside.build_has("lookaside", "greeter", "xds-fixture", "grpc-testserver")
     if lacking:
-        report.fail("conformance", f"{process.BUILD / lacking} is missing: run make first")
+        report.fail("conformance", f"{process.BUILD / lacking} is missing: run make all fixtures first")
         return report.finish()
     work = Path(tempfile.mkdtemp(prefix="lookaside-conformance-"))
     begin = time.monotonic()

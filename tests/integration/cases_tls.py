@@ -108,6 +108,7 @@ def certificate_changes_under_live_connections(work):
         assert world.served() == "first"
         before = world.metric(EXPIRY)
         assert abs(before - time.time() - 2 * 86400) < 3600
+        assert world.metric("lookaside_tls_certificate_ends_soon") == 0
         for number, name in enumerate(("second", "third")):
             world.issue(name)
             process.wait_until(lambda: world.served() == name, 5, f"{name} is served")
@@ -271,7 +272,24 @@ def slow_handshakes_end_in_time(work):
         stream.cancel()
 
 
+def stalled_handshakes_make_room(work):
+    """More of them than may be unfinished: who comes then waits for a second, not for ten."""
+    with Secured(work, "--threads", "1") as world:
+        host, _, port = world.listen.rpartition(":")
+        slow = []
+        for _ in range(600):
+            slow.append(socket.create_connection((host, int(port)), 20))
+            slow[-1].sendall(b"\x16")
+        begin = time.monotonic()
+        assert world.served() == "first"
+        assert time.monotonic() - begin < 4, time.monotonic() - begin
+        assert world.metric(FAILED % "stalled") >= 100 and world.metric(FAILED % "given-up") == 0
+        for connection in slow:
+            connection.close()
+
+
 CASES = [stock_clients_on_both_ports, certificate_changes_under_live_connections,
          bad_certificates_leave_the_last_one, bad_certificates_are_refused_at_start,
          settings_that_do_not_fit, lookasidectl_over_tls, bootstraps_for_tls,
-         who_is_no_tls_client_is_counted, slow_handshakes_end_in_time]
+         who_is_no_tls_client_is_counted, slow_handshakes_end_in_time,
+         stalled_handshakes_make_room]

@@ -67,7 +67,7 @@ def main():
     args = parser.parse_args()
     logging.getLogger("asyncio").setLevel(logging.ERROR)   # it warns of peers that went away
     report = Report("integration")
-    missing = build_has("lookaside", "lookasidectl")
+    missing = build_has("lookaside", "lookasidectl", "xds-fixture", "grpc-testserver")
     if missing:
         report.fail("build", f"{missing} is not built")
         return report.finish()

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Installs the Debian packages that a goal needs: deps.sh build|run|check|test. As root it does; else it says the one line
+# Installs the Debian packages that a goal needs: deps.sh build|run|check|count|test. As root it does; else it says the one line
 # to type. check: every suite but the clients of other languages.
 set -eu
 build="gcc make pkg-config libcurl4-openssl-dev libcjson-dev libyaml-dev libssl-dev libnghttp2-dev libprotobuf-c-dev
  protobuf-c-compiler protobuf-compiler libuv1-dev libmicrohttpd-dev libxxhash-dev uthash-dev zlib1g-dev"
 run="$build python3 python3-grpcio"
 check="$run clang libclang-rt-14-dev libcriterion-dev iproute2 util-linux openssl curl ccache python3-yaml"
+count="$check valgrind"
 test=$check
 
-goal=${1:?build, run, check or test}
+goal=${1:?build, run, check, count or test}
 eval "packages=\$$goal"
 if [ "$goal" = test ]; then
     # The conformance clients' own list: a package, and the command or file that makes it unneeded.

@@ -88,6 +88,12 @@ Test(announce, what_gets_no_calls_needs_no_time)
     apply(GREETER_90 ",{'service':'canary','weight':0}");
     EXPECT("greeter*90 canary*0");
     cr_expect_str_eq(hold_of("greeter"), "");
+    apply(GREETER_90 "," CANARY_10);
+    EXPECT("greeter*90 canary*0");
+    cr_expect_str_eq(hold_of("greeter"), "announce");
+    turn_for_ms(1000);
+    EXPECT("greeter*90 canary*10");
+    cr_expect_eq(held(), 0);
 }
 
 Test(announce, one_that_gives_up_its_service_is_no_exception)

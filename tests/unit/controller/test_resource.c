@@ -165,7 +165,7 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     turn_for_ms(20);
     expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendEmpty",
            "spec.backends: Service 'greeter' has no endpoint that takes calls: look at its pods, or give it weight 0; until "
-           "then the other backends take over; spec.backends: Service 'canary' has no endpoint that takes calls: look at its "
+           "then all calls fail; spec.backends: Service 'canary' has no endpoint that takes calls: look at its "
            "pods, or give it weight 0; until then all calls fail");
     world.told = 0;
     upsert(world.slices, "{'metadata':{'namespace':'shop','name':'g','labels':{'kubernetes.io/service-name':'greeter'}},"
@@ -188,6 +188,24 @@ Test(resource, names_what_it_refers_to_and_is_not_there)
     world.told = 0;
     remove_object(world.services, "canary");
     cr_assert_geq(world.told, 1);
+}
+
+Test(resource, says_what_becomes_of_an_empty_backends_calls)
+{
+    upsert(world.services, GREETER);
+    upsert(world.services, "{'metadata':{'namespace':'shop','name':'canary'},'spec':{'ports':["
+                           "{'port':8001,'name':'grpc'},{'port':9,'name':'metrics'}]}}");
+    upsert(world.slices, SLICE_JSON("g", "greeter", 1, READY("10.0.0.1")));
+    upsert(world.slices, "{'metadata':{'namespace':'shop','name':'c','labels':{'kubernetes.io/service-name':'canary'}},"
+                         "'addressType':'IPv4','ports':[{'name':'metrics','port':9}],'endpoints':[" READY("10.0.0.2") "]}");
+    upsert(world.policies, POLICY_JSON("greeter", 1, "{'backends':[{'service':'canary','weight':10},{'service':'greeter','weight':0}]}"));
+    turn_for_ms(20);
+    expect("greeter", CONDITION_RESOLVED_REFS, false, "BackendEmpty",
+           "spec.backends: Service 'canary' has no endpoint that takes calls: look at its pods, or give it weight 0; until then "
+           "all calls fail");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'backends':[{'service':'canary','port':'metrics'},{'service':'greeter'}]}"));
+    turn_for_ms(20);
+    expect("greeter", CONDITION_RESOLVED_REFS, true, "ResolvedRefs", "");
 }
 
 static size_t told_of_canary(void)

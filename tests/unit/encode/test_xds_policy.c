@@ -151,6 +151,14 @@ Test(encode_policy, who_gets_no_calls_is_named_behind_the_others)
 
     target("canary", 0);
     cr_expect_eq(virtual_host()->n_routes, 1, "there is no such Service");
+    route.names_missing = true;
+    cr_expect_eq(virtual_host()->n_routes, 1, "nor a number");
+    route.targets[1].port = (struct port_ref){.kind = PORT_NUMBER, .number = 8001};
+    seen = virtual_host();
+    cr_assert_eq(seen->n_routes, 2);
+    cr_expect_str_eq(seen->routes[1]->route->cluster, "shop/canary:8001");
+    route.names_missing = false;
+    cr_expect_eq(virtual_host()->n_routes, 1, "it would not be answered");
     route.targets[1].resolved = true;
     seen = virtual_host();
     cr_assert_eq(seen->n_routes, 2);

@@ -93,12 +93,16 @@ static void on_message_refused(struct rpc *rpc, struct str message)
     rpc_finish(rpc, CODE_INVALID_ARGUMENT, "no such thing");
 }
 
-static const struct rpc_handler echo = {on_open, on_echo, on_half_close, NULL, NULL, on_close, NULL};
-static const struct rpc_handler silent = {on_open, on_silent, on_half_close, NULL, NULL, on_close, NULL};
-static const struct rpc_handler stream = {on_open, on_silent, NULL, on_pull, on_written, on_close, NULL};
-static const struct rpc_handler denied = {on_open_denied, on_silent, NULL, on_pull, NULL, on_close, NULL};
-static const struct rpc_handler refused = {on_open, on_message_refused, NULL, on_pull, NULL,
-                                           on_close, NULL};
+static const struct rpc_handler echo = {on_open, on_echo,  on_half_close, NULL,
+                                        NULL,    on_close, NULL};
+static const struct rpc_handler silent = {on_open, on_silent, on_half_close, NULL,
+                                          NULL,    on_close,  NULL};
+static const struct rpc_handler stream = {on_open,    on_silent, NULL, on_pull,
+                                          on_written, on_close,  NULL};
+static const struct rpc_handler denied = {on_open_denied, on_silent, NULL, on_pull,
+                                          NULL,           on_close,  NULL};
+static const struct rpc_handler refused = {on_open, on_message_refused, NULL, on_pull,
+                                           NULL,    on_close,           NULL};
 
 static const struct rpc_method methods[] = {
     {STR_INIT(ECHO), &echo},     {STR_INIT(SILENT), &silent},   {STR_INIT(STREAM), &stream},
@@ -115,6 +119,7 @@ void world_start(void)
                                           .methods_len = ARRAY_LEN(methods),
                                           .ctx = &world,
                                           .release = world_release,
+                                          .metadata = world.metadata,
                                           .limits = world.limits};
 
     buf_init(&world.message, RPC_MESSAGE_MAX);

@@ -22,6 +22,7 @@ struct world {
     struct loop *loop;
     struct grpc_server *server;
     struct grpc_limits limits; /* set before world_start() */
+    const char *const *metadata; /* the same */
 
     unsigned adopted;  /* connections of raw_open() */
     unsigned released; /* of these, what they were adopted with */

@@ -242,6 +242,7 @@ Test(keypair, the_end_is_told_before_and_when_it_comes)
     end_us = tls_validity(keypair_tls(keypair)).end_us;
     cr_assert_eq(counter_get(&keypair_stats(keypair)->expiry_s), end_us / 1000000);
     await_logged("expires soon", 1);
+    cr_assert_eq(counter_get(&keypair_stats(keypair)->ends_soon), 1);
     while (clock_wall_us() <= end_us)
         loop_turn(loop, 50);
     close(open(in_folder("pair/touch"), O_CREAT | O_WRONLY, 0600)); /* it looks */
@@ -250,6 +251,7 @@ Test(keypair, the_end_is_told_before_and_when_it_comes)
     authority_sign(world.authority, NULL, in_folder("pair/tls.crt"), in_folder("pair/tls.key"));
     turn_until(&changes, 1);
     cr_assert_gt(counter_get(&keypair_stats(keypair)->expiry_s), end_us / 1000000);
+    cr_assert_eq(counter_get(&keypair_stats(keypair)->ends_soon), 0);
     end();
 }
 
@@ -262,6 +264,22 @@ Test(keypair, a_long_life_is_not_near_its_end)
     start_with("pair/tls.crt", "pair/tls.key");
     look();
     cr_assert_eq(count_logged("expires soon"), 0);
+    end();
+}
+
+/* A day's certificate, renewed every few hours, is not always about to end. */
+Test(keypair, a_short_life_is_near_its_end_in_its_last_fifth)
+{
+    const struct certificate_spec fresh = {.begin_s = -60, .end_s = 86400};
+    const struct certificate_spec late = {.begin_s = -9 * 3600, .end_s = 2 * 3600};
+
+    authority_sign(world.authority, &fresh, in_folder("pair/tls.crt"), in_folder("pair/tls.key"));
+    start_with("pair/tls.crt", "pair/tls.key");
+    look();
+    cr_assert_eq(counter_get(&keypair_stats(keypair)->ends_soon), 0);
+    authority_sign(world.authority, &late, in_folder("pair/tls.crt"), in_folder("pair/tls.key"));
+    turn_until(&changes, 1);
+    cr_assert_eq(counter_get(&keypair_stats(keypair)->ends_soon), 1);
     end();
 }
 

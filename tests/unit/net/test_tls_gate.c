@@ -10,6 +10,8 @@ static struct tls_turn turns[TURNS];
 static int order[4 * TURNS]; /* who had a step */
 static int steps;
 static uint64_t work_us; /* of a step */
+static int evicted[TURNS];
+static int evictions;
 
 static void on_step(void *ctx)
 {
@@ -21,12 +23,22 @@ static void on_step(void *ctx)
         ;
 }
 
+static void on_evict(void *ctx)
+{
+    struct tls_turn *turn = ctx;
+
+    evicted[evictions++] = (int)(turn - turns);
+    tls_gate_leave(gate, turn, TLS_FAILURE_STALLED);
+}
+
+static const struct tls_turn_handler stay = {on_step, on_evict};
+
 static void open_gate(void)
 {
     make_loop();
     gate = tls_gate_new(loop, &stats);
     for (int i = 0; i < TURNS; i++)
-        tls_turn_init(&turns[i], on_step, &turns[i]);
+        tls_turn_init(&turns[i], &stay, &turns[i]);
 }
 
 static void close_gate(void)
@@ -114,10 +126,52 @@ static void leave_on_step(void *ctx)
     tls_gate_leave(gate, ctx, TLS_FAILURE_NONE);
 }
 
+static void turn_for(uint64_t us)
+{
+    uint64_t end_us = clock_monotonic_us() + us;
+
+    while (clock_monotonic_us() < end_us)
+        loop_turn(loop, 10);
+}
+
+/* One per newcomer, oldest first, and only when they are old enough. */
+Test(tls_gate, who_stalls_makes_room)
+{
+    uint64_t begin_us = clock_monotonic_us();
+
+    queue(0, TLS_GATE_MAX + 3);
+    turn_until(&steps, TLS_GATE_MAX);
+    tls_gate_leave(gate, &turns[1],
+                   TLS_FAILURE_NONE); /* in time; the first newcomer comes for it */
+    turn_until(&steps, TLS_GATE_MAX + 1);
+    cr_assert_eq(evictions, 0);
+    queue(0, 1); /* a step makes nobody younger */
+    turn_until(&steps, TLS_GATE_MAX + 4);
+    cr_assert_geq(clock_monotonic_us() - begin_us, TLS_GATE_STALL_US);
+    cr_assert_eq(evictions, 2);
+    cr_assert(evicted[0] == 0 && evicted[1] == 2);
+    cr_assert_eq(order[steps - 1], TLS_GATE_MAX + 2);
+    cr_assert_eq(counter_get(&stats.failures[TLS_FAILURE_STALLED]), 2);
+}
+
+Test(tls_gate, who_stalls_stays_while_nobody_waits)
+{
+    queue(0, TLS_GATE_MAX);
+    turn_for(TLS_GATE_STALL_US * 5 / 4);
+    cr_assert_eq(steps, TLS_GATE_MAX);
+    cr_assert_eq(evictions, 0);
+    queue(TLS_GATE_MAX, TLS_GATE_MAX + 1);
+    turn_for(TLS_GATE_STALL_US / 4);
+    cr_assert_eq(steps, TLS_GATE_MAX + 1, "at once");
+    cr_assert(evictions == 1 && evicted[0] == 0);
+}
+
 Test(tls_gate, leaving_inside_the_step_lets_all_through)
 {
+    static const struct tls_turn_handler leave = {leave_on_step, on_evict};
+
     for (int i = 0; i < TURNS; i++)
-        tls_turn_init(&turns[i], leave_on_step, &turns[i]);
+        tls_turn_init(&turns[i], &leave, &turns[i]);
     queue(0, TURNS);
     turn_until(&steps, TURNS);
     cr_assert_eq(counter_get(&stats.handshakes), TURNS);

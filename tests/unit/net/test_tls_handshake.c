@@ -173,22 +173,52 @@ Test(tls_handshake, a_hello_in_single_bytes)
     turn_until(&seen.data, 1);
 }
 
+static struct tls_turn others[TLS_GATE_MAX];
+
 static void on_no_step(void *ctx)
 {
     (void)ctx;
 }
 
-/* What is readable all the while does not keep the loop awake. */
-Test(tls_handshake, who_waits_at_the_gate_costs_nothing)
+static void others_leave(void)
 {
-    static struct tls_turn others[TLS_GATE_MAX];
-    uint64_t begin_us;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        tls_gate_leave(world.gate, &others[i], TLS_FAILURE_GIVEN_UP);
+}
+
+static void others_come(void)
+{
+    static const struct tls_turn_handler handler = {on_no_step, on_no_step};
 
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-        tls_turn_init(&others[i], on_no_step, NULL);
+        tls_turn_init(&others[i], &handler, NULL);
         tls_gate_queue(world.gate, &others[i]);
     }
     loop_turn(loop, 0);
+}
+
+Test(tls_handshake, who_stalls_makes_room_for_others)
+{
+    char byte;
+
+    (void)write(world.far, "\x16", 1);
+    for (int i = 0; i < 5; i++)
+        loop_turn(loop, 1);
+    others_come();
+    cr_assert_eq(seen.closed, 0, "not at once");
+    expect_failure(TLS_FAILURE_STALLED, "stalled while others waited");
+    conn_free(TAKE(world.conn));
+    cr_assert_leq(recv(world.far, &byte, 1, 0), 0);
+    cr_assert_neq(errno, EAGAIN, "it is closed");
+    others_leave();
+}
+
+/* What is readable all the while does not keep the loop awake. */
+Test(tls_handshake, who_waits_at_the_gate_costs_nothing)
+{
+    uint64_t begin_us;
+
+    others_come();
     world.ssl = SSL_new(world.context);
     SSL_set_fd(world.ssl, world.far);
     (void)SSL_connect(world.ssl);
@@ -196,10 +226,22 @@ Test(tls_handshake, who_waits_at_the_gate_costs_nothing)
     begin_us = clock_monotonic_us();
     loop_turn(loop, 50);
     cr_assert_geq(clock_monotonic_us() - begin_us, 40 * 1000);
-    for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        tls_gate_leave(world.gate, &others[i], TLS_FAILURE_GIVEN_UP);
+    others_leave();
     cr_assert_eq(peer_step(SSL_connect), SSL_ERROR_NONE);
     peer_say("hello");
+    turn_until(&seen.data, 1);
+}
+
+Test(tls_handshake, shutdown_before_it_is_through)
+{
+    char byte;
+
+    conn_shutdown(world.conn);
+    cr_assert_eq(peer_connect(), SSL_ERROR_NONE);
+    cr_assert_eq(peer_hear(&byte, 1), 0);
+    cr_assert(SSL_get_shutdown(world.ssl) & SSL_RECEIVED_SHUTDOWN, "by TLS, not by the socket");
+    cr_assert_eq(recv(world.far, &byte, 1, 0), 0, "and then by the socket");
+    peer_say("bye");
     turn_until(&seen.data, 1);
 }
 

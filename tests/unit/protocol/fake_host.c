@@ -134,8 +134,39 @@ static const struct xds_host host = {
 
 void fake_open_variant(struct fake_host *fake, const char *agent, const struct xds_variant *variant)
 {
-    *fake = (struct fake_host){.agent = agent, .variant = *variant};
-    fake->session = xds_session_new(&host, variant, fake);
+    *fake = (struct fake_host){.agent = agent, .variant = *variant, .host = host};
+    fake->session = xds_session_new(&fake->host, variant, fake);
+}
+
+static struct str text_of_resource(void *ctx, enum xds_type type, struct str name, uint64_t version)
+{
+    struct fake_host *fake = ctx;
+
+    cr_assert_eq(find(fake, type, name)->resource.version, version);
+    snprintf(fake->text, sizeof(fake->text), "v%u", (unsigned)version);
+    return str_of(fake->text);
+}
+
+static struct str text_of_type(void *ctx unused_arg, enum xds_type type unused_arg)
+{
+    return STR("all");
+}
+
+static uint64_t read_text(void *ctx, enum xds_type type, struct str name, struct str text)
+{
+    const struct fake_resource *found = find(ctx, type, name);
+
+    return found && str_eq(text, text_of_resource(ctx, type, name, found->resource.version))
+               ? found->resource.version
+               : 0;
+}
+
+void fake_open_texts(struct fake_host *fake, const char *agent, const struct xds_variant *variant)
+{
+    static const struct xds_texts texts = {text_of_resource, text_of_type, read_text};
+
+    fake_open_variant(fake, agent, variant);
+    fake->host.texts = &texts;
 }
 
 void fake_open(struct fake_host *fake, const char *agent)
@@ -158,7 +189,7 @@ void fake_reconnect(struct fake_host *fake)
 {
     xds_session_free(fake->session);
     cr_assert_eq(fake->subscriptions_len, 0);
-    fake->session = xds_session_new(&host, &fake->variant, fake);
+    fake->session = xds_session_new(&fake->host, &fake->variant, fake);
 }
 
 /* ---- the world ---- */
@@ -399,7 +430,10 @@ static void read_resource(const struct fake_host *fake, enum xds_type type, cons
     for (size_t i = 0; i < fake->resources_len; i++) {
         if (fake->resources[i].type != type || strcmp(fake->resources[i].name, name) != 0)
             continue;
-        str_format_hex(fake->resources[i].resource.version, version);
+        if (fake->host.texts)
+            snprintf(version, sizeof(version), "v%u", (unsigned)fake->resources[i].resource.version);
+        else
+            str_format_hex(fake->resources[i].resource.version, version);
         cr_assert_str_eq(resource->version, version);
     }
     buf_printf(text, " %s", name);

@@ -31,6 +31,8 @@ struct fake_host {
     char refused[64];
     struct xds_session *session;
     struct xds_variant variant;
+    struct xds_host host;
+    char text[32]; /* of the version that was asked for last */
     const char *known; /* "a=1 b=2": what a delta client tells in its next request */
     const char *agent; /* the client's; sent with its first request */
     /* What the client has received last, by type. */
@@ -42,6 +44,8 @@ struct fake_host {
 
 void fake_open(struct fake_host *fake, const char *agent);
 void fake_open_variant(struct fake_host *fake, const char *agent, const struct xds_variant *variant);
+/* Whose versions have texts of its own: "v17" a resource's, "all" a type's. */
+void fake_open_texts(struct fake_host *fake, const char *agent, const struct xds_variant *variant);
 void fake_close(struct fake_host *fake);
 /* A new stream of the same client to the same world. */
 void fake_reconnect(struct fake_host *fake);

@@ -78,7 +78,7 @@ Test(topic_route, a_backend_that_comes_or_goes_changes_the_listener)
 
     put("greeter", 1);
     join(TOPIC_LISTENER, DIALLED, &route);
-    cr_expect(!listener_has(&route, "shop/canary"));
+    cr_expect(listener_has(&route, "shop/canary:8001"), "it is told before it is there");
     put("canary", 1);
     cr_expect(listener_has(&route, "shop/canary:8001"));
     cr_expect_eq(route.changes, 1);

@@ -145,7 +145,7 @@ void listing_as_sent(struct listing *listing, const watch_response *response)
                                  .port = backend->port,
                                  .pod = str_of(backend->pod),
                                  .node = str_of(backend->node),
-                                 .draining = backend->draining,
+                                 .draining = is_draining(backend),
                                  .other = str_of(backend->other_address),
                                  .other_port = backend->other_port,
                              });

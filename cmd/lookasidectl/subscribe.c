@@ -19,6 +19,7 @@ struct subscription {
     struct grpc_client *client;
     struct timer *attempt;
     struct backoff backoff;
+    struct held held;
 };
 
 size_t subscription_fit(const char *const *targets, size_t len)
@@ -50,6 +51,17 @@ static void lose(struct subscription *subscription, enum code code, const char *
     subscription->options.on_lost(subscription->options.ctx, code, reason, delay_ms);
 }
 
+static void take(struct subscription *subscription, watch_response *response)
+{
+    const watch_response *list;
+    struct err err = {0};
+
+    if (held_take(&subscription->held, response, &list, &err) == CODE_OK)
+        subscription->options.on_list(subscription->options.ctx, list);
+    else
+        lose(subscription, err.code, err.msg);
+}
+
 static void on_message(void *ctx, struct str message)
 {
     struct subscription *subscription = ctx;
@@ -61,6 +73,10 @@ static void on_message(void *ctx, struct str message)
         return;
     }
     backoff_reset(&subscription->backoff);
+    if (*response->version) {
+        take(subscription, response);
+        return;
+    }
     subscription->options.on_list(subscription->options.ctx, response);
     lookaside__v1__watch_response__free_unpacked(response, NULL);
 }
@@ -77,8 +93,40 @@ static void on_end(void *ctx, enum code code, const char *message)
     lose(ctx, code, reason);
 }
 
+struct versions {
+    Lookaside__V1__WatchRequest__VersionsEntry *entries; /* owned */
+    Lookaside__V1__WatchRequest__VersionsEntry **items;  /* owned */
+    size_t len;
+};
+
+static void versions_done(struct versions *versions)
+{
+    free(versions->items);
+    free(versions->entries);
+}
+
+/* What an earlier stream brought. */
+static struct versions versions_of(const struct held *held)
+{
+    struct versions versions = {xcalloc(held->len + 1, sizeof(*versions.entries)),
+                                xcalloc(held->len + 1, sizeof(*versions.items)), 0};
+
+    for (size_t i = 0; i < held->len; i++) {
+        Lookaside__V1__WatchRequest__VersionsEntry *entry = &versions.entries[versions.len];
+
+        if (!held->lists[i].list)
+            continue;
+        lookaside__v1__watch_request__versions_entry__init(entry);
+        entry->key = (char *)(uintptr_t)held->lists[i].target;
+        entry->value = held->lists[i].list->version;
+        versions.items[versions.len++] = entry;
+    }
+    return versions;
+}
+
 static bool send_request(const struct subscription *subscription, struct grpc_call *call)
 {
+    CLEANUP(versions_done) struct versions versions = versions_of(&subscription->held);
     const struct subscription_options *options = &subscription->options;
     Lookaside__V1__WatchRequest request = LOOKASIDE__V1__WATCH_REQUEST__INIT;
     Lookaside__V1__Place place = LOOKASIDE__V1__PLACE__INIT;
@@ -95,7 +143,13 @@ static bool send_request(const struct subscription *subscription, struct grpc_ca
         place.node = node = str_dup(options->place->node);
         place.group = options->place->group;
     }
+    request.versions = versions.items;
+    request.n_versions = versions.len;
     size = lookaside__v1__watch_request__get_packed_size(&request);
+    if (size > RPC_MESSAGE_MAX) { /* all lists come whole then */
+        request.n_versions = 0;
+        size = lookaside__v1__watch_request__get_packed_size(&request);
+    }
     if (size > RPC_MESSAGE_MAX)
         return false;
     bytes = xmalloc(size + 1);
@@ -180,6 +234,7 @@ struct subscription *subscription_new(struct loop *loop, const struct subscripti
     subscription->backoff = (struct backoff){.base_ms = RETRY_MS, .max_ms = RETRY_MAX_MS};
     subscription->attempt = timer_new(loop, on_attempt, subscription);
     timer_start(subscription->attempt, 0);
+    held_init(&subscription->held, options->targets, options->targets_len);
     return subscription;
 }
 
@@ -189,5 +244,6 @@ void subscription_free(struct subscription *subscription)
         return;
     grpc_client_free(subscription->client);
     timer_free(subscription->attempt);
+    held_done(&subscription->held);
     free(subscription);
 }

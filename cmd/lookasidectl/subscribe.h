@@ -1,7 +1,7 @@
 /*
  * One lookaside.v1.BackendDiscovery/Watch stream on a connection of its own, for the commands that
  * follow lists. A stream that is lost is opened again, with backoff; every target is answered anew
- * then.
+ * then, where its list is still the same by a confirmation only.
  *
  * Threads: everything on the loop.
  * Limits:  subscription_fit() targets.
@@ -10,13 +10,10 @@
 #define LOOKASIDECTL_SUBSCRIBE_H
 
 #include "base/err.h"
-#include "lookaside/v1/discovery.pb-c.h"
+#include "held.h"
 #include "loop/loop.h"
 #include "model/place.h"
 #include "net/tls.h"
-
-typedef Lookaside__V1__WatchResponse watch_response;
-typedef Lookaside__V1__Backend watch_backend;
 
 struct subscription;
 
@@ -29,7 +26,8 @@ struct subscription_options {
     size_t targets_len;
     const char *namespace_name; /* of targets that name none; "" */
     const struct place *place;  /* NULL: the server finds it out */
-    /* Borrowed during the call. */
+    /* The whole list, whatever of it came; or, without a version, what keeps it from coming. Borrowed
+     * during the call. */
     void (*on_list)(void *ctx, const watch_response *response);
     /* The stream is lost; the next attempt comes in `retry_ms`, 0: there is none, the same request
      * would get the same answer. */

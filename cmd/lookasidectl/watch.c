@@ -67,7 +67,7 @@ static char *backend_line(const watch_backend *backend)
     add_field(&line, "zone", backend->zone);
     add_field(&line, "pod", backend->pod);
     add_field(&line, "node", backend->node);
-    buf_add_str(&line, backend->draining ? STR("  draining") : STR(""));
+    buf_add_str(&line, is_draining(backend) ? STR("  draining") : STR(""));
     if (backend->priority)
         buf_printf(&line, "  priority %u", (unsigned)backend->priority);
     return buf_take(&line, NULL);
@@ -147,7 +147,7 @@ static void put_backend(struct json_writer *writer, const watch_backend *backend
     json_put_str(writer, "zone", str_of(backend->zone));
     json_put_str(writer, "pod", str_of(backend->pod));
     json_put_str(writer, "node", str_of(backend->node));
-    json_put_bool(writer, "draining", backend->draining);
+    json_put_bool(writer, "draining", is_draining(backend));
     if (*backend->other_address) {
         json_put_str(writer, "other_address", str_of(backend->other_address));
         json_put_u64(writer, "other_port", backend->other_port);

@@ -6,8 +6,6 @@
 #include "wire/fields.h"
 #include "wire/writer.h"
 
-#define VERSION_LEN 16
-
 static void put_text(struct buf *out, uint32_t number, struct str text)
 {
     if (text.len > 0)
@@ -33,7 +31,7 @@ static void put_backend(struct buf *out, const struct listed *item, unsigned pri
     put_text(out, BACKEND_POD, backend->endpoint->pod);
     put_text(out, BACKEND_NODE, backend->endpoint->node);
     if (backend_is_draining(backend))
-        wire_put_varint(out, BACKEND_DRAINING, true);
+        wire_put_varint(out, BACKEND_HEALTH, BACKEND_HEALTH_DRAINING);
     if (item->other)
         put_other(out, item->other, asked_port);
     if (priority > 0)
@@ -61,36 +59,16 @@ static void put_backends(struct buf *out, const struct backend_list *list, uint1
     }
 }
 
-static void format_version(uint64_t version, char text[VERSION_LEN + 1])
+static struct blob *finish(struct buf *out, uint64_t *ret_version)
 {
-    snprintf(text, VERSION_LEN + 1, "%016llx", (unsigned long long)version);
-}
-
-/* The version stands in front of what it is the hash of: its place is kept free and filled at
- * the end. Returns where the rest begins. */
-static size_t open_version(struct buf *out)
-{
-    char version[VERSION_LEN + 1];
-
-    format_version(0, version);
-    wire_put_bytes(out, WATCH_RESPONSE_VERSION, str_of(version));
-    return out->len;
-}
-
-static struct blob *close_version(struct buf *out, size_t from, uint64_t *ret_version)
-{
-    char version[VERSION_LEN + 1];
     struct blob *blob;
     uint64_t hash;
 
     assert(!buf_failed(out));
-    hash = hash_content(out->ptr + from, out->len - from);
-    hash = hash != 0 ? hash : 1;
-    format_version(hash, version);
-    memcpy(out->ptr + from - VERSION_LEN, version, VERSION_LEN);
     blob = blob_copy(out->ptr, out->len);
+    hash = hash_content(blob->bytes, blob->len);
+    *ret_version = hash != 0 ? hash : 1;
     buf_done(out);
-    *ret_version = hash;
     return blob;
 }
 
@@ -98,22 +76,20 @@ struct blob *encode_native_list(const struct backend_list *list, uint16_t asked_
                                 struct str hostname, uint64_t *ret_version)
 {
     struct buf out = BUFFER_INIT(SIZE_MAX / 2); /* the list is our own, and bounds it */
-    size_t from = open_version(&out);
 
     if (list)
         put_backends(&out, list, asked_port, hostname);
-    return close_version(&out, from, ret_version);
+    return finish(&out, ret_version);
 }
 
 struct blob *encode_native_host(struct str host, uint16_t port, uint64_t *ret_version)
 {
     struct buf out = BUFFER_INIT(SIZE_MAX / 2);
-    size_t from = open_version(&out);
     size_t mark = wire_open(&out, WATCH_RESPONSE_BACKENDS);
 
     wire_put_bytes(&out, BACKEND_ADDRESS, host);
     wire_put_varint(&out, BACKEND_PORT, port);
     wire_put_varint(&out, BACKEND_WEIGHT, 1);
     wire_close(&out, mark);
-    return close_version(&out, from, ret_version);
+    return finish(&out, ret_version);
 }

@@ -6,15 +6,35 @@
 #include "wire/reader.h"
 #include "wire/writer.h"
 
+#define VERSION_LEN 16
+
 struct native_session {
     const struct native_host *host;
     void *ctx;
     char *namespace_name; /* NULL: none given */
     struct native_place place;
-    char *place_text; /* owned: of both */
+    char *place_text;              /* owned: of both */
+    const struct request *request; /* while it is looked at */
     struct name_set targets;
     struct list dirty;
     struct native_session_stats stats;
+};
+
+/* A version that the client has. */
+struct known {
+    struct str name;
+    uint64_t version;
+};
+
+struct request {
+    struct str namespace_name;
+    struct native_place place;
+    struct str *targets; /* owned */
+    size_t len;
+    size_t cap;
+    struct known *known; /* owned; by name */
+    size_t known_len;
+    size_t known_cap;
 };
 
 /* ---- targets ---- */
@@ -24,6 +44,21 @@ static struct str target_name(const void *item)
     return ((const struct native_target *)item)->name;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(((const struct known *)a)->name, ((const struct known *)b)->name);
+}
+
+static uint64_t known_version(const struct request *request, struct str name)
+{
+    const struct known key = {.name = name};
+    const struct known *known =
+        request->known_len ? bsearch(&key, request->known, request->known_len, sizeof(key), by_name)
+                           : NULL;
+
+    return known ? known->version : 0;
+}
+
 static void *subscribe(void *ctx, struct str name)
 {
     struct native_session *session = ctx;
@@ -31,6 +66,7 @@ static void *subscribe(void *ctx, struct str name)
     char *text = (char *)(target + 1);
 
     *target = (struct native_target){.session = session, .name = str_put(&text, name)};
+    target->known_version = known_version(session->request, name);
     list_init(&target->dirty);
     list_append(&session->dirty, &target->dirty);
     session->host->subscribe(session->ctx, target);
@@ -61,17 +97,10 @@ void native_target_touch(struct native_target *target)
 
 /* ---- requests ---- */
 
-struct request {
-    struct str namespace_name;
-    struct native_place place;
-    struct str *targets; /* owned */
-    size_t len;
-    size_t cap;
-};
-
 static void request_done(struct request *request)
 {
     free(request->targets);
+    free(request->known);
 }
 
 static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
@@ -114,6 +143,35 @@ static enum code read_place(struct str bytes, struct native_place *place, struct
     return reader.failed ? fail(err, CODE_INVALID_ARGUMENT, "malformed place") : code;
 }
 
+/* What is no version of ours is none that the client has. */
+static enum code read_version(struct str bytes, struct request *request, struct err *err)
+{
+    struct wire_reader reader = wire_reader(bytes);
+    struct str version = STR("");
+    struct known known = {0};
+    struct wire_field field;
+    enum code code = CODE_OK;
+
+    while (code == CODE_OK && wire_next(&reader, &field)) {
+        if (field.type != WIRE_BYTES)
+            continue;
+        if (field.number == WIRE_MAP_KEY)
+            code = read_text(&field, "a target in versions", &known.name, err);
+        else if (field.number == WIRE_MAP_VALUE)
+            code = read_text(&field, "a version", &version, err);
+    }
+    if (reader.failed)
+        return fail(err, CODE_INVALID_ARGUMENT, "malformed versions");
+    if (code != CODE_OK || version.len != VERSION_LEN || !str_hex_to_u64(version, &known.version))
+        return code;
+    if (request->known_len == NATIVE_TARGETS_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %d versions", NATIVE_TARGETS_MAX);
+    request->known =
+        xgrow(request->known, &request->known_cap, request->known_len, sizeof(*request->known));
+    request->known[request->known_len++] = known;
+    return CODE_OK;
+}
+
 static enum code read_field(const struct wire_field *field, struct request *request,
                             struct err *err)
 {
@@ -121,6 +179,8 @@ static enum code read_field(const struct wire_field *field, struct request *requ
         return CODE_OK;
     if (field->number == WATCH_REQUEST_PLACE)
         return read_place(field->bytes, &request->place, err);
+    if (field->number == WATCH_REQUEST_VERSIONS)
+        return read_version(field->bytes, request, err);
     if (field->number == WATCH_REQUEST_NAMESPACE)
         return read_text(field, "namespace", &request->namespace_name, err);
     if (field->number != WATCH_REQUEST_TARGETS)
@@ -143,9 +203,12 @@ static enum code parse(struct str message, struct request *request, struct err *
         code = read_field(&field, request, err);
     if (reader.failed)
         return fail(err, CODE_INVALID_ARGUMENT, "malformed WatchRequest");
-    if (code == CODE_OK)
-        request->len = names_sort(request->targets, request->len);
-    return code;
+    if (code != CODE_OK)
+        return code;
+    request->len = names_sort(request->targets, request->len);
+    if (request->known_len > 1)
+        qsort(request->known, request->known_len, sizeof(*request->known), by_name);
+    return CODE_OK;
 }
 
 /* What a target means may depend on it: all become new. */
@@ -183,25 +246,61 @@ enum code native_session_request(struct native_session *session, struct str mess
 
     if (code != CODE_OK)
         return code;
-    session->stats.requests++;
     set_namespace(session, request.namespace_name);
     set_place(session, &request.place);
+    /* Later, the client may have got what changes it before it is told that it is the newest. */
+    if (session->stats.requests > 0)
+        request.known_len = 0;
+    session->stats.requests++;
+    session->request = &request;
     if (name_set_replace(&session->targets, request.targets, request.len, &target_ops, session) > 0)
         session->host->wake(session->ctx, true);
+    session->request = NULL;
     return CODE_OK;
 }
 
 /* ---- responses ---- */
 
-/* Why there is no list at all: the client keeps the one it had, so the response carries no
- * version. */
-static const char *obstacle(const struct native_list *list, const struct blob *blob)
+/* What brings the client from what it has to the list that is now. */
+struct news {
+    struct blob *blob; /* owned */
+    bool changes;      /* else the whole list */
+};
+
+static void news_done(struct news *news)
 {
-    if (!blob)
+    blob_unref(news->blob);
+}
+
+/* NULL, or why there is no list at all: the client keeps the one it had. */
+static const char *find_news(const struct native_target *target, const struct native_list *list,
+                             struct news *news)
+{
+    const struct native_session *session = target->session;
+    struct blob *changes;
+
+    if (list->version == 0)
         return list->problem;
-    if (blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
+    news->changes = list->version == target->known_version;
+    if (news->changes)
+        return NULL;
+    news->blob = blob_ref(session->host->bytes(session->ctx, target));
+    if (news->blob->len > NATIVE_RESPONSE_MAX - 2 * NATIVE_TARGET_MAX)
         return "the list is too long for one message";
+    changes = session->host->changes(session->ctx, target);
+    if (!changes)
+        return NULL;
+    blob_unref(news->blob);
+    news->blob = blob_ref(changes);
+    news->changes = true;
     return NULL;
+}
+
+static void put_version(struct buf *head, uint64_t version)
+{
+    char text[VERSION_LEN + 1];
+
+    wire_put_bytes(head, WATCH_RESPONSE_VERSION, str_make(text, str_format_hex(version, text)));
 }
 
 static void put_problem(struct native_session *session, const char *problem, struct buf *head)
@@ -210,28 +309,49 @@ static void put_problem(struct native_session *session, const char *problem, str
     session->stats.problems++;
 }
 
+/* A list without backends needs no blob. */
+static void put_list(struct native_target *target, const struct native_list *list,
+                     struct news *news, struct buf *head, struct blob **ret_blob)
+{
+    struct native_session *session = target->session;
+
+    put_version(head, list->version);
+    if (news->changes)
+        wire_put_varint(head, WATCH_RESPONSE_CHANGES, true);
+    if (list->problem)
+        put_problem(session, list->problem, head);
+    session->stats.changes += news->changes && news->blob;
+    session->stats.confirmations += news->changes && !news->blob;
+    session->host->sent(session->ctx, target);
+    target->known_version = 0;
+    if (news->blob && news->blob->len > 0)
+        *ret_blob = TAKE(news->blob);
+}
+
 static bool say(struct native_session *session, struct native_target *target, struct buf *head,
                 struct blob **ret_blob)
 {
+    CLEANUP(news_done) struct news news = {0};
     struct native_list list = {0};
-    struct blob *blob = NULL;
+    uint64_t version;
     const char *missing;
 
     session->host->resolve(session->ctx, target, &list);
-    if (list.version != 0 && list.version == target->sent_version)
+    if (list.version != 0 && list.version == target->sent_version) {
+        session->host->sent(session->ctx, target);
         return false;
-    if (list.version != 0)
-        blob = session->host->bytes(session->ctx, target);
-    missing = obstacle(&list, blob);
-    if (missing)
-        list.version = hash_content(missing, strlen(missing)); /* so that it is said once */
-    if (list.version == target->sent_version)
+    }
+    missing = find_news(target, &list, &news);
+    /* So that a problem is said once, too. */
+    version = missing ? hash_content(missing, strlen(missing)) : list.version;
+    if (version == target->sent_version)
         return false;
-    target->sent_version = list.version;
+    target->sent_version = version;
     wire_put_bytes(head, WATCH_RESPONSE_TARGET, target->name);
-    *ret_blob = missing ? NULL : blob_ref(blob);
-    if (missing || list.problem)
-        put_problem(session, missing ? missing : list.problem, head);
+    if (missing)
+        put_problem(session, missing, head);
+    else
+        put_list(target, &list, &news, head, ret_blob);
     session->stats.responses++;
     return true;
 }
@@ -295,13 +415,13 @@ bool native_session_has(const struct native_session *session, native_choice_fn *
 static void dump_target(const struct native_target *target, struct json_writer *writer)
 {
     const struct native_session *session = target->session;
-    char version[17];
+    char version[VERSION_LEN + 1];
 
     json_open_object(writer, NULL);
     json_put_str(writer, "name", target->name);
     if (target->sent_version != 0) {
-        snprintf(version, sizeof(version), "%016llx", (unsigned long long)target->sent_version);
-        json_put_str(writer, "version", str_of(version));
+        json_put_str(writer, "version",
+                     str_make(version, str_format_hex(target->sent_version, version)));
     }
     if (session->host->describe)
         session->host->describe(session->ctx, target, writer);
@@ -314,6 +434,8 @@ void native_session_dump(const struct native_session *session, struct json_write
     json_put_str(writer, "namespace", native_session_namespace(session));
     json_put_u64(writer, "requests", session->stats.requests);
     json_put_u64(writer, "responses", session->stats.responses);
+    json_put_u64(writer, "changes", session->stats.changes);
+    json_put_u64(writer, "confirmations", session->stats.confirmations);
     json_put_u64(writer, "problems", session->stats.problems);
     json_open_array(writer, "targets");
     for (size_t i = 0; i < session->targets.len; i++)

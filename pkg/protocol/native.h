@@ -1,12 +1,14 @@
 /*
  * One lookaside.v1.BackendDiscovery/Watch stream as a pure state machine: each request replaces the
- * set of targets; every target gets its full list at once and again whenever its version changes. A
- * target that a request leaves out is forgotten: named again, it is answered again. Another
- * namespace or place makes all targets new.
+ * set of targets; every target gets its whole list at once, or the confirmation that the version that
+ * the stream's first request told is the newest, and changes whenever there is another version. What
+ * its client has is the host's to know: where it does not, or changes are no shorter, the whole list
+ * goes again. A target that a request leaves out is forgotten: named again, it is answered again.
+ * Another namespace or place makes all targets new.
  *
  * Threads: everything on one loop. Owns: copies of the targets and of the namespace.
- * Limits:  NATIVE_TARGETS_MAX targets, of NATIVE_TARGET_MAX bytes each. A list that does not fit
- *          into NATIVE_RESPONSE_MAX is answered with a problem.
+ * Limits:  NATIVE_TARGETS_MAX targets and as many versions, of NATIVE_TARGET_MAX bytes each. A list
+ *          that does not fit into NATIVE_RESPONSE_MAX is answered with a problem.
  * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no WatchRequest; both end
  *          the stream.
  */
@@ -36,7 +38,8 @@ struct native_place {
 struct native_target {
     struct list dirty;
     struct native_session *session;
-    uint64_t sent_version; /* 0: nothing sent */
+    uint64_t known_version; /* the client says it has that from before; 0: none, or it was answered */
+    uint64_t sent_version;  /* 0: nothing sent */
     struct str name;       /* as the client spelled it */
     void *host;
 };
@@ -51,9 +54,14 @@ struct native_host {
     void (*subscribe)(void *ctx, struct native_target *target);
     void (*unsubscribe)(void *ctx, struct native_target *target);
     void (*resolve)(void *ctx, const struct native_target *target, struct native_list *ret_list);
-    /* The list that resolve() has just told: a WatchResponse without target; borrowed until the next
+    /* The list that resolve() has just told: the backends of a WatchResponse; borrowed until the next
      * call to the host. */
     struct blob *(*bytes)(void *ctx, const struct native_target *target);
+    /* The backends and those removed that make it of what the client has; borrowed as well. NULL: the
+     * list is to be sent whole. */
+    struct blob *(*changes)(void *ctx, const struct native_target *target);
+    /* The client has it now, whichever of them it is sent. */
+    void (*sent)(void *ctx, const struct native_target *target);
     void (*wake)(void *ctx, bool answer);
     /* May be NULL. Members of the target's open object in a dump. */
     void (*describe)(void *ctx, const struct native_target *target, struct json_writer *writer);
@@ -64,6 +72,7 @@ typedef bool native_choice_fn(void *ctx, const struct native_target *target);
 
 struct native_session_stats { /* of one stream */
     uint64_t requests, responses, problems;
+    uint64_t changes, confirmations; /* of the responses */
 };
 
 struct native_session *native_session_new(const struct native_host *host, void *ctx) must_check;
@@ -71,8 +80,8 @@ void native_session_free(struct native_session *session);
 enum code native_session_request(struct native_session *session, struct str message,
                                  struct err *err) must_check;
 void native_target_touch(struct native_target *target);
-/* One WatchResponse: the target's name into `head`, the list's blob by reference to *ret_blob
- * (the caller's; NULL for a problem). */
+/* One WatchResponse: its own fields into `head`, the host's blob by reference to *ret_blob (the
+ * caller's; NULL: it has no backends). */
 bool native_session_next(struct native_session *session, struct buf *head,
                          struct blob **ret_blob) must_check;
 /* Namespace that the client gave for one-label targets; "" if none. */

@@ -2,11 +2,6 @@
 #include "base/clock.h"
 #include "serve/topic_internal.h"
 
-static struct content *content_of(const struct topic_content *content)
-{
-    return (struct content *)(uintptr_t)container_of(content, const struct content, content);
-}
-
 static struct topic_table *table_of(const struct topic_entry *entry)
 {
     return entry->topic.table;
@@ -66,6 +61,7 @@ static struct content *content_new(struct topic_entry *entry, const struct view 
     content->entry = entry;
     content->round = entry->round;
     content->attached = true;
+    list_init(&content->old);
     memcpy(content->key, key, len);
     content->content.hidden = hidden;
     content->content.view = *view;
@@ -82,13 +78,23 @@ static struct content *content_new(struct topic_entry *entry, const struct view 
     return content;
 }
 
+/* Of the bytes of a part: those of old contents are counted elsewhere. */
+static size_t part_len(const struct content *content)
+{
+    return content->attached && content->content.view.group != 0 && content->blob
+               ? content->blob->len
+               : 0;
+}
+
 static void detach(struct content *content)
 {
     struct topic_entry *entry = content->entry;
 
     if (!content->attached)
         return;
+    table_of(entry)->parts -= part_len(content);
     content->attached = false;
+    content_age(content);
     if (entry->all == content) {
         entry->all = NULL;
         return;
@@ -97,19 +103,17 @@ static void detach(struct content *content)
     entry->views -= content->round == entry->round;
 }
 
-/* Takes over the reference. */
-static void set_blob(struct content *content, struct blob *blob)
+void content_set_blob(struct content *content, struct blob *blob)
 {
     struct topic_table *table = table_of(content->entry);
-    size_t more = (blob ? blob->len : 0) - (content->blob ? content->blob->len : 0);
 
-    table->bytes += more;
-    if (content->content.view.group != 0)
-        table->parts += more;
+    table->bytes += (blob ? blob->len : 0) - (content->blob ? content->blob->len : 0);
+    table->parts -= part_len(content);
     if (table->options.stats)
         counter_set(&table->options.stats->bytes, table->bytes);
     blob_unref(content->blob);
     content->blob = blob;
+    table->parts += part_len(content);
 }
 
 /* Takes over the reference. */
@@ -128,7 +132,8 @@ static void content_free(struct content *content)
     count(table, table->contents_len - 1);
     if (table->made_for == content)
         set_made(table, NULL, NULL);
-    set_blob(content, NULL);
+    content_forget(content);
+    content_set_blob(content, NULL);
     policy_unref(content->content.policy);
     free(content);
 }
@@ -240,7 +245,7 @@ static struct content *make(struct asking *asking, const struct view *view)
         if (content)
             detach(content);
         content = content_new(entry, view, asking->hidden);
-        set_blob(content, blob);
+        content_set_blob(content, blob);
         content->content.version = version;
         content->content.problem = problem;
     }
@@ -372,10 +377,16 @@ static void settle(struct subscriber *subscriber, struct topic_entry *entry)
     subscriber->round = entry->round;
 }
 
+void content_drop(struct content *content)
+{
+    if (content->content.subscribers == 0 && content->holders == 0)
+        content_free(content);
+}
+
 static void leave(struct content *content)
 {
-    if (--content->content.subscribers == 0)
-        content_free(content);
+    content->content.subscribers--;
+    content_drop(content);
 }
 
 bool content_is_current(const struct subscriber *subscriber)

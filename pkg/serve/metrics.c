@@ -109,6 +109,11 @@ static const struct family families[] = {
      NULL, WORKER_FIELD(topics.views)},
     {"lookaside_view_bytes", "gauge", "Bytes of those contents that are kept encoded.", NULL,
      WORKER_FIELD(topics.bytes)},
+    {"lookaside_list_changes_total", "counter",
+     "Changes from one native list to another that were made, each for all streams that go from "
+     "the "
+     "one to the other.",
+     NULL, WORKER_FIELD(topics.changes)},
     {"lookaside_views_capped_total", "counter",
      "Subscriptions that got the list for clients of unknown place because a resource has too many "
      "views.",

@@ -1,14 +1,17 @@
-/* lookaside.v1.BackendDiscovery/Watch: joins an RPC, a native session and the loop's topics. */
+/* lookaside.v1.BackendDiscovery: joins an RPC, a native session and the loop's topics. */
 #include "base/log.h"
 #include "protocol/native.h"
 #include "serve/services.h"
 #include "serve/worker.h"
+#include "wire/fields.h"
+#include "wire/writer.h"
 
 struct native_stream {
     struct rpc *rpc;
     struct worker *worker;
     struct native_session *session;
     struct change_age age;
+    bool asked, answered; /* a List */
 };
 
 struct native_tie {
@@ -97,6 +100,20 @@ static struct blob *host_bytes(void *ctx unused_arg, const struct native_target 
     return topic_bytes(&tie->subscriber);
 }
 
+static struct blob *host_changes(void *ctx unused_arg, const struct native_target *target)
+{
+    struct native_tie *tie = target->host;
+
+    return topic_changes(&tie->subscriber);
+}
+
+static void host_sent(void *ctx unused_arg, const struct native_target *target)
+{
+    struct native_tie *tie = target->host;
+
+    topic_set_sent(&tie->subscriber);
+}
+
 static void host_wake(void *ctx, bool answer)
 {
     struct native_stream *stream = ctx;
@@ -118,19 +135,32 @@ static const struct native_host host = {
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
     .bytes = host_bytes,
+    .changes = host_changes,
+    .sent = host_sent,
     .wake = host_wake,
     .describe = host_describe,
 };
 
-static void on_open(struct rpc *rpc)
+static struct native_stream *stream_open(struct rpc *rpc)
 {
     struct native_stream *stream = xcalloc(1, sizeof(*stream));
 
     stream->rpc = rpc;
     stream->worker = rpc_server_ctx(rpc);
     stream->session = native_session_new(&host, stream);
-    counter_add(&stream->worker->stats.streams_native, 1);
     rpc_set_state(rpc, stream);
+    return stream;
+}
+
+static void stream_free(struct native_stream *stream)
+{
+    native_session_free(stream->session);
+    free(stream);
+}
+
+static void on_open(struct rpc *rpc)
+{
+    counter_add(&stream_open(rpc)->worker->stats.streams_native, 1);
 }
 
 static void on_message(struct rpc *rpc, struct str message)
@@ -146,15 +176,25 @@ static void on_message(struct rpc *rpc, struct str message)
     rpc_finish(rpc, err.code, err.msg);
 }
 
+static bool next(struct native_stream *stream, struct buf *head, struct blob **ret_blob)
+{
+    struct worker_stats *stats = &stream->worker->stats;
+
+    *ret_blob = NULL;
+    if (!native_session_next(stream->session, head, ret_blob))
+        return false;
+    counter_add(&stats->pushes[TOPIC_NATIVE], 1);
+    counter_add(&stats->push_bytes, head->len + (*ret_blob ? (*ret_blob)->len : 0));
+    return true;
+}
+
 static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 {
     struct native_stream *stream = rpc_state(rpc);
-    struct blob *blob = NULL;
+    struct blob *blob;
 
-    if (!native_session_next(stream->session, &out->head, &blob))
+    if (!next(stream, &out->head, &blob))
         return false;
-    counter_add(&stream->worker->stats.pushes[TOPIC_NATIVE], 1);
-    counter_add(&stream->worker->stats.push_bytes, out->head.len + (blob ? blob->len : 0));
     if (blob)
         rpc_out_add(out, blob);
     change_age_pulled(&stream->age);
@@ -173,9 +213,61 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
     struct native_stream *stream = rpc_state(rpc);
     struct worker_stats *stats = &stream->worker->stats;
 
-    native_session_free(stream->session);
     counter_set(&stats->streams_native, counter_get(&stats->streams_native) - 1);
-    free(stream);
+    stream_free(stream);
+}
+
+/* ---- List ---- */
+
+static void list_on_open(struct rpc *rpc)
+{
+    (void)stream_open(rpc);
+}
+
+/* A request without targets has an answer without lists: nothing else asks for it. */
+static void list_on_message(struct rpc *rpc, struct str message)
+{
+    struct native_stream *stream = rpc_state(rpc);
+
+    stream->asked = true;
+    on_message(rpc, message);
+    rpc_wake(rpc, RPC_WAKE_ANSWER);
+}
+
+static void list_on_half_close(struct rpc *rpc)
+{
+    const struct native_stream *stream = rpc_state(rpc);
+
+    if (stream->asked)
+        rpc_finish(rpc, CODE_OK, NULL);
+    else
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "the call ended without a message");
+}
+
+/* The whole answer. */
+static bool list_on_pull(struct rpc *rpc, struct rpc_out *out)
+{
+    struct native_stream *stream = rpc_state(rpc);
+    struct buf head = BUFFER_INIT(RPC_REPLY_MAX);
+    struct blob *blob;
+
+    if (!stream->asked || stream->answered)
+        return false;
+    stream->answered = true;
+    for (; !buf_failed(&out->head) && next(stream, &head, &blob); buf_reset(&head)) {
+        wire_put_head(&out->head, LIST_RESPONSE_LISTS, head.len + (blob ? blob->len : 0));
+        (void)buf_add_str(&out->head, buf_str(&head));
+        if (blob)
+            (void)buf_add_str(&out->head, blob_str(blob));
+        blob_unref(blob);
+    }
+    buf_done(&head);
+    return true;
+}
+
+static void list_on_close(struct rpc *rpc, enum code code unused_arg)
+{
+    stream_free(rpc_state(rpc));
 }
 
 /* ---- dumps ---- */
@@ -214,4 +306,12 @@ const struct rpc_handler native_watch_handler = {
     .on_pull = on_pull,
     .on_written = on_written,
     .on_close = on_close,
+};
+
+const struct rpc_handler native_list_handler = {
+    .on_open = list_on_open,
+    .on_message = list_on_message,
+    .on_half_close = list_on_half_close,
+    .on_pull = list_on_pull,
+    .on_close = list_on_close,
 };

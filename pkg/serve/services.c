@@ -22,6 +22,7 @@ const struct rpc_method service_methods[] = {
     {STR_INIT("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints"),
      &xds_handlers[9]},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
+    {STR_INIT("/lookaside.v1.BackendDiscovery/List"), &native_list_handler},
     {STR_INIT("/grpc.lb.v1.LoadBalancer/BalanceLoad"), &grpclb_handler},
     {STR_INIT("/grpc.health.v1.Health/Check"), &health_check_handler},
     {STR_INIT("/grpc.health.v1.Health/List"), &health_list_handler},

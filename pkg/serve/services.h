@@ -23,6 +23,7 @@ bool service_name_at(size_t index, struct str *ret_name) must_check;
 #define XDS_HANDLERS (2 * (1 + XDS_TYPES))
 extern const struct rpc_handler xds_handlers[XDS_HANDLERS];
 extern const struct rpc_handler native_watch_handler;
+extern const struct rpc_handler native_list_handler;
 extern const struct rpc_handler grpclb_handler;
 extern const struct rpc_handler health_check_handler;
 extern const struct rpc_handler health_list_handler;

@@ -13,6 +13,7 @@ struct topic_table *topic_table_new(const struct topic_table_options *options)
     table->catalog = catalog_new_empty();
     list_init(&table->dirty);
     list_init(&table->bare_places);
+    list_init(&table->old);
     return table;
 }
 
@@ -207,6 +208,17 @@ struct blob *topic_bytes(struct subscriber *subscriber)
     return bytes;
 }
 
+void topic_set_sent(struct subscriber *subscriber)
+{
+    content_hold(subscriber, topic_content(subscriber));
+}
+
+struct blob *topic_changes(struct subscriber *subscriber)
+{
+    (void)topic_content(subscriber);
+    return content_changes(subscriber);
+}
+
 /* ---- subscribing ---- */
 
 /* Those that make a difference: who has none of them shares a topic. */
@@ -237,6 +249,7 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
     if (!entry)
         return false;
     subscriber->topic = &entry->topic;
+    subscriber->sent = NULL;
     subscriber->blind = subscriber->capped = subscriber->hidden = false;
     entry->subscribers++;
     subscriber->place =
@@ -257,6 +270,7 @@ void topic_unsubscribe(struct subscriber *subscriber)
 
     list_remove(&subscriber->link);
     entry->subscribers--;
+    content_hold(subscriber, NULL);
     content_leave(subscriber);
     topic_place_put(entry->topic.table, subscriber->place);
     subscriber->place = NULL;

@@ -13,10 +13,12 @@
  * What is encoded is kept, but for nodes that are preferred (VIEW_NEAR_NODE), of which there may be many, each with a list as long as the
  * whole one, and for parts of lists (policy.subset_size) where these become too many. Of those the bytes are made when they are asked for.
  * All other views are few, or take no more together than a few whole lists.
+ * A list that clients were sent and that has changed since is kept until the last of them has another one, so that they can be sent the
+ * changes: made once for all that go from the one to the other. The oldest are dropped where such lists become too many.
  *
  * Threads: everything on one serving loop.
- * Limits:  TOPIC_VIEWS_MAX contents of one topic; TOPIC_PARTS_MAX bytes of all parts of lists; a zone or node of more than PLACE_TEXT_MAX
- *          bytes is none.
+ * Limits:  TOPIC_VIEWS_MAX contents of one topic; TOPIC_PARTS_MAX bytes of all parts of lists, TOPIC_OLD_MAX of old lists; a zone or node of
+ *          more than PLACE_TEXT_MAX bytes is none.
  */
 #ifndef SERVE_TOPIC_H
 #define SERVE_TOPIC_H
@@ -88,6 +90,7 @@ struct subscriber {
     /* It may not see something that its topic depends on, now: once until it may again. Inside topic_subscribe(), too. May be NULL. */
     void (*refused)(struct subscriber *subscriber);
     /* the table's own */
+    const struct topic_content *sent; /* topic_set_sent(); NULL: it is not kept */
     struct topic_place *place; /* who asks, from where */
     uint64_t round;            /* of its topic, when it was looked at */
     bool blind, capped;        /* counted already */
@@ -98,6 +101,8 @@ struct subscriber {
 #define TOPIC_VIEWS_MAX 4096
 /* Bytes of parts of lists, over all topics, that are kept. */
 #define TOPIC_PARTS_MAX (32 * 1024 * 1024)
+/* Bytes of lists that were sent and have changed, and of the changes, over all topics, that are kept. */
+#define TOPIC_OLD_MAX (32 * 1024 * 1024)
 /* Of each text of a place: neither the name of a node nor the value of a label is longer. */
 #define PLACE_TEXT_MAX 253
 
@@ -105,6 +110,7 @@ struct topic_table_stats {
     struct counter topics;       /* gauge */
     struct counter views;        /* gauge: distinct contents over all topics */
     struct counter bytes;        /* gauge: of those, encoded, that are kept */
+    struct counter changes;      /* made, from one list to another */
     struct counter views_capped; /* subscriptions that got VIEW_ALL's list because of TOPIC_VIEWS_MAX */
     struct counter places_blind; /* subscriptions to a Local Service from an unknown node (view_is_blind) */
 };
@@ -147,6 +153,11 @@ void topic_unsubscribe(struct subscriber *subscriber);
 const struct topic_content *topic_content(struct subscriber *subscriber);
 /* And its bytes: one encoded resource; NULL where there is none. Borrowed until the table is asked again for anything. */
 struct blob *topic_bytes(struct subscriber *subscriber);
+/* Of a native list: the client has what topic_content() says. */
+void topic_set_sent(struct subscriber *subscriber);
+/* What makes the native list that topic_content() says of the one that the client has. NULL: that is not kept, or it would be no shorter
+ * than the list. Borrowed as the bytes are. */
+struct blob *topic_changes(struct subscriber *subscriber);
 
 /* Those whom that Service concerns have this `interest`; NULL: nobody does. */
 struct interest *topic_interest(const struct topic_table *table, struct str namespace_name, struct str service);

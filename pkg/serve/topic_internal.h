@@ -1,6 +1,6 @@
 /*
  * What the files of topics share: the table, its topics by key (topic.c), by Service (interest.c), what they say to whom (content.c),
- * and the places of those who listen (topic_place.c).
+ * what makes that of what they said before (content_old.c), and the places of those who listen (topic_place.c).
  *
  * Threads: one serving loop.
  */
@@ -24,6 +24,8 @@ struct topic_table {
     size_t contents_len;      /* with those */
     size_t bytes;             /* that they keep */
     size_t parts;             /* of these, those of parts of lists */
+    struct list old;         /* contents that clients have and that are detached, the oldest first */
+    size_t old_bytes;        /* that they keep, with the changes from them */
     /* What was made last of what is not kept, and whose it is. */
     struct blob *made;
     const struct content *made_for;
@@ -102,9 +104,18 @@ struct content {
     struct topic_entry *entry;
     uint64_t round; /* in which it was made, or found to be right still */
     bool attached;
+    size_t holders;       /* subscribers whose client was sent it last */
+    struct list old;      /* the table's */
+    struct blob *changes; /* from it to `changes_to`; NULL: they are no shorter */
+    uint64_t changes_to;  /* a version; 0: none was looked at */
     UT_hash_handle hh;
     char key[]; /* the view, what is hidden, and whose */
 };
+
+static inline struct content *content_of(const struct topic_content *content)
+{
+    return (struct content *)(uintptr_t)container_of(content, const struct content, content);
+}
 
 /* Gives the subscriber, who has none, the content for its place. `meaning` is the topic's, now. */
 void content_join(struct topic_entry *entry, const struct meaning *meaning, struct subscriber *subscriber);
@@ -125,6 +136,22 @@ void content_begin(struct topic_entry *entry, const struct meaning *meaning, uin
 bool content_give(struct topic_entry *entry, const struct meaning *meaning, uint64_t deadline_us);
 /* The same for one of them. */
 void content_give_to(struct topic_entry *entry, const struct meaning *meaning, struct subscriber *subscriber);
+
+/* Frees a content that nobody has and no client was sent last. */
+void content_drop(struct content *content);
+/* Its bytes. Takes over the reference. */
+void content_set_blob(struct content *content, struct blob *blob);
+
+/* ---- old contents ---- */
+
+/* The subscriber's client has what its subscriber has, or, `content` NULL, nothing that is kept. */
+void content_hold(struct subscriber *subscriber, const struct topic_content *content);
+/* It has just been detached: kept while clients have it. */
+void content_age(struct content *content);
+/* It is old no longer: nobody has it, or it is too much. */
+void content_forget(struct content *content);
+/* topic_changes() of a subscriber that is current. */
+struct blob *content_changes(const struct subscriber *subscriber);
 
 /* ---- places ---- */
 

@@ -65,33 +65,39 @@ class Language:
     first_call_ms: int = 500
 
 
-def _output(*argv, seconds=60):
+def output(*argv, seconds=60):
     done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds)
     return (done.stdout + done.stderr).strip()
 
 
-def _need(*programs):
+def need(*programs):
     for program in programs:
         if not shutil.which(program):
             raise Skip(f"no {program} on PATH")
 
 
-def _run(argv, cwd):
+def run(argv, cwd):
     done = subprocess.run([str(word) for word in argv], cwd=cwd, text=True, timeout=BUILD_SECONDS,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode != 0:
         raise AssertionError(f"{argv[0]}: exit {done.returncode}\n{done.stdout[-4000:]}")
 
 
-def _cached(name, version, toolchain, note, build):
+def _files(path):
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def cached(name, version, toolchain, note, build, also=()):
     """The folder of a built agent: made by build(folder) if this version of it is not there yet.
 
-    The key covers every source file and the toolchain; the folder appears by rename, complete.
+    The key covers every source file and the toolchain; the folder appears by rename, complete. `also`: more files and
+    folders of sources, which build() finds in folder/also.
     """
     source = SOURCES / name
     digest = hashlib.sha256(toolchain.encode())
-    for path in sorted(p for p in source.rglob("*") if p.is_file()):
-        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
+    for root in (source, *also):
+        for path in _files(root):
+            digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     done = CACHE / f"{name}-{version}-{digest.hexdigest()[:12]}"
     if done.exists():
         return done
@@ -100,6 +106,10 @@ def _cached(name, version, toolchain, note, build):
     fresh = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
     try:
         shutil.copytree(source, fresh / "source")
+        for path in also:
+            copy = fresh / "also" / path.name
+            copy.parent.mkdir(exist_ok=True)
+            (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy)
         build(fresh)
         with contextlib.suppress(OSError):       # somebody else was faster
             os.rename(fresh, done)
@@ -111,30 +121,33 @@ def _cached(name, version, toolchain, note, build):
     return done
 
 
-def _version(path, pattern):
+def version_of(path, pattern):
     return re.search(pattern, (SOURCES / path).read_text()).group(1)
 
 
-def _go_program(name, version, package, note):
-    _need("go")
-    toolchain = _output("go", "version")
+def go_program(name, version, build, note, also=()):
+    """What build(folder) makes as folder/agent."""
+    need("go")
+    toolchain = output("go", "version")
     found = re.search(r"go(\d+)\.(\d+)", toolchain)
     if not found or tuple(map(int, found.groups())) < GO_NEEDED:
         raise Skip(f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or newer needed, found: {toolchain}")
-    folder = _cached(name, version, toolchain, note, lambda fresh: _run(
-        ["go", "build", "-o", fresh / "agent", package], fresh / "source"))
-    return [folder / "agent"]
+    return [cached(name, version, toolchain, note, build, also) / "agent"]
+
+
+def _go_build(package):
+    return lambda fresh: run(["go", "build", "-o", fresh / "agent", package], fresh / "source")
 
 
 def build_go(note):
-    version = _version("go/go.mod", r"google.golang.org/grpc v(\S+)")
-    return _go_program("go", version, ".", note)
+    version = version_of("go/go.mod", r"google.golang.org/grpc v(\S+)")
+    return go_program("go", version, _go_build("."), note)
 
 
 def build_grpcurl(note):
     """No agent, but the stock command."""
-    version = _version("grpcurl/go.mod", r"github.com/fullstorydev/grpcurl v(\S+)")
-    return _go_program("grpcurl", version, "github.com/fullstorydev/grpcurl/cmd/grpcurl", note)
+    version = version_of("grpcurl/go.mod", r"github.com/fullstorydev/grpcurl v(\S+)")
+    return go_program("grpcurl", version, _go_build("github.com/fullstorydev/grpcurl/cmd/grpcurl"), note)
 
 
 def build_interop(note):
@@ -161,33 +174,33 @@ def build_python_debian(note):
 
 
 def build_python_pypi(note):
-    _need(DEBIAN_PYTHON)
-    version = _version("python/requirements.txt", r"grpcio==(\S+)")
+    need(DEBIAN_PYTHON)
+    version = version_of("python/requirements.txt", r"grpcio==(\S+)")
 
     def build(fresh):
         # A venv cannot move, but packages in a folder can.
-        _run([DEBIAN_PYTHON, "-m", "venv", fresh / "venv"], fresh)
-        _run([fresh / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check",
-              "--target", fresh / "packages", "-r", "source/requirements.txt"], fresh)
+        run([DEBIAN_PYTHON, "-m", "venv", fresh / "venv"], fresh)
+        run([fresh / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check",
+             "--target", fresh / "packages", "-r", "source/requirements.txt"], fresh)
         shutil.rmtree(fresh / "venv")
 
-    folder = _cached("python", version, _output(DEBIAN_PYTHON, "--version"), note, build)
+    folder = cached("python", version, output(DEBIAN_PYTHON, "--version"), note, build)
     return ["env", f"PYTHONPATH={folder / 'packages'}", DEBIAN_PYTHON,
             folder / "source/agent.py"]
 
 
 def build_node(note):
-    _need("node", "npm")
-    version = _version("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"')
-    folder = _cached("node", version, _output("node", "--version"), note, lambda fresh: _run(
+    need("node", "npm")
+    version = version_of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"')
+    folder = cached("node", version, output("node", "--version"), note, lambda fresh: run(
         ["npm", "ci", "--no-audit", "--no-fund"], fresh / "source"))
     return ["node", folder / "source/agent.js"]
 
 
 def build_java(note):
-    _need("java", "javac", "mvn")
-    version = _version("java/pom.xml", r"<grpc.version>([^<]+)<")
-    folder = _cached("java", version, _output("java", "-version"), note, lambda fresh: _run(
+    need("java", "javac", "mvn")
+    version = version_of("java/pom.xml", r"<grpc.version>([^<]+)<")
+    folder = cached("java", version, output("java", "-version"), note, lambda fresh: run(
         ["mvn", "--batch-mode", "--quiet", "compiler:compile", "dependency:copy-dependencies",
          "-DincludeScope=runtime", "-DoutputDirectory=target/lib"], fresh / "source"))
     target = folder / "source/target"
@@ -199,33 +212,33 @@ def java_trust_store(ca):
     """The environment of a JVM that trusts only that authority."""
     store, word = ca.with_suffix(".p12"), "lookaside"
     if not store.exists():
-        _run(["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", ca, "-keystore", store,
+        run(["keytool", "-importcert", "-noprompt", "-alias", "ca", "-file", ca, "-keystore", store,
               "-storepass", word], ca.parent)
     return {"JAVA_TOOL_OPTIONS": f"-Djavax.net.ssl.trustStore={store} "
                                  f"-Djavax.net.ssl.trustStorePassword={word}"}
 
 
 def build_cpp(note):
-    _need("g++", "pkg-config")
-    version = _output("pkg-config", "--modversion", "grpc++")
+    need("g++", "pkg-config")
+    version = output("pkg-config", "--modversion", "grpc++")
     if not re.match(r"\d", version):
         raise Skip("gRPC C++ (libgrpc++-dev) is not installed")
 
     def build(fresh):
         # pkg-config goes through Abseil's hundred packages again and again: some 20 s.
-        flags = _output("pkg-config", "--cflags", "--libs", "grpc++", seconds=300).split()
-        _run(["g++", "-std=c++17", "-O2", "source/agent.cc", "-o", "agent", *flags], fresh)
+        flags = output("pkg-config", "--cflags", "--libs", "grpc++", seconds=300).split()
+        run(["g++", "-std=c++17", "-O2", "source/agent.cc", "-o", "agent", *flags], fresh)
 
-    folder = _cached("cpp", version, _output("g++", "--version"), note, build)
+    folder = cached("cpp", version, output("g++", "--version"), note, build)
     return [folder / "agent"]
 
 
 def _grpc_of_debian():
-    return _output(DEBIAN_PYTHON, "-c", "import grpc; print(grpc.__version__)")
+    return output(DEBIAN_PYTHON, "-c", "import grpc; print(grpc.__version__)")
 
 
 def _of(path, pattern):
-    return lambda: _version(path, pattern)
+    return lambda: version_of(path, pattern)
 
 
 LANGUAGES = [
@@ -242,7 +255,7 @@ LANGUAGES = [
              _of("python/requirements.txt", r"grpcio==(\S+)"), sends_token=True),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
              both_families=False, falls_back=False, tls=None),
-    Language("cpp", build_cpp, 20000, "C++", lambda: _output("pkg-config", "--modversion", "grpc++"),
+    Language("cpp", build_cpp, 20000, "C++", lambda: output("pkg-config", "--modversion", "grpc++"),
              both_families=False, falls_back=False, tls=None),
 ]
 

@@ -201,12 +201,19 @@ def case_gets_a_list(bench, grpcurl):
           [("10.0.0.1", 8001), ("10.0.0.2", 8001)], "backends")
 
 
+def case_gets_several_lists_at_once(bench, grpcurl):
+    targets = [f"{bench.known([address])[0]}.shop:8001" for address in ("10.0.0.1", "10.0.0.2")]
+    [got] = grpcurl.call("lookaside.v1.BackendDiscovery/List", {"targets": targets})
+    equal({one["target"]: one["backends"][0]["address"] for one in got["lists"]},
+          dict(zip(targets, ("10.0.0.1", "10.0.0.2"))), "lists")
+
+
 def case_follows_a_list(bench, grpcurl):
     name, _ = bench.known(["10.0.0.1"])
     with Following(grpcurl, WATCH, {"targets": [f"{name}.shop:8001"]}) as watch:
         watch.wait(lambda got: len(got.get("backends", [])) == 1, "the list of one")
         bench.slice(name, ["10.0.0.1", "10.0.0.2"])
-        watch.wait(lambda got: len(got.get("backends", [])) == 2, "the list of two")
+        watch.wait(lambda got: got.get("changes") and got["backends"][0]["address"] == "10.0.0.2", "the second")
         equal(len(watch.messages()), 2, "messages")
 
 

@@ -492,11 +492,11 @@ def cases_of(names):
 
 
 def run(work, report):
-    from conformance import protocol_delta  # it needs what is above
+    from conformance import protocol_delta, protocol_native  # they need what is above
     bench = Bench(work)
     try:
         bench.lookaside.start()
-        for title, case in cases_of(vars(protocol_delta)) + cases_of(globals()):
+        for title, case in (*cases_of(vars(protocol_delta)), *cases_of(vars(protocol_native)), *cases_of(globals())):
             bench.revive()
             with report.case(f"protocol: {title}"):
                 bench.run(case)

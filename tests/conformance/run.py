@@ -23,7 +23,7 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import matrix, policies, story
+from conformance import matrix, policies, resolvers, story
 from conformance.agents import LANGUAGES
 from conformance.scenarios import SCENARIOS
 from conformance.world import World
@@ -80,9 +80,10 @@ def build_agents(languages, report, jobs):
 
 
 def run_language(language, command, work, report):
+    native = language in resolvers.LANGUAGES
     try:
-        with World(work, command) as world:
-            for title, scenario in SCENARIOS:
+        with (resolvers.NativeWorld if native else World)(work, command) as world:
+            for title, scenario in resolvers.SCENARIOS if native else SCENARIOS:
                 world.revive()
                 with report.case(f"{language.name}: {title}") as notes:
                     world.run(scenario, language, notes)
@@ -102,7 +103,7 @@ def run_module(name, work, report):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [language.name for language in LANGUAGES] + [PROTOCOL, GRPCURL, INTEROP]
+    names = [language.name for language in LANGUAGES + resolvers.LANGUAGES] + [PROTOCOL, GRPCURL, INTEROP]
     parser.add_argument("--language", default="", metavar="A,B",
                         help="only these (a prefix will do): " + ", ".join(names))
     parser.add_argument("--scenarios", action="store_true",
@@ -130,6 +131,9 @@ def parse_arguments():
 
 
 def run_scenarios(arguments, languages, commands, report, work):
+    examples = [language for language in resolvers.LANGUAGES if language.name in arguments.names]
+    commands = {**commands, **build_agents(examples, report, arguments.jobs)}
+    languages = languages + [language for language in examples if language.name in commands]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         tasks = [pool.submit(run_language, language, commands[language.name],
                              work / language.name, report) for language in languages]

@@ -14,9 +14,8 @@ import grpc
 import oracle
 from api import Watch as ApiWatch
 from oracle import Backend
-from support import ads
+from support import ads, native
 
-NATIVE = "/lookaside.v1.BackendDiscovery/Watch"
 RETRY_SECONDS = 0.05
 POLL_SECONDS = 0.02
 HISTORY_SECONDS = 5
@@ -43,6 +42,7 @@ class Watcher(threading.Thread):
         self.server, self.target, self.place, self.protocol = server, target, place, protocol
         self.lists, self.problem, self.may_be_empty = [], None, True
         self.zones = zones
+        self.native_lists = native.Lists()
         self.connections, self.call = 0, None
         self.stopped = threading.Event()
 
@@ -89,17 +89,16 @@ class Watcher(threading.Thread):
         self.lists.append(Seen(time.monotonic(), rows))
 
     def follow_native(self, channel, requests):
-        place = ads.encode(*((number, text) for number, text in enumerate(self.place, 1) if text))
-        requests.put(ads.encode((1, self.target), (3, place)))
-        self.call = channel.stream_stream(NATIVE)(iter(requests.get, None))
+        lists = self.native_lists  # of the streams before
+        requests.put(native.request([self.target], place=self.place, versions=lists.versions))
+        self.call = channel.stream_stream(native.METHOD)(iter(requests.get, None))
         for data in self.call:
-            fields = ads.decode(data)
-            if fields.get(2, [b""])[-1]:  # without a version there is no list in it
-                self.accept([self.native_row(raw) for raw in fields.get(3, [])])
+            now = lists.take(native.Response.parse(data))
+            if now is not None:
+                self.accept([self.native_row(fields) for fields in now.values()])
 
     @staticmethod
-    def native_row(raw):
-        fields = ads.decode(raw)
+    def native_row(fields):
         text = {n: fields.get(n, [b""])[-1].decode() for n in (1, 3, 8)}
         return Backend(text[1], fields.get(2, [0])[-1], text[3], text[8])
 

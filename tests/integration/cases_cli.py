@@ -76,6 +76,12 @@ def watch_outlives_its_server(work):
         folder.slice("greeter", [manifests.Endpoint("10.0.0.1")])
         controller.start()
         _prints(child, "1 backend\n  - 10.0.0.3:8001")
+        controller.restart()                           # which confirms what there is
+        [stream] = process.wait_until(
+            lambda: [each for each in controller.streams()["streams"] if each["responses"]], 10, "it is answered")
+        assert stream["confirmations"] == 1, stream
+        folder.slice("greeter", [manifests.Endpoint("10.0.0.1"), manifests.Endpoint("10.0.0.2")])
+        _prints(child, "2 backends\n  + 10.0.0.2:8001")
         child.signal(signal.SIGINT)
         assert child.wait(5) == 0, child.log()
 

@@ -184,6 +184,7 @@ void clients_done(void)
     for (size_t i = 0; i < clients_len; i++) {
         if (clients[i].call)
             forget_call(&clients[i]);
+        free(TAKE(clients[i].kept));
         sim_leave(&clients[i].actor);
     }
     clients_len = 0;

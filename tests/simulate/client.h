@@ -56,7 +56,8 @@ struct client {
     bool closing; /* has said all that it will */
     unsigned refusals; /* responses it will refuse yet */
     bool refused;      /* some on this call */
-    void *state;       /* the kind's */
+    void *state;       /* the kind's, of a call */
+    void *kept;        /* the kind's, over all calls; freed at the end */
 };
 
 extern const struct client_kind_ops grpc_client_ops, envoy_client_ops, native_client_ops;

@@ -2,7 +2,7 @@
 
 #include <criterion/criterion.h>
 
-#define SPOTS_MAX 32
+#define SPOTS_MAX 128
 
 static const struct slice *slice_of(const struct spot *spot, size_t number, bool has_port)
 {

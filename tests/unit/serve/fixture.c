@@ -7,7 +7,7 @@
 #include "serve/topic_internal.h"
 
 #define ADDRESSES_MAX 16
-#define SLICES_MAX 8
+#define SLICES_MAX 16
 #define WAIT_US (10 * 1000 * 1000)
 
 static void add_endpoint(struct slice_builder *builder, const struct fixture_endpoint *from)
@@ -73,6 +73,7 @@ static const struct service *make_service(const struct fixture_service *from)
         .received_us = 7,
     };
 
+    cr_assert_leq(from->len, SLICES_MAX * SLICE_ENDPOINTS_MAX);
     for (size_t i = 0; i == 0 || i < from->len; i += SLICE_ENDPOINTS_MAX)
         slices[len++] = make_slice(from, i);
     service = service_new(&spec, slices, from->external ? 0 : len, NULL);

@@ -22,6 +22,13 @@ def grpclb_config(name):
     return {"loadBalancingConfig": [{"grpclb": policy}]}
 
 
+def dial(target, options):
+    if target.startswith("lookaside://"):        # only where ../../resolvers/python is on the path
+        import lookaside                         # pylint: disable=import-outside-toplevel
+        return lookaside.Channel(*target.removeprefix("lookaside://").split("/"))
+    return grpc.insecure_channel(target, options=options)
+
+
 class Channel:
     """One dialled target, and when each of its backends first answered."""
 
@@ -34,7 +41,7 @@ class Channel:
             options.append(("grpc.dns_enable_srv_queries", 1))
         if service_config:                       # for targets that are not xds:///
             options.append(("grpc.service_config", json.dumps(service_config)))
-        self.channel = grpc.insecure_channel(target, options=options)
+        self.channel = dial(target, options)
         self.call = self.channel.unary_unary(METHOD)
         self.first_seen = {}
         self.state = "IDLE"

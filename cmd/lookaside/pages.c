@@ -127,6 +127,8 @@ static void reply_metrics(const struct app *app, struct admin_request *request,
         write_tls(app, &out);
     if (app->report)
         report_write_metrics(app->report, &out);
+    if (app->token_keys)
+        token_keys_write_metrics(app->token_keys, &out);
     if (app->rebalance)
         rebalance_write_metrics(app->rebalance, &out);
     if (loads)

@@ -53,7 +53,9 @@ static void host_report(void *ctx)
 static void host_cluster(void *ctx, struct str name)
 {
     struct load_report_stream *stream = ctx;
-    const struct service *service = topic_service_of_cluster(stream->worker->topics, name);
+    const struct caller caller = worker_caller(stream->rpc);
+    const struct service *service =
+        topic_service_of_cluster(stream->worker->topics, name, &caller);
 
     stream->row = NULL;
     *stream->service = '\0';

@@ -12,6 +12,7 @@
 #include "model/catalog.h"
 #include "model/refusal.h"
 #include "net/tls.h"
+#include "net/verifier.h"
 #include "serve/load_table.h"
 #include "serve/topic.h"
 
@@ -27,6 +28,7 @@ struct serve_options {
     const char *cluster_domain;
     const char *default_namespace;
     enum unknown_names unknown_names;
+    enum default_access default_access;
     struct grpc_limits limits;
     /* Where the host of a client's address is; asked once for every connection, on the control loop. May be NULL. */
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
@@ -34,6 +36,10 @@ struct serve_options {
     const char *const *host_suffixes; /* struct name_context's; borrowed for life */
     /* Clients of Clusters report their load, so often; 0: they do not. */
     uint64_t load_interval_ms;
+    bool tokens; /* calls may carry one (serve_set_verifier()); else what they carry is not looked at */
+    /* A token of an unknown key has come; at most once a second for each worker. May be NULL. */
+    void (*unknown_key)(void *ctx);
+    void *unknown_key_ctx;
     /* A client refused what a policy makes of a Listener or Cluster, and has the plain form since. Borrowed during the call. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
@@ -54,6 +60,8 @@ enum code serve_listen(struct serve *serve, const struct address *address, struc
 enum code serve_listen_tls(struct serve *serve, const struct address *address, struct err *err) must_check;
 /* A server's, for connections accepted from here on; takes a reference. Those that are open keep what they have. */
 void serve_set_tls(struct serve *serve, struct tls *tls);
+/* Who verifies the tokens of calls from here on; takes a reference. Before the first, calls with one are refused as UNAVAILABLE. */
+void serve_set_verifier(struct serve *serve, struct verifier *verifier);
 /* The bound addresses, in order of serve_listen() and serve_listen_tls(); NULL behind the last. */
 const struct address *serve_address(const struct serve *serve, size_t index);
 

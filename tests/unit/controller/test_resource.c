@@ -459,7 +459,7 @@ Test(resource, says_which_field_is_ignored)
     expect("greeter", CONDITION_ACCEPTED, true, "Accepted",
            "spec.localty: no such field; there are: port, hosts, backends, loadBalancing, "
            "locality, subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, "
-           "outlierDetection (ignored)");
+           "outlierDetection, access (ignored)");
     world.told = 0;
     upsert(world.policies, POLICY_JSON("greeter", 1, RING));
     cr_assert_geq(world.told, 1);

@@ -176,7 +176,7 @@ Test(topic_external, wildcards_carry_the_cluster_as_it_is_and_hear_of_a_change)
     version = topic_table_clusters_version(table);
     put(&external);
     cr_assert_neq(topic_table_clusters_version(table), version);
-    topic_each_cluster(table, &(struct topic_clusters){NULL, visit, &wildcard});
+    topic_each_cluster(table, &(struct topic_clusters){.visit = visit, .ctx = &wildcard});
     cr_assert_eq(wildcard.len, 1);
     cr_assert(wildcard.dns);
 }

@@ -133,7 +133,7 @@ static struct blob *naive_grpclb(const struct place *place)
     uint64_t version;
 
     cr_assert_eq(name_parse(STR(NAME), &context, &name, NULL), CODE_OK);
-    route_find(catalog, &name, &route);
+    route_find(&(struct sight){.catalog = catalog}, &name, &route);
     for (size_t i = 0; i < route.len; i++)
         if (route.targets[i].weight > 0 && !str_eq(route.targets[i].service, STR("greeter")))
             return naive_split(&route);

@@ -152,15 +152,15 @@ def build_grpcurl(note):
 
 def build_interop(note):
     """grpc-go's own client of grpc.testing."""
-    version = _version("interop/go.mod", r"google.golang.org/grpc v(\S+)")
-    return _go_program("interop", version, "google.golang.org/grpc/interop/client", note)
+    version = version_of("interop/go.mod", r"google.golang.org/grpc v(\S+)")
+    return go_program("interop", version, _go_build("google.golang.org/grpc/interop/client"), note)
 
 
 def build_interop_java(note):
     """grpc-java's, which has the cases of compression."""
-    _need("java", "mvn")
-    version = _version("interop-java/pom.xml", r"<version>([^<]+)</version>\s*</dependency>")
-    folder = _cached("interop-java", version, _output("java", "-version"), note, lambda fresh: _run(
+    need("java", "mvn")
+    version = version_of("interop-java/pom.xml", r"<version>([^<]+)</version>\s*</dependency>")
+    folder = cached("interop-java", version, output("java", "-version"), note, lambda fresh: run(
         ["mvn", "--batch-mode", "--quiet", "dependency:copy-dependencies", "-DincludeScope=runtime",
          "-DoutputDirectory=target/lib"], fresh / "source"))
     return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{folder}/source/target/lib/*",

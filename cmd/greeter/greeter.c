@@ -9,12 +9,14 @@
 #define LOAD_REPORT_MAX 64
 /* Calls per second that a report tells of, whatever they are: the weights follow the utilization alone. */
 #define LOAD_RATE 100
+/* A metric of its own: the percentage. */
+#define LOAD_METRIC STR("percent")
 
 struct greeter {
     struct greeter_options options;
     char *name;
-    char *load;     /* the trailer that tells it; or NULL */
-    uint32_t owed;  /* percent of a failed call */
+    char *load;    /* the trailer that tells it; or NULL */
+    uint32_t owed; /* percent of a failed call */
     struct timer *timer;
     struct list delayed; /* in order of their time, since all wait equally long */
     bool draining;
@@ -166,7 +168,8 @@ static void check_health(struct rpc *rpc, struct str message)
     }
     buf_init(&out, HEALTH_REPLY_MAX);
     wire_put_varint(&out, HEALTH_CHECK_RESPONSE_STATUS,
-                    greeter->draining ? HEALTH_CHECK_RESPONSE_SERVING_STATUS_NOT_SERVING : HEALTH_CHECK_RESPONSE_SERVING_STATUS_SERVING);
+                    greeter->draining ? HEALTH_CHECK_RESPONSE_SERVING_STATUS_NOT_SERVING
+                                      : HEALTH_CHECK_RESPONSE_SERVING_STATUS_SERVING);
     rpc_reply(rpc, out.ptr, out.len);
     buf_done(&out);
 }
@@ -194,9 +197,14 @@ static char *load_trailer(uint32_t percent)
     struct buf report = BUFFER_INIT(LOAD_REPORT_MAX), text = BUFFER_INIT(2 * LOAD_REPORT_MAX);
     double utilization = percent / 100.0;
     char *trailer;
+    size_t metric;
 
     wire_put_double(&report, ORCA_LOAD_REPORT_CPU_UTILIZATION, utilization);
     wire_put_double(&report, ORCA_LOAD_REPORT_RPS_FRACTIONAL, LOAD_RATE);
+    metric = wire_open(&report, ORCA_LOAD_REPORT_NAMED_METRICS);
+    wire_put_bytes(&report, WIRE_MAP_KEY, LOAD_METRIC);
+    wire_put_double(&report, WIRE_MAP_VALUE, percent);
+    wire_close(&report, metric);
     wire_put_double(&report, ORCA_LOAD_REPORT_APPLICATION_UTILIZATION, utilization);
     base64_add(&text, buf_str(&report));
     trailer = str_dup(buf_str(&text));

@@ -193,6 +193,14 @@ static void on_refused(void *ctx, const struct refusal *refusal)
     controller_report_refusal(app->controller, refusal);
 }
 
+static void on_unknown_key(void *ctx)
+{
+    const struct app *app = ctx;
+
+    if (app->token_keys)
+        token_keys_want(app->token_keys);
+}
+
 static uint64_t on_fanout_us(void *ctx)
 {
     struct app *app = ctx;
@@ -247,10 +255,15 @@ static enum code start_serve(struct app *app, struct err *err)
         .default_namespace = app_default_namespace(app),
         .host_suffixes = (const char *const *)options->host_suffixes.items,
         .unknown_names = options->unknown_names,
+        .load_interval_ms = options->load_interval_ms,
+        .default_access = options->default_access,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,
         .refused = on_refused,
         .refused_ctx = app,
+        .tokens = options->tokens,
+        .unknown_key = on_unknown_key,
+        .unknown_key_ctx = app,
     };
 
     return serve_new(&serve, &app->serve, err);
@@ -269,6 +282,8 @@ static enum code start_tls(struct app *app, struct err *err)
         .loop = app->loop,
         .cert_path = app->options->tls_cert,
         .key_path = app->options->tls_key,
+        .client_ca_path = app->options->tls_client_ca,
+        .client_required = app->options->tls_client_required,
         .on_change = on_keypair,
         .ctx = app,
     };
@@ -288,8 +303,9 @@ static enum code start_source(struct app *app, struct err *err)
         .namespaces = (const char *const *)app->options->namespaces.items,
         .endpoints = app->options->endpoints,
         .nodes = app->options->nodes,
-        .policies_required =
-            app->options->publish != PUBLISH_ALL || app->options->host_suffixes.len > 0,
+        .policies_required = app->options->publish != PUBLISH_ALL ||
+                             app->options->host_suffixes.len > 0 || app->options->tokens ||
+                             app->options->tls_client_ca,
     };
     enum code code;
 
@@ -307,6 +323,13 @@ static enum code start_source(struct app *app, struct err *err)
         .controller = app->controller,
         .serve = app->serve,
     });
+    if (app->options->tokens)
+        app->token_keys = token_keys_new(&(struct token_keys_options){
+            .loop = app->loop,
+            .client = app->kube_client,
+            .serve = app->serve,
+            .audience = app->options->token_audience,
+        });
     if (app->options->rebalance)
         app->rebalance = rebalance_new(&(struct rebalance_options){
             .options = app->options,
@@ -355,6 +378,7 @@ enum code app_start(struct app *app, const struct options *options, struct err *
         .resource_seen = on_resource_seen,
         .deletion_grace_ms = options->deletion_grace_ms,
         .mode = options->publish,
+        .reports_load = options->load_reports,
         .host_suffixes = (const char *const *)options->host_suffixes.items,
     };
     enum code code;
@@ -390,6 +414,7 @@ void app_stop(struct app *app)
     admin_free(app->admin);
     source_free(app->source);
     rebalance_free(app->rebalance);
+    token_keys_free(app->token_keys);
     report_free(app->report);
     kube_client_free(app->kube_client);
     keypair_free(app->keypair);

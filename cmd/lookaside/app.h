@@ -15,6 +15,7 @@
 #include "options.h"
 #include "rebalance.h"
 #include "report.h"
+#include "token_keys.h"
 
 enum app_phase { APP_SYNCING, APP_SERVING, APP_DELAYING, APP_DRAINING, APP_STOPPED };
 
@@ -30,6 +31,7 @@ struct app {
     struct source *source;
     struct admin *admin;
     struct report *report;       /* NULL: with a directory */
+    struct token_keys *token_keys; /* NULL: no tokens */
     struct rebalance *rebalance; /* NULL: it is switched off */
     uint64_t replica;            /* this process's id among the replicas */
     struct signal_watch *sigterm, *sigint, *sighup;

@@ -226,6 +226,24 @@ static const struct setting settings[] = {
      "again when it changes",
      option_set_tls_cert, false},
     {"tls-key", "tlsKey", "FILE", "its key, PEM, without a passphrase", option_set_tls_key, false},
+    {"tls-client-ca", "tlsClientCa", "FILE",
+     "ask clients for a certificate that one of these authorities has signed, PEM; read again "
+     "when it changes",
+     option_set_tls_client_ca, false},
+    {"tls-client-auth", "tlsClientAuth", "optional|require",
+     "whether a client without one is served over TLS (default optional)",
+     option_set_tls_client_auth, false},
+    {"tokens", "tokens", NULL,
+     "a client's calls may carry a token of its service account, which the API server's keys "
+     "verify (default false)",
+     option_set_tokens, false},
+    {"token-audience", "tokenAudience", "AUDIENCE",
+     "that such a token has to be for (default " OPTIONS_TOKEN_AUDIENCE ")",
+     option_set_token_audience, false},
+    {"default-access", "defaultAccess", "all|namespace|none",
+     "who may see a Service whose LookasideService does not say: everybody, service accounts of "
+     "its namespace, or nobody (default all)",
+     option_set_default_access, false},
     {"admin", "admin", "ADDR:PORT", "health, metrics and dumps (default :18080)", set_admin, false},
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
      false},
@@ -286,6 +304,11 @@ static const struct setting settings[] = {
      option_set_rebalance, false},
     {"rebalance-age", "rebalanceAge", "DURATION", "but none that is younger (default 2m)",
      option_set_rebalance_age, false},
+    {"load-reports", "loadReports", NULL,
+     "clients report what they call each Service, and how that goes (default false)",
+     option_set_load_reports, false},
+    {"load-report-interval", "loadReportInterval", "DURATION", "how often, from 1s (default 10s)",
+     option_set_load_interval, false},
 };
 
 /* ---- the config file ---- */
@@ -490,11 +513,13 @@ static void set_defaults(struct options *options)
         option_add(&options->tls_listen, STR(":18443"));
     if (!options->admin)
         options->admin = xstrdup(":18080");
+    if (!options->token_audience)
+        options->token_audience = xstrdup(OPTIONS_TOKEN_AUDIENCE);
     if (!options->cluster_domain)
         options->cluster_domain = xstrdup("cluster.local");
 }
 
-static enum code check_together(const struct options *options, struct err *err)
+static enum code check_together(struct options *options, struct err *err)
 {
     if (options->kubeconfig && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT, "--kubeconfig and --directory exclude each other");
@@ -510,7 +535,8 @@ static enum code check_together(const struct options *options, struct err *err)
     if (options->nodes && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--nodes and --directory exclude each other: a directory is read whole");
-    if (option_check_tls(options, err) != CODE_OK || option_check_writing(options, err) != CODE_OK)
+    if (option_check_tls(options, err) != CODE_OK ||
+        option_check_writing(options, err) != CODE_OK || option_check_load(options, err) != CODE_OK)
         return err->code;
     return option_check_suffixes(options, err);
 }
@@ -561,6 +587,8 @@ void options_done(struct options *options)
     text_list_done(&options->tls_listen);
     free(options->tls_cert);
     free(options->tls_key);
+    free(options->tls_client_ca);
+    free(options->token_audience);
     free(options->admin);
     text_list_done(&options->namespaces);
     text_list_done(&options->host_suffixes);

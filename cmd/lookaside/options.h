@@ -15,6 +15,7 @@
 #define OPTIONS_NAMESPACES_MAX 256
 #define OPTIONS_IDENTITY_MAX 253
 #define OPTIONS_SUFFIXES_MAX 64
+#define OPTIONS_TOKEN_AUDIENCE "lookaside.dev"
 
 struct text_list {
     char **items; /* NULL-terminated once it has items */
@@ -30,6 +31,11 @@ struct options {
     char *admin;             /* default :18080 */
     struct text_list tls_listen; /* default :18443 with a certificate */
     char *tls_cert, *tls_key;    /* NULL: no TLS */
+    char *tls_client_ca;         /* NULL: clients are asked for no certificate */
+    bool tls_client_required;
+    enum default_access default_access;
+    bool tokens;          /* of service accounts, in calls */
+    char *token_audience; /* default OPTIONS_TOKEN_AUDIENCE */
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */
@@ -53,6 +59,8 @@ struct options {
     bool rebalance;         /* default: with replicas_service */
     bool rebalance_given;
     uint64_t rebalance_age_ms;
+    bool load_reports;
+    uint64_t load_interval_ms; /* 0: no reports */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };

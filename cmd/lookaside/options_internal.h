@@ -27,7 +27,19 @@ enum code option_check_writing(const struct options *options, struct err *err) m
 enum code option_add_tls_listen(struct options *options, struct str value, struct err *err);
 enum code option_set_tls_cert(struct options *options, struct str value, struct err *err);
 enum code option_set_tls_key(struct options *options, struct str value, struct err *err);
+enum code option_set_tls_client_ca(struct options *options, struct str value, struct err *err);
+enum code option_set_tls_client_auth(struct options *options, struct str value, struct err *err);
+enum code option_set_default_access(struct options *options, struct str value, struct err *err);
+enum code option_set_tokens(struct options *options, struct str value, struct err *err);
+enum code option_set_token_audience(struct options *options, struct str value, struct err *err);
 enum code option_check_tls(const struct options *options, struct err *err) must_check;
+
+/* ---- options_load.c ---- */
+
+enum code option_set_load_reports(struct options *options, struct str value, struct err *err);
+enum code option_set_load_interval(struct options *options, struct str value, struct err *err);
+/* Sets the default, too. */
+enum code option_check_load(struct options *options, struct err *err) must_check;
 
 /* ---- options_resource.c ---- */
 

@@ -1,4 +1,4 @@
-/* The settings of TLS for clients. */
+/* The settings of TLS for clients, and of who they are. */
 #include "options_internal.h"
 
 enum code option_add_tls_listen(struct options *options, struct str value, struct err *err)
@@ -28,13 +28,66 @@ enum code option_set_tls_key(struct options *options, struct str value, struct e
     return set_file(&options->tls_key, value, err);
 }
 
+enum code option_set_tls_client_ca(struct options *options, struct str value, struct err *err)
+{
+    return set_file(&options->tls_client_ca, value, err);
+}
+
+enum code option_set_tls_client_auth(struct options *options, struct str value, struct err *err)
+{
+    options->tls_client_required = str_eq(value, STR("require"));
+    if (!options->tls_client_required && !str_eq(value, STR("optional")))
+        return fail(err, CODE_INVALID_ARGUMENT, "expected optional or require");
+    return CODE_OK;
+}
+
+enum code option_set_default_access(struct options *options, struct str value, struct err *err)
+{
+    if (str_eq(value, STR("all")))
+        options->default_access = ACCESS_ALL;
+    else if (str_eq(value, STR("namespace")))
+        options->default_access = ACCESS_NAMESPACE;
+    else if (str_eq(value, STR("none")))
+        options->default_access = ACCESS_NONE;
+    else
+        return fail(err, CODE_INVALID_ARGUMENT, "expected all, namespace or none");
+    return CODE_OK;
+}
+
+enum code option_set_tokens(struct options *options, struct str value, struct err *err)
+{
+    return option_read_switch(value, &options->tokens, err);
+}
+
+enum code option_set_token_audience(struct options *options, struct str value, struct err *err)
+{
+    if (value.len == 0)
+        return fail(err, CODE_INVALID_ARGUMENT, "the audience is empty");
+    option_replace(&options->token_audience, value);
+    return CODE_OK;
+}
+
 enum code option_check_tls(const struct options *options, struct err *err)
 {
+    if (options->tokens && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--tokens and --directory exclude each other: an API server's keys verify "
+                    "tokens");
+    if (options->default_access != ACCESS_ALL && !options->tokens && !options->tls_client_ca)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--default-access needs --tokens or --tls-client-ca: no client could prove who "
+                    "it is");
+    if (options->token_audience && !options->tokens)
+        return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
     if (options->tls_cert && !options->tls_key)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-cert needs --tls-key");
     if (options->tls_key && !options->tls_cert)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-key needs --tls-cert");
     if (options->tls_listen.len > 0 && !options->tls_cert)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-listen needs --tls-cert and --tls-key");
+    if (options->tls_client_ca && !options->tls_cert)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-client-ca needs --tls-cert and --tls-key");
+    if (options->tls_client_required && !options->tls_client_ca)
+        return fail(err, CODE_INVALID_ARGUMENT, "--tls-client-auth require needs --tls-client-ca");
     return CODE_OK;
 }

@@ -113,9 +113,10 @@ static void write_tls(const struct app *app, struct buf *out)
                      counter_get(&stats->failures));
 }
 
-static void show_metrics(void *ctx, struct admin_request *request)
+/* `loads` NULL: clients report none. */
+static void reply_metrics(const struct app *app, struct admin_request *request,
+                          const struct load_table *loads)
 {
-    struct app *app = ctx;
     struct buf out = BUFFER_INIT(PAGE_METRICS_MAX);
 
     write_objects(app, &out);
@@ -126,11 +127,30 @@ static void show_metrics(void *ctx, struct admin_request *request)
         write_tls(app, &out);
     if (app->report)
         report_write_metrics(app->report, &out);
+    if (app->token_keys)
+        token_keys_write_metrics(app->token_keys, &out);
     if (app->rebalance)
         rebalance_write_metrics(app->rebalance, &out);
+    if (loads)
+        serve_write_load_metrics(loads, &out);
     admin_reply(request, buf_failed(&out) ? 500 : 200, "text/plain; version=0.0.4; charset=utf-8",
                 buf_str(&out));
     buf_done(&out);
+}
+
+static void on_loads(void *ctx, const struct load_table *loads)
+{
+    reply_metrics(admin_ctx(ctx), ctx, loads);
+}
+
+static void show_metrics(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+
+    if (app->options->load_reports)
+        serve_collect_loads(app->serve, on_loads, request);
+    else
+        reply_metrics(app, request, NULL);
 }
 
 /* ---- counts ---- */
@@ -168,7 +188,8 @@ const struct admin_route app_pages[] = {
     {"GET", "/readyz", "200 while clients are served, else 503 and the reason", false, show_readyz,
      0},
     {"GET", "/metrics", "Prometheus text", false, show_metrics, 0},
-    {"GET", "/counts", "how many subscriptions there are to lists of each Service, JSON", false,
+    {"GET", "/counts",
+     "how many subscriptions there are to lists of each Service, and its load, JSON", false,
      show_counts, 0},
     {"GET", REBALANCE_PATH, "how many streams this replica holds, JSON", false, show_stream_count,
      0},
@@ -180,12 +201,14 @@ const struct admin_route app_pages[] = {
     {"GET", "/debug/streams",
      "every stream: what it asked, was sent and accepted, JSON; ?service=NAMESPACE/NAME: its own",
      true, show_streams, 0},
+    {"GET", "/debug/load",
+     "what clients report of their calls to each Service, by zone and the clients' namespace, JSON",
+     true, show_load, 0},
     {"GET", "/debug/explain",
      "?target=&zone=&node=&namespace=: why a client there gets the list that it gets, JSON", true,
      show_explain, 0},
     {"POST", "/debug/release",
-     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold,
-     0},
+     "?namespace=&name=: ends the hold that keeps that Service's last list", true, release_hold, 0},
     {"POST", "/debug/diff",
      "a List of manifests as JSON: what applying them would change in what is published, JSON; "
      "nothing changes",

@@ -12,6 +12,7 @@ void show_services(void *ctx, struct admin_request *request);
 void show_resources(void *ctx, struct admin_request *request);
 void show_diff(void *ctx, struct admin_request *request);
 void show_streams(void *ctx, struct admin_request *request);
+void show_load(void *ctx, struct admin_request *request);
 void show_explain(void *ctx, struct admin_request *request);
 void release_hold(void *ctx, struct admin_request *request);
 

@@ -154,6 +154,31 @@ void show_streams(void *ctx, struct admin_request *request)
         admin_reply(request, 400, "text/plain", STR("service: expected NAMESPACE/NAME\n"));
 }
 
+/* ---- load ---- */
+
+static void on_loads(void *ctx, const struct load_table *loads)
+{
+    struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
+    struct json_writer writer = json_writer(&out);
+
+    json_open_object(&writer, NULL);
+    serve_write_loads(loads, &writer);
+    json_close_object(&writer);
+    buf_add_char(&out, '\n');
+    admin_reply(ctx, buf_failed(&out) ? 507 : 200, "application/json", buf_str(&out));
+    buf_done(&out);
+}
+
+void show_load(void *ctx, struct admin_request *request)
+{
+    struct app *app = ctx;
+
+    if (app->options->load_reports)
+        serve_collect_loads(app->serve, on_loads, request);
+    else
+        page_refuse(request, 404, "load reports are switched off: see --load-reports");
+}
+
 /* ---- reasons ---- */
 
 static struct str argument(struct admin_request *request, const char *name)
@@ -224,7 +249,8 @@ void show_explain(void *ctx, struct admin_request *request)
         .target = argument(request, "target"),
         .default_namespace = argument(request, "namespace"),
         .cluster_domain = str_of(app->options->cluster_domain),
-        .place = {.zone = argument(request, "zone"), .node = argument(request, "node"),
+        .place = {.zone = argument(request, "zone"),
+                  .node = argument(request, "node"),
                   .group = read_group(request)},
     };
     struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);

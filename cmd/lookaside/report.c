@@ -73,6 +73,14 @@ static uint64_t count_clients(void *ctx, struct str namespace_name, struct str n
     return replicas_clients(report->replicas, namespace_name, name);
 }
 
+static void load_of(void *ctx, struct str namespace_name, struct str name, double *ret_calls,
+                    double *ret_failed)
+{
+    const struct report *report = ctx;
+
+    replicas_load(report->replicas, namespace_name, name, ret_calls, ret_failed);
+}
+
 static const char *uncounted(void *ctx)
 {
     const struct report *report = ctx;
@@ -134,6 +142,7 @@ static void make_writers(struct report *report)
         .events = report->events,
         .read = read_status,
         .clients = count_clients,
+        .load = report->options.options->load_reports ? load_of : NULL,
         .uncounted = uncounted,
         .ctx = report,
     });

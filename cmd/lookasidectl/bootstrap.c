@@ -8,10 +8,12 @@
 
 #define BOOTSTRAP_MAX (64 * 1024)
 
-/* How a client is to dial; `ca` is a file where the client runs. */
+/* How a client is to dial; the files are where the client runs. */
 struct server {
     const char *uri;
-    const char *ca; /* "": the system's authorities */
+    const char *ca;         /* "": the system's authorities */
+    const char *cert, *key; /* ""; or what it shows of itself */
+    const char *token;      /* "", or the file that has its token */
     bool tls;
 };
 
@@ -19,12 +21,30 @@ static void put_credentials(struct json_writer *writer, const struct server *ser
 {
     json_open_object(writer, NULL);
     json_put_str(writer, "type", server->tls ? STR("tls") : STR("insecure"));
-    if (*server->ca) {
+    if (*server->ca || *server->cert) {
         json_open_object(writer, "config");
-        json_put_str(writer, "ca_certificate_file", str_of(server->ca));
+        if (*server->ca)
+            json_put_str(writer, "ca_certificate_file", str_of(server->ca));
+        if (*server->cert) {
+            json_put_str(writer, "certificate_file", str_of(server->cert));
+            json_put_str(writer, "private_key_file", str_of(server->key));
+        }
         json_close_object(writer);
     }
     json_close_object(writer);
+}
+
+/* gRFC A97. */
+static void put_call_credentials(struct json_writer *writer, const struct server *server)
+{
+    json_open_array(writer, "call_creds");
+    json_open_object(writer, NULL);
+    json_put_str(writer, "type", STR("jwt_token_file"));
+    json_open_object(writer, "config");
+    json_put_str(writer, "jwt_token_file", str_of(server->token));
+    json_close_object(writer);
+    json_close_object(writer);
+    json_close_array(writer);
 }
 
 static void put_server(struct json_writer *writer, const struct server *server)
@@ -35,6 +55,8 @@ static void put_server(struct json_writer *writer, const struct server *server)
     json_open_array(writer, "channel_creds");
     put_credentials(writer, server);
     json_close_array(writer);
+    if (*server->token)
+        put_call_credentials(writer, server);
     json_open_array(writer, "server_features");
     json_put_str(writer, NULL, STR("xds_v3"));
     json_close_array(writer);
@@ -101,7 +123,7 @@ static bool is_server(struct str server)
 static int run(int argc, char **argv)
 {
     static char host[256] = "lookaside-client";
-    struct server server = {.uri = SERVER_DEFAULT, .ca = ""};
+    struct server server = {.uri = SERVER_DEFAULT, .ca = "", .cert = "", .key = "", .token = ""};
     struct node node = {host, "", "", "", ""};
     const struct flag flags[] = {
         {"server", "HOST:PORT", "where Lookaside listens, as a gRPC target", .value = &server.uri},
@@ -109,6 +131,11 @@ static int run(int argc, char **argv)
         {"tls-ca", "FILE",
          "over TLS; where the client finds the authorities that it trusts (default: the system's)",
          .value = &server.ca},
+        {"tls-cert", "FILE", "over TLS; where it finds the certificate that it shows of itself",
+         .value = &server.cert},
+        {"tls-key", "FILE", "and its key", .value = &server.key},
+        {"token-file", "FILE", "over TLS; where it finds the token of its service account",
+         .value = &server.token},
         {"node-id", "ID", "the client's name in 'streams' and logs", .value = &node.id},
         {"zone", "ZONE", "the client's zone", .value = &node.zone},
         {"region", "REGION", "the client's region", .value = &node.region},
@@ -122,7 +149,12 @@ static int run(int argc, char **argv)
     if (!flags_parse(&bootstrap_command, argc, argv, flags, ARRAY_LEN(flags), NULL, 0, 0,
                      &exit_code))
         return exit_code;
-    server.tls = server.tls || *server.ca;
+    if (!*server.cert != !*server.key)
+        return usage_error(&bootstrap_command, "--tls-cert and --tls-key belong together");
+    if (*server.token && !server.tls && !*server.ca && !*server.cert)
+        return usage_error(&bootstrap_command,
+                           "--token-file needs --tls: clients send no token without");
+    server.tls = server.tls || *server.ca || *server.cert;
     if (!is_server(str_of(server.uri)))
         return usage_error(&bootstrap_command,
                            "--server needs a port: HOST:PORT, dns:///HOST:PORT, or unix:/PATH");

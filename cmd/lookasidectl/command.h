@@ -20,6 +20,7 @@ extern const struct command check_command;
 extern const struct command diff_command;
 extern const struct command explain_command;
 extern const struct command get_command;
+extern const struct command load_command;
 extern const struct command release_command;
 extern const struct command services_command;
 extern const struct command streams_command;
@@ -77,6 +78,7 @@ struct tls;
 struct tls_flags {
     const char *ca;   /* NULL: the system's */
     const char *name; /* NULL: the server's own, as it is dialled */
+    const char *cert, *key; /* NULL: it shows none */
     bool on;          /* the others imply it */
     bool insecure;
 };
@@ -87,6 +89,9 @@ struct tls_flags {
         {"tls-server-name", "NAME", "over TLS; what the server's certificate must be for, if not " \
                                     "the host that is dialled",                                    \
          .value = &(slot)->name},                                                                  \
+        {"tls-cert", "FILE", "over TLS, with this certificate of the client's (PEM)",              \
+         .value = &(slot)->cert},                                                                  \
+        {"tls-key", "FILE", "and its key", .value = &(slot)->key},                                 \
     {                                                                                              \
         "tls-insecure", NULL, "over TLS, whoever the server may be", .given = &(slot)->insecure    \
     }

@@ -4,8 +4,9 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-    &bootstrap_command, &check_command,   &diff_command,   &explain_command, &get_command,
-    &release_command,   &services_command, &streams_command, &verify_command, &watch_command,
+    &bootstrap_command, &check_command,  &diff_command,    &explain_command,
+    &get_command,       &load_command,   &release_command, &services_command,
+    &streams_command,   &verify_command, &watch_command,
 };
 
 static void print_help(FILE *out)

@@ -263,6 +263,11 @@ static void on_request_over(void *ctx unused_arg, struct MHD_Connection *connect
     free(request);
 }
 
+void *admin_ctx(const struct admin_request *request)
+{
+    return request->admin->ctx;
+}
+
 struct str admin_body(const struct admin_request *request)
 {
     return buf_str(&request->body);

@@ -49,6 +49,8 @@ const struct address *admin_address(const struct admin *admin);
 /* Connections that passed a limit, so far. */
 uint64_t admin_refused(const struct admin *admin);
 
+/* What admin_new() was given. */
+void *admin_ctx(const struct admin_request *request);
 /* An argument of the request's query, percent-decoded; NULL: it has none of that name. Borrowed
  * until the reply. */
 const char *admin_argument(struct admin_request *request, const char *name);

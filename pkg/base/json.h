@@ -79,6 +79,8 @@ void json_close_array(struct json_writer *writer);
 void json_put_str(struct json_writer *writer, const char *key, struct str value);
 void json_put_u64(struct json_writer *writer, const char *key, uint64_t value);
 void json_put_i64(struct json_writer *writer, const char *key, int64_t value);
+/* Neither infinite nor NaN. */
+void json_put_double(struct json_writer *writer, const char *key, double value);
 void json_put_bool(struct json_writer *writer, const char *key, bool value);
 void json_put_null(struct json_writer *writer, const char *key);
 /* The whole tree; NULL is null. */

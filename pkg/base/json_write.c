@@ -64,6 +64,12 @@ void json_put_i64(struct json_writer *writer, const char *key, int64_t value)
     buf_printf(writer->out, "%lld", (long long)value);
 }
 
+void json_put_double(struct json_writer *writer, const char *key, double value)
+{
+    before_value(writer, key);
+    buf_printf(writer->out, "%.15g", value);
+}
+
 void json_put_bool(struct json_writer *writer, const char *key, bool value)
 {
     before_value(writer, key);

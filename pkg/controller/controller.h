@@ -28,6 +28,7 @@ enum publish_mode { PUBLISH_ALL, PUBLISH_ANNOTATED, PUBLISH_RESOURCES };
 struct controller_options {
     struct loop *loop;
     enum publish_mode mode;
+    bool reports_load; /* clients report their load */
     /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. NULL: nobody is told. */
     void (*publish)(void *ctx, const struct catalog *catalog);
     void *ctx;

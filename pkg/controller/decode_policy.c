@@ -11,6 +11,9 @@
 const char policy_host_message[] =
     "must be a DNS name in lower case with two labels or more and no "
     "dot at its end, such as greeter.example.com";
+const char policy_namespace_message[] = "must be the name of a namespace";
+const char policy_account_message[] =
+    "must be a service account as NAMESPACE/NAME, such as web/frontend";
 const char policy_service_message[] =
     "must be the name of a Service of the same namespace, without the namespace";
 const char policy_header_message[] = "must be the name of a header in lower case that does not end "
@@ -175,6 +178,14 @@ static bool is_host(struct str text)
     return text.len <= 253 && name_count_labels(text) >= 2 && text.ptr[dot + 1] >= 'a';
 }
 
+/* "namespace/name". */
+static bool is_account(struct str text)
+{
+    struct str name = text;
+
+    return name_is_label(str_cut(&name, '/')) && name.len <= 253 && name_count_labels(name) >= 1;
+}
+
 static bool is_header(struct str text)
 {
     if (text.len == 0 || text.len > 64 || str_ends_with(text, STR("-bin")))
@@ -237,32 +248,54 @@ static int cmp_text(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-static void read_hosts(struct policy_reader *reader, const char *path,
-                       const struct policy_field *field, const struct json *json)
+/* Texts that are each given once, sorted; `out` has room for field->max of them. How many; 0 also if it is no list. */
+static size_t read_texts(struct policy_reader *reader, const char *path,
+                         const struct policy_field *field, const struct json *json,
+                         bool (*is_good)(struct str text), const char *message, struct str *out)
 {
     size_t len = 0, index = 0;
     char at[PATH_TEXT_MAX];
 
     if (!expect_list(reader, path, field, json))
-        return;
+        return 0;
     for (const struct json *item = json_first(json); item; item = json_next(item)) {
-        struct str host = json_text(item);
+        struct str text = json_text(item);
 
         policy_item_path(at, path, index++);
         if (!expect(reader, at, item, JSON_STRING))
             continue;
-        if (!is_host(host))
-            policy_report(reader, at, "%s", policy_host_message);
+        if (!is_good(text))
+            policy_report(reader, at, "%s", message);
         for (size_t i = 0; i < len; i++) {
-            if (str_eq(reader->hosts[i], host))
+            if (str_eq(out[i], text))
                 policy_report(reader, at, "'%" STR_FMT "' is given twice",
-                              STR_ARG(str_slice(host, 0, SHOWN_MAX)));
+                              STR_ARG(str_slice(text, 0, SHOWN_MAX)));
         }
-        reader->hosts[len++] = host;
+        out[len++] = text;
     }
-    qsort(reader->hosts, len, sizeof(*reader->hosts), cmp_text);
+    qsort(out, len, sizeof(*out), cmp_text);
+    return len;
+}
+
+static void read_hosts(struct policy_reader *reader, const char *path,
+                       const struct policy_field *field, const struct json *json)
+{
+    reader->fields.hosts_len =
+        read_texts(reader, path, field, json, is_host, policy_host_message, reader->hosts);
     reader->fields.hosts = reader->hosts;
-    reader->fields.hosts_len = len;
+}
+
+static void read_callers(struct policy_reader *reader, const char *path,
+                         const struct policy_field *field, const struct json *json,
+                         struct policy_texts *ret_texts)
+{
+    bool accounts = field->kind == POLICY_ACCOUNTS;
+    struct str *texts = accounts ? reader->accounts : reader->namespaces;
+
+    ret_texts->len =
+        read_texts(reader, path, field, json, accounts ? is_account : name_is_label,
+                   accounts ? policy_account_message : policy_namespace_message, texts);
+    ret_texts->items = texts;
 }
 
 static void read_fields(struct policy_reader *reader, const struct policy_field *fields, size_t len,
@@ -356,6 +389,10 @@ static void read_value(struct policy_reader *reader, const char *path,
         return;
     case POLICY_BACKENDS:
         read_backends(reader, path, field, json);
+        return;
+    case POLICY_NAMESPACES:
+    case POLICY_ACCOUNTS:
+        read_callers(reader, path, field, json, at);
         return;
     default:
         if (json_type(json) == JSON_STRING)

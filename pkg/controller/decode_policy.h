@@ -30,6 +30,7 @@ struct policy_rule {
 };
 extern const struct policy_rule policy_rules[POLICY_RULES];
 /* What is said of one field that is not what it should be. */
+extern const char policy_namespace_message[], policy_account_message[];
 extern const char policy_host_message[], policy_service_message[], policy_header_message[], policy_port_message[];
 
 #endif

@@ -17,6 +17,7 @@ struct policy_reader {
     struct policy fields;
     struct str hosts[POLICY_HOSTS_MAX];
     struct policy_backend backends[POLICY_BACKENDS_MAX];
+    struct str namespaces[POLICY_ACCESS_MAX], accounts[POLICY_ACCESS_MAX];
     void (*fault)(void *ctx, const char *text);
     void *ctx;
     size_t faults;

@@ -219,7 +219,8 @@ static void write_service(const struct explanation *explanation, struct json_wri
     json_put_bool(writer, "found", object != NULL);
     json_put_bool(writer, "malformed", object && object->fault);
     json_put_str(writer, "fault", str_of(object ? object->fault : NULL));
-    json_put_str(writer, "type", now->service ? str_of(service_type_name(now->service->type)) : STR(""));
+    json_put_str(writer, "type",
+                 now->service ? str_of(service_type_name(now->service->type)) : STR(""));
     json_put_str(writer, "external_name", now->service ? now->service->external_name : STR(""));
     write_ports(now->service, writer);
     number = write_meaning(explanation, writer);
@@ -494,7 +495,8 @@ enum code explain_write(const struct explain_sources *sources, const struct expl
 
     if (code != CODE_OK)
         return code;
-    route_set_owner(publisher_catalog(sources->publisher), &explanation.name);
+    route_set_owner(&(struct sight){.catalog = publisher_catalog(sources->publisher)},
+                    &explanation.name);
     gather(&explanation, query);
     write_name(&explanation, query->target, writer);
     write_service(&explanation, writer);

@@ -24,7 +24,8 @@ void explain_write_route(const struct explanation *explanation, struct json_writ
 
     if (!explanation->now.service)
         return;
-    route_find(publisher_catalog(explanation->publisher), &explanation->name, &route);
+    route_find(&(struct sight){.catalog = publisher_catalog(explanation->publisher)},
+               &explanation->name, &route);
     if (!route_is_split(&route))
         return;
     json_open_array(writer, "backends");

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-#define VALUE_MAX 16384 /* 16 hosts or backends, and what is between them */
+#define VALUE_MAX 32768 /* 64 accounts, and what is between them */
 
 #define AT(member) .offset = offsetof(struct policy, member)
 #define SECOND_MS 1000
@@ -63,6 +63,9 @@ const struct policy_field policy_fields[POLICY_FIELDS] = {
      .max = 24 * HOUR_MS},
     {"outlierDetection.maxEjectionPercent", POLICY_COUNT, AT(max_ejection_percent), .min = 1,
      .max = 100, .def = "10"},
+    {"access", POLICY_GIVEN, AT(access_given)},
+    {"access.namespaces", POLICY_NAMESPACES, AT(access_namespaces), .max = POLICY_ACCESS_MAX},
+    {"access.serviceAccounts", POLICY_ACCOUNTS, AT(access_accounts), .max = POLICY_ACCESS_MAX},
 };
 
 #undef AT
@@ -113,10 +116,10 @@ static void add_statuses(struct buf *out, const struct policy_field *field, unsi
     }
 }
 
-static void add_hosts(struct buf *out, const struct policy *policy)
+static void add_texts(struct buf *out, const struct str *texts, size_t len)
 {
-    for (size_t i = 0; i < policy->hosts_len; i++)
-        buf_printf(out, "%s%" STR_FMT, i > 0 ? ", " : "", STR_ARG(policy->hosts[i]));
+    for (size_t i = 0; i < len; i++)
+        buf_printf(out, "%s%" STR_FMT, i > 0 ? ", " : "", STR_ARG(texts[i]));
 }
 
 static void add_backends(struct buf *out, const struct policy *policy)
@@ -170,7 +173,12 @@ void policy_add_value(struct buf *out, const struct policy_field *field,
         add_statuses(out, field, *(const unsigned *)at);
         break;
     case POLICY_HOSTS:
-        add_hosts(out, policy);
+        add_texts(out, policy->hosts, policy->hosts_len);
+        break;
+    case POLICY_NAMESPACES:
+    case POLICY_ACCOUNTS:
+        add_texts(out, ((const struct policy_texts *)at)->items,
+                  ((const struct policy_texts *)at)->len);
         break;
     case POLICY_BACKENDS:
         add_backends(out, policy);

@@ -21,6 +21,8 @@ enum policy_field_kind {
     POLICY_STATUSES, /* unsigned: from min to max of the words, each a bit */
     POLICY_HOSTS,    /* the policy's: from min to max of them */
     POLICY_BACKENDS,
+    POLICY_NAMESPACES, /* struct policy_texts: at most max of them */
+    POLICY_ACCOUNTS,   /* the same */
 };
 
 struct policy_field {
@@ -33,7 +35,7 @@ struct policy_field {
     bool required;     /* where the object around it is given */
 };
 
-#define POLICY_FIELDS 30
+#define POLICY_FIELDS 33
 #define POLICY_BACKEND_FIELDS 4
 #define POLICY_DURATION_LEN_MAX 13
 

@@ -33,6 +33,7 @@ static void side_init(struct side *side, const struct controller_options *live)
     const struct controller_options options = {
         .loop = live->loop,
         .mode = live->mode,
+        .reports_load = live->reports_load,
         .host_suffixes = live->host_suffixes,
     };
 

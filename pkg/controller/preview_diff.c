@@ -116,7 +116,7 @@ static void add_route(struct buf *out, const struct catalog *catalog, const stru
     name.service = service->name;
     if (number != 0)
         name.port = (struct port_ref){.kind = PORT_NUMBER, .number = number};
-    route_find(catalog, &name, &route);
+    route_find(&(struct sight){.catalog = catalog}, &name, &route);
     route_add_text(out, &route);
 }
 

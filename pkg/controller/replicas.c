@@ -7,17 +7,45 @@
 #define UNCOUNTED_MAX_BYTES 400
 #define KEY_MAX_BYTES 512
 
+/* Of each Service: clients, and calls and those that failed in a thousand seconds. As GET /counts has it. */
+enum counted { CLIENTS, CALLS, FAILED, COUNTED };
+static const char *const counted_names[COUNTED] = {"services", "calls", "failed"};
+
+#define RATE_SECONDS 1000.0
+
+struct tally {
+    struct counts *counts[COUNTED];
+};
+
 struct replicas {
     struct replicas_options options;
     struct timer *timer;
     struct deferred finish;      /* of a round of this process alone */
     struct replica_round *round; /* NULL: this process is asked, alone */
     bool active, own_under_way, failing;
-    struct counts *counting; /* the round's */
-    struct counts *counted;  /* the last one's */
+    struct tally *counting; /* the round's */
+    struct tally *counted;  /* the last one's */
     char uncounted[UNCOUNTED_MAX_BYTES];
     struct replicas_stats stats;
 };
+
+static struct tally *tally_new(void)
+{
+    struct tally *tally = xcalloc(1, sizeof(*tally));
+
+    for (size_t i = 0; i < COUNTED; i++)
+        tally->counts[i] = counts_new();
+    return tally;
+}
+
+static void tally_free(struct tally *tally)
+{
+    if (!tally)
+        return;
+    for (size_t i = 0; i < COUNTED; i++)
+        counts_free(tally->counts[i]);
+    free(tally);
+}
 
 /* ---- a round ends ---- */
 
@@ -25,7 +53,7 @@ static void take_result(struct replicas *replicas, const struct replica_round_re
 {
     struct replicas_stats *stats = &replicas->stats;
 
-    counts_free(replicas->counted);
+    tally_free(replicas->counted);
     replicas->counted = TAKE(replicas->counting);
     snprintf(replicas->uncounted, sizeof(replicas->uncounted), "%s", result->silent);
     if (result->unanswered > 0 && counter_get(&stats->unanswered) == 0)
@@ -52,7 +80,7 @@ static void fail_round(struct replicas *replicas, const char *reason)
                  KV_STR("service", replicas->options.service), KV_STR("error", reason),
                  KV_U64("in_ms", replicas->options.every_ms));
     replicas->failing = true;
-    counts_free(TAKE(replicas->counting));
+    tally_free(TAKE(replicas->counting));
 }
 
 static void on_round_done(void *ctx, const struct replica_round_result *result)
@@ -71,7 +99,8 @@ static bool on_answer(void *ctx, const struct json *answer)
 {
     struct replicas *replicas = ctx;
 
-    counts_add_json(replicas->counting, json_get(answer, "services"));
+    for (size_t i = 0; i < COUNTED; i++)
+        counts_add_json(replicas->counting->counts[i], json_get(answer, counted_names[i]));
     return true;
 }
 
@@ -104,7 +133,7 @@ static void on_time(void *ctx)
     timer_start(replicas->timer, replicas->options.every_ms);
     if (replicas->counting || replicas->own_under_way)
         return; /* the last round is not over */
-    replicas->counting = counts_new();
+    replicas->counting = tally_new();
     if (replicas->round) {
         replica_round_start(replicas->round);
     } else {
@@ -124,8 +153,8 @@ void replicas_set_active(struct replicas *replicas, bool active)
     deferred_cancel(&replicas->finish);
     if (replicas->round)
         replica_round_cancel(replicas->round);
-    counts_free(TAKE(replicas->counting));
-    counts_free(TAKE(replicas->counted));
+    tally_free(TAKE(replicas->counting));
+    tally_free(TAKE(replicas->counted));
     *replicas->uncounted = '\0';
     replicas->failing = false;
     counter_set(&replicas->stats.asked, 0);
@@ -169,13 +198,26 @@ void replicas_free(struct replicas *replicas)
     free(replicas);
 }
 
-uint64_t replicas_clients(const struct replicas *replicas, struct str namespace_name,
-                          struct str name)
+static uint64_t count_of(const struct replicas *replicas, enum counted what,
+                         struct str namespace_name, struct str name)
 {
     char key[KEY_MAX_BYTES];
 
     snprintf(key, sizeof(key), "%" STR_FMT "/%" STR_FMT, STR_ARG(namespace_name), STR_ARG(name));
-    return replicas->counted ? counts_get(replicas->counted, str_of(key)) : 0;
+    return replicas->counted ? counts_get(replicas->counted->counts[what], str_of(key)) : 0;
+}
+
+uint64_t replicas_clients(const struct replicas *replicas, struct str namespace_name,
+                          struct str name)
+{
+    return count_of(replicas, CLIENTS, namespace_name, name);
+}
+
+void replicas_load(const struct replicas *replicas, struct str namespace_name, struct str name,
+                   double *ret_calls, double *ret_failed)
+{
+    *ret_calls = (double)count_of(replicas, CALLS, namespace_name, name) / RATE_SECONDS;
+    *ret_failed = (double)count_of(replicas, FAILED, namespace_name, name) / RATE_SECONDS;
 }
 
 const char *replicas_uncounted(const struct replicas *replicas)

@@ -1,5 +1,5 @@
 /*
- * How many clients listen to each Service over all replicas: the one that writes the statuses asks the others.
+ * How many clients listen to each Service over all replicas, and what they call it: the one that writes the statuses asks the others.
  *
  * Every REPLICAS_EVERY_MS it asks GET /counts at each replica (replica_round.h). Who has not answered within REPLICAS_TIMEOUT_MS is named, and counts for nothing
  * until the next round. Without a Service of the replicas only this process is asked.
@@ -44,6 +44,8 @@ void replicas_set_active(struct replicas *replicas, bool active);
 
 /* As of the last round. */
 uint64_t replicas_clients(const struct replicas *replicas, struct str namespace_name, struct str name);
+/* What clients report that they call it, in calls of a second that ended, and those of them that failed. */
+void replicas_load(const struct replicas *replicas, struct str namespace_name, struct str name, double *ret_calls, double *ret_failed);
 /* Those that did not answer, "a, b"; "": all did. */
 const char *replicas_uncounted(const struct replicas *replicas);
 const struct replicas_stats *replicas_stats(const struct replicas *replicas);

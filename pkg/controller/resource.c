@@ -423,20 +423,20 @@ static bool set_unported(const struct subject *subject, struct condition *condit
 static void set_published(const struct subject *subject)
 {
     struct condition *condition = &subject->status->conditions[CONDITION_PUBLISHED];
-    enum publish_mode mode = publisher_options(subject->sources->publisher)->mode;
+    const struct controller_options *options = publisher_options(subject->sources->publisher);
 
     if (!subject->policy)
         resource_set_condition(
             condition, false, "NeverAccepted", "no version was ever accepted: %s",
-            !subject->service     ? "the Service is not published"
-            : mode == PUBLISH_ALL ? "the Service has the defaults"
-                                  : "the Service has the defaults, by its annotation");
+            !subject->service              ? "the Service is not published"
+            : options->mode == PUBLISH_ALL ? "the Service has the defaults"
+                                           : "the Service has the defaults, by its annotation");
     else if (!subject->service)
         resource_set_condition(condition, false, "NotPublished",
                                "there is no Service '%" STR_FMT "' to publish",
                                STR_ARG(subject->status->name));
     else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
-        resource_set_noted(subject->policy, condition);
+        resource_set_noted(subject->policy, options->reports_load, condition);
 }
 
 /* ---- all of it ---- */

@@ -38,9 +38,11 @@ static const char *duration_note(const struct policy *policy)
 }
 
 /* grpc-java counts calls in flight only where it reports load (1.85). */
-static const char *breaker_note(const struct policy *policy)
+static const char *breaker_note(const struct policy *policy, bool reports_load)
 {
-    return policy->max_requests > 0 ? "these clients ignore circuitBreaker: Java" : "";
+    return policy->max_requests > 0 && !reports_load
+               ? "these clients ignore circuitBreaker: Java (without --load-reports)"
+               : "";
 }
 
 /* See model/client.h. */
@@ -51,10 +53,10 @@ static const char *outlier_note(const struct policy *policy)
                : "";
 }
 
-void resource_set_noted(const struct policy *policy, struct condition *condition)
+void resource_set_noted(const struct policy *policy, bool reports_load, struct condition *condition)
 {
-    const char *notes[] = {balancing_note(policy), duration_note(policy), breaker_note(policy),
-                           outlier_note(policy)};
+    const char *notes[] = {balancing_note(policy), duration_note(policy),
+                           breaker_note(policy, reports_load), outlier_note(policy)};
     char text[CONDITION_MESSAGE_MAX] = "";
     size_t len = 0;
 

@@ -59,6 +59,18 @@ static void split_key(const struct entry *entry, struct str *namespace_name, str
     *namespace_name = str_cut(name, '/');
 }
 
+static void fill_load(const struct entry *entry, const struct resource_status *status,
+                      struct status_input *input)
+{
+    const struct status_options *options = &entry->writer->options;
+    double calls, failed;
+
+    if (!options->load)
+        return;
+    options->load(options->ctx, status->namespace_name, status->name, &calls, &failed);
+    input->load = status_load(calls, failed, &entry->seen.load);
+}
+
 /* The times of conditions that stay what they are stay, too. */
 static void fill(const struct entry *entry, const struct resource_status *status,
                  struct status_input *input)
@@ -75,6 +87,7 @@ static void fill(const struct entry *entry, const struct resource_status *status
     }
     if (options->clients)
         input->clients = options->clients(options->ctx, status->namespace_name, status->name);
+    fill_load(entry, status, input);
     if (options->uncounted)
         input->uncounted = str_of(options->uncounted(options->ctx));
 }

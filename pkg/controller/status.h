@@ -3,7 +3,7 @@
  *
  * Level-based: a resource that was touched is looked at, what its status is to be is compared with what the API server has (as read, or as answered to the last
  * write), and only a difference is written, by server-side apply with field manager `lookaside`. Generation, conditions and holds at once, and then at most
- * every STATUS_PAUSE_MS for one resource; counters (endpoints, clients) at most every STATUS_COUNTERS_MS. All in the pace of the budget, which also says
+ * every STATUS_PAUSE_MS for one resource; counters (endpoints, clients, load) at most every STATUS_COUNTERS_MS. All in the pace of the budget, which also says
  * whether there may be a write at all (the Lease).
  * A write names the resourceVersion that it is based on: so it fails where another leader wrote meanwhile, and for an object that was made anew, and is composed afresh
  * from what the watch tells. (The UID alone would not do: the API server does not look at it when a status is applied.) What the API server refuses for good is
@@ -35,6 +35,8 @@ struct status_options {
     bool (*read)(void *ctx, struct str namespace_name, struct str name, struct resource_status *ret_status);
     /* How many clients listen to the Service of that name, over all replicas that answered. May be NULL: none. */
     uint64_t (*clients)(void *ctx, struct str namespace_name, struct str name);
+    /* What they call it, in calls of a second that ended, and those of them that failed. NULL: clients report none. */
+    void (*load)(void *ctx, struct str namespace_name, struct str name, double *ret_calls, double *ret_failed);
     /* Names of those that did not; "": all did. May be NULL. */
     const char *(*uncounted)(void *ctx);
     void *ctx;

@@ -1,5 +1,7 @@
 #include "controller/status_text.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 #include "base/hash.h"
 
@@ -23,6 +25,39 @@ uint64_t status_round(uint64_t count)
         if (2 * count < (steps[i] + steps[i + 1]) * scale)
             return steps[i] * scale;
     return 10 * scale;
+}
+
+/* To two digits; below 10 to tenths. */
+static double round_rate(double rate)
+{
+    double unit = 0.1;
+
+    while (rate / unit >= 100)
+        unit *= 10;
+    /* Tenths have no exact double; their inverse has. */
+    return unit < 1 ? round(rate * 10) / 10 : round(rate / unit) * unit;
+}
+
+static double round_percent(double percent)
+{
+    return round(percent * 10) / 10;
+}
+
+struct status_load status_load(double calls, double failed, const struct status_load *told)
+{
+    struct status_load load = {
+        .known = true,
+        .calls_per_second = round_rate(calls),
+        .failed_percent = round_percent(calls > 0 ? 100 * failed / calls : 0),
+    };
+    double moved = fabs(load.calls_per_second - told->calls_per_second);
+    bool begins_or_ends = (load.calls_per_second > 0) != (told->calls_per_second > 0) ||
+                          (load.failed_percent > 0) != (told->failed_percent > 0);
+
+    if (told->known && !begins_or_ends && moved <= told->calls_per_second / 10 &&
+        fabs(load.failed_percent - told->failed_percent) <= 1)
+        return *told;
+    return load;
 }
 
 /* A hold that is over before anybody can read of it is not worth a word. */
@@ -85,6 +120,12 @@ void status_write(const struct status_input *input, struct json_writer *writer)
     json_put_u64(writer, "total", resource->total);
     json_close_object(writer);
     json_put_u64(writer, "clients", status_round(input->clients));
+    if (input->load.known) {
+        json_open_object(writer, "load");
+        json_put_double(writer, "requestsPerSecond", input->load.calls_per_second);
+        json_put_double(writer, "errorPercent", input->load.failed_percent);
+        json_close_object(writer);
+    }
     json_open_array(writer, "holds");
     if (hold_is_told(resource->hold))
         json_put_str(writer, NULL, str_of(hold_name(resource->hold)));
@@ -157,6 +198,19 @@ static void read_holds(const struct json *holds, struct status_digest *digest)
         digest->holds = hash_mix(digest->holds, hash_text(json_text(item)));
 }
 
+/* What is no load is none, and differs from one. */
+static void read_load(const struct json *json, struct status_digest *digest)
+{
+    struct status_load *load = &digest->load;
+
+    load->known = json_type(json) == JSON_OBJECT;
+    load->calls_per_second = json_number(json_get(json, "requestsPerSecond"));
+    load->failed_percent = json_number(json_get(json, "errorPercent"));
+    digest->slow = hash_mix(digest->slow, load->known);
+    digest->slow = hash_mix(digest->slow, hash_content(&load->calls_per_second, sizeof(double)));
+    digest->slow = hash_mix(digest->slow, hash_content(&load->failed_percent, sizeof(double)));
+}
+
 struct status_digest status_digest_read(const struct json *status)
 {
     const struct json *endpoints = json_get(status, "endpoints");
@@ -180,5 +234,6 @@ struct status_digest status_digest_read(const struct json *status)
     digest.slow = hash_mix(digest.slow, read_count(endpoints, "draining"));
     digest.slow = hash_mix(digest.slow, read_count(endpoints, "total"));
     digest.slow = hash_mix(digest.slow, read_count(status, "clients"));
+    read_load(json_get(status, "load"), &digest);
     return digest;
 }

@@ -95,7 +95,24 @@ static void put_policy(struct buf *out, const struct policy *policy)
     encode_ring(out, policy);
 }
 
-struct blob *encode_cluster(struct str name, const struct policy *policy)
+/* The metrics are left to older clients' own choice, which is all. */
+static void put_load_reports(struct buf *out)
+{
+    static const struct str metrics[] = {
+        STR_INIT("named_metrics.*"),
+        STR_INIT("cpu_utilization"),
+        STR_INIT("mem_utilization"),
+        STR_INIT("application_utilization"),
+    };
+    size_t server = wire_open(out, CLUSTER_LRS_SERVER);
+
+    put_empty(out, CONFIG_SOURCE_SELF);
+    wire_close(out, server);
+    for (size_t i = 0; i < ARRAY_LEN(metrics); i++)
+        wire_put_bytes(out, CLUSTER_LRS_REPORT_ENDPOINT_METRICS, metrics[i]);
+}
+
+struct blob *encode_cluster(struct str name, const struct policy *policy, bool reports_load)
 {
     struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
     size_t value;
@@ -104,6 +121,8 @@ struct blob *encode_cluster(struct str name, const struct policy *policy)
     put_eds_config(&out, name);
     put_policy(&out, policy);
     encode_policy_list(&out, policy);
+    if (reports_load)
+        put_load_reports(&out);
     wire_close_any(&out, any, value);
     return resource_take(&out);
 }
@@ -128,7 +147,7 @@ static void put_host(struct buf *out, struct str name, struct str host, uint16_t
 }
 
 struct blob *encode_cluster_dns(struct str name, struct str host, uint16_t port,
-                                const struct policy *policy)
+                                const struct policy *policy, bool reports_load)
 {
     struct buf out = BUFFER_INIT(SMALL_RESOURCE_MAX);
     size_t value;
@@ -137,6 +156,8 @@ struct blob *encode_cluster_dns(struct str name, struct str host, uint16_t port,
     put_policy(&out, policy);
     put_host(&out, name, host, port);
     encode_policy_list(&out, policy);
+    if (reports_load)
+        put_load_reports(&out);
     wire_close_any(&out, any, value);
     return resource_take(&out);
 }

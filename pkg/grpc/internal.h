@@ -87,6 +87,8 @@ struct rpc {
     const char *header_value;
     const char *trailer_name; /* the same */
     const char *trailer_value;
+    char *authorization;  /* until it is opened; or NULL */
+    struct service_account *account; /* of that; or NULL */
     char *unknown_path;   /* cut at PATH_KEPT_MAX; or NULL */
     struct message_reader reader;
     size_t partial; /* bytes in it, as counted in peer.partial and server.partial */
@@ -232,6 +234,8 @@ struct grpc_server {
     const char *const *metadata;
     struct grpc_limits limits;
     const char *(*healthz)(void *ctx, unsigned *ret_status);
+    enum code (*authenticate)(void *ctx, const struct rpc *rpc, struct str authorization,
+                              struct service_account **ret_account, struct err *err);
     void (*release)(void *connection);
     struct grpc_server_stats stats;
 

@@ -118,6 +118,15 @@ static void on_agent(struct rpc *rpc, struct str value)
         rpc->agent_text = str_dup(utf8_cut(value, FACTS_AGENT_MAX));
 }
 
+/* Two of them may be two clients: whose call it is would be anybody's guess. */
+static void on_authorization(struct rpc *rpc, struct str value)
+{
+    if (rpc->authorization)
+        rpc_abort(rpc, CODE_UNAUTHENTICATED, "more than one authorization header");
+    else
+        rpc->authorization = str_dup(value);
+}
+
 static void on_request_header(struct rpc *rpc, struct str name, struct str value)
 {
     if (str_eq(name, STR(":method")))
@@ -134,6 +143,8 @@ static void on_request_header(struct rpc *rpc, struct str name, struct str value
         on_timeout_header(rpc, value);
     else if (str_eq(name, STR("user-agent")))
         on_agent(rpc, value);
+    else if (rpc->peer->server->authenticate && str_eq(name, STR("authorization")))
+        on_authorization(rpc, value);
     else
         rpc_keep_metadata(rpc, name, value);
 }

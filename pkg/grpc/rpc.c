@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "base/secret_file.h"
 #include "grpc/gzip.h"
 #include "grpc/header.h"
 #include "grpc/internal.h"
@@ -67,6 +68,8 @@ void rpc_release(struct rpc *rpc)
     free(rpc->message);
     free(rpc->agent_text);
     free(rpc->unknown_path);
+    secret_free(rpc->authorization);
+    account_free(rpc->account);
     free(rpc);
 }
 
@@ -109,11 +112,27 @@ static bool refuse(struct rpc *rpc)
     return false;
 }
 
+/* True: the call is refused. */
+static bool refuse_caller(struct rpc *rpc)
+{
+    const struct grpc_server *server = rpc->peer->server;
+    struct err err = {0};
+    enum code code;
+
+    if (!rpc->authorization || !server->authenticate)
+        return false;
+    code = server->authenticate(server->ctx, rpc, str_of(rpc->authorization), &rpc->account, &err);
+    secret_free(TAKE(rpc->authorization));
+    if (code != CODE_OK)
+        rpc_abort(rpc, code, "%s", err.msg);
+    return code != CODE_OK;
+}
+
 void rpc_start(struct rpc *rpc)
 {
     struct grpc_server *server = rpc->peer->server;
 
-    if (refuse(rpc))
+    if (refuse(rpc) || refuse_caller(rpc))
         return;
     rpc->opened = true;
     counter_add(&server->stats.calls_total, 1);
@@ -362,6 +381,11 @@ void *rpc_server_ctx(const struct rpc *rpc)
 const struct address *rpc_peer(const struct rpc *rpc)
 {
     return conn_peer(rpc->peer->conn);
+}
+
+const struct service_account *rpc_account(const struct rpc *rpc)
+{
+    return rpc->account ? rpc->account : conn_account(rpc->peer->conn);
 }
 
 void *rpc_connection(const struct rpc *rpc)

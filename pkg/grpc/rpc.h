@@ -15,6 +15,7 @@
 
 #include "base/blob.h"
 #include "base/buf.h"
+#include "net/account.h"
 #include "net/address.h"
 
 #define RPC_MESSAGE_MAX (1024 * 1024)       /* of a request, after decompression */
@@ -92,6 +93,8 @@ const void *rpc_handler_ctx(const struct rpc *rpc);
 /* The `ctx` of struct grpc_server_options. */
 void *rpc_server_ctx(const struct rpc *rpc);
 const struct address *rpc_peer(const struct rpc *rpc);
+/* Who the client is, as its call proves, or else its certificate; NULL: nobody that is known. Borrowed from the call. */
+const struct service_account *rpc_account(const struct rpc *rpc);
 /* What the connection was adopted with: the handlers' own, shared by all its calls. */
 void *rpc_connection(const struct rpc *rpc);
 /* Unique in the process, for dumps. */

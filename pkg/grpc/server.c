@@ -125,6 +125,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->metadata = options->metadata;
     server->limits = options->limits;
     server->healthz = options->healthz;
+    server->authenticate = options->authenticate;
     server->release = options->release;
     server->next_id = first_id();
     fill_limits(&server->limits);

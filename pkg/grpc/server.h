@@ -71,6 +71,10 @@ struct grpc_server_options {
     /* The answer to GET /healthz: an HTTP status and a short text with a static lifetime. NULL:
      * always 200 "ok". */
     const char *(*healthz)(void *ctx, unsigned *ret_status);
+    /* Who makes a call with that `authorization` header, which is a secret; *ret_account (the call's then) may be NULL:
+     * nobody. Not CODE_OK: the call is refused with that, and with err's message. NULL: the header is not looked at. */
+    enum code (*authenticate)(void *ctx, const struct rpc *rpc, struct str authorization,
+                              struct service_account **ret_account, struct err *err);
     /* Frees what a connection was adopted with, once it is gone. NULL: nothing to free. */
     void (*release)(void *connection);
     /* How many calls there are, for the acceptor's choice of a loop, is in stats.calls. */

@@ -20,6 +20,7 @@ struct kube_call_options {
     const char *path;
     struct str body;
     const char *content_type;
+    const char *accept;
     uint64_t max_body;   /* 0: CALL_ANSWER_MAX */
     uint64_t timeout_ms; /* from the start to the last byte, else DEADLINE_EXCEEDED; 0: CALL_TIMEOUT_MS */
     /* Once, later, unless freed before; the call is no more then. `body` (of a 2xx answer, else empty) is borrowed. */

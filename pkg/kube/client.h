@@ -25,6 +25,7 @@ struct kube_request_options {
     const char *path;         /* "/api/v1/services?limit=500" */
     const char *method;       /* "POST", "PUT", "PATCH"; NULL: GET. Static text */
     struct str body;          /* what is sent; copied */
+    const char *accept;       /* what is wanted; NULL: "application/json". Static text */
     const char *content_type; /* of the body; NULL: "application/json". Static text */
     bool watch;               /* a connection of its own; no limit to the body */
     uint64_t idle_timeout_ms; /* no byte for so long after the head: DEADLINE_EXCEEDED; 0: none */

@@ -433,6 +433,16 @@ static void headers_wipe(struct kube_request *request)
     curl_slist_free_all(TAKE(request->headers));
 }
 
+static void accept_add(struct kube_request *request)
+{
+    const char *type = request->options.accept;
+    CLEANUP(freep) char *header = NULL;
+
+    if (asprintf(&header, "Accept: %s", type ? type : "application/json") < 0)
+        abort();
+    header_add(request, header);
+}
+
 static void content_type_add(struct kube_request *request)
 {
     const char *type = request->options.content_type;
@@ -449,7 +459,7 @@ static void headers_configure(struct kube_request *request, const char *authoriz
     headers_wipe(request);
     if (request->client->url.host)
         header_add(request, request->client->url.host);
-    header_add(request, "Accept: application/json");
+    accept_add(request);
     if (request->options.method)
         content_type_add(request);
     if (authorization)

@@ -73,6 +73,10 @@ const struct policy *policy_new(const struct policy *fields)
     policy->hash_header = arena_text(arena, fields->hash_header);
     policy->hosts = copy_texts(arena, fields->hosts, fields->hosts_len);
     policy->refused_by = copy_texts(arena, fields->refused_by, fields->refused_by_len);
+    policy->access_namespaces.items =
+        copy_texts(arena, fields->access_namespaces.items, fields->access_namespaces.len);
+    policy->access_accounts.items =
+        copy_texts(arena, fields->access_accounts.items, fields->access_accounts.len);
     policy->backends = copy_backends(arena, fields->backends, fields->backends_len);
     policy->announced = copy_backends(arena, fields->announced, fields->announced_len);
     return policy;
@@ -164,11 +168,20 @@ static bool cluster_equal(const struct policy *a, const struct policy *b)
            a->max_ejection_percent == b->max_ejection_percent;
 }
 
+static bool access_equal(const struct policy *a, const struct policy *b)
+{
+    return a->access_given == b->access_given &&
+           texts_equal(a->access_namespaces.items, a->access_namespaces.len,
+                       b->access_namespaces.items, b->access_namespaces.len) &&
+           texts_equal(a->access_accounts.items, a->access_accounts.len, b->access_accounts.items,
+                       b->access_accounts.len);
+}
+
 bool policy_same_spec(const struct policy *a, const struct policy *b)
 {
     return a == b || (str_eq(a->namespace_name, b->namespace_name) && str_eq(a->name, b->name) &&
                       port_ref_equal(&a->port, &b->port) && route_equal(a, b) && list_equal(a, b) &&
-                      cluster_equal(a, b));
+                      cluster_equal(a, b) && access_equal(a, b));
 }
 
 bool policy_equal(const struct policy *a, const struct policy *b)

@@ -4,7 +4,7 @@
  *
  * Who reads what: the fields of a route (backends, hash header, max_call_us, retry) come from the policy of the Service that a client
  * dials; those of a Cluster and its list (lb, locality, subset_size, none_ready, circuit breaker, outlier detection, protection) from that
- * of the Service that the backends belong to. A resource with a port is in force at that port only: model/service.h puts it there.
+ * of the Service that the backends belong to; access from that of the Service that is to be seen, whatever its port. A resource with a port is in force at that port only: model/service.h puts it there.
  *
  * Every field has the default that a Service without a resource gets: policy_default(). Bounds are the schema's (crds/), checked when a
  * resource is decoded (controller/decode_policy.h); whoever reads a policy may rely on them.
@@ -18,6 +18,7 @@
 
 #define POLICY_HOSTS_MAX 16
 #define POLICY_BACKENDS_MAX 16
+#define POLICY_ACCESS_MAX 64
 #define POLICY_WEIGHT_MAX 1000000
 #define POLICY_SUBSET_MAX 1000
 #define POLICY_RING_MAX 8388608
@@ -66,6 +67,11 @@ struct policy_ejection {
     uint32_t request_volume;
 };
 
+struct policy_texts {
+    size_t len;
+    const struct str *items; /* sorted */
+};
+
 struct policy {
     struct str namespace_name, name; /* the resource's, and its Service's */
     struct str uid;
@@ -100,6 +106,10 @@ struct policy {
     struct policy_ejection failure_percentage, success_rate;
     uint64_t outlier_interval_us, base_ejection_us, max_ejection_us;
     uint32_t max_ejection_percent;
+
+    /* Who may see the Service: accounts of these namespaces, and these ("namespace/name"); if not given: the default (model/access.h). */
+    bool access_given;
+    struct policy_texts access_namespaces, access_accounts;
 
     /* Kinds of clients that have refused this generation ("gRPC Go 1.85.0"): they get the plain form. Sorted. */
     size_t refused_by_len;

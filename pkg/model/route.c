@@ -34,14 +34,17 @@ static bool has_port(const struct service *service, const struct port_ref *port)
     return service_find_port(service, port, &reason) != NULL;
 }
 
-void route_set_owner(const struct catalog *catalog, struct name *name)
+void route_set_owner(const struct sight *sight, struct name *name)
 {
     const struct service *owner;
 
     if (name->form != NAME_HOST)
         return;
-    name_set_owner(name, catalog_host(catalog, name->host));
-    owner = catalog_find(catalog, name->namespace_name, name->service);
+    name_set_owner(name, catalog_host(sight->catalog, name->host));
+    owner = sight_find(sight, name->namespace_name, name->service);
+    /* What is hidden has no hosts. */
+    if (!owner && catalog_find(sight->catalog, name->namespace_name, name->service))
+        name_set_owner(name, STR(""));
     if (owner && name->port.kind == PORT_NONE && has_port(owner, &owner->policy->port))
         name->port = owner->policy->port;
 }
@@ -74,10 +77,10 @@ static void find_listed(struct route_target *target)
 }
 
 /* `service` and `port` are set: fills in the rest but for weights. */
-static void find_target(const struct catalog *catalog, const struct route *route,
+static void find_target(const struct sight *sight, const struct route *route,
                         struct route_target *target)
 {
-    target->found = catalog_find(catalog, route->namespace_name, target->service);
+    target->found = sight_find(sight, route->namespace_name, target->service);
     target->policy = policy_default();
     target->resolved = target->fading = false;
     target->number = 0;
@@ -91,18 +94,18 @@ static void find_target(const struct catalog *catalog, const struct route *route
 }
 
 /* The one dialled, by number, else the default: where a Service has neither, the former. */
-static void find_target_dialled(const struct catalog *catalog, const struct route *route,
+static void find_target_dialled(const struct sight *sight, const struct route *route,
                                 const struct port_ref *dialled, struct route_target *target)
 {
     struct route_target fallback;
 
     target->port = *dialled;
-    find_target(catalog, route, target);
+    find_target(sight, route, target);
     if (!target->found || target->resolved || dialled->kind == PORT_NONE)
         return;
     fallback = *target;
     fallback.port = (struct port_ref){.kind = PORT_NONE};
-    find_target(catalog, route, &fallback);
+    find_target(sight, route, &fallback);
     if (fallback.resolved)
         *target = fallback;
 }
@@ -158,7 +161,7 @@ static void redistribute(struct route *route, const struct policy_backend *backe
 }
 
 /* What the resource writes of it, and what that comes down to. */
-static void find_backend(const struct catalog *catalog, const struct route *route,
+static void find_backend(const struct sight *sight, const struct route *route,
                          const struct policy_backend *backend, const struct port_ref *dialled,
                          struct route_target *target)
 {
@@ -166,17 +169,17 @@ static void find_backend(const struct catalog *catalog, const struct route *rout
     target->port = backend->port;
     target->written = target->weight = backend->weight;
     if (backend->port.kind == PORT_NONE)
-        find_target_dialled(catalog, route, dialled, target);
+        find_target_dialled(sight, route, dialled, target);
     else
-        find_target(catalog, route, target);
+        find_target(sight, route, target);
 }
 
-static void split(const struct catalog *catalog, const struct policy_backend *backends, size_t len,
+static void split(const struct sight *sight, const struct policy_backend *backends, size_t len,
                   const struct port_ref *dialled, struct route *route)
 {
     route->len = len;
     for (size_t i = 0; i < len; i++)
-        find_backend(catalog, route, &backends[i], dialled, &route->targets[i]);
+        find_backend(sight, route, &backends[i], dialled, &route->targets[i]);
     redistribute(route, backends);
     merge_twins(route);
 }
@@ -197,31 +200,30 @@ static void add_announced(const struct route_target *target, struct route *route
     route->len++;
 }
 
-static void announce(const struct catalog *catalog, const struct port_ref *dialled,
-                     struct route *route)
+static void announce(const struct sight *sight, const struct port_ref *dialled, struct route *route)
 {
     const struct policy *policy = route->policy;
     struct route_target target;
 
     for (size_t i = 0; i < policy->announced_len; i++) {
-        find_backend(catalog, route, &policy->announced[i], dialled, &target);
+        find_backend(sight, route, &policy->announced[i], dialled, &target);
         add_announced(&target, route);
     }
 }
 
 /* ---- the route ---- */
 
-static void find_route(const struct catalog *catalog, const struct port_ref *dialled,
+static void find_route(const struct sight *sight, const struct port_ref *dialled,
                        struct route *route)
 {
     const struct policy *policy = route->policy;
 
     if (policy_splits(policy->backends, policy->backends_len))
-        split(catalog, policy->backends, policy->backends_len, dialled, route);
-    announce(catalog, dialled, route);
+        split(sight, policy->backends, policy->backends_len, dialled, route);
+    announce(sight, dialled, route);
 }
 
-void route_find(const struct catalog *catalog, const struct name *name, struct route *ret_route)
+void route_find(const struct sight *sight, const struct name *name, struct route *ret_route)
 {
     struct route_target *own = &ret_route->targets[0];
     struct port_ref dialled = name->port;
@@ -234,13 +236,13 @@ void route_find(const struct catalog *catalog, const struct name *name, struct r
         (struct route_target){.service = name->service, .port = dialled, .written = 1, .weight = 1};
     if (name->form == NAME_HOST && name->service.len == 0)
         own->service = name->host; /* nobody's: its Cluster is called by it */
-    find_target(catalog, ret_route, own);
+    find_target(sight, ret_route, own);
     ret_route->policy = own->policy;
     ret_route->len = 1;
     if (own->number != 0)
         dialled = (struct port_ref){.kind = PORT_NUMBER, .number = own->number};
     if (name->hostname.len == 0)
-        find_route(catalog, &dialled, ret_route);
+        find_route(sight, &dialled, ret_route);
 }
 
 void route_make_plain(struct route *route)

@@ -16,7 +16,7 @@
 #ifndef MODEL_ROUTE_H
 #define MODEL_ROUTE_H
 
-#include "model/catalog.h"
+#include "model/access.h"
 #include "model/name.h"
 
 struct route_target {
@@ -45,9 +45,9 @@ struct route {
 };
 
 /* Gives a name that is a host its owner, and where it has no port, that of the owner's resource, if the Service has it. */
-void route_set_owner(const struct catalog *catalog, struct name *name);
+void route_set_owner(const struct sight *sight, struct name *name);
 /* Of a name that is no host, or has its owner if there is one. */
-void route_find(const struct catalog *catalog, const struct name *name, struct route *ret_route);
+void route_find(const struct sight *sight, const struct name *name, struct route *ret_route);
 /* Without what a client can refuse: the same targets and weights, no other field of any policy. */
 void route_make_plain(struct route *route);
 

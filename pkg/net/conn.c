@@ -375,3 +375,8 @@ const struct address *conn_peer(const struct conn *conn)
 {
     return &conn->peer;
 }
+
+const struct service_account *conn_account(const struct conn *conn)
+{
+    return conn->tls ? conn->tls->account : NULL;
+}

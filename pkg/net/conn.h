@@ -17,6 +17,7 @@
 
 #include "base/blob.h"
 #include "loop/loop.h"
+#include "net/account.h"
 #include "net/address.h"
 #include "net/tls.h"
 #include "net/tls_gate.h"
@@ -71,5 +72,7 @@ void conn_read_pause(struct conn *conn, bool pause);
 /* Bytes pass; false while connecting, and during a TLS handshake. */
 bool conn_is_open(const struct conn *conn);
 const struct address *conn_peer(const struct conn *conn);
+/* Of a server: who the client is, as its certificate proves; NULL: nobody that is known. Lives as long as the connection. */
+const struct service_account *conn_account(const struct conn *conn);
 
 #endif

@@ -9,6 +9,7 @@
 #define SETTLE_MS 100       /* several changes are one */
 #define LOOK_MS (10 * 1000) /* where nobody tells of changes */
 #define NEAR_MAX_US (7 * 24 * 3600 * UINT64_C(1000000))
+#define FILES 3     /* certificate, key, authorities of clients */
 #define NEAR_PART 5 /* of its validity, for a certificate that lives less long */
 
 struct stamp {
@@ -22,8 +23,8 @@ struct keypair {
     struct keypair_options options;
     struct keypair_stats stats;
     struct tls *tls;
-    struct stamp stamps[2]; /* of the files that `tls` was read from */
-    struct path_watch *watches[2];
+    struct stamp stamps[FILES]; /* of the files that `tls` was read from */
+    struct path_watch *watches[FILES];
     struct timer *settled;
     struct timer *look;
     struct err failure; /* the last one that was logged; "" while all is well */
@@ -47,20 +48,38 @@ static bool stamp_eq(const struct stamp *a, const struct stamp *b)
            a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
 }
 
-static enum code load(struct keypair *keypair, const struct stamp stamps[2], struct err *err)
+/* NULL behind the last that there is. */
+static const char *path_of(const struct keypair_options *options, size_t index)
 {
-    struct tls *tls;
-    enum code code = tls_server_new(keypair->options.cert_path, keypair->options.key_path,
-                                    clock_wall_us(), &tls, err);
+    const char *const paths[FILES] = {options->cert_path, options->key_path,
+                                      options->client_ca_path};
 
+    return paths[index];
+}
+
+static void look_at_files(const struct keypair_options *options, struct stamp out[FILES])
+{
+    for (size_t i = 0; i < FILES; i++)
+        out[i] = path_of(options, i) ? stamp_of(path_of(options, i)) : (struct stamp){0};
+}
+
+static enum code load(struct keypair *keypair, const struct stamp stamps[FILES], struct err *err)
+{
+    const struct keypair_options *options = &keypair->options;
+    CLEANUP(tls_unrefp) struct tls *tls = NULL;
+    enum code code =
+        tls_server_new(options->cert_path, options->key_path, clock_wall_us(), &tls, err);
+
+    if (code == CODE_OK && options->client_ca_path)
+        code = tls_ask_clients(tls, options->client_ca_path, options->client_required, err);
     if (code != CODE_OK)
         return code;
+    counter_set(&keypair->stats.expiry_s, tls_validity(tls).end_us / 1000000);
     tls_unref(keypair->tls);
-    keypair->tls = tls;
+    keypair->tls = TAKE(tls);
     memcpy(keypair->stamps, stamps, sizeof(keypair->stamps));
     keypair->near = keypair->over = false;
     counter_add(&keypair->stats.loads, 1);
-    counter_set(&keypair->stats.expiry_s, tls_validity(tls).end_us / 1000000);
     return CODE_OK;
 }
 
@@ -85,11 +104,14 @@ static void on_failure(struct keypair *keypair, const struct err *err)
 /* Files of a pair that are being written one after the other fail, and are looked at again. */
 static void reload(struct keypair *keypair)
 {
-    const struct stamp stamps[2] = {stamp_of(keypair->options.cert_path),
-                                    stamp_of(keypair->options.key_path)};
+    struct stamp stamps[FILES];
     struct err err = {0};
+    bool same = true;
 
-    if (stamp_eq(&stamps[0], &keypair->stamps[0]) && stamp_eq(&stamps[1], &keypair->stamps[1])) {
+    look_at_files(&keypair->options, stamps);
+    for (size_t i = 0; i < FILES; i++)
+        same = same && stamp_eq(&stamps[i], &keypair->stamps[i]);
+    if (same) {
         keypair->failure = (struct err){0};
         return;
     }
@@ -160,11 +182,11 @@ enum code keypair_new(const struct keypair_options *options, struct keypair **re
                       struct err *err)
 {
     CLEANUP(keypair_freep) struct keypair *keypair = xcalloc(1, sizeof(*keypair));
-    /* Before reading: a change in between is seen next time. */
-    const struct stamp stamps[2] = {stamp_of(options->cert_path), stamp_of(options->key_path)};
+    struct stamp stamps[FILES];
     enum code code;
 
     keypair->options = *options;
+    look_at_files(options, stamps); /* before reading: a change in between is seen next time */
     code = load(keypair, stamps, err);
     if (code != CODE_OK)
         return code;
@@ -172,8 +194,8 @@ enum code keypair_new(const struct keypair_options *options, struct keypair **re
     keypair->settled = timer_new(options->loop, on_look, keypair);
     keypair->look = timer_new(options->loop, on_look, keypair);
     timer_repeat(keypair->look, 0, LOOK_MS);
-    watch_folder(keypair, options->cert_path, &keypair->watches[0]);
-    watch_folder(keypair, options->key_path, &keypair->watches[1]);
+    for (size_t i = 0; i < FILES && path_of(options, i); i++)
+        watch_folder(keypair, path_of(options, i), &keypair->watches[i]);
     *ret_keypair = TAKE(keypair);
     return CODE_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * A server's certificate and its key, in files that are replaced while we run: a mounted Secret's, or a renewal's.
+ * A server's certificate and its key, and the authorities of its clients' certificates, in files that are replaced while
+ * we run: a mounted Secret's, or a renewal's.
  *
  * A change is noticed within a fraction of a second where the file system tells of it (in the folders that the paths name),
  * else within ten seconds. Files that are bad, or do not belong together because only one of them is new, change
@@ -21,6 +22,8 @@ struct keypair_options {
     struct loop *loop;
     const char *cert_path; /* borrowed for life */
     const char *key_path;
+    const char *client_ca_path; /* tls_ask_clients()'s; NULL: clients are not asked */
+    bool client_required;
     /* Another pair is in use from here on; `tls` is borrowed during the call. Not called by keypair_new(). */
     void (*on_change)(void *ctx, struct tls *tls);
     void *ctx;

@@ -141,6 +141,19 @@ void tls_unref(struct tls *tls)
     free(tls);
 }
 
+static enum code trust_file(struct tls *tls, const char *path, struct err *err)
+{
+    CLEANUP(certificates_freep) certificates *list = NULL;
+    X509_STORE *store = SSL_CTX_get_cert_store(tls->ssl);
+    enum code code = read_certificates(path, &list, err);
+
+    for (int i = 0; code == CODE_OK && i < sk_X509_num(list); i++)
+        if (X509_STORE_add_cert(store, sk_X509_value(list, i)) != 1)
+            code = fail(err, CODE_INVALID_ARGUMENT, "cannot use certificate %d in '%s': %s", i + 1,
+                        path, error_text());
+    return code;
+}
+
 /* ---- servers ---- */
 
 /* A client that offers no protocol at all is told before any work is done for it. */
@@ -254,25 +267,21 @@ enum code tls_server_new(const char *cert_path, const char *key_path, uint64_t w
     return CODE_OK;
 }
 
+enum code tls_ask_clients(struct tls *tls, const char *ca_path, bool required, struct err *err)
+{
+    enum code code = trust_file(tls, ca_path, err);
+
+    SSL_CTX_set_verify(tls->ssl, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                       NULL);
+    return code;
+}
+
 struct tls_validity tls_validity(const struct tls *tls)
 {
     return tls->validity;
 }
 
 /* ---- clients ---- */
-
-static enum code trust_file(struct tls *tls, const char *path, struct err *err)
-{
-    CLEANUP(certificates_freep) certificates *list = NULL;
-    X509_STORE *store = SSL_CTX_get_cert_store(tls->ssl);
-    enum code code = read_certificates(path, &list, err);
-
-    for (int i = 0; code == CODE_OK && i < sk_X509_num(list); i++)
-        if (X509_STORE_add_cert(store, sk_X509_value(list, i)) != 1)
-            code = fail(err, CODE_INVALID_ARGUMENT, "cannot use certificate %d in '%s': %s", i + 1,
-                        path, error_text());
-    return code;
-}
 
 enum code tls_client_new(const char *ca_path, bool insecure, struct tls **ret_tls, struct err *err)
 {
@@ -290,4 +299,10 @@ enum code tls_client_new(const char *ca_path, bool insecure, struct tls **ret_tl
         return fail(err, CODE_RESOURCE_EXHAUSTED, "out of memory");
     *ret_tls = TAKE(tls);
     return CODE_OK;
+}
+
+enum code tls_show_certificate(struct tls *tls, const char *cert_path, const char *key_path,
+                               uint64_t wall_us, struct err *err)
+{
+    return use_files(tls, cert_path, key_path, wall_us, err);
 }

@@ -24,6 +24,13 @@ enum code tls_server_new(const char *cert_path, const char *key_path, uint64_t w
 /* A client's. `ca_path`: PEM certificates that it trusts; NULL: the system's. `insecure`: it trusts everybody. */
 enum code tls_client_new(const char *ca_path, bool insecure, struct tls **ret_tls,
                          struct err *err) must_check;
+/* What is added before the first connection uses it. Of a server: clients are asked for a certificate, which one of the
+ * authorities in that PEM file must have signed; `required`: who has none is refused. Of a client: the certificate and key
+ * that it shows when it is asked. */
+enum code tls_ask_clients(struct tls *tls, const char *ca_path, bool required,
+                          struct err *err) must_check;
+enum code tls_show_certificate(struct tls *tls, const char *cert_path, const char *key_path,
+                               uint64_t wall_us, struct err *err) must_check;
 struct tls *tls_ref(struct tls *tls); /* any thread; NULL is fine */
 void tls_unref(struct tls *tls);      /* any thread; NULL is fine */
 DEFINE_CLEANUP(struct tls, tls_unref)

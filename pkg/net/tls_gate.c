@@ -17,11 +17,17 @@ struct tls_gate {
 const char *tls_failure_name(enum tls_failure failure)
 {
     static const char *const names[TLS_FAILURES] = {
-        [TLS_FAILURE_NONE] = "none",         [TLS_FAILURE_ALPN] = "alpn",
-        [TLS_FAILURE_VERSION] = "version",   [TLS_FAILURE_CIPHER] = "cipher",
-        [TLS_FAILURE_REFUSED] = "refused",   [TLS_FAILURE_NO_TLS] = "no-tls",
-        [TLS_FAILURE_PROTOCOL] = "protocol", [TLS_FAILURE_CLOSED] = "closed",
-        [TLS_FAILURE_STALLED] = "stalled",   [TLS_FAILURE_GIVEN_UP] = "given-up",
+        [TLS_FAILURE_NONE] = "none",
+        [TLS_FAILURE_ALPN] = "alpn",
+        [TLS_FAILURE_VERSION] = "version",
+        [TLS_FAILURE_CIPHER] = "cipher",
+        [TLS_FAILURE_REFUSED] = "refused",
+        [TLS_FAILURE_NO_TLS] = "no-tls",
+        [TLS_FAILURE_CLIENT] = "client-certificate",
+        [TLS_FAILURE_PROTOCOL] = "protocol",
+        [TLS_FAILURE_CLOSED] = "closed",
+        [TLS_FAILURE_GIVEN_UP] = "given-up",
+        [TLS_FAILURE_STALLED] = "stalled",
     };
 
     return names[failure];

@@ -23,6 +23,7 @@ enum tls_failure {
     TLS_FAILURE_VERSION,  /* it speaks only what is older than TLS 1.2 */
     TLS_FAILURE_CIPHER,   /* or no cipher, group or signature that we have */
     TLS_FAILURE_REFUSED,  /* it does not want us: most often it does not trust the certificate */
+    TLS_FAILURE_CLIENT,   /* its certificate does not hold, or it has none and must have one */
     TLS_FAILURE_NO_TLS,   /* it speaks something else: HTTP, as a rule */
     TLS_FAILURE_PROTOCOL, /* or breaks the rules */
     TLS_FAILURE_CLOSED,   /* it goes away, as a check of the port does */

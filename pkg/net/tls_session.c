@@ -82,6 +82,9 @@ static enum tls_failure failure_of(unsigned long error)
     case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
     case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
         return TLS_FAILURE_CIPHER;
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+        return TLS_FAILURE_CLIENT;
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
     case SSL_R_WRONG_VERSION_NUMBER:
@@ -109,7 +112,8 @@ static enum tls_step broken(struct tls_session *session)
 
     session->failure = failure_of(error);
     if (session->ssl && ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
-        snprintf(session->reason, sizeof(session->reason), "the server's certificate: %s",
+        snprintf(session->reason, sizeof(session->reason), "the %s's certificate: %s",
+                 session->server_name ? "server" : "client",
                  X509_verify_cert_error_string(SSL_get_verify_result(session->ssl)));
     else
         snprintf(session->reason, sizeof(session->reason), "%s", text ? text : "no reason given");
@@ -148,6 +152,7 @@ void tls_session_free(struct tls_session *session)
         return;
     SSL_free(session->ssl);
     tls_unref(session->tls);
+    account_free(session->account);
     buf_done(&session->out);
     free(session->server_name);
     free(session);
@@ -209,6 +214,40 @@ static enum tls_step check_protocol(struct tls_session *session)
     return refuse(session, TLS_FAILURE_ALPN, "the server does not offer HTTP/2");
 }
 
+/* A certificate that is a workload's names it in one URI, and nobody else. */
+static struct service_account *account_in(const GENERAL_NAMES *names)
+{
+    const ASN1_IA5STRING *uri = NULL;
+
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+        if (name->type != GEN_URI)
+            continue;
+        if (uri)
+            return NULL;
+        uri = name->d.uniformResourceIdentifier;
+    }
+    if (!uri)
+        return NULL;
+    return account_of_spiffe(str_make(ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri)));
+}
+
+/* The handshake has verified the certificate, if there is one. An authority's is nobody's. */
+static struct service_account *client_account(SSL *ssl)
+{
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    GENERAL_NAMES *names;
+    struct service_account *account;
+
+    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK || X509_check_ca(certificate) == 1)
+        return NULL;
+    names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    account = account_in(names);
+    GENERAL_NAMES_free(names);
+    return account;
+}
+
 enum tls_step tls_session_handshake(struct tls_session *session)
 {
     int result;
@@ -217,7 +256,11 @@ enum tls_step tls_session_handshake(struct tls_session *session)
     if (!session->ssl && !begin(session))
         return broken(session);
     result = SSL_do_handshake(session->ssl);
-    return result == 1 ? check_protocol(session) : step_of(session, result);
+    if (result != 1)
+        return step_of(session, result);
+    if (!session->server_name)
+        session->account = client_account(session->ssl);
+    return check_protocol(session);
 }
 
 enum tls_step tls_session_read(struct tls_session *session, char *out, size_t *ret_len)

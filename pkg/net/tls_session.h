@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "base/buf.h"
+#include "net/account.h"
 #include "net/tls.h"
 #include "net/tls_gate.h"
 
@@ -30,6 +31,7 @@ struct tls_session {
     struct tls_gate *gate; /* NULL: it may go on at any time */
     struct tls_turn turn;
     unsigned quiet; /* of those that TLS_QUIET_MAX is about */
+    struct service_account *account; /* of a server: what the client's certificate says; NULL: nothing */
     enum tls_failure failure;
     char reason[TLS_REASON_MAX];
 };

@@ -110,7 +110,7 @@ static enum code read_node_field(const struct wire_field *field, struct xds_node
     }
 }
 
-static enum code read_node(struct str bytes, struct xds_node *node, struct err *err)
+enum code xds_node_parse(struct str bytes, struct xds_node *node, struct err *err)
 {
     struct wire_reader reader = wire_reader(bytes);
     struct wire_field field;
@@ -202,7 +202,7 @@ static enum code add_known(struct str bytes, struct xds_request *request, struct
 static enum code read_node_once(struct str bytes, struct xds_request *request, struct err *err)
 {
     request->has_node = true;
-    return read_node(bytes, &request->node, err);
+    return xds_node_parse(bytes, &request->node, err);
 }
 
 static enum code read_field(const struct wire_field *field, struct xds_request *request,

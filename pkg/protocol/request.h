@@ -55,5 +55,7 @@ enum code xds_request_parse(struct str message, struct xds_request *request,
 enum code xds_delta_request_parse(struct str message, struct xds_request *request,
                                   struct err *err) must_check;
 void xds_request_done(struct xds_request *request);
+/* A Node by itself; start with {0}. */
+enum code xds_node_parse(struct str bytes, struct xds_node *node, struct err *err) must_check;
 
 #endif

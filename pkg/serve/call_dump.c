@@ -40,16 +40,27 @@ static void dump_flying(const struct call_facts *facts, uint64_t now, struct jso
     json_close_object(writer);
 }
 
+static void dump_account(const struct service_account *account, struct json_writer *writer)
+{
+    json_open_object(writer, "account");
+    json_put_str(writer, "namespace", account->namespace_name);
+    json_put_str(writer, "name", account->name);
+    json_close_object(writer);
+}
+
 void call_dump(const struct rpc *rpc, struct json_writer *writer)
 {
     const struct worker *worker = rpc_server_ctx(rpc);
     uint64_t now = loop_now_us(worker->loop);
     char peer[ADDRESS_TEXT_MAX];
+    const struct service_account *account = rpc_account(rpc);
     struct call_facts facts;
 
     rpc_facts(rpc, &facts);
     address_format(rpc_peer(rpc), peer);
     json_put_str(writer, "peer", str_of(peer));
+    if (account)
+        dump_account(account, writer);
     json_put_u64(writer, "loop", worker->options.index);
     json_put_str(writer, "userAgent", facts.agent);
     put_age(writer, "ageSeconds", now, facts.opened_us);

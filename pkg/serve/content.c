@@ -11,14 +11,15 @@ static const struct view view_all;
 
 /* ---- the contents of a topic, by view ---- */
 
-#define CONTENT_KEY_MAX (sizeof(void *) + 4 + 2 * PLACE_TEXT_MAX)
+#define CONTENT_KEY_MAX (sizeof(void *) + sizeof(uint64_t) + 4 + 2 * PLACE_TEXT_MAX)
 
 static unsigned content_key(const struct topic_entry *entry, const struct view *view,
-                            char out[CONTENT_KEY_MAX])
+                            uint64_t hidden, char out[CONTENT_KEY_MAX])
 {
     char *at = out;
 
     str_put(&at, str_make(&entry, sizeof(entry)));
+    str_put(&at, str_make(&hidden, sizeof(hidden)));
     *at++ = (char)view->ipv4;
     *at++ = (char)view->ipv6;
     *at++ = (char)view->group;
@@ -28,15 +29,16 @@ static unsigned content_key(const struct topic_entry *entry, const struct view *
     return (unsigned)(at - out);
 }
 
-static struct content *find(const struct topic_entry *entry, const struct view *view)
+static struct content *find(const struct topic_entry *entry, const struct view *view,
+                            uint64_t hidden)
 {
     char key[CONTENT_KEY_MAX];
     unsigned len;
     struct content *content;
 
-    if (view_is_all(view))
+    if (view_is_all(view) && hidden == 0)
         return entry->all;
-    len = content_key(entry, view, key);
+    len = content_key(entry, view, hidden, key);
     HASH_FIND(hh, table_of(entry)->contents, key, len, content);
     return content;
 }
@@ -48,10 +50,11 @@ static void count(struct topic_table *table, size_t contents)
         counter_set(&table->options.stats->views, contents);
 }
 
-static struct content *content_new(struct topic_entry *entry, const struct view *view)
+static struct content *content_new(struct topic_entry *entry, const struct view *view,
+                                   uint64_t hidden)
 {
     char key[CONTENT_KEY_MAX];
-    unsigned len = content_key(entry, view, key);
+    unsigned len = content_key(entry, view, hidden, key);
     struct content *content = xcalloc(1, sizeof(*content) + len);
     struct topic_table *table = table_of(entry);
 
@@ -60,11 +63,12 @@ static struct content *content_new(struct topic_entry *entry, const struct view 
     content->attached = true;
     list_init(&content->old);
     memcpy(content->key, key, len);
+    content->content.hidden = hidden;
     content->content.view = *view;
     content->content.view.node = str_make(content->key + len - view->node.len, view->node.len);
     content->content.view.zone =
         str_make(content->content.view.node.ptr - 1 - view->zone.len, view->zone.len);
-    if (view_is_all(view)) {
+    if (view_is_all(view) && hidden == 0) {
         entry->all = content;
     } else {
         entry->views++;
@@ -141,8 +145,13 @@ struct asking {
     struct topic_entry *entry;
     const struct meaning *meaning;
     uint64_t round;  /* of the table: for what it says to places */
+    uint64_t hidden; /* what `meaning` is without */
     unsigned effort; /* since the clock was looked at */
 };
+
+/* Besides what is hidden: the Service itself is, from somebody who has had an answer before, which is never withdrawn. */
+#define HIDDEN_ANSWERED (UINT64_C(1) << 63)
+#define HIDDEN_OWN UINT64_C(1)
 
 /* The clock is looked at after so many subscribers, and after what was encoded. */
 #define EFFORT_MAX 64
@@ -151,8 +160,9 @@ struct asking {
 static bool is_absent(const struct asking *asking)
 {
     const struct topic_entry *entry = asking->entry;
+    bool answered = asking->hidden ? (asking->hidden & HIDDEN_ANSWERED) != 0 : entry->answered;
 
-    return !asking->meaning->service && !entry->answered && entry->topic.kind != TOPIC_NATIVE &&
+    return !asking->meaning->service && !answered && entry->topic.kind != TOPIC_NATIVE &&
            table_of(entry)->options.unknown_names == UNKNOWN_NAMES_ABSENT;
 }
 
@@ -202,7 +212,7 @@ static uint64_t tell(struct asking *asking, const struct view *view, struct blob
     struct blob *blob;
     uint64_t version;
 
-    if (meaning_is_told_apart(asking->meaning, view))
+    if (asking->hidden == 0 && meaning_is_told_apart(asking->meaning, view))
         return meaning_version(asking->meaning, view, whole_version(asking));
     blob = encode(asking, view, &version, ret_problem);
     if (is_kept(asking, view, blob))
@@ -216,7 +226,7 @@ static uint64_t tell(struct asking *asking, const struct view *view, struct blob
 static struct content *make(struct asking *asking, const struct view *view)
 {
     struct topic_entry *entry = asking->entry;
-    struct content *content = find(entry, view);
+    struct content *content = find(entry, view, asking->hidden);
     const char *problem = NULL;
     struct blob *blob = NULL;
     uint64_t version = 0;
@@ -225,7 +235,7 @@ static struct content *make(struct asking *asking, const struct view *view)
         return content;
     if (!is_absent(asking)) {
         version = tell(asking, view, &blob, &problem);
-        entry->answered = true;
+        entry->answered = entry->answered || asking->hidden == 0;
     }
     if (content && says(content, asking->meaning, version)) {
         blob_unref(blob);
@@ -234,7 +244,7 @@ static struct content *make(struct asking *asking, const struct view *view)
     } else {
         if (content)
             detach(content);
-        content = content_new(entry, view);
+        content = content_new(entry, view, asking->hidden);
         content_set_blob(content, blob);
         content->content.version = version;
         content->content.problem = problem;
@@ -245,8 +255,9 @@ static struct content *make(struct asking *asking, const struct view *view)
     return content;
 }
 
-static struct content *make_for(struct asking *asking, const struct topic_place *place,
-                                bool *ret_capped)
+/* What a place gets that sees all that `asking` means. */
+static struct content *make_seen(struct asking *asking, const struct topic_place *place,
+                                 bool *ret_capped)
 {
     struct view view = view_all;
 
@@ -254,11 +265,53 @@ static struct content *make_for(struct asking *asking, const struct topic_place 
     if (meaning_by_place(asking->meaning))
         view = view_of(asking->meaning->port, &place->place);
     if (!view_is_all(&view) && asking->entry->views >= TOPIC_VIEWS_MAX &&
-        !is_current(find(asking->entry, &view))) {
+        !is_current(find(asking->entry, &view, asking->hidden))) {
         *ret_capped = true;
         view = view_all;
     }
     return make(asking, &view);
+}
+
+static enum default_access default_access(const struct asking *asking)
+{
+    return table_of(asking->entry)->options.default_access;
+}
+
+/* What is not answered for somebody who never was. */
+static uint64_t hidden_from(const struct asking *asking, const struct subscriber *subscriber)
+{
+    uint64_t hidden =
+        meaning_hidden(asking->meaning, default_access(asking), &subscriber->place->caller);
+    bool answered = subscriber->content && subscriber->content->version != 0;
+
+    if (hidden == HIDDEN_OWN && answered &&
+        table_of(asking->entry)->options.unknown_names == UNKNOWN_NAMES_ABSENT)
+        hidden |= HIDDEN_ANSWERED;
+    return hidden;
+}
+
+static struct content *make_for(struct asking *asking, const struct subscriber *subscriber,
+                                bool *ret_capped)
+{
+    struct meaning meaning;
+    struct asking narrower = *asking;
+    struct content *content;
+
+    narrower.hidden = hidden_from(asking, subscriber);
+    if (narrower.hidden == 0 ||
+        !topic_find_meaning(&asking->entry->topic, &subscriber->place->caller, &meaning))
+        return make_seen(asking, subscriber->place, ret_capped);
+    narrower.meaning = &meaning;
+    content = make_seen(&narrower, subscriber->place, ret_capped);
+    asking->effort = narrower.effort;
+    return content;
+}
+
+/* Not everybody gets the same. */
+static bool is_apart(const struct topic_entry *entry, const struct meaning *meaning)
+{
+    return meaning_by_place(meaning) ||
+           meaning_is_restricted(meaning, table_of(entry)->options.default_access);
 }
 
 struct blob *content_bytes(const struct subscriber *subscriber)
@@ -273,9 +326,13 @@ struct blob *content_make_bytes(struct subscriber *subscriber, const struct mean
 {
     const struct content *content = content_of(subscriber->content);
     struct topic_table *table = table_of(content->entry);
+    struct meaning narrower;
     const char *problem;
     uint64_t version;
 
+    if (content->content.hidden != 0 &&
+        topic_find_meaning(subscriber->topic, &subscriber->place->caller, &narrower))
+        meaning = &narrower;
     set_made(table, content, meaning_encode(meaning, &content->content.view, &version, &problem));
     return table->made;
 }
@@ -295,6 +352,16 @@ static void note(struct subscriber *subscriber, const struct asking *asking, boo
         counter_add(&stats->places_blind, 1);
     subscriber->capped |= capped;
     subscriber->blind |= blind;
+}
+
+/* Each time that something is hidden from it. */
+static void note_hidden(struct subscriber *subscriber)
+{
+    bool hidden = subscriber->content->hidden != 0;
+
+    if (hidden && !subscriber->hidden && subscriber->refused)
+        subscriber->refused(subscriber);
+    subscriber->hidden = hidden;
 }
 
 static void take(struct subscriber *subscriber, struct content *content)
@@ -337,10 +404,11 @@ void content_join(struct topic_entry *entry, const struct meaning *meaning,
     struct asking asking = {.entry = entry, .meaning = meaning};
     bool capped;
 
-    entry->by_place = meaning_by_place(meaning);
-    take(subscriber, make_for(&asking, subscriber->place, &capped));
+    entry->by_place = is_apart(entry, meaning);
+    take(subscriber, make_for(&asking, subscriber, &capped));
     settle(subscriber, entry);
     note(subscriber, &asking, capped);
+    note_hidden(subscriber);
 }
 
 bool content_join_all(struct topic_entry *entry, struct subscriber *subscriber)
@@ -371,6 +439,7 @@ static void give(struct subscriber *subscriber, struct content *content)
         return;
     take(subscriber, content);
     leave(before);
+    note_hidden(subscriber);
     if (differs)
         subscriber->changed(subscriber);
 }
@@ -379,8 +448,9 @@ static void give_by_place(struct asking *asking, struct subscriber *subscriber)
 {
     struct topic_place *place = subscriber->place;
 
-    if (place->round != asking->round) {
-        place->content = make_for(asking, place, &place->capped);
+    /* Of two that may not see it, one can have been answered before. */
+    if (place->round != asking->round || (place->content->content.hidden & HIDDEN_OWN) != 0) {
+        place->content = make_for(asking, subscriber, &place->capped);
         place->round = asking->round;
     }
     give(subscriber, place->content);
@@ -398,7 +468,7 @@ void content_begin(struct topic_entry *entry, const struct meaning *meaning, uin
     entry->round = ++table_of(entry)->rounds;
     entry->views = 0;
     entry->received_us = received_us;
-    entry->by_place = meaning_by_place(meaning);
+    entry->by_place = is_apart(entry, meaning);
     if (!was_by_place && !entry->by_place && make(&asking, &view_all) == before)
         return; /* and whoever is not stale has it */
     list_splice(&entry->topic.stale, &entry->topic.subscribers);
@@ -422,7 +492,7 @@ static void look_at(struct asking *asking, struct subscriber *subscriber)
 
 bool content_give(struct topic_entry *entry, const struct meaning *meaning, uint64_t deadline_us)
 {
-    struct asking asking = {entry, meaning, ++table_of(entry)->rounds, 0};
+    struct asking asking = {.entry = entry, .meaning = meaning, .round = ++table_of(entry)->rounds};
     struct list *stale = &entry->topic.stale;
 
     while (!list_empty(stale)) {
@@ -436,7 +506,7 @@ bool content_give(struct topic_entry *entry, const struct meaning *meaning, uint
 void content_give_to(struct topic_entry *entry, const struct meaning *meaning,
                      struct subscriber *subscriber)
 {
-    struct asking asking = {entry, meaning, ++table_of(entry)->rounds, 0};
+    struct asking asking = {.entry = entry, .meaning = meaning, .round = ++table_of(entry)->rounds};
 
     look_at(&asking, subscriber);
 }

@@ -22,6 +22,13 @@ static void on_topic_changed(struct subscriber *subscriber)
     grpclb_session_touch(stream->session);
 }
 
+static void on_topic_refused(struct subscriber *subscriber)
+{
+    const struct grpclb_stream *stream = container_of(subscriber, struct grpclb_stream, subscriber);
+
+    worker_tell_refused(stream->worker, stream->rpc, subscriber);
+}
+
 /* The protocol has no word for it. */
 static struct place client_place(const struct grpclb_stream *stream)
 {
@@ -44,8 +51,9 @@ static void host_subscribe(void *ctx, struct str name)
 {
     struct grpclb_stream *stream = ctx;
     const struct topic_client client = {
-        .default_namespace = worker_client_namespace(stream->worker, STR("")),
+        .default_namespace = worker_client_namespace(stream->rpc, STR("")),
         .place = client_place(stream),
+        .caller = worker_caller(stream->rpc),
     };
     struct err err = {0};
 
@@ -128,6 +136,7 @@ static void on_open(struct rpc *rpc)
     stream->rpc = rpc;
     stream->worker = rpc_server_ctx(rpc);
     stream->subscriber.changed = on_topic_changed;
+    stream->subscriber.refused = on_topic_refused;
     list_init(&stream->subscriber.link);
     stream->session = grpclb_session_new(&host, stream);
     counter_add(&stream->worker->stats.streams_grpclb, 1);

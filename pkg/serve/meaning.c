@@ -87,23 +87,23 @@ static const char *why_unknown(const struct name *name)
                                                              : "no such Service";
 }
 
-static void find_policy(struct meaning *meaning, const struct catalog *catalog)
+static void find_policy(struct meaning *meaning, const struct sight *sight)
 {
     meaning->policy = route_policy(meaning->service, meaning->port,
                                    meaning->number ? meaning->number : meaning->name.port.number);
     if (!meaning_has_route(meaning->kind))
         return;
-    route_find(catalog, &meaning->name, &meaning->route);
+    route_find(sight, &meaning->name, &meaning->route);
     meaning->route.authority = authority_of(meaning->text);
     meaning->route.names_missing = meaning->names_missing;
     if (meaning->plain)
         route_make_plain(&meaning->route);
 }
 
-void meaning_find(struct meaning *meaning, const struct catalog *catalog)
+void meaning_find(struct meaning *meaning, const struct sight *sight)
 {
-    route_set_owner(catalog, &meaning->name);
-    meaning->service = catalog_find(catalog, meaning->name.namespace_name, meaning->name.service);
+    route_set_owner(sight, &meaning->name);
+    meaning->service = sight_find(sight, meaning->name.namespace_name, meaning->name.service);
     meaning->port = NULL;
     meaning->number = 0;
     meaning->problem = NULL;
@@ -113,7 +113,47 @@ void meaning_find(struct meaning *meaning, const struct catalog *catalog)
         find_external(meaning);
     else /* of an ExternalName: what it listed before, while a hold keeps that */
         find_port(meaning);
-    find_policy(meaning, catalog);
+    find_policy(meaning, sight);
+}
+
+/* ---- who may see it ---- */
+
+/* Bit 0 is its own Service's, the others are its backends'. */
+static size_t services_of(const struct meaning *meaning,
+                          const struct service *out[1 + ROUTE_TARGETS_MAX])
+{
+    size_t len = 1;
+
+    out[0] = meaning->service;
+    if (!meaning_has_route(meaning->kind))
+        return len;
+    for (size_t i = 0; i < meaning->route.len; i++)
+        out[len++] = meaning->route.targets[i].found;
+    return len;
+}
+
+uint64_t meaning_hidden(const struct meaning *meaning, enum default_access otherwise,
+                        const struct caller *caller)
+{
+    const struct service *services[1 + ROUTE_TARGETS_MAX];
+    size_t len = services_of(meaning, services);
+    uint64_t hidden = 0;
+
+    for (size_t i = 0; i < len && hidden != 1; i++)
+        if (services[i] && !access_allows(services[i], otherwise, caller))
+            hidden |= UINT64_C(1) << i;
+    return hidden;
+}
+
+bool meaning_is_restricted(const struct meaning *meaning, enum default_access otherwise)
+{
+    const struct service *services[1 + ROUTE_TARGETS_MAX];
+    size_t len = services_of(meaning, services);
+
+    for (size_t i = 0; i < len; i++)
+        if (services[i] && !access_is_open(services[i], otherwise))
+            return true;
+    return false;
 }
 
 /* One pod is meant from everywhere. */
@@ -193,11 +233,11 @@ static struct blob *encode_backends(const struct meaning *meaning, const struct 
 }
 
 struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number,
-                                    const struct policy *policy)
+                                    const struct policy *policy, bool reports_load)
 {
     if (is_external(service) && number)
-        return encode_cluster_dns(name, service->external_name, number, policy);
-    return encode_cluster(name, policy);
+        return encode_cluster_dns(name, service->external_name, number, policy, reports_load);
+    return encode_cluster(name, policy, reports_load);
 }
 
 static struct blob *encode_to(const struct meaning *meaning)
@@ -218,7 +258,8 @@ static struct blob *encode_named(const struct meaning *meaning)
     if (topic_is_route(meaning->kind))
         return encode_to(meaning);
     client_spare(meaning->plain ? policy_default() : meaning->policy, meaning->faults, &policy);
-    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy);
+    return meaning_encode_cluster(meaning->service, meaning->text, meaning->number, &policy,
+                                  meaning->reports_load);
 }
 
 /* A problem is content too: who sees "no such Service" must see it change to another problem. */

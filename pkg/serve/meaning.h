@@ -7,6 +7,7 @@
 #define SERVE_MEANING_H
 
 #include "base/blob.h"
+#include "model/access.h"
 #include "model/catalog.h"
 #include "model/client.h"
 #include "model/route.h"
@@ -16,6 +17,7 @@
 struct meaning {
     enum topic_kind kind;
     struct str text; /* the name as the client spelled it */
+    bool reports_load; /* of a Cluster: its clients do */
     bool plain; /* without what a client can refuse of a policy */
     bool names_missing; /* of a route: struct route's */
     unsigned faults; /* of a route or Cluster: those of the clients that it is for */
@@ -31,8 +33,13 @@ struct meaning {
 /* A name of that kind as its client means it, xdstp or not. INVALID_ARGUMENT says what is wrong with it. */
 enum code meaning_parse(enum topic_kind kind, struct str text, const struct name_context *context, struct name *ret_name,
                         struct err *err) must_check;
-/* `name`, `kind`, `text`, `plain` and `faults` are set: fills in the rest. */
-void meaning_find(struct meaning *meaning, const struct catalog *catalog);
+/* `name`, `kind`, `text`, `reports_load`, `plain` and `faults` are set: fills in the rest, as somebody sees it. */
+void meaning_find(struct meaning *meaning, const struct sight *sight);
+/* Of what it depends on, what that caller may not see: bits, equal for those for whom it is the same. 0: it may see all. `meaning` is that of
+ * somebody who sees all. */
+uint64_t meaning_hidden(const struct meaning *meaning, enum default_access otherwise, const struct caller *caller);
+/* Something that it depends on is not for everybody. */
+bool meaning_is_restricted(const struct meaning *meaning, enum default_access otherwise);
 /* The kinds that say where the calls go that dial the name. */
 static inline bool meaning_has_route(enum topic_kind kind)
 {
@@ -50,7 +57,8 @@ bool meaning_is_told_apart(const struct meaning *meaning, const struct view *vie
 /* `whole`: the version of VIEW_ALL. */
 uint64_t meaning_version(const struct meaning *meaning, const struct view *view, uint64_t whole);
 /* The Cluster of that name of a Service's port, with what a policy says of it. */
-struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number, const struct policy *policy) must_check;
+struct blob *meaning_encode_cluster(const struct service *service, struct str name, uint16_t number, const struct policy *policy,
+                                    bool reports_load) must_check;
 
 /* Why that list of it is empty; a static text. NULL: it is not. */
 const char *meaning_why_empty(const struct meaning *meaning, const struct backend_list *list);

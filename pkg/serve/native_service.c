@@ -29,6 +29,13 @@ static void on_topic_changed(struct subscriber *subscriber)
     native_target_touch(tie->target);
 }
 
+static void on_topic_refused(struct subscriber *subscriber)
+{
+    const struct native_tie *tie = container_of(subscriber, struct native_tie, subscriber);
+
+    worker_tell_refused(tie->stream->worker, tie->stream->rpc, subscriber);
+}
+
 /* What a client says of its place counts as said, also when it says that it does not know. */
 static struct place client_place(const struct native_stream *stream)
 {
@@ -45,8 +52,9 @@ static void host_subscribe(void *ctx, struct native_target *target)
     struct native_stream *stream = ctx;
     const struct topic_client client = {
         .default_namespace =
-            worker_client_namespace(stream->worker, native_session_namespace(stream->session)),
+            worker_client_namespace(stream->rpc, native_session_namespace(stream->session)),
         .place = client_place(stream),
+        .caller = worker_caller(stream->rpc),
     };
     struct native_tie *tie = xcalloc(1, sizeof(*tie));
     struct err err = {0};
@@ -54,6 +62,7 @@ static void host_subscribe(void *ctx, struct native_target *target)
     tie->target = target;
     tie->stream = stream;
     tie->subscriber.changed = on_topic_changed;
+    tie->subscriber.refused = on_topic_refused;
     list_init(&tie->subscriber.link);
     target->host = tie;
     if (!topic_subscribe(stream->worker->topics, TOPIC_NATIVE, target->name, &client,

@@ -71,6 +71,28 @@ void serve_set_tls(struct serve *serve, struct tls *tls)
     serve->tls = tls_ref(tls);
 }
 
+void serve_set_verifier(struct serve *serve, struct verifier *verifier)
+{
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_set_verifier(serve->workers[i], verifier_ref(verifier));
+}
+
+/* On the control loop. */
+static void on_unknown_key(void *ctx)
+{
+    const struct serve *serve = ctx;
+
+    serve->options.unknown_key(serve->options.unknown_key_ctx);
+}
+
+static void post_unknown_key(void *ctx)
+{
+    struct serve *serve = ctx;
+
+    if (!loop_post(serve->options.loop, on_unknown_key, serve))
+        return; /* the control loop ends */
+}
+
 const struct address *serve_address(const struct serve *serve, size_t index)
 {
     return index < serve->listeners_len ? listener_address(serve->listeners[index]) : NULL;
@@ -189,11 +211,17 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
             .index = i,
             .topics = {.cluster_domain = options->cluster_domain,
                        .unknown_names = options->unknown_names,
-                       .host_suffixes = options->host_suffixes},
+                       .default_access = options->default_access,
+                       .host_suffixes = options->host_suffixes,
+                       .reports_load = options->load_interval_ms > 0},
             .default_namespace = options->default_namespace,
             .limits = options->limits,
+            .load_interval_ms = options->load_interval_ms,
             .refused = serve_tell_refused,
             .refused_ctx = serve,
+            .tokens = options->tokens,
+            .unknown_key = options->unknown_key ? post_unknown_key : NULL,
+            .unknown_key_ctx = serve,
         };
         enum code code = worker_new(&worker, &serve->workers[i], err);
 

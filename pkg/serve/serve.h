@@ -7,10 +7,13 @@
 #define SERVE_SERVE_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "grpc/server.h"
 #include "model/catalog.h"
 #include "model/refusal.h"
 #include "net/tls.h"
+#include "net/verifier.h"
+#include "serve/load_table.h"
 #include "serve/topic.h"
 
 #define SERVE_THREADS_MAX 64
@@ -25,11 +28,18 @@ struct serve_options {
     const char *cluster_domain;
     const char *default_namespace;
     enum unknown_names unknown_names;
+    enum default_access default_access;
     struct grpc_limits limits;
     /* Where the host of a client's address is; asked once for every connection, on the control loop. May be NULL. */
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
     void *place_ctx;
     const char *const *host_suffixes; /* struct name_context's; borrowed for life */
+    /* Clients of Clusters report their load, so often; 0: they do not. */
+    uint64_t load_interval_ms;
+    bool tokens; /* calls may carry one (serve_set_verifier()); else what they carry is not looked at */
+    /* A token of an unknown key has come; at most once a second for each worker. May be NULL. */
+    void (*unknown_key)(void *ctx);
+    void *unknown_key_ctx;
     /* A client refused what a policy makes of a Listener or Cluster, and has the plain form since. Borrowed during the call. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
@@ -50,6 +60,8 @@ enum code serve_listen(struct serve *serve, const struct address *address, struc
 enum code serve_listen_tls(struct serve *serve, const struct address *address, struct err *err) must_check;
 /* A server's, for connections accepted from here on; takes a reference. Those that are open keep what they have. */
 void serve_set_tls(struct serve *serve, struct tls *tls);
+/* Who verifies the tokens of calls from here on; takes a reference. Before the first, calls with one are refused as UNAVAILABLE. */
+void serve_set_verifier(struct serve *serve, struct verifier *verifier);
 /* The bound addresses, in order of serve_listen() and serve_listen_tls(); NULL behind the last. */
 const struct address *serve_address(const struct serve *serve, size_t index);
 
@@ -85,9 +97,15 @@ void serve_set_draining(struct serve *serve);
  * Dumps that are asked for at the same time are made one after the other. */
 void serve_dump_streams(struct serve *serve, const struct stream_filter *filter, void (*on_done)(void *ctx, struct buf *json), void *ctx);
 /* Asks every worker how many subscriptions there are to lists of each Service, which costs it well below a microsecond for
- * each: {"services":{"shop/greeter":3,...}}. */
+ * each: {"services":{"shop/greeter":3,...}}. Where clients report their load also what they call each, in calls that ended and those of them that failed
+ * in a thousand seconds: {...,"calls":{...},"failed":{...}}. */
 #define SERVE_COUNTS_MAX (4 * 1024 * 1024)
 void serve_count_streams(struct serve *serve, void (*on_done)(void *ctx, struct buf *json), void *ctx);
+/* Asks every worker for what clients report of their calls, summed up: borrowed. Without reports it is empty. */
+void serve_collect_loads(struct serve *serve, void (*on_done)(void *ctx, const struct load_table *loads), void *ctx);
+/* Prometheus text of it; and "load", a member of an open object: a row each. */
+void serve_write_load_metrics(const struct load_table *loads, struct buf *out);
+void serve_write_loads(const struct load_table *loads, struct json_writer *writer);
 /* Prometheus text, summed over the workers. */
 void serve_write_metrics(const struct serve *serve, struct buf *out);
 

@@ -21,6 +21,7 @@ const struct rpc_method service_methods[] = {
      &xds_handlers[8]},
     {STR_INIT("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints"),
      &xds_handlers[9]},
+    {STR_INIT("/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats"), &load_handler},
     {STR_INIT("/lookaside.v1.BackendDiscovery/Watch"), &native_watch_handler},
     {STR_INIT("/lookaside.v1.BackendDiscovery/List"), &native_list_handler},
     {STR_INIT("/grpc.lb.v1.LoadBalancer/BalanceLoad"), &grpclb_handler},
@@ -119,5 +120,7 @@ void service_dump_view(const struct subscriber *subscriber, struct json_writer *
     json_put_str(writer, "view", buf_str(&text));
     if (view->group != 0)
         json_put_u64(writer, "group", view->group);
+    if (subscriber->content->hidden != 0)
+        json_put_bool(writer, "hidden", true);
     buf_done(&text);
 }

@@ -25,6 +25,7 @@ extern const struct rpc_handler xds_handlers[XDS_HANDLERS];
 extern const struct rpc_handler native_watch_handler;
 extern const struct rpc_handler native_list_handler;
 extern const struct rpc_handler grpclb_handler;
+extern const struct rpc_handler load_handler;
 extern const struct rpc_handler health_check_handler;
 extern const struct rpc_handler health_list_handler;
 extern const struct rpc_handler health_watch_handler;

@@ -50,20 +50,29 @@ static struct name_context context_in(const struct topic_table *table, struct st
                                  table->options.host_suffixes};
 }
 
-/* False: cannot be, the name was parsed when the topic was made. */
-static bool find_meaning(const struct topic *topic, struct meaning *meaning)
+/* The name was parsed when the topic was made. */
+bool topic_find_meaning(const struct topic *topic, const struct caller *caller,
+                        struct meaning *meaning)
 {
     struct name_context context = context_in(topic->table, topic_namespace(topic));
+    const struct sight sight = {topic->table->catalog, topic->table->options.default_access,
+                                caller};
 
     meaning->kind = topic->kind;
+    meaning->reports_load = topic->table->options.reports_load;
     meaning->plain = topic->plain;
     meaning->faults = topic->faults;
     meaning->names_missing = topic->table->options.unknown_names == UNKNOWN_NAMES_EMPTY;
     meaning->text = topic->text;
     if (meaning_parse(topic->kind, topic->text, &context, &meaning->name, NULL) != CODE_OK)
         return false;
-    meaning_find(meaning, topic->table->catalog);
+    meaning_find(meaning, &sight);
     return true;
+}
+
+static bool find_meaning(const struct topic *topic, struct meaning *meaning)
+{
+    return topic_find_meaning(topic, NULL, meaning);
 }
 
 /* What a client asks for, and how. */
@@ -234,6 +243,7 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
         .text = text,
         .default_namespace = client->default_namespace,
     };
+    static const struct place nowhere; /* of topics that are the same everywhere */
     struct topic_entry *entry = topic_get(table, &wish, err);
     struct meaning meaning;
 
@@ -241,11 +251,10 @@ bool topic_subscribe(struct topic_table *table, enum topic_kind kind, struct str
         return false;
     subscriber->topic = &entry->topic;
     subscriber->sent = NULL;
-    subscriber->blind = subscriber->capped = false;
-    subscriber->place = NULL;
+    subscriber->blind = subscriber->capped = subscriber->hidden = false;
     entry->subscribers++;
-    if (topic_is_list(kind))
-        subscriber->place = topic_place_get(table, &client->place);
+    subscriber->place =
+        topic_place_get(table, topic_is_list(kind) ? &client->place : &nowhere, &client->caller);
     if (!is_behind(entry) && content_join_all(entry, subscriber))
         return true;
     if (catch_up(entry, &meaning)) {
@@ -415,9 +424,18 @@ bool topic_is_of(const struct topic *topic, const struct interest *interest)
 
 /* ---- wildcard ---- */
 
+struct cluster_visit {
+    const struct topic_table *table;
+    struct topic_clusters clusters;
+};
+
 static void visit_service(void *ctx, const struct service *service)
 {
-    const struct topic_clusters *clusters = ctx;
+    const struct cluster_visit *visit = ctx;
+    const struct topic_clusters *clusters = &visit->clusters;
+
+    if (!access_allows(service, visit->table->options.default_access, &clusters->caller))
+        return;
 
     for (size_t i = next_cluster(service, 0); i < service->ports_len;
          i = next_cluster(service, i + 1)) {
@@ -432,16 +450,17 @@ static void visit_service(void *ctx, const struct service *service)
         if (!clusters->visit)
             continue;
         cluster = meaning_encode_cluster(service, str_of(text), port->number,
-                                         plain ? policy_default() : port->policy);
+                                         plain ? policy_default() : port->policy,
+                                         visit->table->options.reports_load);
         clusters->visit(clusters->ctx, str_of(text), meaning_hash(cluster), cluster);
     }
 }
 
 void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters)
 {
-    struct topic_clusters copy = *clusters;
+    struct cluster_visit visit = {table, *clusters};
 
-    catalog_each(table->catalog, visit_service, &copy);
+    catalog_each(table->catalog, visit_service, &visit);
 }
 
 static uint64_t cluster_version(struct meaning *meaning, bool plain)
@@ -454,14 +473,30 @@ static uint64_t cluster_version(struct meaning *meaning, bool plain)
     return version;
 }
 
-const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name)
+const struct service *topic_service_of_cluster(const struct topic_table *table, struct str name,
+                                               const struct caller *caller)
 {
+    const struct sight sight = {table->catalog, table->options.default_access, caller};
     struct name_context context = context_in(table, STR(""));
-    struct meaning meaning = {.kind = TOPIC_CLUSTER, .text = name};
+    struct name cluster;
+
+    if (meaning_parse(TOPIC_CLUSTER, name, &context, &cluster, NULL) != CODE_OK)
+        return NULL;
+    route_set_owner(&sight, &cluster);
+    return sight_find(&sight, cluster.namespace_name, cluster.service);
+}
+
+const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name,
+                                          const struct caller *caller)
+{
+    const struct sight sight = {table->catalog, table->options.default_access, caller};
+    struct name_context context = context_in(table, STR(""));
+    struct meaning meaning = {
+        .kind = TOPIC_CLUSTER, .text = name, .reports_load = table->options.reports_load};
 
     if (meaning_parse(TOPIC_CLUSTER, name, &context, &meaning.name, NULL) != CODE_OK)
         return NULL;
-    meaning_find(&meaning, table->catalog);
+    meaning_find(&meaning, &sight);
     return cluster_version(&meaning, false) != cluster_version(&meaning, true) ? meaning.policy
                                                                                : NULL;
 }

@@ -8,7 +8,8 @@
  * It is brought to them a turn at a time; whoever asks before (topic_content) has it at once.
  * A topic lives while somebody subscribes. Where a Service's list depends on the client's place, its topics have one content for each
  * distinct view (model/view.h) that a subscriber has; all others have one. A Listener or Cluster has a plain twin for those clients that
- * refused what a policy makes of it.
+ * refused what a policy makes of it. Who may not see a Service (model/access.h) shares a content with the others who may not, which says
+ * what is said of one that does not exist; when that changes, so does what they have.
  * What is encoded is kept, but for nodes that are preferred (VIEW_NEAR_NODE), of which there may be many, each with a list as long as the
  * whole one, and for parts of lists (policy.subset_size) where these become too many. Of those the bytes are made when they are asked for.
  * All other views are few, or take no more together than a few whole lists.
@@ -25,6 +26,7 @@
 #include "base/blob.h"
 #include "base/list.h"
 #include "base/metric.h"
+#include "model/access.h"
 #include "model/catalog.h"
 #include "model/name.h"
 #include "model/place.h"
@@ -60,6 +62,7 @@ struct topic_content {
     const struct policy *policy; /* in force there, plain or not; a reference */
     uint64_t received_us; /* of the Service version that was told last; 0: none was */
     struct view view;
+    uint64_t hidden; /* of what it depends on, from those who have it (meaning_hidden); 0: nothing */
     /* the table's own */
     size_t subscribers;
 };
@@ -84,11 +87,14 @@ struct subscriber {
     const struct topic_content *content;
     /* `content` says something else; of a plain topic also: the policy, which it does not say, is another one. */
     void (*changed)(struct subscriber *subscriber);
+    /* It may not see something that its topic depends on, now: once until it may again. Inside topic_subscribe(), too. May be NULL. */
+    void (*refused)(struct subscriber *subscriber);
     /* the table's own */
     const struct topic_content *sent; /* topic_set_sent(); NULL: it is not kept */
-    struct topic_place *place; /* NULL where it cannot matter */
+    struct topic_place *place; /* who asks, from where */
     uint64_t round;            /* of its topic, when it was looked at */
     bool blind, capped;        /* counted already */
+    bool hidden;               /* told already */
 };
 
 /* Of one topic: more distinct views than this share VIEW_ALL's list, and are counted. */
@@ -114,6 +120,8 @@ struct topic_table_options {
     enum unknown_names unknown_names;
     struct topic_table_stats *stats; /* may be NULL */
     const char *const *host_suffixes; /* struct name_context's */
+    bool reports_load; /* clients of Clusters do */
+    enum default_access default_access;
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;
@@ -135,6 +143,7 @@ struct topic_client {
     bool plain; /* of a Listener or Cluster: without what a client can refuse */
     unsigned faults; /* of the client: routes and Clusters come without what it cannot bear */
     struct place place; /* zone empty: that of the node, where and while the catalog knows it */
+    struct caller caller; /* who may not see a Service is told what is told of one that does not exist */
 };
 
 /* Joins the topic of this name, making it if need be. False, and nothing joined, when the name is malformed for its kind. */
@@ -165,9 +174,13 @@ struct topic_clusters {
     /* Borrowed during the visit; NULL: none is made. */
     void (*visit)(void *ctx, struct str name, uint64_t version, struct blob *cluster);
     void *ctx;
+    struct caller caller; /* who asks: what it may not see is not visited */
 };
 void topic_each_cluster(struct topic_table *table, const struct topic_clusters *clusters);
-/* The policy (borrowed) that the Cluster of that name would be another one without; NULL: there is none. */
-const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name);
+/* The Service (borrowed until the next publication) whose backends a Cluster of that name has, xdstp or not; NULL: there is none, or it is
+ * hidden. */
+const struct service *topic_service_of_cluster(const struct topic_table *table, struct str name, const struct caller *caller);
+/* The policy (borrowed) that the Cluster of that name would be another one without; NULL: there is none, or it is hidden. */
+const struct policy *topic_cluster_policy(const struct topic_table *table, struct str name, const struct caller *caller);
 
 #endif

@@ -76,7 +76,7 @@ struct topic_entry {
     struct interest_tie *ties;
     uint64_t round;       /* of the last refresh */
     uint64_t received_us; /* of what changed then; 0: no Service did */
-    bool by_place;        /* as of then; if not, whoever is not stale has `all` */
+    bool by_place;        /* as of then: not everybody gets the same; if not, whoever is not stale has `all` */
     bool answered;        /* there was a resource: it is never withdrawn */
     char key[];           /* kind, the client's namespace if the text does not name one, 0, text */
 };
@@ -92,6 +92,9 @@ static inline bool topic_is_list(enum topic_kind kind)
     return kind == TOPIC_ASSIGNMENT || kind == TOPIC_NATIVE || kind == TOPIC_GRPCLB;
 }
 
+/* What the topic means to that caller, NULL: to who sees all. False: cannot be. */
+bool topic_find_meaning(const struct topic *topic, const struct caller *caller, struct meaning *ret_meaning);
+
 /* ---- contents ---- */
 
 /* A topic's content for one view. Lives while somebody has it. Once the topic says something else to that view it is detached. */
@@ -106,7 +109,7 @@ struct content {
     struct blob *changes; /* from it to `changes_to`; NULL: they are no shorter */
     uint64_t changes_to;  /* a version; 0: none was looked at */
     UT_hash_handle hh;
-    char key[]; /* the view, and whose */
+    char key[]; /* the view, what is hidden, and whose */
 };
 
 static inline struct content *content_of(const struct topic_content *content)
@@ -157,15 +160,16 @@ struct topic_place {
     struct list bare_link;
     size_t subscribers;
     struct place place; /* as it counts: `zone` may be the node's */
+    struct caller caller;
     char *zone;         /* owned: the node's; or NULL */
     /* What this place gets, within the content_give() of that round: between two, it may be gone with its last subscriber. */
     uint64_t round;
     struct content *content;
     bool capped;
-    char key[]; /* zone, 0, node, group */
+    char key[]; /* zone, 0, node, group, the caller's namespace, '/', account */
 };
 
-struct topic_place *topic_place_get(struct topic_table *table, const struct place *place);
+struct topic_place *topic_place_get(struct topic_table *table, const struct place *place, const struct caller *caller);
 void topic_place_put(struct topic_table *table, struct topic_place *place);
 /* What is known of nodes has changed. True: so has some place. */
 bool topic_places_update(struct topic_table *table);

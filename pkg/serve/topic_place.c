@@ -1,14 +1,15 @@
 /* Places of subscribers, each once: a topic looks up what a place gets once for all its clients. */
 #include "serve/topic_internal.h"
 
-#define PLACE_KEY_MAX (2 * PLACE_TEXT_MAX + 2)
+#define CALLER_TEXT_MAX 253 /* of each text: nothing that proves an account has longer ones */
+#define PLACE_KEY_MAX (2 * PLACE_TEXT_MAX + 2 * CALLER_TEXT_MAX + 3)
 
 static struct str short_enough(struct str text)
 {
     return text.len <= PLACE_TEXT_MAX ? text : STR("");
 }
 
-static unsigned place_key(struct place place, char out[PLACE_KEY_MAX])
+static unsigned place_key(struct place place, struct caller caller, char out[PLACE_KEY_MAX])
 {
     char *at = out;
 
@@ -16,6 +17,9 @@ static unsigned place_key(struct place place, char out[PLACE_KEY_MAX])
     *at++ = '\0';
     str_put(&at, place.node);
     *at++ = (char)place.group;
+    str_put(&at, caller.namespace_name);
+    *at++ = '/';
+    str_put(&at, caller.account);
     return (unsigned)(at - out);
 }
 
@@ -26,7 +30,8 @@ static bool is_bare(const struct place *place)
 
 struct place topic_table_place(const struct topic_table *table, const struct place *place)
 {
-    struct place full = {.zone = short_enough(place->zone), .node = short_enough(place->node),
+    struct place full = {.zone = short_enough(place->zone),
+                         .node = short_enough(place->node),
                          .group = place->group};
 
     if (is_bare(&full))
@@ -47,12 +52,24 @@ static bool take_node_zone(struct topic_table *table, struct topic_place *place)
     return true;
 }
 
-struct topic_place *topic_place_get(struct topic_table *table, const struct place *given)
+/* One that is too long would be somebody else: it is nobody. */
+static struct caller known(const struct caller *caller)
 {
-    struct place wanted = {.zone = short_enough(given->zone), .node = short_enough(given->node),
+    bool fits =
+        caller->namespace_name.len <= CALLER_TEXT_MAX && caller->account.len <= CALLER_TEXT_MAX;
+
+    return fits ? *caller : (struct caller){0};
+}
+
+struct topic_place *topic_place_get(struct topic_table *table, const struct place *given,
+                                    const struct caller *asking)
+{
+    struct caller caller = known(asking);
+    struct place wanted = {.zone = short_enough(given->zone),
+                           .node = short_enough(given->node),
                            .group = given->group};
     char key[PLACE_KEY_MAX];
-    unsigned len = place_key(wanted, key);
+    unsigned len = place_key(wanted, caller, key);
     struct topic_place *place;
 
     HASH_FIND(hh, table->places, key, len, place);
@@ -65,6 +82,9 @@ struct topic_place *topic_place_get(struct topic_table *table, const struct plac
     place->place.zone = str_make(place->key, wanted.zone.len);
     place->place.node = str_make(place->key + wanted.zone.len + 1, wanted.node.len);
     place->place.group = wanted.group;
+    place->caller.account = str_make(place->key + len - caller.account.len, caller.account.len);
+    place->caller.namespace_name = str_make(
+        place->caller.account.ptr - 1 - caller.namespace_name.len, caller.namespace_name.len);
     place->subscribers = 1;
     list_init(&place->bare_link);
     if (is_bare(&place->place)) {

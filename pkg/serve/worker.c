@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "loop/latest.h"
 #include "loop/thread.h"
+#include "serve/caller.h"
 #include "serve/services.h"
 
 /* Work of one turn before the loop looks at its sockets again. */
@@ -52,6 +53,24 @@ static void release_catalog(void *value)
 void worker_publish(struct worker *worker, const struct catalog *catalog)
 {
     latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);
+}
+
+static void on_verifier(void *ctx, void *value)
+{
+    struct worker *worker = ctx;
+
+    verifier_unref(worker->verifier);
+    worker->verifier = value;
+}
+
+static void release_verifier(void *value)
+{
+    verifier_unref(value);
+}
+
+void worker_set_verifier(struct worker *worker, struct verifier *verifier)
+{
+    latest_publish(worker->verifiers, verifier);
 }
 
 void change_age_touch(struct change_age *age, const struct topic_content *content)
@@ -161,8 +180,13 @@ static struct connection *connection_new(const struct place *place)
     return connection;
 }
 
-struct str worker_client_namespace(const struct worker *worker, struct str said)
+struct str worker_client_namespace(const struct rpc *rpc, struct str said)
 {
+    const struct service_account *account = rpc_account(rpc);
+    const struct worker *worker = rpc_server_ctx(rpc);
+
+    if (account)
+        return account->namespace_name;
     return said.len > 0 ? said : str_of(worker->options.default_namespace);
 }
 
@@ -277,9 +301,11 @@ static enum code worker_start(struct worker *worker, struct err *err)
         .ctx = worker,
         .limits = worker->options.limits,
         .healthz = healthz,
+        .authenticate = worker->options.tokens ? caller_authenticate : NULL,
         .release = free,
     };
     struct latest_options mailbox = {on_catalog, worker, release_catalog};
+    struct latest_options verifiers = {on_verifier, worker, release_verifier};
     char name[16];
     enum code code = grpc_server_new(&server, &worker->server, err);
 
@@ -288,6 +314,7 @@ static enum code worker_start(struct worker *worker, struct err *err)
     worker->options.topics.stats = &worker->stats.topics;
     worker->topics = topic_table_new(&worker->options.topics);
     worker->mailbox = latest_new(worker->loop, &mailbox);
+    worker->verifiers = latest_new(worker->loop, &verifiers);
     snprintf(name, sizeof(name), "serve-%u", worker->options.index);
     return thread_start(name, run, worker, &worker->thread, err);
 }
@@ -299,6 +326,8 @@ enum code worker_new(const struct worker_options *options, struct worker **ret_w
     enum code code;
 
     worker->options = *options;
+    if (options->load_interval_ms)
+        worker->loads = load_table_new(options->load_interval_ms);
     list_init(&worker->wildcards);
     list_init(&worker->health_watchers);
     deferred_init(&worker->work, on_work, worker);
@@ -328,7 +357,11 @@ void worker_free(struct worker *worker)
     deferred_cancel(&worker->work);
     if (worker->mailbox)
         latest_free(worker->mailbox);
+    if (worker->verifiers)
+        latest_free(worker->verifiers);
+    verifier_unref(worker->verifier);
     topic_table_free(worker->topics);
+    load_table_free(worker->loads);
     xds_request_done(&worker->request);
     loop_free(worker->loop);
     free(worker);

@@ -11,9 +11,14 @@
 #include "grpc/server.h"
 #include "model/place.h"
 #include "model/refusal.h"
+#include "net/verifier.h"
 #include "protocol/request.h"
+#include "serve/load_table.h"
 #include "serve/services.h"
 #include "serve/topic.h"
+
+/* What of a load report does not count: a Cluster of no Service, a row or a metric too many. */
+enum load_left { LOAD_LEFT_UNKNOWN, LOAD_LEFT_ROWS, LOAD_LEFT_METRICS, LOAD_LEFT_KINDS };
 
 /* Written by the worker's thread, read by any. */
 struct worker_stats {
@@ -28,10 +33,15 @@ struct worker_stats {
     struct counter refused_streams; /* ended for a limit or a malformed request */
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
+    struct counter access_refused;  /* subscriptions to what the client may not see */
+    struct counter tokens_accepted, tokens_refused, tokens_unknown_key, tokens_early; /* of calls */
     struct counter subscriptions;   /* gauge */
     struct counter grpclb_fallbacks; /* responses */
     struct counter grpclb_reports;   /* of clients, and what they add up to: */
     struct counter grpclb_started, grpclb_finished, grpclb_failed_to_send, grpclb_received, grpclb_dropped;
+    struct counter streams_load; /* gauge */
+    struct counter load_reports;
+    struct counter loads_left_out[LOAD_LEFT_KINDS];
     struct topic_table_stats topics;
     struct counter catalogs;        /* taken from the mailbox */
     struct counter fanout_us;       /* the last fan-out: from the mailbox until nothing was left to send */
@@ -49,9 +59,13 @@ struct worker_options {
     struct topic_table_options topics;
     const char *default_namespace;
     struct grpc_limits limits;
+    uint64_t load_interval_ms; /* of load reports; 0: none are wanted */
     /* A client refused what a policy makes of a Listener or Cluster; on the worker's loop. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
+    bool tokens;
+    void (*unknown_key)(void *ctx); /* on the worker's loop. May be NULL */
+    void *unknown_key_ctx;
 };
 
 struct worker {
@@ -60,16 +74,22 @@ struct worker {
     struct grpc_server *server;
     struct topic_table *topics;
     struct worker_stats stats;
+    struct load_table *loads;    /* NULL: no reports are wanted */
     struct list wildcards;       /* xds_stream with a wildcard subscription */
     struct list health_watchers; /* health_stream */
     uint64_t catalog_at_us; /* when the newest catalog was taken */
     bool fanning_out;       /* its fan-out is not through yet */
     uint64_t complained_us;
+    uint64_t audit_us; /* the second in which `audit_lines` were logged */
+    unsigned audit_lines;
+    struct verifier *verifier; /* of tokens; NULL: none yet */
+    uint64_t unknown_key_us;   /* when that was told last; 0: never */
     bool draining;
     struct xds_request request; /* scratch: keeps its memory from message to message */
     /* the worker's own */
     struct thread *thread;
     struct latest *mailbox;
+    struct latest *verifiers;
     struct deferred work;
     struct counter adopted; /* connections handed over so far (control thread) */
     struct counter arrived; /* of these, those that came here */
@@ -81,6 +101,8 @@ void worker_free(struct worker *worker);
 
 /* Takes over one reference. */
 void worker_publish(struct worker *worker, const struct catalog *catalog);
+/* The same. */
+void worker_set_verifier(struct worker *worker, struct verifier *verifier);
 /* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` (borrowed during the call) where the peer's
  * address is known to be. */
 void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
@@ -92,8 +114,13 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 
 /* ---- for the services, on the worker's loop ---- */
 
-/* The namespace of names that give none: the client's own, where it says one. Borrowed from either. */
-struct str worker_client_namespace(const struct worker *worker, struct str said);
+/* The namespace of names that give none: that of the client's account, else the one that it says is its own, else the
+ * default. Borrowed from either. */
+struct str worker_client_namespace(const struct rpc *rpc, struct str said);
+/* Who the client is, as is proven; nobody: empty. Borrowed from the call. */
+struct caller worker_caller(const struct rpc *rpc);
+/* The client of `rpc` may not see what that subscription is about: counts and logs it. */
+void worker_tell_refused(struct worker *worker, const struct rpc *rpc, const struct subscriber *subscriber);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed
  * from `said` and the connection. */
 struct place worker_client_place(const struct rpc *rpc, const struct place *said);

@@ -27,6 +27,14 @@ static void on_topic_changed(struct subscriber *subscriber)
     xds_subscription_touch(tie->subscription);
 }
 
+static void on_topic_refused(struct subscriber *subscriber)
+{
+    const struct xds_tie *tie = container_of(subscriber, struct xds_tie, subscriber);
+    const struct xds_stream *stream = tie->stream;
+
+    worker_tell_refused(stream->worker, stream->rpc, subscriber);
+}
+
 /* xDS cannot say no: the client waits for its own timeout, so the log says why. */
 static void note_malformed(struct xds_stream *stream, struct str name, const struct err *err)
 {
@@ -67,11 +75,13 @@ static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[RE
 
     return (struct xds_tie_client){
         .topics = stream->worker->topics,
-        .client = {.default_namespace = worker_client_namespace(stream->worker, said),
-                   .place = client_place(stream)},
+        .client = {.default_namespace = worker_client_namespace(stream->rpc, said),
+                   .place = client_place(stream),
+                   .caller = worker_caller(stream->rpc)},
         .agent = client_agent(stream, agent),
         .stream = stream,
         .changed = on_topic_changed,
+        .refused = on_topic_refused,
     };
 }
 
@@ -166,7 +176,8 @@ static void host_suspected_unnamed(void *ctx, enum xds_type type, struct str nam
                                    struct str message)
 {
     struct xds_stream *stream = ctx;
-    const struct policy *policy = topic_cluster_policy(stream->worker->topics, name);
+    const struct caller caller = worker_caller(stream->rpc);
+    const struct policy *policy = topic_cluster_policy(stream->worker->topics, name, &caller);
 
     if (!policy || !xds_plain_add(&stream->plain, name, policy))
         return;
@@ -202,7 +213,8 @@ static void host_each(void *ctx, enum xds_type type,
 {
     struct xds_stream *stream = ctx;
     struct wildcard_visit wildcard = {&stream->plain, visit, visit_ctx};
-    const struct topic_clusters clusters = {is_plain, visit_cluster, &wildcard};
+    const struct topic_clusters clusters = {is_plain, visit_cluster, &wildcard,
+                                            worker_caller(stream->rpc)};
 
     /* Listeners are made on request, endpoints are asked by name: only Clusters have a wildcard. */
     if (type == XDS_CLUSTER)
@@ -286,7 +298,9 @@ static void begin_wildcard(struct xds_stream *stream)
     char agent[REFUSAL_AGENT_MAX];
     struct kind_of_client kind = {&stream->plain, client_agent(stream, agent)};
 
-    topic_each_cluster(stream->worker->topics, &(struct topic_clusters){note_kind, NULL, &kind});
+    topic_each_cluster(
+        stream->worker->topics,
+        &(struct topic_clusters){note_kind, NULL, &kind, worker_caller(stream->rpc)});
 }
 
 static void join_wildcards(struct xds_stream *stream)

@@ -39,6 +39,7 @@ static struct xds_tie *tie_new(struct xds_subscription *subscription,
     tie->subscription = subscription;
     tie->stream = client->stream;
     tie->subscriber.changed = client->changed;
+    tie->subscriber.refused = client->refused;
     if (refused)
         tie->refused = policy_ref(refused);
     if (topic_subscribe(client->topics, xds_tie_kind(subscription->type), subscription->name,
@@ -137,8 +138,7 @@ bool xds_tie_is_outdated(const struct xds_subscription *subscription)
     if (!tie)
         return false;
     policy = topic_content(&tie->subscriber)->policy;
-    return tie->refused ? !policy_same_spec(tie->refused, policy)
-                        : has_declined(tie, policy);
+    return tie->refused ? !policy_same_spec(tie->refused, policy) : has_declined(tie, policy);
 }
 
 void xds_tie_retry(struct xds_subscription *subscription, const struct xds_tie_client *client)

@@ -29,6 +29,7 @@ struct xds_tie_client {
     struct str agent; /* "gRPC Go 1.85.0" */
     void *stream;
     void (*changed)(struct subscriber *subscriber);
+    void (*refused)(struct subscriber *subscriber); /* as struct subscriber has it */
 };
 
 enum topic_kind xds_tie_kind(enum xds_type type);

@@ -20,7 +20,9 @@ EVERYTHING = {
     "publish": "annotated", "hostSuffixes": ["example.com", "example.org"], "nodes": True,
     "clusterDomain": "k8s.example", "shutdown": {"delaySeconds": 0, "timeoutSeconds": 60},
     "config": {"logLevel": "debug", "logFormat": "text", "threads": 2, "unknownNames": "absent",
-               "defaultNamespace": "shop", "deletionGrace": "1m30s", "rebalanceAge": "1m"},
+               "defaultNamespace": "shop", "deletionGrace": "1m30s", "rebalanceAge": "1m",
+               "loadReportInterval": "30s"},
+    "loadReports": True,
     "service": {"port": 8443, "grpclbPort": 8444, "annotations": {"a.example/b": "c"}},
     "tls": {"secretName": "lookaside-tls", "port": 9443},
     "bootstrap": {"server": "dns:///xds.example.com:443", "namespaces": ["shop", "web"],
@@ -38,7 +40,7 @@ EVERYTHING = {
 }
 SWITCHES = [("namespaces", ([], ["shop", "web"], [NAMESPACE, "shop"])), ("status", (True, False)),
             ("source", ("slices", "endpoints")), ("nodes", (False, True)),
-            ("rebalance", (True, False))]
+            ("rebalance", (True, False)), ("loadReports", (False, True))]
 
 
 def case(function):
@@ -219,6 +221,7 @@ def the_program_takes_every_config(helm):
         status, rebalance = values.get("status", True), values.get("rebalance", True)
         assert config["status"] == config["leaderElection"] == status, config
         assert config["rebalance"] == rebalance, config
+        assert config["loadReports"] == values.get("loadReports", False), config
         assert ("replicasService" in config) == (status or rebalance), config
         count += 1
     assert count > 20

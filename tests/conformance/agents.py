@@ -41,6 +41,8 @@ class Language:
     tls: a bootstrap can have it dial Lookaside over TLS (gRFC A65): what it needs in its environment to trust a CA file that
     the bootstrap names; None: it cannot. grpc-js 1.14, and gRPC C-core 1.51, refuse such a bootstrap. grpc-java 1.85 leaves the name of
     the file unread, and asks the JVM's trust store.
+    shows: over TLS it shows the certificate that the bootstrap names.
+    sends_token: it sends the token that the bootstrap names (gRFC A97), with a switch in its environment.
     falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
     1.67, Java from 1.71, Go from 1.70).
     grpclb: it has that policy. @grpc/grpc-js has none.
@@ -56,6 +58,8 @@ class Language:
     both_families: bool = True
     both_families_switch: str = ""
     tls: Callable | None = lambda ca: {}
+    shows: bool = True
+    sends_token: bool = False
     falls_back: bool = True
     grpclb: bool = True
     first_call_ms: int = 500
@@ -238,16 +242,17 @@ def _of(path, pattern):
 
 
 LANGUAGES = [
-    Language("go", build_go, 20000, "Go", _of("go/go.mod", r"google.golang.org/grpc v(\S+)")),
+    Language("go", build_go, 20000, "Go", _of("go/go.mod", r"google.golang.org/grpc v(\S+)"),
+             sends_token=True),
     Language("java", build_java, 20000, "Java", _of("java/pom.xml", r"<grpc.version>([^<]+)<"),
              heeds_empty=False, both_families=False,
              both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", tls=java_trust_store,
-             first_call_ms=3000),
+             shows=False, first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
              dials_port_names=False, falls_back=False, tls=None, grpclb=False),
     Language("python-pypi", build_python_pypi, 10000, "Python",
-             _of("python/requirements.txt", r"grpcio==(\S+)")),
+             _of("python/requirements.txt", r"grpcio==(\S+)"), sends_token=True),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
              both_families=False, falls_back=False, tls=None),
     Language("cpp", build_cpp, 20000, "C++", lambda: output("pkg-config", "--modversion", "grpc++"),

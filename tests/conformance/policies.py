@@ -39,9 +39,9 @@ SPECIAL_FIRST = 20              # the number of the first's address
 
 
 class PolicySite(Site):
-    def __init__(self, work):
+    def __init__(self, work, flags=()):
         self.other_door = f"[::1]:{free_port('::1')}"     # who comes in there is another peer
-        super().__init__(work, ("--host-suffixes", HOST_SUFFIX, "--listen", self.other_door))
+        super().__init__(work, ("--host-suffixes", HOST_SUFFIX, "--listen", self.other_door, *flags))
 
     def resource(self, name):
         """What the controller says of the LookasideService, or None."""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Conformance: stock gRPC clients of every language against the real controller.
 
-run.py [--language go,java,...] [--scenarios] [--policies] [--grpclb] [--story] [--write-readme] [--keep] [--jobs N]
+run.py [--language go,java,...] [--scenarios] [--policies] [--grpclb] [--load] [--story] [--write-readme] [--keep] [--jobs N]
 
 A language whose toolchain is missing is skipped by name; with LOOKASIDE_NO_SKIP=1 that fails.
 Exit code: 0, 1 if anything failed, 77 if everything was skipped.
@@ -23,7 +23,7 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import matrix, policies, resolvers, story
+from conformance import load, matrix, policies, resolvers, story
 from conformance.agents import LANGUAGES
 from conformance.scenarios import SCENARIOS
 from conformance.world import World
@@ -112,6 +112,8 @@ def parse_arguments():
                         help="what each policy does with each client, beside the README's table")
     parser.add_argument("--grpclb", action="store_true",
                         help="what each client does with grpclb, beside the README's table")
+    parser.add_argument("--load", action="store_true",
+                        help="what each client reports of its calls, beside the README's table")
     parser.add_argument("--write-readme", action="store_true",
                         help="write those tables instead of comparing them")
     parser.add_argument("--story", action="store_true",
@@ -125,8 +127,8 @@ def parse_arguments():
     for word in wanted:
         if not any(name.startswith(word) for name in names):
             parser.error(f"no such language: {word}")
-    if not (arguments.scenarios or arguments.policies or arguments.grpclb):
-        arguments.scenarios = arguments.policies = arguments.grpclb = True
+    if not (arguments.scenarios or arguments.policies or arguments.grpclb or arguments.load):
+        arguments.scenarios = arguments.policies = arguments.grpclb = arguments.load = True
     return arguments
 
 
@@ -170,6 +172,16 @@ def run_grpclb(arguments, languages, commands, report, work):
         table.write([matrix.column_of(language) for language in LANGUAGES])
 
 
+def run_load(arguments, languages, commands, report, work):
+    table = matrix.Matrix("load", load.ROWS, arguments.write_readme)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(lambda language: load.run_language(
+            language, commands[language.name], work / f"{language.name}-load", report, table),
+            languages))
+    if arguments.write_readme:
+        table.write([matrix.column_of(language) for language in LANGUAGES])
+
+
 def run_all(arguments, report, work):
     if arguments.story:
         arguments.names = ["cpp"]
@@ -182,6 +194,7 @@ def run_all(arguments, report, work):
         return
     languages = [language for language in languages if language.name in commands]
     for wanted, part in ((arguments.scenarios, run_scenarios), (arguments.grpclb, run_grpclb),
+                         (arguments.load, run_load),
                          (arguments.policies, run_policies)):
         if wanted:
             part(arguments, languages, commands, report, work)

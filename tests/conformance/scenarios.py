@@ -3,7 +3,7 @@ import math
 import time
 from dataclasses import replace
 
-from conformance import existence, servers
+from conformance import existence, identity, servers
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -259,5 +259,6 @@ SCENARIOS = [
     ("idle, then called again", idle_and_awake),
     ("over TLS, and the certificate is renewed", over_tls),
     *servers.SCENARIOS,
+    *identity.SCENARIOS,
     ("controller killed and restarted", controller_restarted),
 ]

@@ -54,6 +54,7 @@ class Site:
 
 class World:
     """A site with backends and a client."""
+    bootstrap_flags = ()            # of lookasidectl bootstrap
 
     def __init__(self, work, command, site=None, greeter_flags=()):
         self.work, self.command, self.greeter_flags = Path(work), command, greeter_flags
@@ -70,7 +71,8 @@ class World:
             for greeter in self.greeters:
                 greeter.wait_ready()
             self.site.start()
-            bootstrap = self.lookaside.bootstrap(self.work / "bootstrap.json", "conformance")
+            bootstrap = self.lookaside.bootstrap(self.work / "bootstrap.json", "conformance",
+                                                 flags=self.bootstrap_flags)
             self.agent = Agent(self.command, bootstrap, self.work / "agent.log").start()
             undo.callback(lambda: self.agent.close())
             self.cleanup = undo.pop_all()

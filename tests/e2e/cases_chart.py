@@ -440,7 +440,7 @@ def uninstall(world):
             got = client.call(30, wait_for_ready=True, timeout_ms=15000)
         assert got["ok"] == 30 and set(got["by_backend"]) <= set(service.pods), got
         release.helm("test", NAME)
-        said = release.check_rights(SERIES_RIGHTS | LIST_RIGHTS)
+        said = wait_rights(world, release, SERIES_RIGHTS | LIST_RIGHTS)
         rights = {right.namespace for right in release.rights()}
         assert rights == {"chosen", NAMESPACE}, f"there are rights in {rights}"
         before = release.api.get(f"{LKS.format('chosen')}/greeter")["metadata"]["uid"]

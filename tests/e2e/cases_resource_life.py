@@ -2,6 +2,7 @@
 with their kind gone, and with a leader that hangs."""
 
 import copy
+import queue
 import signal
 import threading
 import time
@@ -14,12 +15,14 @@ from cluster import CRD, LOOKASIDE_NAMESPACE
 from lookaside import LISTEN, Lookaside
 from process import wait_until
 from resources import Follower, Resources, is_told, WELL
+from support import ads
 from workload import Service
 from world import FLAGS, RESOURCES, scenario
 
 KIND = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/lookasideservices.lookaside.dev"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{LOOKASIDE_NAMESPACE}/leases/lookaside"
 LEASE_SECONDS = 15
+LOAD = "/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats"
 NO_SERVICE = {"ResolvedRefs": "ServiceNotFound", "Published": "NotPublished"}
 LOOK_SECONDS = 35  # at a kind that is not there: every 30 s
 WRITES_PER_SECOND = 10
@@ -210,11 +213,11 @@ def conflict(world):
 # ---- the leader hangs ----
 
 @contextmanager
-def replica(world, identity, port):
+def replica(world, identity, port, *more):
     """Another one, with a token of its own."""
     kubeconfig = world.cluster.write_kubeconfig(identity)
     log = world.lookaside.log_path.with_name(f"lookaside-{identity}.log")
-    flags = [{"a": identity}.get(word, word) for word in FLAGS[RESOURCES]]
+    flags = [*({"a": identity}.get(word, word) for word in FLAGS[RESOURCES]), *more]
     other = Lookaside(world.lookaside.program, kubeconfig, log, flags, f"127.0.0.1:{port}",
                       f"127.0.0.1:{port + 80}")
     other.start()
@@ -222,6 +225,54 @@ def replica(world, identity, port):
         yield other
     finally:
         other.stop()
+
+
+def load_report(succeeded, failed):
+    """A message of a client, of calls in a second, to one place."""
+    calls = ads.encode((1, b""), (2, succeeded), (4, failed), (8, succeeded + failed))
+    return ads.encode((2, ads.encode((1, "load/greeter:8001"), (2, calls))))
+
+
+@scenario("what clients report of their calls is in the status, written seldom", seconds=150,
+          configuration=RESOURCES)
+def load(world):
+    resources, outgoing = Resources(world.cluster.api, "load"), queue.Queue()
+    with world.service("load") as service:
+        service.create()
+        resources.apply("greeter", limit(1))
+        wait_until(lambda: (resources.get("greeter").get("status") or {}).get("conditions"), 40, "a status")
+        assert "load" not in resources.get("greeter")["status"], resources.get("greeter")
+        world.lookaside.stop()
+        try:
+            with replica(world, "b", 18100, "--load-reports", "--load-report-interval", "1s") as other:
+                with ads.connect("127.0.0.1:18100") as channel:
+                    call = channel.stream_stream(LOAD)(iter(outgoing.get, None))
+                    outgoing.put(b"")
+                    next(call)
+                    done, log = threading.Event(), Audit(world.cluster.audit_log())
+
+                    def report():
+                        while not done.wait(1):
+                            outgoing.put(load_report(90, 10))
+
+                    def told():
+                        return (resources.get("greeter").get("status") or {}).get("load") or {}
+                    with ThreadPoolExecutor(1) as pool:
+                        pool.submit(report)
+                        try:
+                            wait_until(lambda: 80 <= told().get("requestsPerSecond", 0) <= 110
+                                       and told()["errorPercent"] == 10, 120,
+                                       lambda: f"some 100 calls a second, of which 10 % fail: {told()}")
+                        finally:
+                            done.set()
+                            outgoing.put(None)
+                writes = len(log.statuses())
+                assert other.metric("lookaside_load_reports_total") > 10
+        finally:
+            world.lookaside.start()
+        resources.delete("greeter")
+    assert writes <= 6, f"{writes} writes"
+    return f"{writes} writes until the load is told"
 
 
 def holder(world):

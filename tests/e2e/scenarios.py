@@ -11,11 +11,12 @@ import cases_process
 import cases_resource
 import cases_resource_life
 import cases_policy
+import cases_identity
 from world import DEBIAN_ETCD, DEFAULT, RESOURCES, SCENARIOS
 
 __all__ = ("SCENARIOS",)
 
 del cases_chart, cases_chart_scale, cases_grpclb, cases_scale, cases_service, cases_place
-del cases_source, cases_process, cases_resource, cases_resource_life, cases_policy
+del cases_source, cases_process, cases_resource, cases_resource_life, cases_policy, cases_identity
 # Each configuration needs a cluster of its own.
 SCENARIOS.sort(key=lambda s: (DEFAULT, RESOURCES, DEBIAN_ETCD).index(s.configuration))

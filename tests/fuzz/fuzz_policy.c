@@ -35,6 +35,9 @@ static void check_policy(const struct policy *policy)
     must_hold(policy->backends_len == 0 || weights > 0);
     must_hold(policy->backends_len <= POLICY_BACKENDS_MAX);
     must_hold(policy->hosts_len <= POLICY_HOSTS_MAX);
+    must_hold(policy->access_namespaces.len <= POLICY_ACCESS_MAX);
+    must_hold(policy->access_accounts.len <= POLICY_ACCESS_MAX);
+    must_hold(policy->access_given || policy->access_namespaces.len + policy->access_accounts.len == 0);
     for (size_t i = 1; i < policy->hosts_len; i++)
         must_hold(str_cmp(policy->hosts[i - 1], policy->hosts[i]) < 0);
     must_hold(policy->retry_base_us > 0 && policy->retry_base_us <= policy->retry_max_us);

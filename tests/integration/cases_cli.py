@@ -1,5 +1,6 @@
 """lookasidectl against a running controller: what it prints, how it ends, how it bears a restart."""
 import json
+import queue
 import re
 import signal
 import urllib.error
@@ -222,6 +223,73 @@ def clients_names_do_not_steer_the_terminal(work):
         stream.cancel()
 
 
+class LoadReports:
+    """A client's stream of them, by hand: no generated code."""
+
+    def __init__(self, channel):
+        self.outgoing = queue.Queue()
+        self.call = channel.stream_stream(
+            "/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats")(
+                iter(self.outgoing.get, None), timeout=20)
+
+    def greet(self, namespace):
+        """Gives the response."""
+        value = ads.encode((3, namespace))
+        metadata = ads.encode((1, ads.encode((1, "namespace"), (2, value))))
+        self.outgoing.put(ads.encode((1, ads.encode((3, metadata)))))
+        return next(self.call)
+
+    def report(self, cluster, zone, succeeded, failed, in_progress, dropped=0):
+        calls = ads.encode((1, ads.encode((2, zone))), (2, succeeded), (3, in_progress), (4, failed),
+                           (8, succeeded + failed))
+        self.outgoing.put(ads.encode((2, ads.encode((1, cluster), (2, calls), (3, dropped)))))
+
+    def close(self):
+        self.outgoing.put(None)
+        self.call.cancel()
+
+
+def load_tells_what_clients_report(work):
+    _, server = _controller(work, "10.0.0.1", flags=["--load-reports", "--load-report-interval", "5s"])
+    with server, ads.connect(server.listen) as channel:
+        code, log = _run(work, "load", "--admin", server.admin)
+        assert code == 0 and "no client has reported yet" in log, (code, log)
+        streams = LoadReports(channel), LoadReports(channel)
+        for stream, namespace in zip(streams, ("web", "shop")):
+            assert stream.greet(namespace) == b"\x12\x02\x08\x05\x20\x01"
+            stream.report("shop/greeter:8001", "zone-a", 90, 10, 2)
+            stream.report("shop/greeter:8001", "zone-b", 5, 0, 1, dropped=3)
+            stream.report("shop/nobody:8001", "zone-a", 5, 0, 1)
+        process.wait_until(lambda: server.metrics()["lookaside_load_reports_total"] == 8, 10, "eight messages")
+        code, log = _run(work, "load", "--admin", server.admin)
+        lines = [line.split() for line in log.splitlines()]
+        assert code == 0 and len(lines) == 4, log
+        assert lines[1][:2] == ["shop/greeter", "-"] and lines[1][5] == "6", log
+        assert lines[2][:2] == ["shop/greeter", "zone-a"] and lines[2][3:] == ["10.0", "0", "0", "-"], log
+        assert 20 < float(lines[2][2]) <= 40, log
+        assert lines[3][:2] == ["shop/greeter", "zone-b"] and lines[3][3:] == ["0.0", "0", "0", "-"], log
+        metrics = server.metrics()
+        row = 'service="shop/greeter",zone="zone-a",client_namespace="web"'
+        assert metrics[f'lookaside_load_calls_total{{{row},result="failed"}}'] == 10, metrics
+        assert metrics[f"lookaside_load_calls_issued_total{{{row}}}"] == 100, metrics
+        assert metrics['lookaside_load_left_out_total{what="unknown"}'] == 2, metrics
+        load = {(entry["zone"], entry["clientNamespace"]): entry for entry in server.json("/debug/load")["load"]}
+        assert load["", "web"]["drops"] == [{"category": "uncategorized", "calls": 3}], load
+        counts = json.loads(server.get("/counts")[1])
+        assert counts["failed"]["shop/greeter"] > 0 and counts["calls"]["shop/greeter"] > 0, counts
+        for stream in streams:
+            stream.close()
+        process.wait_until(lambda: server.metrics()["lookaside_load_streams"] == 0, 10, "no stream is left")
+
+
+def load_is_off_unless_asked_for(work):
+    _, server = _controller(work, "10.0.0.1")
+    with server:
+        code, log = _run(work, "load", "--admin", server.admin)
+        assert code == 1 and "--load-reports" in log, log
+        assert "calls" not in json.loads(server.get("/counts")[1])
+
+
 def grpclb_clients_are_listed(work):
     """One with a list, and one that falls back until there is such a Service."""
     folder, controller = _controller(work, "10.0.0.1")
@@ -247,4 +315,5 @@ CASES = [watch_reaches_every_kind_of_address, watch_prints_what_comes_and_goes,
          watch_outlives_its_server, watch_ends_with_1, watch_writes_json,
          watch_shows_every_kind_of_backend, release_ends_a_hold,
          admin_port_on_a_unix_socket, usage_that_is_wrong,
-         tables_of_nothing, clients_names_do_not_steer_the_terminal, grpclb_clients_are_listed]
+         tables_of_nothing, clients_names_do_not_steer_the_terminal, grpclb_clients_are_listed,
+         load_tells_what_clients_report, load_is_off_unless_asked_for]

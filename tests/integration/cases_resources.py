@@ -59,7 +59,7 @@ def check_finds_all_that_is_wrong(work):
         f"{at}/greeter: spec.subset.size: expected a whole number from 1 to 1000, found 0",
         f"{at}/greeter: spec.retry.attempts: expected a whole number from 2 to 5, found 9",
         f"{at}/greeter: spec.more: no such field; there are: port, hosts, backends, loadBalancing, locality, "
-        "subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, outlierDetection",
+        "subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, outlierDetection, access",
         f"{at}/greeter: not checked against Service 'greeter', which is not given",
         f"{at}/other: spec.hosts: 'a.example.org' does not lie under a suffix that the administrator allows "
         "(--host-suffixes: example.com): choose a host under one, or ask for another suffix; everything else is in "

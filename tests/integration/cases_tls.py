@@ -169,6 +169,10 @@ def settings_that_do_not_fit(work):
                          (["--tls-key", "a"], "--tls-key needs --tls-cert"),
                          (["--tls-listen", ":1"], "--tls-listen needs --tls-cert"),
                          (["--tls-listen", "nonsense"], "--tls-listen"),
+                         (["--tls-client-ca", "a"], "--tls-client-ca needs --tls-cert"),
+                         (["--tls-cert", "a", "--tls-key", "a", "--tls-client-auth", "require"],
+                          "--tls-client-auth require needs --tls-client-ca"),
+                         (["--tls-client-auth", "perhaps"], "expected optional or require"),
                          (["--tls-cert=", "--tls-key", "a"], "--tls-cert: expected the name of a file")):
         child = process.Process([process.BUILD / "lookaside", *flags], work / "run.log")
         child.log_path.unlink(missing_ok=True)
@@ -209,10 +213,21 @@ def bootstraps_for_tls(work):
     for flags, credentials in (
             ((), {"type": "insecure"}), (("--tls",), {"type": "tls"}),
             (("--tls-ca", "/certs/ca.crt"),
-             {"type": "tls", "config": {"ca_certificate_file": "/certs/ca.crt"}})):
+             {"type": "tls", "config": {"ca_certificate_file": "/certs/ca.crt"}}),
+            (("--tls-cert", "/certs/tls.crt", "--tls-key", "/certs/tls.key"),
+             {"type": "tls", "config": {"certificate_file": "/certs/tls.crt",
+                                        "private_key_file": "/certs/tls.key"}})):
         done = subprocess.run([process.BUILD / "lookasidectl", "bootstrap", *flags], capture_output=True,
                               text=True, timeout=10, check=True)
         assert json.loads(done.stdout)["xds_servers"][0]["channel_creds"] == [credentials], done.stdout
+        assert "call_creds" not in json.loads(done.stdout)["xds_servers"][0], done.stdout
+    done = subprocess.run([process.BUILD / "lookasidectl", "bootstrap", "--tls", "--token-file", "/token"],
+                          capture_output=True, text=True, timeout=10, check=True)
+    assert json.loads(done.stdout)["xds_servers"][0]["call_creds"] == [
+        {"type": "jwt_token_file", "config": {"jwt_token_file": "/token"}}], done.stdout
+    done = subprocess.run([process.BUILD / "lookasidectl", "bootstrap", "--token-file", "/token"],
+                          capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 2 and "--token-file needs --tls" in done.stderr, done
 
 
 def who_is_no_tls_client_is_counted(work):

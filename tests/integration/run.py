@@ -26,6 +26,7 @@ MODULES = sorted(path.stem for path in Path(__file__).parent.glob("cases_*.py"))
 
 # They wait for bounds of half a minute and more: begun first, they end with the rest.
 SLOW = ["clients.half_open_connections_are_found", "tls.slow_handshakes_end_in_time",
+        "tokens.a_key_that_is_rotated_is_asked_for_once_a_minute",
         "wire.list_that_freezes",
         "wire.streamed_list_that_freezes", "list.a_page_that_hangs_is_given_up",
         "wire.hundreds_of_faults_leave_nothing",

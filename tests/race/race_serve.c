@@ -195,7 +195,8 @@ static void on_tick(void *ctx unused_arg)
     }
 }
 
-static struct tls *make_tls(const struct authority *authority, const char *folder, struct err *err)
+/* It asks clients for certificates, too. */
+static struct tls *make_tls(const struct authority *authority, const char *folder, const char *ca, struct err *err)
 {
     char cert[64], key[64];
     struct tls *tls = NULL;
@@ -203,10 +204,24 @@ static struct tls *make_tls(const struct authority *authority, const char *folde
     snprintf(cert, sizeof(cert), "%s/crt", folder);
     snprintf(key, sizeof(key), "%s/key", folder);
     authority_sign(authority, NULL, cert, key);
-    (void)!tls_server_new(cert, key, clock_wall_us(), &tls, err);
+    if (tls_server_new(cert, key, clock_wall_us(), &tls, err) == CODE_OK)
+        (void)!tls_ask_clients(tls, ca, true, err);
     unlink(cert);
     unlink(key);
     return tls;
+}
+
+static void show_account(const struct authority *authority, const char *folder, struct err *err)
+{
+    const struct certificate_spec spec = {.names = "URI:spiffe://cluster.local/ns/shop/sa/a", .usage = "clientAuth"};
+    char cert[64], key[64];
+
+    snprintf(cert, sizeof(cert), "%s/crt", folder);
+    snprintf(key, sizeof(key), "%s/key", folder);
+    authority_sign(authority, &spec, cert, key);
+    (void)!tls_show_certificate(client_tls, cert, key, clock_wall_us(), err);
+    unlink(cert);
+    unlink(key);
 }
 
 static void set_up_tls(struct err *err)
@@ -219,8 +234,9 @@ static void set_up_tls(struct err *err)
     snprintf(ca, sizeof(ca), "%s/ca", folder);
     authority_write(authority, ca);
     for (size_t i = 0; i < ARRAY_LEN(certificates); i++)
-        certificates[i] = make_tls(authority, folder, err);
-    (void)!tls_client_new(ca, false, &client_tls, err);
+        certificates[i] = make_tls(authority, folder, ca, err);
+    if (tls_client_new(ca, false, &client_tls, err) == CODE_OK)
+        show_account(authority, folder, err);
     unlink(ca);
     rmdir(folder);
     authority_free(authority);

@@ -64,6 +64,11 @@ const struct address *rpc_peer(const struct rpc *rpc)
     return &rpc->peer;
 }
 
+const struct service_account *rpc_account(const struct rpc *rpc unused_arg)
+{
+    return NULL;
+}
+
 void *rpc_connection(const struct rpc *rpc)
 {
     return rpc->connection;

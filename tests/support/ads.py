@@ -280,11 +280,12 @@ class Stream:
 
     parse, method = Response.parse, METHOD
 
-    def __init__(self, channel, node=None, method=None):
+    def __init__(self, channel, node=None, method=None, metadata=None):
         self.node = node if node is not None else globals()["node"]()
         self.opened, self.names, self.last = False, {}, {}
         self.outgoing, self.incoming = queue.Queue(), queue.Queue()
-        self.call = channel.stream_stream(method or self.method)(iter(self.outgoing.get, None))
+        self.call = channel.stream_stream(method or self.method)(iter(self.outgoing.get, None),
+                                                                metadata=metadata)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -378,8 +379,8 @@ class DeltaStream(Stream):
     """The same for delta; names are those that are subscribed to, versions what the server has sent."""
     parse, method = DeltaResponse.parse, DELTA_METHOD
 
-    def __init__(self, channel, node=None, method=None):
-        super().__init__(channel, node, method)
+    def __init__(self, channel, node=None, method=None, metadata=None):
+        super().__init__(channel, node, method, metadata)
         self.versions = {}                             # type → {name: version}
 
     def send(self, type_url, subscribe=(), unsubscribe=(), **fields):
@@ -405,11 +406,13 @@ class DeltaStream(Stream):
         return got
 
 
-def connect(server, options=(), ca=None):
-    """A channel of its own connection to ADDRESS:PORT; over TLS with the path of a CA's certificate."""
+def connect(server, options=(), ca=None, shows=None):
+    """A channel of its own connection to ADDRESS:PORT; over TLS with the path of a CA's certificate, and of (a certificate,
+    its key) that the client shows."""
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0),
                ("grpc.max_send_message_length", -1), *options]
     if ca is None:
         return grpc.insecure_channel(server, options=options)
-    return grpc.secure_channel(server, grpc.ssl_channel_credentials(ca.read_bytes()),
+    cert, key = (path.read_bytes() for path in shows) if shows else (None, None)
+    return grpc.secure_channel(server, grpc.ssl_channel_credentials(ca.read_bytes(), key, cert),
                                options=options)

@@ -69,6 +69,7 @@ class FakeApiServer(LoopThread):
         self.frozen = False                            # watches get no events
         self.twice = False                             # and each event twice
         self.delays = {}                               # resource: seconds that its events come late
+        self.documents, self.documents_asked = {}, []  # path: what GET gives besides; the paths that were asked for
         self.requests, self.history = [], {}
         self.written = api_writes.Written(self)
         self.unauthorized = 0                          # requests answered with 401
@@ -351,6 +352,16 @@ class FakeApiServer(LoopThread):
             writer.close()
 
     async def _dispatch(self, conn, line, headers, body):
+        path = line.split(" ")[1] if line.startswith("GET ") else ""
+        if path in self.documents:
+            self.documents_asked.append(path)
+            wanted = "application/jwk-set+json" if path.endswith("/jwks") else "application/json"
+            if headers.get("accept") != wanted:        # as the real one does
+                await conn.answer(406, status_object(406, f"Available representations: {wanted}"),
+                                  Request(0, "", None, "", "", {}, headers, 0))
+                return
+            await conn.answer(200, self.documents[path], Request(0, "", None, "", "", {}, headers, 0))
+            return
         request = self._parse(conn, line, headers, body)
         if request is None:
             await conn.answer(404, status_object(404, "no such path"),

@@ -12,9 +12,9 @@ SECONDS = 10
 class Stream:
     """One stream that asks for a name. Iterates over what comes: (kind, value), where a list's value is [(address, port, token)]."""
 
-    def __init__(self, channel, name):
+    def __init__(self, channel, name, metadata=None):
         self.outgoing = queue.Queue()
-        self.call = channel.stream_stream(METHOD)(iter(self.outgoing.get, None), timeout=SECONDS)
+        self.call = channel.stream_stream(METHOD)(iter(self.outgoing.get, None), timeout=SECONDS, metadata=metadata)
         self.send(ads.encode((1, ads.encode((1, name)))))
 
     def send(self, request):

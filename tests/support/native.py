@@ -69,9 +69,9 @@ class Watch:
     """One stream that follows targets. fn(target, addresses or None) is called for every list, from a
     thread of gRPC's; None: the list stays as it was. The end of the stream is `fn(None, error)`."""
 
-    def __init__(self, channel, targets, fn):
+    def __init__(self, channel, targets, fn, metadata=None):
         self.outgoing = queue.Queue()
-        self.call = channel.stream_stream(METHOD)(iter(self.outgoing.get, None))
+        self.call = channel.stream_stream(METHOD)(iter(self.outgoing.get, None), metadata=metadata)
         self.fn, self.lists = fn, Lists()
         self.outgoing.put(request(targets))
 

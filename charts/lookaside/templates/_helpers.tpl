@@ -83,6 +83,7 @@ lets no quotes or backslashes into the server and the credentials' file. */}}
 {{- $own := dict
   "listen" ":18000" "admin" ":18080" "source" .Values.source "nodes" .Values.nodes
   "clusterDomain" .Values.clusterDomain "status" .Values.status "leaderElection" .Values.status "rebalance" .Values.rebalance
+  "loadReports" .Values.loadReports
   "shutdownDelay" (printf "%ds" (int .Values.shutdown.delaySeconds))
   "shutdownTimeout" (printf "%ds" (int .Values.shutdown.timeoutSeconds)) -}}
 {{- if .Values.namespaces -}}{{- $_ := set $own "namespaces" .Values.namespaces -}}{{- end -}}

@@ -16,6 +16,18 @@ static void done(void)
 
 TestSuite(json_write, .init = init, .fini = done);
 
+Test(json_write, writes_doubles_as_they_are_read)
+{
+    struct json_writer w = json_writer(&out);
+
+    json_open_array(&w, NULL);
+    json_put_double(&w, NULL, 0.1);
+    json_put_double(&w, NULL, -1e300);
+    json_put_double(&w, NULL, 1200);
+    json_close_array(&w);
+    cr_assert_str_eq(buf_cstr(&out), "[0.1,-1e+300,1200]");
+}
+
 Test(json_write, places_commas)
 {
     struct json_writer w = json_writer(&out);

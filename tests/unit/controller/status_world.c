@@ -30,6 +30,13 @@ static bool read_status(void *ctx unused_arg, struct str namespace_name, struct 
     return true;
 }
 
+static void read_load(void *ctx unused_arg, struct str namespace_name unused_arg,
+                      struct str name unused_arg, double *ret_calls, double *ret_failed)
+{
+    *ret_calls = sw.calls;
+    *ret_failed = sw.failed;
+}
+
 static uint64_t count_clients(void *ctx unused_arg, struct str namespace_name unused_arg,
                               struct str name unused_arg)
 {
@@ -233,6 +240,7 @@ static void writers_make(void)
         .events = sw.events,
         .read = read_status,
         .clients = count_clients,
+        .load = read_load,
         .uncounted = uncounted,
         .pause_ms = PAUSE_MS,
         .counters_ms = COUNTERS_MS,

@@ -37,6 +37,7 @@ struct status_world {
     struct resource resources[RESOURCES_MAX];
     size_t resources_len;
     uint64_t clients;
+    double calls, failed; /* a second */
     const char *uncounted;
     bool may;
     /* the server */

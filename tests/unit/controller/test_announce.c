@@ -40,7 +40,7 @@ static const char *calls(void)
     struct name name;
 
     cr_assert_eq(name_parse(STR("greeter.shop:8001"), &context, &name, NULL), CODE_OK);
-    route_find(world.published, &name, &route);
+    route_find(&(struct sight){.catalog = world.published}, &name, &route);
     buf_reset(&text);
     for (size_t i = 0; i < route.len; i++)
         buf_printf(&text, "%s%" STR_FMT "*%u", i ? " " : "", STR_ARG(route.targets[i].service),

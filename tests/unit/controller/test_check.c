@@ -76,7 +76,7 @@ Test(check, says_all_that_is_wrong_with_one)
                       "resource-exhausted, unavailable\n" AT(
                           6) "spec.more: no such field; there are: port, hosts, backends, "
                              "loadBalancing, locality, subset, whenNoneReady, protection, "
-                             "maxCallDuration, retry, circuitBreaker, outlierDetection\n");
+                             "maxCallDuration, retry, circuitBreaker, outlierDetection, access\n");
 }
 
 Test(check, looks_at_rules_between_fields)

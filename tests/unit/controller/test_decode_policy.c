@@ -64,7 +64,8 @@ Test(decode_policy, reads_every_field)
         "'outlierDetection':{'failurePercentage':{'threshold':50,'minimumHosts':3,"
         "'requestVolume':20},'successRate':{'stdevFactor':1500,'minimumHosts':4,"
         "'requestVolume':30},'interval':'5s','baseEjection':'10s','maxEjection':'1m',"
-        "'maxEjectionPercent':50}}}");
+        "'maxEjectionPercent':50},"
+        "'access':{'namespaces':['web','shop'],'serviceAccounts':['web/a.b']}}}");
 
     cr_assert(str_eq(policy->uid, STR("u1")));
     cr_assert_eq(policy->generation, 7);
@@ -102,7 +103,30 @@ Test(decode_policy, reads_every_field)
     cr_assert_eq(policy->base_ejection_us, 10000000);
     cr_assert_eq(policy->max_ejection_us, 60000000);
     cr_assert_eq(policy->max_ejection_percent, 50);
+    cr_assert(policy->access_given);
+    cr_assert_eq(policy->access_namespaces.len, 2);
+    cr_assert(str_eq(policy->access_namespaces.items[0], STR("shop")));
+    cr_assert_eq(policy->access_accounts.len, 1);
+    cr_assert(str_eq(policy->access_accounts.items[0], STR("web/a.b")));
     policy_unref(policy);
+}
+
+Test(decode_policy, access_for_nobody_is_not_that_for_everybody)
+{
+    const char *const nobody[] = {POLICY("{'access':{}}"), POLICY("{'access':{'namespaces':[]}}"),
+                                  POLICY("{'access':{'serviceAccounts':[]}}")};
+    const struct policy *open = good(POLICY("{}"));
+
+    cr_assert_not(open->access_given);
+    for (size_t i = 0; i < ARRAY_LEN(nobody); i++) {
+        const struct policy *policy = good(nobody[i]);
+
+        cr_assert(policy->access_given && policy->access_namespaces.len == 0 &&
+                  policy->access_accounts.len == 0);
+        cr_assert_not(policy_same_spec(policy, open));
+        policy_unref(policy);
+    }
+    policy_unref(open);
 }
 
 Test(decode_policy, what_is_given_in_part_has_defaults)
@@ -161,6 +185,23 @@ static const struct {
     {"{'hosts':['10.0.0.1']}", HOST(0)},
     {"{'hosts':['greeter..com']}", HOST(0)},
     {"{'hosts':['a.b','a.b']}", "spec.hosts[1]: 'a.b' is given twice"},
+    {"{'access':5}", "spec.access: expected an object, found a number"},
+    {"{'access':{'namespaces':'web'}}",
+     "spec.access.namespaces: expected an array, found a string"},
+    {"{'access':{'namespaces':['Web']}}",
+     "spec.access.namespaces[0]: must be the name of a namespace"},
+    {"{'access':{'namespaces':['web','web']}}", "spec.access.namespaces[1]: 'web' is given twice"},
+    {"{'access':{'serviceAccounts':['web']}}", "spec.access.serviceAccounts[0]: must be a service "
+                                               "account as NAMESPACE/NAME, such as web/frontend"},
+    {"{'access':{'serviceAccounts':['web/']}}", "spec.access.serviceAccounts[0]: must be a service "
+                                                "account as NAMESPACE/NAME, such as web/frontend"},
+    {"{'access':{'serviceAccounts':['/a']}}", "spec.access.serviceAccounts[0]: must be a service "
+                                              "account as NAMESPACE/NAME, such as web/frontend"},
+    {"{'access':{'serviceAccounts':['a/b/c']}}",
+     "spec.access.serviceAccounts[0]: must be a service account as NAMESPACE/NAME, such as "
+     "web/frontend"},
+    {"{'access':{'serviceAccounts':[5]}}",
+     "spec.access.serviceAccounts[0]: expected a string, found a number"},
     {"{'hosts':['a.b','b.b','c.b','d.b','e.b','f.b','g.b','h.b','i.b','j.b','k.b','l.b','m.b',"
      "'n.b','o.b','p.b','q.b']}",
      "spec.hosts: expected 0 to 16 items, found 17"},
@@ -182,8 +223,7 @@ static const struct {
     {"{'backends':[{'service':'a','weight':0},{'service':'b','weight':0}]}",
      "spec.backends: one backend at least must have a weight above 0, else no call could go "
      "anywhere"},
-    {"{'loadBalancing':'RoundRobin'}",
-     "spec.loadBalancing: expected an object, found a string"},
+    {"{'loadBalancing':'RoundRobin'}", "spec.loadBalancing: expected an object, found a string"},
     {"{'loadBalancing':{'policy':'Random'}}",
      "spec.loadBalancing.policy: 'Random' is none of RoundRobin, WeightedRoundRobin, "
      "LeastRequest, RingHash, PickFirst"},
@@ -204,7 +244,7 @@ static const struct {
     {"{'subset':{}}", "spec.subset.size: missing"},
     {"{'subset':{'size':1001}}",
      "spec.subset.size: expected a whole number from 1 to 1000, found 1001"},
-    {"{'whenNoneReady':7}", 
+    {"{'whenNoneReady':7}",
      "spec.whenNoneReady: expected one of ServingTerminating, Empty, All, found a number"},
     {"{'protection':{'window':'5s'}}", "spec.protection.minimumPercent: missing"},
     {"{'protection':{'minimumPercent':20,'window':'1h'}}",
@@ -220,7 +260,8 @@ static const struct {
     {"{'retry':{}}", "spec.retry.attempts: missing"},
     {"{'retry':{'attempts':1}}",
      "spec.retry.attempts: expected a whole number from 2 to 5, found 1"},
-    {"{'retry':{'attempts':2,'statuses':[]}}", "spec.retry.statuses: expected 1 to 5 items, found 0"},
+    {"{'retry':{'attempts':2,'statuses':[]}}",
+     "spec.retry.statuses: expected 1 to 5 items, found 0"},
     {"{'retry':{'attempts':2,'statuses':['5xx']}}",
      "spec.retry.statuses[0]: '5xx' is none of cancelled, deadline-exceeded, internal, "
      "resource-exhausted, unavailable"},
@@ -322,7 +363,7 @@ Test(decode_policy, check_says_everything)
         "specs: no such field; what is asked for stands in spec\n"
         "spec.prot: no such field; there are: port, hosts, backends, loadBalancing, locality, "
         "subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, "
-        "outlierDetection\n"
+        "outlierDetection, access\n"
         "spec.backends[0].weigth: no such field; there are: service, port, weight, whenEmpty\n"
         "spec.outlierDetection.failurePercentage.treshold: no such field; there are: threshold, "
         "minimumHosts, requestVolume\n");

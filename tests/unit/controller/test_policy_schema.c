@@ -164,7 +164,8 @@ static void expect_kind(const struct json *node, const struct policy_field *fiel
         [POLICY_COUNT] = "integer",  [POLICY_DURATION] = "string", [POLICY_CHOICE] = "string",
         [POLICY_FLAG] = "string",    [POLICY_GIVEN] = "object",    [POLICY_PORT] = "",
         [POLICY_SERVICE] = "string", [POLICY_HEADER] = "string",   [POLICY_STATUSES] = "array",
-        [POLICY_HOSTS] = "array",    [POLICY_BACKENDS] = "array",
+        [POLICY_HOSTS] = "array",    [POLICY_BACKENDS] = "array",  [POLICY_NAMESPACES] = "array",
+        [POLICY_ACCOUNTS] = "array",
     };
     struct str type = json_text(json_get(node, "type"));
 
@@ -172,7 +173,8 @@ static void expect_kind(const struct json *node, const struct policy_field *fiel
     if (field->kind == POLICY_COUNT || field->kind == POLICY_PORT)
         expect_bounds(node, "minimum", "maximum", field, path);
     if (field->kind == POLICY_STATUSES || field->kind == POLICY_HOSTS ||
-        field->kind == POLICY_BACKENDS)
+        field->kind == POLICY_BACKENDS || field->kind == POLICY_NAMESPACES ||
+        field->kind == POLICY_ACCOUNTS)
         expect_bounds(node, "minItems", "maxItems", field, path);
     if (field->kind == POLICY_SERVICE || field->kind == POLICY_HEADER)
         expect_bounds(node, "minLength", "maxLength", field, path);
@@ -227,6 +229,10 @@ Test(policy_schema, has_every_field_of_the_table)
     expect_message(at(root, "properties/spec/properties/hosts/items"), policy_host_message, "host");
     expect_message(at(root, "properties/spec/properties/backends/items/properties/service"),
                    policy_service_message, "service");
+    expect_message(at(root, "properties/spec/properties/access/properties/namespaces/items"),
+                   policy_namespace_message, "namespace");
+    expect_message(at(root, "properties/spec/properties/access/properties/serviceAccounts/items"),
+                   policy_account_message, "account");
     expect_message(
         at(root, "properties/spec/properties/loadBalancing/properties/ringHash/properties/header"),
         policy_header_message, "header");
@@ -243,7 +249,7 @@ static size_t count_leaves(const struct json *node)
     for (const struct json *item = json_first(properties); item; item = json_next(item)) {
         len += count_leaves(item);
         len += str_eq(json_key(item), STR("failurePercentage")) ||
-               str_eq(json_key(item), STR("successRate"));
+               str_eq(json_key(item), STR("successRate")) || str_eq(json_key(item), STR("access"));
     }
     if (json_get(items, "properties")) {
         for (const struct json *item = json_first(json_get(items, "properties")); item;
@@ -313,8 +319,10 @@ static void values_of(const struct policy_field *field, char out[256])
                  field->kind == POLICY_GIVEN    ? "an object"
                  : field->kind == POLICY_HEADER ? "a header in lower case"
                                                 : "a name");
-    } else if (field->kind == POLICY_HOSTS) {
-        snprintf(out, 256, "at most %llu", (unsigned long long)field->max);
+    } else if (field->kind == POLICY_HOSTS || field->kind == POLICY_NAMESPACES ||
+               field->kind == POLICY_ACCOUNTS) {
+        snprintf(out, 256, "at most %llu%s", (unsigned long long)field->max,
+                 field->kind == POLICY_ACCOUNTS ? " `NAMESPACE/NAME`" : "");
     } else {
         snprintf(out, 256, "%s%llu to %llu", field->kind == POLICY_PORT ? "a name, or " : "",
                  (unsigned long long)field->min, (unsigned long long)field->max);

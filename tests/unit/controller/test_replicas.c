@@ -145,6 +145,25 @@ Test(replicas, are_asked_and_summed_up)
     cr_assert_eq(counter_get(&replicas_stats(w.collector)->asked), 3);
 }
 
+/* One of them is older, and tells none. */
+Test(replicas, tell_what_clients_call)
+{
+    double calls, failed;
+
+    w.answers[0] =
+        "{\"services\":{},\"calls\":{\"shop/greeter\":1500},\"failed\":{\"shop/greeter\":0}}";
+    w.answers[2] =
+        "{\"services\":{},\"calls\":{\"shop/greeter\":2000},\"failed\":{\"shop/greeter\":50}}";
+    collect("lookaside-admin");
+    wait_for(&w.counted, 1);
+    replicas_load(w.collector, STR("shop"), STR("greeter"), &calls, &failed);
+    cr_assert_float_eq(calls, 3.5, 1e-9);
+    cr_assert_float_eq(failed, 0.05, 1e-9);
+    replicas_load(w.collector, STR("shop"), STR("nobody"), &calls, &failed);
+    cr_assert(calls == 0 && failed == 0);
+    cr_assert_eq(clients("greeter"), 2);
+}
+
 Test(replicas, are_asked_again_and_again)
 {
     collect("lookaside-admin");

@@ -252,7 +252,7 @@ Test(resource, says_what_some_clients_do_instead)
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
            "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
            "these clients ignore a maxCallDuration of at most 2 s: C++, Python (all their calls would fail); "
-           "these clients ignore circuitBreaker: Java; "
+           "these clients ignore circuitBreaker: Java (without --load-reports); "
            "these clients ignore outlierDetection: Java (it would hang them)");
 }
 
@@ -459,7 +459,7 @@ Test(resource, says_which_field_is_ignored)
     expect("greeter", CONDITION_ACCEPTED, true, "Accepted",
            "spec.localty: no such field; there are: port, hosts, backends, loadBalancing, "
            "locality, subset, whenNoneReady, protection, maxCallDuration, retry, circuitBreaker, "
-           "outlierDetection (ignored)");
+           "outlierDetection, access (ignored)");
     world.told = 0;
     upsert(world.policies, POLICY_JSON("greeter", 1, RING));
     cr_assert_geq(world.told, 1);

@@ -42,6 +42,7 @@ Test(status, is_applied_on_the_status_of_that_very_object)
     cr_assert_written("\"observedGeneration\":1,\"conditions\":[{\"type\":\"Accepted\","
                       "\"status\":\"True\",\"reason\":\"Accepted\",\"message\":\"\"");
     cr_assert_written("\"endpoints\":{\"ready\":3,\"draining\":0,\"total\":4},\"clients\":0,"
+                      "\"load\":{\"requestsPerSecond\":0,\"errorPercent\":0},"
                       "\"holds\":[]");
     expect_silence(2 * COUNTERS_MS);
     cr_assert_eq(result(STATUS_WRITTEN), 1);
@@ -159,6 +160,27 @@ Test(status, clients_are_rounded_and_those_who_do_not_answer_are_named)
     status_touch_all(sw.writer);
     expect_silence(2 * COUNTERS_MS);
     cr_assert_null(strstr(sw.reasons, "Published"), "%s", sw.reasons);
+}
+
+/* A service is never called twice equally often. */
+Test(status, a_load_that_differs_little_is_not_written)
+{
+    add("greeter");
+    wait_for(&sw.patches, 1);
+    cr_assert_written("\"load\":{\"requestsPerSecond\":0,\"errorPercent\":0}");
+    sw.calls = 1234;
+    sw.failed = 12;
+    status_touch_all(sw.writer);
+    wait_for(&sw.patches, 2);
+    cr_assert_written("\"load\":{\"requestsPerSecond\":1200,\"errorPercent\":1}");
+    sw.calls = 1301;
+    sw.failed = 20;
+    status_touch_all(sw.writer);
+    expect_silence(2 * COUNTERS_MS);
+    sw.calls = 1400;
+    status_touch_all(sw.writer);
+    wait_for(&sw.patches, 3);
+    cr_assert_written("\"requestsPerSecond\":1400");
 }
 
 Test(status, names_a_hold_that_lasts_but_not_one_that_is_over_at_once)

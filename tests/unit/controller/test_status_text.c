@@ -91,3 +91,56 @@ Test(status_text, reads_nothing_out_of_what_is_no_status)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         cr_assert_not(digest_of(cases[i]).conditions[CONDITION_ACCEPTED].known, "%s", cases[i]);
 }
+
+static void expect_load(double calls, double failed, struct status_load told,
+                        double calls_per_second, double failed_percent)
+{
+    struct status_load load = status_load(calls, failed, &told);
+
+    cr_assert(load.known);
+    cr_assert_eq(load.calls_per_second, calls_per_second, "%g of a second", load.calls_per_second);
+    cr_assert_eq(load.failed_percent, failed_percent, "%g %%", load.failed_percent);
+}
+
+Test(status_text, load_has_two_digits)
+{
+    const struct status_load none = {0};
+
+    expect_load(0, 0, none, 0, 0);
+    expect_load(0.04, 0.02, none, 0, 50);
+    expect_load(0.26, 0, none, 0.3, 0);
+    expect_load(9.94, 0, none, 9.9, 0);
+    expect_load(12.4, 0.1, none, 12, 0.8);
+    expect_load(1234, 1.2, none, 1200, 0.1);
+    expect_load(987654, 0, none, 990000, 0);
+}
+
+/* Else every resource would be written every 30 s. */
+Test(status_text, load_is_told_anew_where_it_differs_by_more_than_a_tenth)
+{
+    const struct status_load told = {true, 1000, 2}, quiet = {true, 0, 0}, well = {true, 100, 0};
+
+    expect_load(1100, 33, told, 1000, 2);
+    expect_load(910, 10, told, 1000, 2);
+    expect_load(1150, 23, told, 1200, 2);
+    expect_load(1000, 31, told, 1000, 3.1);
+    expect_load(0.3, 0, quiet, 0.3, 0);
+    expect_load(100, 0.5, well, 100, 0.5);
+    expect_load(0, 0, told, 0, 0);
+}
+
+Test(status_text, load_is_a_counter)
+{
+    struct status_digest none = digest_of("{\"clients\":1}");
+    struct status_digest some =
+        digest_of("{\"clients\":1,\"load\":{\"requestsPerSecond\":1200,\"errorPercent\":0.1}}");
+    struct status_digest other =
+        digest_of("{\"clients\":1,\"load\":{\"requestsPerSecond\":1200,\"errorPercent\":0.2}}");
+    struct status_digest zero =
+        digest_of("{\"clients\":1,\"load\":{\"requestsPerSecond\":0,\"errorPercent\":0}}");
+
+    cr_assert(some.load.known && some.load.calls_per_second == 1200 &&
+              some.load.failed_percent == 0.1);
+    cr_assert_eq(none.urgent, some.urgent);
+    cr_assert(none.slow != some.slow && some.slow != other.slow && zero.slow != none.slow);
+}

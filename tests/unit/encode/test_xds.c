@@ -82,13 +82,13 @@ static void read_cluster(void)
 
 static void open_cluster(void)
 {
-    blob = encode_cluster(STR(CLUSTER), policy_default());
+    blob = encode_cluster(STR(CLUSTER), policy_default(), false);
     read_cluster();
 }
 
 static void open_dns(void)
 {
-    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432, policy_default());
+    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432, policy_default(), false);
     read_cluster();
 }
 
@@ -193,6 +193,27 @@ Test(encode_listener, takes_the_longest_names)
     cr_assert_gt(big->len, 3 * sizeof(name) + 500);
 }
 
+Test(encode_cluster, says_nothing_of_load_unless_it_is_to_be_reported)
+{
+    cr_assert_null(cluster->lrs_server);
+    cr_assert_eq(cluster->n_lrs_report_endpoint_metrics, 0);
+    close_cluster();
+    blob = encode_cluster(STR(CLUSTER), policy_default(), true);
+    read_cluster();
+    cr_assert_not_null(cluster->lrs_server);
+    cr_assert_not_null(cluster->lrs_server->self, "clients refuse any other server");
+    cr_assert_eq(cluster->n_lrs_report_endpoint_metrics, 4);
+    cr_assert_str_eq(cluster->lrs_report_endpoint_metrics[0], "named_metrics.*");
+}
+
+Test(encode_cluster_dns, has_its_load_reported_too)
+{
+    close_cluster();
+    blob = encode_cluster_dns(STR(CLUSTER), STR("db.example.com"), 5432, policy_default(), true);
+    read_cluster();
+    cr_assert_not_null(cluster->lrs_server);
+}
+
 Test(encode_cluster, takes_its_endpoints_from_the_same_stream)
 {
     cr_assert_str_eq(cluster->name, CLUSTER);
@@ -256,6 +277,7 @@ Test(encode_cluster_dns, takes_the_longest_host)
     CLEANUP(blob_unrefp) struct blob *big = NULL;
 
     memset(host, 'h', sizeof(host));
-    big = encode_cluster_dns(STR(CLUSTER), str_make(host, sizeof(host)), 65535, policy_default());
+    big = encode_cluster_dns(STR(CLUSTER), str_make(host, sizeof(host)), 65535, policy_default(),
+                             true);
     cr_assert_gt(big->len, sizeof(host));
 }

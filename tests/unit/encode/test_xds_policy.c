@@ -78,12 +78,12 @@ Test(encode_policy, the_default_one_leaves_no_trace)
         "2a500a06726f7574657222460a42747970652e676f6f676c65617069732e636f6d2f656e766f792e657874656e73696f"
         "6e732e66696c746572732e687474702e726f757465722e76332e526f757465721200");
     expect_bytes(
-        encode_cluster(CLUSTER, &policy),
+        encode_cluster(CLUSTER, &policy, false),
         "12710a33747970652e676f6f676c65617069732e636f6d2f656e766f792e636f6e6669672e636c75737465722e76332e"
         "436c7573746572123a0a1173686f702f677265657465723a3830303110031a170a021a00121173686f702f6772656574"
         "65723a38303031520a0a08220608ffffffff0f");
     expect_bytes(
-        encode_cluster_dns(CLUSTER, STR("db.example.com"), 5432, &policy),
+        encode_cluster_dns(CLUSTER, STR("db.example.com"), 5432, &policy, false),
         "1291010a33747970652e676f6f676c65617069732e636f6d2f656e766f792e636f6e6669672e636c75737465722e7633"
         "2e436c7573746572125a0a1173686f702f677265657465723a383030311002520a0a08220608ffffffff0f8a02360a11"
         "73686f702f677265657465723a3830303112210a0012190a170a150a13120e64622e6578616d706c652e636f6d18b82a"
@@ -264,7 +264,7 @@ Test(encode_policy, sixteen_long_backends_fit)
 
 static const Envoy__Config__Cluster__V3__Cluster *cluster(void)
 {
-    ProtobufCBinaryData value = resource_of(encode_cluster(CLUSTER, &policy));
+    ProtobufCBinaryData value = resource_of(encode_cluster(CLUSTER, &policy, false));
 
     return envoy__config__cluster__v3__cluster__unpack(&unpacking, value.len, value.data);
 }
@@ -373,7 +373,7 @@ Test(encode_policy, is_that_of_a_host_too)
 
     policy.lb = LB_PICK_FIRST;
     policy.max_requests = 7;
-    value = resource_of(encode_cluster_dns(CLUSTER, STR("db.example.com"), 5432, &policy));
+    value = resource_of(encode_cluster_dns(CLUSTER, STR("db.example.com"), 5432, &policy, false));
     seen = envoy__config__cluster__v3__cluster__unpack(&unpacking, value.len, value.data);
     cr_expect_eq(seen->circuit_breakers->thresholds[0]->max_requests->value, 7);
     cr_expect_not_null(seen->load_balancing_policy);

@@ -64,8 +64,8 @@ static const char *route_text(const char *dialled)
     struct name name;
 
     cr_assert_eq(name_parse(str_of(dialled), &context, &name, NULL), CODE_OK);
-    route_set_owner(catalog, &name);
-    route_find(catalog, &name, &route);
+    route_set_owner(&(struct sight){.catalog = catalog}, &name);
+    route_find(&(struct sight){.catalog = catalog}, &name, &route);
     buf_reset(&text);
     for (size_t i = 0; i < route.len; i++) {
         const struct route_target *target = &route.targets[i];
@@ -270,7 +270,7 @@ Test(route, plain_keeps_its_weights_and_nothing_else)
     put_service("greeter", "grpc=8001", "10.0.0.1");
     put_service("canary", "grpc=8001", "10.0.0.2");
     cr_assert_eq(name_parse(STR("greeter.shop:8001"), &context, &name, NULL), CODE_OK);
-    route_find(catalog, &name, &route);
+    route_find(&(struct sight){.catalog = catalog}, &name, &route);
     cr_assert_eq(route.policy->max_call_us, 7);
     cr_assert_eq(route.targets[0].policy->lb, LB_RING_HASH);
     cr_assert_eq(route.targets[1].policy, policy_default());

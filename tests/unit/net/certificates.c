@@ -117,7 +117,8 @@ void authority_sign(const struct authority *authority, const struct certificate_
     must(X509_set_issuer_name(certificate, X509_get_subject_name(authority->certificate)));
     add_extension(certificate, authority->certificate, NID_subject_alt_name,
                   spec->names ? spec->names : "DNS:localhost,IP:127.0.0.1");
-    add_extension(certificate, authority->certificate, NID_ext_key_usage, "serverAuth");
+    add_extension(certificate, authority->certificate, NID_ext_key_usage,
+                  spec->usage ? spec->usage : "serverAuth");
     must(X509_sign(certificate, authority->key, EVP_sha256()));
     if (cert_path)
         write_certificate(certificate, cert_path);

@@ -20,6 +20,7 @@ struct certificate_spec {
     int64_t end_s;          /* 0: in a day */
     const char *passphrase; /* of the key's file; NULL: none */
     unsigned rsa_bits;      /* 0: P-256 */
+    const char *usage;      /* NULL: serverAuth */
 };
 
 /* A new key, and its certificate; spec NULL: all defaults. A file whose path is NULL is not written. */

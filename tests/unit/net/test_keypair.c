@@ -55,16 +55,22 @@ static void await_logged(const char *words, int count)
     cr_assert_eq(count_logged(words), count, "'%s' is not in the log so often", words);
 }
 
-static const char *cert_path, *key_path;
+static const char *cert_path, *key_path, *client_ca_path;
 
-static void start_with(const char *cert, const char *key)
+static void start_asking(const char *cert, const char *key, const char *client_ca)
 {
     struct keypair_options options = {.loop = loop, .on_change = on_change, .ctx = &changes};
     struct err err = {0};
 
+    client_ca_path = options.client_ca_path = client_ca ? xstrdup(in_folder(client_ca)) : NULL;
     cert_path = options.cert_path = xstrdup(in_folder(cert));
     key_path = options.key_path = xstrdup(in_folder(key));
     cr_assert_eq(keypair_new(&options, &keypair, &err), CODE_OK, "%s", err.msg);
+}
+
+static void start_with(const char *cert, const char *key)
+{
+    start_asking(cert, key, NULL);
 }
 
 static void start(void)
@@ -77,6 +83,7 @@ static void start(void)
 static void end(void)
 {
     free((void *)(uintptr_t)cert_path);
+    free((void *)(uintptr_t)client_ca_path);
     free((void *)(uintptr_t)key_path);
 }
 
@@ -206,6 +213,22 @@ Test(keypair, files_in_two_folders)
     look();
     move_into("pair/new.key", "pair/tls.key");
     turn_until(&changes, 1);
+    end();
+}
+
+Test(keypair, authorities_of_clients_change_too)
+{
+    struct authority *other = authority_new();
+
+    authority_sign(world.authority, NULL, in_folder("tls.crt"), in_folder("tls.key"));
+    authority_write(world.authority, in_folder("pair/clients.crt"));
+    start_asking("tls.crt", "tls.key", "pair/clients.crt");
+    authority_write(other, in_folder("pair/clients.crt"));
+    turn_until(&changes, 1);
+    authority_sign(other, NULL, NULL, in_folder("pair/clients.crt"));
+    await_logged("holds no certificate in PEM", 1);
+    cr_assert_eq(changes, 1);
+    authority_free(other);
     end();
 }
 

@@ -17,7 +17,8 @@ static const char *const two[] = {"10.0.0.1", "10.0.0.2"};
 
 static struct topic_table *make_table(enum unknown_names unknown)
 {
-    struct topic_table_options options = {"cluster.local", unknown, NULL, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = unknown, .stats = NULL};
 
     return topic_table_new(&options);
 }
@@ -216,7 +217,7 @@ Test(topic, every_port_of_every_service_is_a_cluster_for_wildcards)
     int clusters = 0;
 
     publish(table, catalog);
-    topic_each_cluster(table, &(struct topic_clusters){NULL, count_cluster, &clusters});
+    topic_each_cluster(table, &(struct topic_clusters){.visit = count_cluster, .ctx = &clusters});
     cr_assert_eq(clusters, 1);
     catalog_unref(catalog);
     topic_table_free(table);
@@ -264,7 +265,7 @@ Test(topic, pods_own_numbers_are_no_clusters_for_wildcards)
         catalog_unref(catalog);
         catalog = catalog_edit_finish(edit);
         publish(table, catalog);
-        topic_each_cluster(table, &(struct topic_clusters){NULL, count_cluster, &clusters});
+        topic_each_cluster(table, &(struct topic_clusters){.visit = count_cluster, .ctx = &clusters});
         cr_assert_eq(clusters, 1);
         cr_assert(i == 0 || topic_table_clusters_version(table) == version, "%zu", i);
         version = topic_table_clusters_version(table);
@@ -295,7 +296,7 @@ Test(topic, ports_of_one_number_are_one_cluster_for_wildcards)
     catalog_put(edit, service_new(&spec, NULL, 0, NULL));
     catalog = catalog_edit_finish(edit);
     publish(table, catalog);
-    topic_each_cluster(table, &(struct topic_clusters){NULL, count_cluster, &clusters});
+    topic_each_cluster(table, &(struct topic_clusters){.visit = count_cluster, .ctx = &clusters});
     cr_assert_eq(clusters, 1);
     catalog_unref(before);
     catalog_unref(catalog);

@@ -14,7 +14,8 @@ static const struct catalog *catalog;
 
 static void set_up(void)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, NULL, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = UNKNOWN_NAMES_EMPTY, .stats = NULL};
 
     table = topic_table_new(&options);
 }
@@ -72,7 +73,7 @@ Test(topic_external, is_a_cluster_that_the_client_resolves_itself)
     join(TOPIC_CLUSTER, "shop/greeter:443", &cluster);
     join(TOPIC_ASSIGNMENT, "shop/greeter:443", &list);
     expect(&listener, listener_to(STR("greeter.shop:443"), 443));
-    expect(&cluster, encode_cluster_dns(STR("shop/greeter:443"), STR("db.example.com"), 443, policy_default()));
+    expect(&cluster, encode_cluster_dns(STR("shop/greeter:443"), STR("db.example.com"), 443, policy_default(), false));
     expect(&list, no_backends("shop/greeter:443"));
     topic_unsubscribe(&listener.subscriber);
     topic_unsubscribe(&cluster.subscriber);
@@ -101,7 +102,7 @@ Test(topic_external, without_a_port_is_empty_and_says_why)
     put(&portless);
     join(TOPIC_CLUSTER, "shop/greeter:", &cluster);
     join(TOPIC_NATIVE, "greeter.shop", &native);
-    expect(&cluster, encode_cluster(STR("shop/greeter:"), policy_default()));
+    expect(&cluster, encode_cluster(STR("shop/greeter:"), policy_default(), false));
     cr_assert_not_null(native.subscriber.content->problem);
     topic_unsubscribe(&cluster.subscriber);
     topic_unsubscribe(&native.subscriber);
@@ -126,7 +127,7 @@ Test(topic_external, has_no_pods)
 
     put(&external);
     join(TOPIC_CLUSTER, "shop/greeter/pod-0:443", &cluster);
-    expect(&cluster, encode_cluster(STR("shop/greeter/pod-0:443"), policy_default()));
+    expect(&cluster, encode_cluster(STR("shop/greeter/pod-0:443"), policy_default(), false));
     topic_unsubscribe(&cluster.subscriber);
 }
 
@@ -139,11 +140,11 @@ Test(topic_external, a_service_changes_its_type_and_back_under_the_same_names)
     join(TOPIC_CLUSTER, "shop/greeter:8001", &cluster);
     join(TOPIC_ASSIGNMENT, "shop/greeter:8001", &list);
     put(&external);
-    expect(&cluster, encode_cluster_dns(STR("shop/greeter:8001"), STR("db.example.com"), 8001, policy_default()));
+    expect(&cluster, encode_cluster_dns(STR("shop/greeter:8001"), STR("db.example.com"), 8001, policy_default(), false));
     expect(&list, no_backends("shop/greeter:8001"));
     cr_assert_eq(cluster.changes, 1);
     put(&normal);
-    expect(&cluster, encode_cluster(STR("shop/greeter:8001"), policy_default()));
+    expect(&cluster, encode_cluster(STR("shop/greeter:8001"), policy_default(), false));
     cr_assert(listener_has(&list, "10.0.0.1"));
     cr_assert_eq(cluster.changes, 2);
     cr_assert_eq(listener.changes, 0, "the route stays as it is");
@@ -175,7 +176,7 @@ Test(topic_external, wildcards_carry_the_cluster_as_it_is_and_hear_of_a_change)
     version = topic_table_clusters_version(table);
     put(&external);
     cr_assert_neq(topic_table_clusters_version(table), version);
-    topic_each_cluster(table, &(struct topic_clusters){NULL, visit, &wildcard});
+    topic_each_cluster(table, &(struct topic_clusters){.visit = visit, .ctx = &wildcard});
     cr_assert_eq(wildcard.len, 1);
     cr_assert(wildcard.dns);
 }

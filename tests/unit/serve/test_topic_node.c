@@ -17,7 +17,7 @@ static const struct catalog *catalog;
 
 static struct topic_table *new_table(struct topic_table_stats *of)
 {
-    return topic_table_new(&(struct topic_table_options){"cluster.local", UNKNOWN_NAMES_EMPTY, of, NULL});
+    return topic_table_new(&(struct topic_table_options){.cluster_domain = "cluster.local", .unknown_names = UNKNOWN_NAMES_EMPTY, .stats = of});
 }
 
 static const struct catalog *with_policy(const struct catalog *base, const struct fixture_endpoint *listed, size_t len,

@@ -32,7 +32,7 @@ static void join(struct listener_fixture *listener)
 static void set_up(void)
 {
     table = topic_table_new(
-        &(struct topic_table_options){"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL});
+        &(struct topic_table_options){.cluster_domain = "cluster.local", .stats = &stats});
     for (size_t i = 0; i < ENDPOINTS; i++) {
         snprintf(addresses[i], sizeof(addresses[i]), "10.%zu.%zu.%zu", 1 + i / 62500, i / 250 % 250,
                  1 + i % 250);

@@ -20,7 +20,8 @@ static const struct catalog *catalog;
 
 static void set_up(void)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = UNKNOWN_NAMES_EMPTY, .stats = &stats};
 
     table = topic_table_new(&options);
 }

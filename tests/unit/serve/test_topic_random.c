@@ -133,7 +133,7 @@ static struct blob *naive_grpclb(const struct place *place)
     uint64_t version;
 
     cr_assert_eq(name_parse(STR(NAME), &context, &name, NULL), CODE_OK);
-    route_find(catalog, &name, &route);
+    route_find(&(struct sight){.catalog = catalog}, &name, &route);
     for (size_t i = 0; i < route.len; i++)
         if (route.targets[i].weight > 0 && !str_eq(route.targets[i].service, STR("greeter")))
             return naive_split(&route);
@@ -231,7 +231,8 @@ static void settle(size_t step)
 
 Test(topic_random, subscribers_have_what_the_rules_give_them)
 {
-    struct topic_table_options options = {"cluster.local", UNKNOWN_NAMES_EMPTY, &stats, NULL};
+    struct topic_table_options options = {
+        .cluster_domain = "cluster.local", .unknown_names = UNKNOWN_NAMES_EMPTY, .stats = &stats};
 
     state = 20260820;
     table = topic_table_new(&options);

@@ -1,0 +1,102 @@
+#include "serve/caller.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "serve/worker.h"
+
+#define UNKNOWN_KEY_US 1000000
+#define AUDIT_LINES_PER_SECOND 100 /* of each worker; all are counted */
+
+static void complain(struct worker *worker, const struct rpc *rpc, const struct err *why)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    if (!worker_may_complain(worker))
+        return;
+    address_format(rpc_peer(rpc), peer);
+    log_warn(LOG_SERVE, "a client's token is refused", KV_STR("peer", peer), KV_ERR(why));
+}
+
+static void tell_unknown_key(struct worker *worker)
+{
+    uint64_t now = loop_now_us(worker->loop);
+
+    counter_add(&worker->stats.tokens_unknown_key, 1);
+    if (!worker->options.unknown_key ||
+        (worker->unknown_key_us && now - worker->unknown_key_us < UNKNOWN_KEY_US))
+        return;
+    worker->unknown_key_us = now;
+    worker->options.unknown_key(worker->options.unknown_key_ctx);
+}
+
+static enum code check(const struct worker *worker, struct str authorization,
+                       struct service_account **ret_account, struct err *why)
+{
+    struct str token = authorization, scheme = str_cut(&token, ' ');
+
+    if (!str_eq_nocase(scheme, STR("bearer")))
+        return fail(why, CODE_UNAUTHENTICATED, "the authorization is not a Bearer token");
+    if (!worker->verifier)
+        return fail(why, CODE_UNAVAILABLE, "the keys of the API server are not known yet");
+    return verifier_check(worker->verifier, str_trim(token), clock_wall_us(), ret_account, why);
+}
+
+enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str authorization,
+                              struct service_account **ret_account, struct err *err)
+{
+    struct worker *worker = ctx;
+    struct err why = {0};
+    enum code code = check(worker, authorization, ret_account, &why);
+
+    if (code == CODE_OK) {
+        counter_add(&worker->stats.tokens_accepted, 1);
+        return code;
+    }
+    complain(worker, rpc, &why);
+    if (code == CODE_UNAVAILABLE) {
+        counter_add(&worker->stats.tokens_early, 1);
+        return fail(err, code, "tokens cannot be verified yet: try again later");
+    }
+    if (code == CODE_NOT_FOUND)
+        tell_unknown_key(worker);
+    else
+        counter_add(&worker->stats.tokens_refused, 1);
+    return fail(err, CODE_UNAUTHENTICATED, "the token is not accepted");
+}
+
+/* ---- what it may see ---- */
+
+struct caller worker_caller(const struct rpc *rpc)
+{
+    const struct service_account *account = rpc_account(rpc);
+
+    return account ? (struct caller){account->namespace_name, account->name} : (struct caller){0};
+}
+
+/* A client can ask for names by the thousand. */
+static bool may_audit(struct worker *worker)
+{
+    uint64_t now = loop_now_us(worker->loop);
+
+    if (now - worker->audit_us >= 1000000) {
+        worker->audit_us = now;
+        worker->audit_lines = 0;
+    }
+    return worker->audit_lines++ < AUDIT_LINES_PER_SECOND;
+}
+
+void worker_tell_refused(struct worker *worker, const struct rpc *rpc,
+                         const struct subscriber *subscriber)
+{
+    struct caller caller = worker_caller(rpc);
+    char peer[ADDRESS_TEXT_MAX], account[2 * ACCOUNT_NAME_MAX];
+
+    counter_add(&worker->stats.access_refused, 1);
+    if (!may_audit(worker))
+        return;
+    address_format(rpc_peer(rpc), peer);
+    snprintf(account, sizeof(account), "%" STR_FMT "%s%" STR_FMT, STR_ARG(caller.namespace_name),
+             caller.account.len > 0 ? "/" : "nobody", STR_ARG(caller.account));
+    log_warn(LOG_SERVE, "client may not see a Service that it asks for", KV_STR("peer", peer),
+             KV_STR("account", account), KV_TEXT("name", subscriber->topic->text));
+}

@@ -1,0 +1,172 @@
+"""Who may see a Service: by every protocol, live, and when the resource that says so goes."""
+import queue
+import subprocess
+import threading
+import time
+
+from tests.support import ads, grpclb, manifests, native, process
+
+from .cases_tokens import Keyed
+
+CLUSTER, TARGET = "shop/greeter:8001", "greeter.shop:8001"
+REFUSED = "lookaside_access_refused_total"
+
+
+def _resource(**access):
+    return {"apiVersion": "lookaside.dev/v1alpha1", "kind": "LookasideService",
+            "metadata": {"name": "greeter", "namespace": "shop", "uid": "1"}, "spec": {"access": access}}
+
+
+class Guarded(Keyed):
+    """And a second Service that everybody may see."""
+
+    def __init__(self, work, *flags):
+        super().__init__(work, *flags)
+        self.api.put(manifests.service("open"),
+                     manifests.endpoint_slice("open-a", "open", [manifests.Endpoint("10.0.0.2")]))
+
+    def __enter__(self):
+        super().__enter__()
+        self.wait_keys()
+        return self
+
+    def metadata(self, account):
+        return (("authorization", f"Bearer {self.key.token(account)}"),) if account else ()
+
+    def seen(self, account, name=CLUSTER):
+        """The addresses that a call of the account is told at first."""
+        with ads.connect(self.controller.listen) as channel:
+            stream = ads.Stream(channel, ads.node(), metadata=self.metadata(account))
+            addresses = stream.subscribe(ads.EDS, [name]).resources[name].addresses
+            stream.cancel()
+            return sorted(addresses)
+
+    def wait_seen(self, account, addresses):
+        process.wait_until(lambda: self.seen(account) == addresses, 10, f"{account} sees {addresses}")
+
+
+def accounts_and_namespaces(work):
+    with Guarded(work) as world:
+        assert world.seen(None) == ["10.0.0.1"]
+        world.api.put(_resource(namespaces=["web"], serviceAccounts=["batch/job"]))
+        world.wait_seen(None, [])
+        for account, addresses in (("web/a", ["10.0.0.1"]), ("web/b", ["10.0.0.1"]), ("batch/job", ["10.0.0.1"]),
+                                   ("batch/other", []), ("shop/frontend", []), ("job/batch", [])):
+            assert world.seen(account) == addresses, account
+        assert world.seen("shop/frontend", "shop/open:8001") == ["10.0.0.2"]
+        before = world.metric(REFUSED)
+        assert world.seen("batch/other") == []
+        assert world.metric(REFUSED) == before + 1
+        line = [line for line in world.controller.process.log().splitlines() if "may not see" in line][-1]
+        assert "account=batch/other" in line and f"name={CLUSTER}" in line and "peer=127.0.0.1:" in line, line
+        world.api.put(_resource())
+        world.wait_seen("web/a", [])
+
+
+def what_a_client_says_of_itself_is_no_account(work):
+    with Guarded(work) as world:
+        world.api.put(_resource(namespaces=["web"]))
+        world.wait_seen(None, [])
+        said = ads.encode((1, ads.encode((1, "namespace"), (2, ads.encode((3, "web"))))))
+        with ads.connect(world.controller.listen) as channel:
+            for metadata in ((), (("namespace", "web"), ("x-forwarded-client-cert",
+                                                         "URI=spiffe://cluster.local/ns/web/sa/a"))):
+                stream = ads.Stream(channel, ads.node(metadata=said), metadata=metadata)
+                assert stream.subscribe(ads.EDS, [CLUSTER]).resources[CLUSTER].addresses == []
+                stream.cancel()
+
+
+def streams_of_every_kind_move(work):
+    with Guarded(work) as world, ads.connect(world.controller.listen) as channel:
+        world.api.put(_resource(namespaces=["web"]))
+        world.wait_seen(None, [])
+        metadata = world.metadata("batch/job")
+        stream = ads.Stream(channel, ads.node(), metadata=metadata)
+        assert stream.subscribe(ads.LDS, [TARGET]).resources[TARGET].cluster == CLUSTER
+        assert CLUSTER in stream.subscribe(ads.CDS, [CLUSTER]).resources
+        assert stream.subscribe(ads.EDS, [CLUSTER]).resources[CLUSTER].addresses == []
+        delta = ads.DeltaStream(channel, ads.node(), metadata=metadata)
+        assert sorted(delta.subscribe(ads.CDS, ["*"]).resources) == ["shop/open:8001"]
+        wildcard = ads.Stream(channel, ads.node(), metadata=metadata)
+        assert sorted(wildcard.subscribe(ads.CDS, []).resources) == ["shop/open:8001"]
+        world.api.put(_resource(namespaces=["web", "batch"]))
+        stream.until(ads.EDS, lambda got: list(got.resources[CLUSTER].addresses) == ["10.0.0.1"])
+        assert sorted(delta.expect(ads.CDS).resources) == [CLUSTER]
+        assert sorted(wildcard.expect(ads.CDS).resources) == [CLUSTER, "shop/open:8001"]
+        wildcard.ack(wildcard.last[ads.CDS])
+        delta.ack(delta.last[ads.CDS])
+        world.api.put(_resource(namespaces=["web"]))
+        stream.until(ads.EDS, lambda got: list(got.resources[CLUSTER].addresses) == [])
+        assert delta.expect(ads.CDS).removed == [CLUSTER]
+        assert sorted(wildcard.expect(ads.CDS).resources) == ["shop/open:8001"]
+        for each in (stream, delta, wildcard):
+            each.cancel()
+
+
+def other_protocols_move(work):
+    """The native protocol says that there is no such Service, grpclb has its client fall back."""
+    with Guarded(work) as world, ads.connect(world.controller.listen) as channel:
+        world.api.put(_resource(namespaces=["web"]))
+        world.wait_seen(None, [])
+        lists, watches = {}, []
+        for account in ("web/a", "batch/job", None):
+            lists[account] = queue.Queue()
+            watches.append(native.Watch(channel, [TARGET], lambda _, got, account=account: lists[account].put(got),
+                                        metadata=world.metadata(account)))
+            threading.Thread(target=watches[-1].run, daemon=True).start()
+        assert [lists[account].get(timeout=5) for account in lists] == [["10.0.0.1"], [], []]
+        balanced = {account: grpclb.Stream(channel, TARGET, world.metadata(account)) for account in ("web/a", "batch/job")}
+        assert {account: [next(stream)[0] for _ in range(2)] for account, stream in balanced.items()} == {
+            "web/a": ["initial", "list"], "batch/job": ["initial", "fallback"]}
+        world.api.put(_resource(namespaces=["batch"]))
+        assert [lists[account].get(timeout=5) for account in ("web/a", "batch/job")] == [[], ["10.0.0.1"]]
+        assert grpclb.until(balanced["batch/job"], "list", 1)[0][0] == "10.0.0.1"
+        assert next(balanced["web/a"])[0] == "fallback"
+        assert lists[None].empty()
+        for stream in (*watches, *balanced.values()):
+            stream.cancel()
+
+
+def a_resource_that_goes_opens_nothing_in_its_grace(work):
+    with Guarded(work, "--deletion-grace", "3s") as world:
+        resource = _resource(namespaces=["web"])
+        world.api.put(resource)
+        world.wait_seen(None, [])
+        begin = time.monotonic()
+        world.api.delete(resource)
+        while time.monotonic() - begin < 2:
+            assert world.seen(None) == []
+        world.wait_seen(None, ["10.0.0.1"])
+        # And one that is replaced never opens: the new one is there within the grace.
+        world.api.put(resource)
+        world.wait_seen(None, [])
+        world.api.delete(resource)
+        resource["metadata"]["uid"] = "2"
+        world.api.put(resource)
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            assert world.seen(None) == []
+
+
+def by_default(work):
+    for access, seen in (("namespace", {None: [], "web/a": [], "shop/a": ["10.0.0.1"]}),
+                         ("none", {None: [], "web/a": [], "shop/a": []})):
+        folder = work / access
+        folder.mkdir()
+        with Guarded(folder, "--default-access", access) as world:
+            assert {account: world.seen(account) for account in seen} == seen
+            world.api.put(_resource(serviceAccounts=["web/a"]))
+            world.wait_seen("web/a", ["10.0.0.1"])
+            assert world.seen("shop/a") == []
+
+
+def settings_that_do_not_fit(_work):
+    for access, words in (("some", "expected all, namespace or none"),
+                          ("none", "--default-access needs --tokens or --tls-client-ca")):
+        done = subprocess.run([process.BUILD / "lookaside", "--default-access", access], capture_output=True, text=True,
+                              timeout=20, check=False)
+        assert done.returncode == 2 and words in done.stderr + done.stdout, done
+
+
+CASES = [accounts_and_namespaces, what_a_client_says_of_itself_is_no_account, streams_of_every_kind_move, other_protocols_move,
+         a_resource_that_goes_opens_nothing_in_its_grace, by_default, settings_that_do_not_fit]

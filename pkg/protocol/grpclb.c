@@ -1,5 +1,6 @@
 #include "protocol/grpclb.h"
 
+#include "protocol/field.h"
 #include "wire/fields.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
@@ -28,11 +29,6 @@ struct grpclb_session {
 
 /* ---- requests ---- */
 
-static enum code malformed(struct err *err, const char *what)
-{
-    return fail(err, CODE_INVALID_ARGUMENT, "malformed %s", what);
-}
-
 /* The member of the oneof that came last; none: as it was. */
 static enum code read_request(struct str message, struct wire_field *ret_request, struct err *err)
 {
@@ -47,7 +43,7 @@ static enum code read_request(struct str message, struct wire_field *ret_request
                                          field.number == LOAD_BALANCE_REQUEST_CLIENT_STATS))
             *ret_request = field;
     }
-    return reader.failed ? malformed(err, "LoadBalanceRequest") : CODE_OK;
+    return reader.failed ? field_malformed(err, "LoadBalanceRequest") : CODE_OK;
 }
 
 static enum code read_name(struct str bytes, struct str *ret_name, struct err *err)
@@ -61,7 +57,7 @@ static enum code read_name(struct str bytes, struct str *ret_name, struct err *e
             *ret_name = field.bytes;
     }
     if (reader.failed)
-        return malformed(err, "initial_request");
+        return field_malformed(err, "initial_request");
     if (ret_name->len > GRPCLB_NAME_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "the name is longer than %d bytes",
                     GRPCLB_NAME_MAX);
@@ -115,7 +111,7 @@ static enum code read_drops(struct str bytes, struct str *ret_token, uint64_t *r
             code = read_count(field.value, ret_calls, err);
     }
     if (reader.failed || !wire_is_utf8(*ret_token))
-        return malformed(err, "client_stats.calls_finished_with_drop");
+        return field_malformed(err, "client_stats.calls_finished_with_drop");
     return code;
 }
 
@@ -156,7 +152,7 @@ static enum code read_stats(struct str bytes, struct grpclb_calls *calls, struct
 
     while (code == CODE_OK && wire_next(&reader, &field))
         code = read_stats_field(&field, calls, err);
-    return reader.failed ? malformed(err, "client_stats") : code;
+    return reader.failed ? field_malformed(err, "client_stats") : code;
 }
 
 /* Tokens beyond those that are told apart count in the sum only. */

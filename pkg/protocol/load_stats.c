@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "protocol/field.h"
 #include "protocol/request.h"
 #include "wire/fields.h"
 #include "wire/reader.h"
@@ -22,27 +23,10 @@ struct reading {
     struct err *err;
 };
 
-static enum code malformed(struct err *err, const char *what)
-{
-    return fail(err, CODE_INVALID_ARGUMENT, "malformed %s", what);
-}
-
 static enum code check_len(size_t len, size_t max, const char *what, struct err *err)
 {
     if (len > max)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %zu %s", max, what);
-    return CODE_OK;
-}
-
-static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
-                           struct err *err)
-{
-    if (field->bytes.len > LOAD_TEXT_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what,
-                    LOAD_TEXT_MAX);
-    if (!wire_is_utf8(field->bytes))
-        return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
-    *ret_text = field->bytes;
     return CODE_OK;
 }
 
@@ -79,13 +63,13 @@ static enum code read_metric(struct str bytes, const struct metric_numbers *numb
 
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.type == WIRE_BYTES && field.number == numbers->name)
-            code = read_text(&field, "a metric's name", &metric->name, err);
+            code = field_text(&field, LOAD_TEXT_MAX, "a metric's name", &metric->name, err);
         else if (field.type == WIRE_VARINT && field.number == numbers->calls)
             code = read_count(&field, &metric->calls, err);
         else if (field.type == WIRE_FIXED64 && field.number == numbers->sum)
             metric->sum = as_double(field.value);
     }
-    return reader.failed ? malformed(err, "load_metric_stats") : code;
+    return reader.failed ? field_malformed(err, "load_metric_stats") : code;
 }
 
 /* Newer clients say where in an ORCA report the metric stood. */
@@ -150,9 +134,9 @@ static enum code read_locality(struct str bytes, struct str *ret_zone, struct er
 
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.type == WIRE_BYTES && field.number == LOCALITY_ZONE)
-            code = read_text(&field, "locality.zone", ret_zone, err);
+            code = field_text(&field, LOAD_TEXT_MAX, "locality.zone", ret_zone, err);
     }
-    return reader.failed ? malformed(err, "locality") : code;
+    return reader.failed ? field_malformed(err, "locality") : code;
 }
 
 static enum code read_calls_field(const struct wire_field *field, struct load_calls *calls,
@@ -196,7 +180,7 @@ static enum code read_metrics(const struct reading *reading, struct str bytes)
         if (code == CODE_OK)
             tell_metric(reading, &metric);
     }
-    return reader.failed ? malformed(reading->err, "upstream_locality_stats") : code;
+    return reader.failed ? field_malformed(reading->err, "upstream_locality_stats") : code;
 }
 
 static enum code read_calls(const struct reading *reading, struct str bytes)
@@ -209,7 +193,7 @@ static enum code read_calls(const struct reading *reading, struct str bytes)
     while (code == CODE_OK && wire_next(&reader, &field))
         code = read_calls_field(&field, &calls, reading->err);
     if (reader.failed)
-        return malformed(reading->err, "upstream_locality_stats");
+        return field_malformed(reading->err, "upstream_locality_stats");
     if (code != CODE_OK)
         return code;
     if (reading->host)
@@ -230,13 +214,14 @@ static enum code read_dropped(const struct reading *reading, struct str bytes, u
 
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.type == WIRE_BYTES && field.number == CLUSTER_STATS_DROPPED_REQUESTS_CATEGORY)
-            code = read_text(&field, "dropped_requests.category", &category, reading->err);
+            code = field_text(&field, LOAD_TEXT_MAX, "dropped_requests.category", &category,
+                              reading->err);
         else if (field.type == WIRE_VARINT &&
                  field.number == CLUSTER_STATS_DROPPED_REQUESTS_DROPPED_COUNT)
             code = read_count(&field, &calls, reading->err);
     }
     if (reader.failed)
-        return malformed(reading->err, "dropped_requests");
+        return field_malformed(reading->err, "dropped_requests");
     if (code != CODE_OK || category.len == 0)
         return code;
     *rest -= min_u64(*rest, calls);
@@ -262,11 +247,11 @@ static enum code read_head(struct str bytes, struct cluster_head *head, struct e
     *head = (struct cluster_head){STR(""), 0};
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.type == WIRE_BYTES && field.number == CLUSTER_STATS_CLUSTER_NAME)
-            code = read_text(&field, "cluster_name", &head->name, err);
+            code = field_text(&field, LOAD_TEXT_MAX, "cluster_name", &head->name, err);
         else if (field.type == WIRE_VARINT && field.number == CLUSTER_STATS_TOTAL_DROPPED_REQUESTS)
             code = read_count(&field, &head->dropped, err);
     }
-    return reader.failed ? malformed(err, "cluster_stats") : code;
+    return reader.failed ? field_malformed(err, "cluster_stats") : code;
 }
 
 static enum code read_parts(const struct reading *reading, struct str bytes, uint64_t *rest)
@@ -322,7 +307,7 @@ static enum code read_report(const struct reading *reading, struct str message)
         if (code == CODE_OK)
             code = read_cluster(reading, field.bytes);
     }
-    return reader.failed ? malformed(reading->err, "LoadStatsRequest") : code;
+    return reader.failed ? field_malformed(reading->err, "LoadStatsRequest") : code;
 }
 
 /* ---- requests ---- */

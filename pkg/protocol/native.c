@@ -1,6 +1,7 @@
 #include "protocol/native.h"
 
 #include "base/hash.h"
+#include "protocol/field.h"
 #include "protocol/name_set.h"
 #include "wire/fields.h"
 #include "wire/reader.h"
@@ -103,18 +104,6 @@ static void request_done(struct request *request)
     free(request->known);
 }
 
-static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
-                           struct err *err)
-{
-    if (field->bytes.len > NATIVE_TARGET_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what,
-                    NATIVE_TARGET_MAX);
-    if (!wire_is_utf8(field->bytes))
-        return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
-    *ret_text = field->bytes;
-    return CODE_OK;
-}
-
 static enum code read_group(uint64_t value, struct native_place *place, struct err *err)
 {
     if (value > NATIVE_GROUPS)
@@ -136,9 +125,9 @@ static enum code read_place(struct str bytes, struct native_place *place, struct
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == PLACE_ZONE)
-            code = read_text(&field, "place.zone", &place->zone, err);
+            code = field_text(&field, NATIVE_TARGET_MAX, "place.zone", &place->zone, err);
         else if (field.number == PLACE_NODE)
-            code = read_text(&field, "place.node", &place->node, err);
+            code = field_text(&field, NATIVE_TARGET_MAX, "place.node", &place->node, err);
     }
     return reader.failed ? fail(err, CODE_INVALID_ARGUMENT, "malformed place") : code;
 }
@@ -156,9 +145,9 @@ static enum code read_version(struct str bytes, struct request *request, struct 
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == WIRE_MAP_KEY)
-            code = read_text(&field, "a target in versions", &known.name, err);
+            code = field_text(&field, NATIVE_TARGET_MAX, "a target in versions", &known.name, err);
         else if (field.number == WIRE_MAP_VALUE)
-            code = read_text(&field, "a version", &version, err);
+            code = field_text(&field, NATIVE_TARGET_MAX, "a version", &version, err);
     }
     if (reader.failed)
         return fail(err, CODE_INVALID_ARGUMENT, "malformed versions");
@@ -182,7 +171,7 @@ static enum code read_field(const struct wire_field *field, struct request *requ
     if (field->number == WATCH_REQUEST_VERSIONS)
         return read_version(field->bytes, request, err);
     if (field->number == WATCH_REQUEST_NAMESPACE)
-        return read_text(field, "namespace", &request->namespace_name, err);
+        return field_text(field, NATIVE_TARGET_MAX, "namespace", &request->namespace_name, err);
     if (field->number != WATCH_REQUEST_TARGETS)
         return CODE_OK;
     if (request->len == NATIVE_TARGETS_MAX)
@@ -190,7 +179,7 @@ static enum code read_field(const struct wire_field *field, struct request *requ
                     "more than %d targets: share them out over more streams", NATIVE_TARGETS_MAX);
     request->targets =
         xgrow(request->targets, &request->cap, request->len, sizeof(*request->targets));
-    return read_text(field, "a target", &request->targets[request->len++], err);
+    return field_text(field, NATIVE_TARGET_MAX, "a target", &request->targets[request->len++], err);
 }
 
 static enum code parse(struct str message, struct request *request, struct err *err)
@@ -202,7 +191,7 @@ static enum code parse(struct str message, struct request *request, struct err *
     while (code == CODE_OK && wire_next(&reader, &field))
         code = read_field(&field, request, err);
     if (reader.failed)
-        return fail(err, CODE_INVALID_ARGUMENT, "malformed WatchRequest");
+        return field_malformed(err, "WatchRequest");
     if (code != CODE_OK)
         return code;
     request->len = names_sort(request->targets, request->len);

@@ -1,5 +1,6 @@
 #include "protocol/reflection.h"
 
+#include "protocol/field.h"
 #include "wire/fields.h"
 #include "wire/proto_file.h"
 #include "wire/reader.h"
@@ -14,18 +15,6 @@ struct request {
 
 /* ---- requests ---- */
 
-static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
-                           struct err *err)
-{
-    if (field->bytes.len > REFLECTION_NAME_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what,
-                    REFLECTION_NAME_MAX);
-    if (!wire_is_utf8(field->bytes))
-        return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
-    *ret_text = field->bytes;
-    return CODE_OK;
-}
-
 static enum code read_extension(struct str bytes, struct request *request, struct err *err)
 {
     struct wire_reader reader = wire_reader(bytes);
@@ -36,7 +25,7 @@ static enum code read_extension(struct str bytes, struct request *request, struc
     request->number = 0;
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.number == EXTENSION_REQUEST_CONTAINING_TYPE && field.type == WIRE_BYTES)
-            code = read_text(&field, "containing_type", &request->name, err);
+            code = field_text(&field, REFLECTION_NAME_MAX, "containing_type", &request->name, err);
         else if (field.number == EXTENSION_REQUEST_EXTENSION_NUMBER && field.type == WIRE_VARINT)
             request->number = (int32_t)field.value;
     }
@@ -48,7 +37,7 @@ static enum code read_field(const struct wire_field *field, struct request *requ
 {
     switch (field->number) {
     case SERVER_REFLECTION_REQUEST_HOST:
-        return read_text(field, "host", &request->host, err);
+        return field_text(field, REFLECTION_NAME_MAX, "host", &request->host, err);
     case SERVER_REFLECTION_REQUEST_FILE_CONTAINING_EXTENSION:
         request->asks = field->number;
         return read_extension(field->bytes, request, err);
@@ -57,7 +46,7 @@ static enum code read_field(const struct wire_field *field, struct request *requ
     case SERVER_REFLECTION_REQUEST_ALL_EXTENSION_NUMBERS_OF_TYPE:
     case SERVER_REFLECTION_REQUEST_LIST_SERVICES:
         request->asks = field->number;
-        return read_text(field, "the name asked for", &request->name, err);
+        return field_text(field, REFLECTION_NAME_MAX, "the name asked for", &request->name, err);
     default:
         return CODE_OK;
     }

@@ -1,25 +1,9 @@
 #include "protocol/request.h"
 
+#include "protocol/field.h"
 #include "protocol/name_set.h"
 #include "wire/fields.h"
 #include "wire/reader.h"
-
-static enum code malformed(struct err *err, const char *what)
-{
-    return fail(err, CODE_INVALID_ARGUMENT, "malformed %s", what);
-}
-
-/* Text that is kept or compared: bounded and UTF-8. */
-static enum code read_text(const struct wire_field *field, const char *what, struct str *ret_text,
-                           struct err *err)
-{
-    if (field->bytes.len > XDS_NAME_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED, "%s is longer than %d bytes", what, XDS_NAME_MAX);
-    if (!wire_is_utf8(field->bytes))
-        return fail(err, CODE_INVALID_ARGUMENT, "%s is not UTF-8", what);
-    *ret_text = field->bytes;
-    return CODE_OK;
-}
 
 static enum code read_locality(struct str bytes, struct xds_node *node, struct err *err)
 {
@@ -31,13 +15,13 @@ static enum code read_locality(struct str bytes, struct xds_node *node, struct e
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == LOCALITY_REGION)
-            code = read_text(&field, "node.locality.region", &node->region, err);
+            code = field_text(&field, XDS_NAME_MAX, "node.locality.region", &node->region, err);
         else if (field.number == LOCALITY_ZONE)
-            code = read_text(&field, "node.locality.zone", &node->zone, err);
+            code = field_text(&field, XDS_NAME_MAX, "node.locality.zone", &node->zone, err);
         else if (field.number == LOCALITY_SUB_ZONE)
-            code = read_text(&field, "node.locality.sub_zone", &node->sub_zone, err);
+            code = field_text(&field, XDS_NAME_MAX, "node.locality.sub_zone", &node->sub_zone, err);
     }
-    return reader.failed ? malformed(err, "node.locality") : code;
+    return reader.failed ? field_malformed(err, "node.locality") : code;
 }
 
 /* The string in a google.protobuf.Value; other kinds, nested ones too, are passed over unread. */
@@ -49,9 +33,9 @@ static enum code read_string_value(struct str bytes, struct str *ret_text, struc
 
     while (code == CODE_OK && wire_next(&reader, &field)) {
         if (field.number == VALUE_STRING_VALUE && field.type == WIRE_BYTES)
-            code = read_text(&field, "a value in node.metadata", ret_text, err);
+            code = field_text(&field, XDS_NAME_MAX, "a value in node.metadata", ret_text, err);
     }
-    return reader.failed ? malformed(err, "node.metadata") : code;
+    return reader.failed ? field_malformed(err, "node.metadata") : code;
 }
 
 static enum code read_metadata_entry(struct str bytes, struct xds_node *node, struct err *err)
@@ -68,7 +52,7 @@ static enum code read_metadata_entry(struct str bytes, struct xds_node *node, st
             value = field.bytes;
     }
     if (reader.failed)
-        return malformed(err, "node.metadata");
+        return field_malformed(err, "node.metadata");
     if (str_eq(key, STR("namespace")))
         return read_string_value(value, &node->namespace_name, err);
     if (str_eq(key, STR("node")))
@@ -86,7 +70,7 @@ static enum code read_metadata(struct str bytes, struct xds_node *node, struct e
         if (field.number == STRUCT_FIELDS && field.type == WIRE_BYTES)
             code = read_metadata_entry(field.bytes, node, err);
     }
-    return reader.failed ? malformed(err, "node.metadata") : code;
+    return reader.failed ? field_malformed(err, "node.metadata") : code;
 }
 
 static enum code read_node_field(const struct wire_field *field, struct xds_node *node,
@@ -94,17 +78,18 @@ static enum code read_node_field(const struct wire_field *field, struct xds_node
 {
     switch (field->number) {
     case NODE_ID:
-        return read_text(field, "node.id", &node->id, err);
+        return field_text(field, XDS_NAME_MAX, "node.id", &node->id, err);
     case NODE_CLUSTER:
-        return read_text(field, "node.cluster", &node->cluster, err);
+        return field_text(field, XDS_NAME_MAX, "node.cluster", &node->cluster, err);
     case NODE_METADATA:
         return read_metadata(field->bytes, node, err);
     case NODE_LOCALITY:
         return read_locality(field->bytes, node, err);
     case NODE_USER_AGENT_NAME:
-        return read_text(field, "node.user_agent_name", &node->user_agent, err);
+        return field_text(field, XDS_NAME_MAX, "node.user_agent_name", &node->user_agent, err);
     case NODE_USER_AGENT_VERSION:
-        return read_text(field, "node.user_agent_version", &node->user_agent_version, err);
+        return field_text(field, XDS_NAME_MAX, "node.user_agent_version", &node->user_agent_version,
+                          err);
     default:
         return CODE_OK;
     }
@@ -120,7 +105,7 @@ enum code xds_node_parse(struct str bytes, struct xds_node *node, struct err *er
         if (field.type == WIRE_BYTES)
             code = read_node_field(&field, node, err);
     }
-    return reader.failed ? malformed(err, "node") : code;
+    return reader.failed ? field_malformed(err, "node") : code;
 }
 
 /* The message is free text for people: it may be long or broken, whoever keeps it cuts and
@@ -137,7 +122,7 @@ static enum code read_error(struct str bytes, struct xds_request *request, struc
         else if (field.number == STATUS_MESSAGE && field.type == WIRE_BYTES)
             request->error_message = field.bytes;
     }
-    return reader.failed ? malformed(err, "error_detail") : CODE_OK;
+    return reader.failed ? field_malformed(err, "error_detail") : CODE_OK;
 }
 
 /* ---- names ---- */
@@ -153,7 +138,7 @@ static enum code add_name(const struct wire_field *field, const char *what, stru
                     "more than %d %s: share them out over more streams", XDS_NAMES_MAX,
                     what + sizeof(A_NAME_IN) - 1);
     names->items = xgrow(names->items, &names->cap, names->len, sizeof(*names->items));
-    return read_text(field, what, &names->items[names->len++], err);
+    return field_text(field, XDS_NAME_MAX, what, &names->items[names->len++], err);
 }
 
 /* "*" is no name. */
@@ -189,12 +174,13 @@ static enum code add_known(struct str bytes, struct xds_request *request, struct
         if (field.type != WIRE_BYTES)
             continue;
         if (field.number == WIRE_MAP_KEY)
-            code = read_text(&field, "a name in initial_resource_versions", &known->name, err);
+            code = field_text(&field, XDS_NAME_MAX, "a name in initial_resource_versions",
+                              &known->name, err);
         else if (field.number == WIRE_MAP_VALUE)
-            code =
-                read_text(&field, "a version in initial_resource_versions", &known->version, err);
+            code = field_text(&field, XDS_NAME_MAX, "a version in initial_resource_versions",
+                              &known->version, err);
     }
-    return reader.failed ? malformed(err, "initial_resource_versions") : code;
+    return reader.failed ? field_malformed(err, "initial_resource_versions") : code;
 }
 
 /* ---- requests ---- */
@@ -214,9 +200,9 @@ static enum code read_field(const struct wire_field *field, struct xds_request *
     case DISCOVERY_REQUEST_RESOURCE_NAMES:
         return add_name(field, A_NAME_IN "resource_names", &request->names, err);
     case DISCOVERY_REQUEST_TYPE_URL:
-        return read_text(field, "type_url", &request->type_url, err);
+        return field_text(field, XDS_NAME_MAX, "type_url", &request->type_url, err);
     case DISCOVERY_REQUEST_RESPONSE_NONCE:
-        return read_text(field, "response_nonce", &request->nonce, err);
+        return field_text(field, XDS_NAME_MAX, "response_nonce", &request->nonce, err);
     case DISCOVERY_REQUEST_ERROR_DETAIL:
         return read_error(field->bytes, request, err);
     default:
@@ -231,7 +217,7 @@ static enum code read_delta_field(const struct wire_field *field, struct xds_req
     case DELTA_DISCOVERY_REQUEST_NODE:
         return read_node_once(field->bytes, request, err);
     case DELTA_DISCOVERY_REQUEST_TYPE_URL:
-        return read_text(field, "type_url", &request->type_url, err);
+        return field_text(field, XDS_NAME_MAX, "type_url", &request->type_url, err);
     case DELTA_DISCOVERY_REQUEST_RESOURCE_NAMES_SUBSCRIBE:
         return add_name(field, A_NAME_IN "resource_names_subscribe", &request->names, err);
     case DELTA_DISCOVERY_REQUEST_RESOURCE_NAMES_UNSUBSCRIBE:
@@ -239,7 +225,7 @@ static enum code read_delta_field(const struct wire_field *field, struct xds_req
     case DELTA_DISCOVERY_REQUEST_INITIAL_RESOURCE_VERSIONS:
         return add_known(field->bytes, request, err);
     case DELTA_DISCOVERY_REQUEST_RESPONSE_NONCE:
-        return read_text(field, "response_nonce", &request->nonce, err);
+        return field_text(field, XDS_NAME_MAX, "response_nonce", &request->nonce, err);
     case DELTA_DISCOVERY_REQUEST_ERROR_DETAIL:
         return read_error(field->bytes, request, err);
     default:
@@ -271,7 +257,7 @@ static enum code parse(struct str message, const char *what, read_field_fn *read
             code = read(&field, request, err);
     }
     if (reader.failed)
-        return malformed(err, what);
+        return field_malformed(err, what);
     if (code != CODE_OK)
         return code;
     finish_names(&request->names);

@@ -1,14 +1,15 @@
 #include "controller/announce.h"
 
-static bool contains(const struct policy_backend *backends, size_t len,
-                     const struct policy_backend *backend)
+/* NULL: it is not among them. */
+static const struct policy_backend *find(const struct policy_backend *backends, size_t len,
+                                         const struct policy_backend *backend)
 {
     for (size_t i = 0; i < len; i++) {
         if (str_eq(backends[i].service, backend->service) &&
             port_ref_equal(&backends[i].port, &backend->port))
-            return true;
+            return &backends[i];
     }
-    return false;
+    return NULL;
 }
 
 /* By either of the names that a Service has in its own policy. */
@@ -21,7 +22,7 @@ static bool is_own(const struct service *service, const struct policy_backend *b
 static bool takes_part(const struct service *service, const struct policy_backend *backends,
                        size_t len, const struct policy_backend *backend)
 {
-    return contains(backends, len, backend) ||
+    return find(backends, len, backend) ||
            (!policy_splits(backends, len) && is_own(service, backend));
 }
 
@@ -39,7 +40,7 @@ static bool is_told(const struct service *published, const struct policy_backend
     const struct policy *policy = published->policy;
 
     return is_in_force(published, backend) ||
-           contains(policy->announced, policy->announced_len, backend);
+           find(policy->announced, policy->announced_len, backend);
 }
 
 /* Of all that `wanted` gives calls to. */
@@ -60,7 +61,6 @@ static void begin(struct announcement *state, uint64_t now_us)
 {
     if (state->until_us == 0)
         state->first_us = now_us;
-    state->since_us = now_us;
     state->until_us = min_u64(now_us + ANNOUNCE_US, state->first_us + ANNOUNCE_MOST_US);
 }
 
@@ -76,24 +76,17 @@ static const struct policy *announcing(const struct service *published, const st
     return policy_new(&fields);
 }
 
-static const struct policy_backend *find(const struct policy *policy,
-                                         const struct policy_backend *backend)
-{
-    for (size_t i = 0; i < policy->backends_len; i++) {
-        if (contains(&policy->backends[i], 1, backend))
-            return &policy->backends[i];
-    }
-    return NULL;
-}
-
 /* It was named a moment ago, for no calls, and is to get some now. */
 static bool is_hasty(const struct announcement *state, const struct service *published,
                      const struct policy *wanted, uint64_t now_us)
 {
+    const struct policy *policy = published->policy;
+
     if (state->idle_us == 0 || now_us >= state->idle_us + ANNOUNCE_US)
         return false;
     for (size_t i = 0; i < wanted->backends_len; i++) {
-        const struct policy_backend *known = find(published->policy, &wanted->backends[i]);
+        const struct policy_backend *known =
+            find(policy->backends, policy->backends_len, &wanted->backends[i]);
 
         if (wanted->backends[i].weight > 0 && known && known->weight == 0)
             return true;
@@ -113,18 +106,20 @@ static bool names_idle(const struct service *published, const struct policy *wan
 const struct policy *announce_policy(struct announcement *state, const struct service *published,
                                      const struct policy *wanted, uint64_t now_us)
 {
-    bool hasty = published && is_hasty(state, published, wanted, now_us);
-    uint64_t idle_us = published ? state->idle_us : 0;
+    bool hasty;
 
-    if (published && !all_are(is_told, published, wanted))
+    if (!published) {
+        *state = (struct announcement){0};
+        return policy_ref(wanted);
+    }
+    hasty = is_hasty(state, published, wanted, now_us);
+    if (!all_are(is_told, published, wanted))
         begin(state, now_us);
     else if (hasty && state->until_us == 0)
-        *state = (struct announcement){now_us, now_us, idle_us + ANNOUNCE_US, idle_us};
-    if (published && now_us < state->until_us &&
-        (hasty || !all_are(is_in_force, published, wanted)))
+        *state = (struct announcement){now_us, state->idle_us + ANNOUNCE_US, state->idle_us};
+    if (now_us < state->until_us && (hasty || !all_are(is_in_force, published, wanted)))
         return announcing(published, wanted);
-    if (published && names_idle(published, wanted))
-        idle_us = now_us;
-    *state = (struct announcement){.idle_us = idle_us};
+    *state =
+        (struct announcement){.idle_us = names_idle(published, wanted) ? now_us : state->idle_us};
     return policy_ref(wanted);
 }

@@ -18,8 +18,8 @@
 
 /* Of one Service. {0}-initialised. */
 struct announcement {
-    uint64_t first_us, since_us; /* when it began, and when it began anew */
-    uint64_t until_us;           /* 0: nothing is announced */
+    uint64_t first_us; /* when it began */
+    uint64_t until_us; /* 0: nothing is announced */
     uint64_t idle_us; /* when a backend that gets no calls was named for the first time last; 0: none was */
 };
 

@@ -16,26 +16,11 @@ struct setting {
     const char *key;      /* in the config file */
     const char *argument; /* NULL: true or false, and true where a flag has no value */
     const char *help;
-    enum code (*set)(struct options *options, struct str value, struct err *err);
+    option_setter *set;
     bool list; /* may be given several times; a list in the config file */
 };
 
 /* ---- one setter per setting ---- */
-
-void option_add(struct text_list *list, struct str value)
-{
-    list->items = xgrow(list->items, &list->cap, list->len + 1, sizeof(*list->items));
-    list->items[list->len++] = str_dup(value);
-    list->items[list->len] = NULL;
-}
-
-static bool text_list_holds(const struct text_list *list, struct str value)
-{
-    for (size_t i = 0; i < list->len; i++)
-        if (str_eq(str_of(list->items[i]), value))
-            return true;
-    return false;
-}
 
 static void text_list_done(struct text_list *list)
 {
@@ -43,33 +28,6 @@ static void text_list_done(struct text_list *list)
         free(list->items[i]);
     free(list->items);
     *list = (struct text_list){0};
-}
-
-static enum code set_kubeconfig(struct options *options, struct str value,
-                                struct err *err unused_arg)
-{
-    option_replace(&options->kubeconfig, value);
-    return CODE_OK;
-}
-
-static enum code set_context(struct options *options, struct str value, struct err *err unused_arg)
-{
-    option_replace(&options->context, value);
-    return CODE_OK;
-}
-
-static enum code set_directory(struct options *options, struct str value,
-                               struct err *err unused_arg)
-{
-    option_replace(&options->directory, value);
-    return CODE_OK;
-}
-
-enum code option_check_address(struct str value, struct err *err)
-{
-    struct address address;
-
-    return address_parse(value, &address, err);
 }
 
 static enum code add_listen(struct options *options, struct str value, struct err *err)
@@ -98,50 +56,6 @@ static enum code set_threads(struct options *options, struct str value, struct e
     return CODE_OK;
 }
 
-static enum code check_namespace(struct str value, struct err *err)
-{
-    if (!name_is_label(value))
-        return fail(err, CODE_INVALID_ARGUMENT, "'%" STR_FMT "' is not a namespace",
-                    STR_ARG(value));
-    return CODE_OK;
-}
-
-static enum code add_namespace(struct options *options, struct str value, struct err *err)
-{
-    enum code code = check_namespace(value, err);
-
-    if (code != CODE_OK || text_list_holds(&options->namespaces, value))
-        return code;
-    if (options->namespaces.len == OPTIONS_NAMESPACES_MAX)
-        return fail(err, CODE_INVALID_ARGUMENT, "more than %d namespaces", OPTIONS_NAMESPACES_MAX);
-    option_add(&options->namespaces, value);
-    return CODE_OK;
-}
-
-/* None would mean all, which nobody asks for by an empty text. */
-static enum code add_namespaces(struct options *options, struct str value, struct err *err)
-{
-    enum code code;
-
-    do {
-        code = add_namespace(options, str_trim(str_cut(&value, ',')), err);
-    } while (code == CODE_OK && value.ptr);
-    return code;
-}
-
-static enum code set_source(struct options *options, struct str value, struct err *err)
-{
-    options->endpoints = str_eq(value, STR("endpoints"));
-    if (!options->endpoints && !str_eq(value, STR("slices")))
-        return fail(err, CODE_INVALID_ARGUMENT, "expected slices or endpoints");
-    return CODE_OK;
-}
-
-static enum code set_nodes(struct options *options, struct str value, struct err *err)
-{
-    return option_read_switch(value, &options->nodes, err);
-}
-
 static enum code set_cluster_domain(struct options *options, struct str value, struct err *err)
 {
     /* DNS writes a full name with a dot at its end; names are compared without it. */
@@ -161,7 +75,7 @@ static enum code set_cluster_domain(struct options *options, struct str value, s
 
 static enum code set_default_namespace(struct options *options, struct str value, struct err *err)
 {
-    enum code code = check_namespace(value, err);
+    enum code code = option_check_namespace(value, err);
 
     if (code == CODE_OK)
         option_replace(&options->default_namespace, value);
@@ -210,11 +124,11 @@ static enum code set_shutdown_timeout(struct options *options, struct str value,
 
 static const struct setting settings[] = {
     {"kubeconfig", "kubeconfig", "FILE", "read objects from the API server that FILE names",
-     set_kubeconfig, false},
+     option_set_kubeconfig, false},
     {"context", "context", "NAME", "a context of the kubeconfig (default: its current-context)",
-     set_context, false},
+     option_set_context, false},
     {"directory", "directory", "DIR", "read objects from the manifests in DIR instead",
-     set_directory, false},
+     option_set_directory, false},
     {"listen", "listen", "ADDR:PORT",
      "serve gRPC clients here; may be repeated; also unix:/path (default :18000)", add_listen,
      true},
@@ -248,14 +162,14 @@ static const struct setting settings[] = {
     {"threads", "threads", "N", "serving threads (default: the CPU quota, at most 4)", set_threads,
      false},
     {"namespaces", "namespaces", "A,B", "watch only these namespaces (default: all)",
-     add_namespaces, true},
+     option_add_namespaces, true},
     {"source", "source", "slices|endpoints",
-     "read EndpointSlices, or v1 Endpoints where the cluster has none (default slices)", set_source,
-     false},
+     "read EndpointSlices, or v1 Endpoints where the cluster has none (default slices)",
+     option_set_source, false},
     {"nodes", "nodes", NULL,
      "read Nodes too, for the zone of clients that only tell their node; needs list and watch on "
      "nodes (default false)",
-     set_nodes, false},
+     option_set_nodes, false},
     {"publish", "publish", "all|annotated|resources",
      "which Services: every one, those annotated " PUBLISH_ANNOTATION ": \"true\" or with a "
      "LookasideService, or only the latter (default all)",
@@ -521,21 +435,7 @@ static void set_defaults(struct options *options)
 
 static enum code check_together(struct options *options, struct err *err)
 {
-    if (options->kubeconfig && options->directory)
-        return fail(err, CODE_INVALID_ARGUMENT, "--kubeconfig and --directory exclude each other");
-    if (options->context && !options->kubeconfig)
-        return fail(err, CODE_INVALID_ARGUMENT, "--context needs --kubeconfig");
-    if (options->namespaces.len && options->directory)
-        return fail(err, CODE_INVALID_ARGUMENT,
-                    "--namespaces and --directory exclude each other: a directory is read whole");
-    if (options->endpoints && options->directory)
-        return fail(err, CODE_INVALID_ARGUMENT,
-                    "--source endpoints and --directory exclude each other: a directory is read "
-                    "for EndpointSlices");
-    if (options->nodes && options->directory)
-        return fail(err, CODE_INVALID_ARGUMENT,
-                    "--nodes and --directory exclude each other: a directory is read whole");
-    if (option_check_tls(options, err) != CODE_OK ||
+    if (option_check_source(options, err) != CODE_OK || option_check_tls(options, err) != CODE_OK ||
         option_check_writing(options, err) != CODE_OK || option_check_load(options, err) != CODE_OK)
         return err->code;
     return option_check_suffixes(options, err);

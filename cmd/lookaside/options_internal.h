@@ -6,10 +6,29 @@
 
 #include "options.h"
 
+/* Takes what a flag or the config file says. Fails with CODE_INVALID_ARGUMENT, unnamed. */
+typedef enum code option_setter(struct options *options, struct str value, struct err *err);
+
+/* ---- options_value.c ---- */
+
 void option_replace(char **slot, struct str value);
 void option_add(struct text_list *list, struct str value);
+/* "A,B": add() takes each of them, up to the first that it refuses. */
+enum code option_add_each(struct options *options, struct str value, option_setter *add,
+                          struct err *err);
 enum code option_check_address(struct str value, struct err *err) must_check;
+enum code option_check_namespace(struct str value, struct err *err) must_check;
 enum code option_read_switch(struct str value, bool *ret_on, struct err *err) must_check;
+
+/* ---- options_source.c ---- */
+
+enum code option_set_kubeconfig(struct options *options, struct str value, struct err *err);
+enum code option_set_context(struct options *options, struct str value, struct err *err);
+enum code option_set_directory(struct options *options, struct str value, struct err *err);
+enum code option_add_namespaces(struct options *options, struct str value, struct err *err);
+enum code option_set_source(struct options *options, struct str value, struct err *err);
+enum code option_set_nodes(struct options *options, struct str value, struct err *err);
+enum code option_check_source(const struct options *options, struct err *err) must_check;
 
 /* ---- options_writing.c: setters of it and of replicas, and what excludes what ---- */
 

@@ -34,12 +34,7 @@ static enum code add_suffix(struct options *options, struct str value, struct er
 
 enum code option_add_host_suffixes(struct options *options, struct str value, struct err *err)
 {
-    enum code code;
-
-    do {
-        code = add_suffix(options, str_trim(str_cut(&value, ',')), err);
-    } while (code == CODE_OK && value.ptr);
-    return code;
+    return option_add_each(options, value, add_suffix, err);
 }
 
 /* The one is the other, or lies below it. */

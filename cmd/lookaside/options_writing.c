@@ -6,20 +6,6 @@
 #define REBALANCE_AGE_MIN_MS 1000
 #define REBALANCE_AGE_MAX_MS (3600u * 1000)
 
-void option_replace(char **slot, struct str value)
-{
-    free(*slot);
-    *slot = str_dup(value);
-}
-
-enum code option_read_switch(struct str value, bool *ret_on, struct err *err)
-{
-    *ret_on = str_eq(value, STR("true"));
-    if (!*ret_on && !str_eq(value, STR("false")))
-        return fail(err, CODE_INVALID_ARGUMENT, "expected true or false");
-    return CODE_OK;
-}
-
 enum code option_set_leader_election(struct options *options, struct str value, struct err *err)
 {
     return option_read_switch(value, &options->leader_election, err);
@@ -80,8 +66,7 @@ enum code option_set_rebalance(struct options *options, struct str value, struct
 /* A twelfth of it is the time between two rounds of questions. */
 enum code option_set_rebalance_age(struct options *options, struct str value, struct err *err)
 {
-    enum code code =
-        duration_parse(value, REBALANCE_AGE_MAX_MS, &options->rebalance_age_ms, err);
+    enum code code = duration_parse(value, REBALANCE_AGE_MAX_MS, &options->rebalance_age_ms, err);
 
     if (code == CODE_OK && options->rebalance_age_ms < REBALANCE_AGE_MIN_MS)
         return fail(err, CODE_INVALID_ARGUMENT, "expected 1s or more");

@@ -8,13 +8,11 @@ import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import grpc
 
-from conformance.matrix import column_of
+from conformance.matrix import Row, column_of, run_rows
 from conformance.scenarios import FAST_MS
 from support import ads
 from support.dns import NameServer
@@ -298,17 +296,6 @@ def asks_nobody(world, notes):
     return NO
 
 
-@dataclass(frozen=True)
-class Row:
-    """titles: of the table's rows that its word is for."""
-    title: str
-    run: Callable
-
-    @property
-    def titles(self):
-        return [row.title for row in ROWS] if self is NONE else [self.title]
-
-
 ROWS = [
     Row("found by SRV, asks for `serviceName`", by_srv),
     Row("without `serviceName`: for what is dialled", as_dialled),
@@ -324,25 +311,17 @@ ROWS = [
     Row("no balancer: falls back", no_balancer),
     Row("Lookaside restarted under load, no call lost", restarted),
 ]
-NONE = Row("it has none", asks_nobody)
-
-
-def _run_row(world, language, row, table, notes):
-    notes.insert(0, "")
-    notes[0] = row.run(world, notes)
-    for title in row.titles:
-        table.judge(title, column_of(language), notes[0])
+NONE = Row("it has none", asks_nobody)      # its word is that of every row
 
 
 def run_language(language, command, work, report, table):
-    rows = ROWS if language.grpclb else [NONE]
+    def judge(row, word):
+        for told in ROWS if row is NONE else [row]:
+            table.judge(told.title, column_of(language), word)
+
     try:
         with GrpclbWorld(work, command) as world:
-            for row in rows:
-                world.revive()
-                with report.case(f"{language.name}: grpclb: {row.title}") as notes:
-                    world.run(lambda *_: _run_row(world, language, row, table, notes), language,
-                              notes)
+            run_rows(world, language, ROWS if language.grpclb else [NONE], judge, report, "grpclb: ")
             with report.case(f"{language.name}: the controller ends cleanly"):
                 world.end_controller()
     except Skip as reason:

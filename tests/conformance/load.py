@@ -4,10 +4,8 @@ A row's function makes the client call, and returns one word about what was repo
 matrix.py compares the words with the table in README.md.
 """
 import time
-from dataclasses import dataclass
-from typing import Callable
 
-from conformance.matrix import column_of
+from conformance.matrix import Row, column_of, run_rows
 from conformance.policies import PolicySite, PolicyWorld
 from support.process import wait_until
 
@@ -137,12 +135,6 @@ def restarted(world, notes):
     return YES
 
 
-@dataclass(frozen=True)
-class Row:
-    title: str
-    run: Callable
-
-
 ROWS = [
     Row("calls, none twice and none missing", calls),
     Row("calls that failed", failures),
@@ -155,20 +147,13 @@ ROWS = [
 ]
 
 
-def _run_row(world, language, row, table, notes):
-    notes.insert(0, "")
-    notes[0] = row.run(world, notes)
-    table.judge(row.title, column_of(language), notes[0])
-
-
 def run_language(language, command, work, report, table):
+    def judge(row, word):
+        table.judge(row.title, column_of(language), word)
+
     try:
         with LoadWorld(work, command) as world:
-            for row in ROWS:
-                world.revive()
-                with report.case(f"{language.name}: load reports: {row.title}") as notes:
-                    world.run(lambda *_: _run_row(world, language, row, table, notes), language,
-                              notes)
+            run_rows(world, language, ROWS, judge, report, "load reports: ")
             with report.case(f"{language.name}: the controller ends cleanly"):
                 world.end_controller()
     except Exception as error:

@@ -1,15 +1,22 @@
-"""Tables of what clients do, in the README; and the one of policies: runs the rows of policies.py with every client.
+"""Tables of what clients do, in the README, and the cases that fill them: one for each row.
 
 A table stands between two comments in README.md. A cell that comes out otherwise than it is written
 there fails; --write-readme writes what came out.
 """
-import re
 import threading
+from dataclasses import dataclass
+from typing import Callable
 
-from conformance.policies import EARLY, IGNORED, ROUND_ROBIN, ROWS, PolicyWorld, quarantine
 from support import process
 
 README = process.REPOSITORY / "README.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table. run(world, notes) makes the client call, and gives the word of its cell."""
+    title: str
+    run: Callable
 
 
 class Matrix:
@@ -64,61 +71,16 @@ def _parse(table):
             for column, word in zip(columns, line[1:])}
 
 
-def _release(version):
-    return [int(part) for part in re.findall(r"\d+", version)[:2]]
-
-
-# What the condition says of clients of which a cell has this word.
-SAYINGS = {ROUND_ROBIN: r"use RoundRobin instead: ([^;]*)", EARLY: r"1 to 2 s early[^:]*: ([^;]*)",
-           IGNORED: r"these clients ignore [^:]*: ([^;]*)"}
-
-
-def is_named(message, saying, language):
-    """Whether a condition's message says that of such a client: "Go before 1.74, C++ 1.50 to 1.51"."""
-    kinds = re.search(saying, message)
-    for kind in kinds.group(1).split(", ") if kinds else []:
-        name, _, rest = kind.partition(" ")
-        bounds = [_release(word) for word in re.findall(r"[\d.]+", rest)]
-        release = _release(language.version())
-        if name == language.title and (
-                not bounds or (release < bounds[0] if rest.startswith("before")
-                               else bounds[0] <= release <= bounds[1])):
-            return True
-    return False
-
-
-def _check_words(world, language, row, word):
-    message = world.published(row.resource)["message"]
-    for said, saying in SAYINGS.items():
-        assert is_named(message, saying, language) == (word == said), \
-            f"{word}, but the condition says: {message!r}"
-
-
-def run_row(world, language, row, matrix, notes):
-    """One cell: what the client does, what the condition says of it, and what README.md has."""
+def run_row(world, row, judge, notes):
+    """The word is the first of the notes, also where judge(row, word) fails."""
     notes.insert(0, "")
-    word = row.run(world, notes)
-    notes[0] = word
-    if row.resource:
-        _check_words(world, language, row, word)
-    matrix.judge(row.title, column_of(language), word)
+    notes[0] = row.run(world, notes)
+    judge(row, notes[0])
 
 
-def run_language(language, command, work, report, matrix):
-    try:
-        with PolicyWorld(work, command) as world:
-            for row in ROWS:
-                if row.begin:
-                    row.begin(world)
-            for row in ROWS:
-                world.revive()
-                with report.case(f"{language.name}: {row.title}") as notes:
-                    world.run(lambda *_: run_row(world, language, row, matrix, notes), language,
-                              notes)
-            if language.name == "go":
-                with report.case(f"{language.name}: a client that refuses a policy") as notes:
-                    world.run(lambda *_: quarantine(world, notes), language, notes)
-            with report.case(f"{language.name}: the controller ends cleanly"):
-                world.end_controller()
-    except Exception as error:
-        report.fail(f"{language.name}: set-up of policies", str(error))
+def run_rows(world, language, rows, judge, report, what=""):
+    """A case for each row."""
+    for row in rows:
+        world.revive()
+        with report.case(f"{language.name}: {what}{row.title}") as notes:
+            world.run(lambda *_, row=row, notes=notes: run_row(world, row, judge, notes), language, notes)

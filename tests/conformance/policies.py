@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Callable
 
+from conformance.matrix import Row
 from conformance.world import Site, World
 from support.lookaside import bootstrap
 from support.process import free_port, wait_until
@@ -541,35 +542,33 @@ def backend_drained(world, notes):
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the table. resource: whose condition names the clients that cannot."""
-    title: str
-    run: Callable
+class PolicyRow(Row):
+    """resource: whose condition names the clients that cannot. begin: before the first row runs."""
     resource: str = ""
     begin: Callable | None = None
 
 
 ROWS = [
-    Row("`backends`: 90 to 10, 10,000 calls", canary),
-    Row("another weight, no new connection", weight_change),
-    Row("`whenEmpty: Redistribute`", share_redistributed),
-    Row("`whenEmpty: Fail`", share_fails),
-    Row("`RoundRobin`", round_robin),
-    Row("`LeastRequest`", least_request, "least"),
-    Row("`RingHash` by header", ring_by_header, "ring"),
-    Row("`RingHash` by channel", ring_by_channel, "ring-channel"),
-    Row("`PickFirst`, shuffled", pick_first, "first"),
-    Row("`locality: PreferZone`, with failover", prefer_zone),
-    Row("`subset`", subset),
-    Row("`maxCallDuration`", max_call_duration, "short"),
-    Row("`maxCallDuration` of at most 2 s", short_duration, "brief"),
-    Row("`retry`", retry),
-    Row("`circuitBreaker`", circuit_breaker, "bounded"),
-    Row("`outlierDetection`", outlier_detection, "outlier"),
-    Row("`hosts`", hosts),
-    Row("another policy under load, no call lost", policy_change),
-    Row("a new backend under load, no call lost", backend_added),
-    Row("a backend that shuts down under load, no call lost", backend_drained),
-    Row("`WeightedRoundRobin`, by load", WeightedRoundRobin.run, "weighted",
+    PolicyRow("`backends`: 90 to 10, 10,000 calls", canary),
+    PolicyRow("another weight, no new connection", weight_change),
+    PolicyRow("`whenEmpty: Redistribute`", share_redistributed),
+    PolicyRow("`whenEmpty: Fail`", share_fails),
+    PolicyRow("`RoundRobin`", round_robin),
+    PolicyRow("`LeastRequest`", least_request, "least"),
+    PolicyRow("`RingHash` by header", ring_by_header, "ring"),
+    PolicyRow("`RingHash` by channel", ring_by_channel, "ring-channel"),
+    PolicyRow("`PickFirst`, shuffled", pick_first, "first"),
+    PolicyRow("`locality: PreferZone`, with failover", prefer_zone),
+    PolicyRow("`subset`", subset),
+    PolicyRow("`maxCallDuration`", max_call_duration, "short"),
+    PolicyRow("`maxCallDuration` of at most 2 s", short_duration, "brief"),
+    PolicyRow("`retry`", retry),
+    PolicyRow("`circuitBreaker`", circuit_breaker, "bounded"),
+    PolicyRow("`outlierDetection`", outlier_detection, "outlier"),
+    PolicyRow("`hosts`", hosts),
+    PolicyRow("another policy under load, no call lost", policy_change),
+    PolicyRow("a new backend under load, no call lost", backend_added),
+    PolicyRow("a backend that shuts down under load, no call lost", backend_drained),
+    PolicyRow("`WeightedRoundRobin`, by load", WeightedRoundRobin.run, "weighted",
         WeightedRoundRobin.begin),
 ]

@@ -23,7 +23,7 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import load, matrix, policies, resolvers, story
+from conformance import load, matrix, policies_run, resolvers, story
 from conformance.agents import LANGUAGES
 from conformance.scenarios import SCENARIOS
 from conformance.world import World
@@ -145,15 +145,21 @@ def run_scenarios(arguments, languages, commands, report, work):
             task.result()
 
 
-def run_policies(arguments, languages, commands, report, work):
-    """Clients of policies wait most of their time: half as many again as there are jobs."""
-    begin, table = time.monotonic(), matrix.Matrix("policies", policies.ROWS, arguments.write_readme)
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs + arguments.jobs // 2) as pool:
-        list(pool.map(lambda language: matrix.run_language(
-            language, commands[language.name], work / f"{language.name}-policies", report, table),
-            languages))
+def run_table(part, what, arguments, languages, commands, report, work, jobs):
+    """Every client's column of that table in the README. part: the module with the rows and run_language()."""
+    table = matrix.Matrix(what, part.ROWS, arguments.write_readme)
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda language: part.run_language(
+            language, commands[language.name], work / f"{language.name}-{what}", report, table), languages))
     if arguments.write_readme:
         table.write([matrix.column_of(language) for language in LANGUAGES])
+
+
+def run_policies(arguments, languages, commands, report, work):
+    """Clients of policies wait most of their time: half as many again as there are jobs."""
+    begin = time.monotonic()
+    run_table(policies_run, "policies", arguments, languages, commands, report, work,
+              arguments.jobs + arguments.jobs // 2)
     report.note(f"the policies took {time.monotonic() - begin:.0f} s")
 
 
@@ -163,23 +169,11 @@ def run_grpclb(arguments, languages, commands, report, work):
         return
     # It needs grpcio, which may have been installed just now.
     from conformance import grpclb    # pylint: disable=import-outside-toplevel
-    table = matrix.Matrix("grpclb", grpclb.ROWS, arguments.write_readme)
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda language: grpclb.run_language(
-            language, commands[language.name], work / f"{language.name}-grpclb", report, table),
-            languages))
-    if arguments.write_readme:
-        table.write([matrix.column_of(language) for language in LANGUAGES])
+    run_table(grpclb, "grpclb", arguments, languages, commands, report, work, arguments.jobs)
 
 
 def run_load(arguments, languages, commands, report, work):
-    table = matrix.Matrix("load", load.ROWS, arguments.write_readme)
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(lambda language: load.run_language(
-            language, commands[language.name], work / f"{language.name}-load", report, table),
-            languages))
-    if arguments.write_readme:
-        table.write([matrix.column_of(language) for language in LANGUAGES])
+    run_table(load, "load", arguments, languages, commands, report, work, arguments.jobs)
 
 
 def run_all(arguments, report, work):

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from cluster_site import ClusterSite
-from conformance import matrix, policies
+from conformance import matrix, policies, policies_run
 from conformance.agents import LANGUAGES
 from oracle import Place
 from process import wait_until
@@ -43,7 +43,8 @@ class Run:
     def check(self, world, row):
         notes = []
         try:
-            matrix.run_row(world, self.language, row, self.table, notes)
+            judge = policies_run.judge_of(world, self.language, self.table)
+            matrix.run_row(world, row, judge, notes)
             if row.run is policies.canary:
                 self.canary = notes[-1].split()[0]
         except Exception as error:

@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "base/json_memory.h"
 #include "base/json_scan.h"
 #include "base/utf8.h"
 
@@ -43,39 +44,52 @@ static char *without_nul(struct str text)
     return copy;
 }
 
+/* NULL, and *ret_end is where it is wrong, if it is no JSON. */
+static struct json *read_tree(struct str text, size_t values, const char **ret_end)
+{
+    cJSON *root;
+
+    *ret_end = text.ptr;
+    if (text.len == 0)
+        return NULL;
+    json_memory_begin(values, text.len);
+    /* Not cJSON_GetErrorPtr(): that is a global of all threads. */
+    root = cJSON_ParseWithLengthOpts(text.ptr, text.len, ret_end, false);
+    return (struct json *)(void *)json_memory_end(root);
+}
+
 enum code json_parse(struct str text, struct json **ret_json, struct err *err)
 {
     CLEANUP(freep) char *copy = NULL;
+    CLEANUP(json_freep) struct json *json = NULL;
+    struct json_found found;
+    const char *wrong = json_scan(text, &found);
     const char *end;
-    size_t offset = 0;
-    bool nul = false;
-    const char *wrong = json_scan(text, &offset, &nul);
-    cJSON *root;
+    size_t offset;
 
     if (wrong)
-        return refuse(err, text, offset, wrong);
-    if (nul)
+        return refuse(err, text, found.offset, wrong);
+    if (found.nul)
         text.ptr = copy = without_nul(text);
-    end = text.ptr;
-    /* Not cJSON_GetErrorPtr(): that is a global of all threads. */
-    root = text.len > 0 ? cJSON_ParseWithLengthOpts(text.ptr, text.len, &end, false) : NULL;
+    json = read_tree(text, found.values, &end);
     offset = (size_t)(end - text.ptr);
-    if (!root)
+    if (!json)
         return refuse(err, text, offset,
                       skip_space(text, 0) < text.len ? "unexpected character"
                                                      : "the text is empty");
     offset = skip_space(text, offset);
-    if (offset < text.len) {
-        cJSON_Delete(root);
+    if (offset < text.len)
         return refuse(err, text, offset, "garbage behind the end");
-    }
-    *ret_json = (struct json *)(void *)root;
+    *ret_json = TAKE(json);
     return CODE_OK;
 }
 
 void json_free(struct json *json)
 {
-    cJSON_Delete((cJSON *)(void *)json);
+    cJSON *root = (cJSON *)(void *)json;
+
+    if (!json_memory_free(root))
+        cJSON_Delete(root);
 }
 
 enum json_type json_type(const struct json *json)

@@ -224,7 +224,7 @@ static const char *scan_token(struct scan *scan)
     return NULL;
 }
 
-const char *json_scan(struct str text, size_t *ret_offset, bool *ret_nul)
+const char *json_scan(struct str text, struct json_found *ret_found)
 {
     struct scan scan = {.text = text};
     const char *wrong = NULL;
@@ -233,7 +233,6 @@ const char *json_scan(struct str text, size_t *ret_offset, bool *ret_nul)
         wrong = scan_token(&scan);
     if (!wrong && scan.depth > 0)
         wrong = "the text ends early";
-    *ret_offset = scan.at;
-    *ret_nul = scan.nul;
+    *ret_found = (struct json_found){scan.at, scan.values, scan.nul};
     return wrong;
 }

@@ -11,7 +11,13 @@
 
 #include "base/str.h"
 
-/* NULL when the text passes; else what is wrong, and *ret_offset is where. *ret_nul: \u0000 is in it, where cJSON would end the string. */
-const char *json_scan(struct str text, size_t *ret_offset, bool *ret_nul) must_check;
+struct json_found {
+    size_t offset; /* where it is wrong */
+    size_t values; /* at most so many are inside the outermost one */
+    bool nul;      /* \u0000 is in it, where cJSON would end the string */
+};
+
+/* NULL when the text passes; else what is wrong. */
+const char *json_scan(struct str text, struct json_found *ret_found) must_check;
 
 #endif

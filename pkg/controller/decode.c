@@ -5,7 +5,6 @@
 #include "model/name.h"
 
 #define OBJECT_NAME_MAX 253
-#define PATH_MAX_LEN 48
 
 /* What a name in a Kubernetes object may be made of; longer rules belong to the API server. */
 static bool is_object_name(struct str text)
@@ -58,6 +57,38 @@ enum code decode_meta(const struct json *object, struct object_meta *ret_meta, s
 struct err *decode_note(struct decode_notes *notes)
 {
     return notes->len++ == 0 ? &notes->first : NULL;
+}
+
+/* What there is room for, before the NUL at the end. */
+static void append(char out[DECODE_PATH_MAX], size_t *len, struct str text)
+{
+    char *at = out + *len;
+
+    text = str_slice(text, 0, DECODE_PATH_MAX - 1 - *len);
+    str_put(&at, text);
+    *at = '\0';
+    *len += text.len;
+}
+
+void decode_path_item(char out[DECODE_PATH_MAX], const char *base, size_t index)
+{
+    char digits[21];
+    size_t digits_len = str_format_u64(index, digits);
+    size_t len = 0;
+
+    append(out, &len, str_of(base));
+    append(out, &len, STR("["));
+    append(out, &len, str_make(digits, digits_len));
+    append(out, &len, STR("]"));
+}
+
+void decode_path_member(char out[DECODE_PATH_MAX], const char *base, const char *name)
+{
+    size_t len = 0;
+
+    append(out, &len, str_of(base));
+    append(out, &len, STR("."));
+    append(out, &len, str_of(name));
 }
 
 void decode_tell(const struct decode_notes *notes, const struct object_meta *meta, struct err *err)
@@ -250,7 +281,7 @@ static enum code decode_service_ports(const struct json *spec, struct service_ob
     const struct json *array = NULL;
     struct service_spec_port *ports;
     size_t len;
-    char path[PATH_MAX_LEN];
+    char path[DECODE_PATH_MAX];
 
     if (json_read_array(spec, "spec", "ports", &array, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
@@ -263,7 +294,7 @@ static enum code decode_service_ports(const struct json *spec, struct service_ob
     for (const struct json *item = json_first(array); item; item = json_next(item)) {
         size_t index = service->spec.ports_len++;
 
-        snprintf(path, sizeof(path), "spec.ports[%zu]", index);
+        decode_path_item(path, "spec.ports", index);
         if (decode_service_port(item, path, &service->arena, &ports[index], err) != CODE_OK ||
             check_unique(ports, index, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;

@@ -80,6 +80,12 @@ struct err *decode_note(struct decode_notes *notes);
 /* Puts into *err what the notes say of the object, if they say something. */
 void decode_tell(const struct decode_notes *notes, const struct object_meta *meta, struct err *err);
 
+/* Room for any path that is made of the names of fields and of indices. */
+#define DECODE_PATH_MAX 128
+/* "endpoints", 3: "endpoints[3]"; and "endpoints[3]", "hints": "endpoints[3].hints". Made for every item, where printf is too slow. */
+void decode_path_item(char out[DECODE_PATH_MAX], const char *base, size_t index);
+void decode_path_member(char out[DECODE_PATH_MAX], const char *base, const char *name);
+
 enum code decode_expect_object(const struct json *json, const char *path, struct err *err) must_check;
 /* A port's protocol, TCP where it does not say. */
 enum code decode_protocol(const struct json *port, const char *path, enum protocol *ret_protocol, struct err *err) must_check;

@@ -2,7 +2,6 @@
 
 #include "encode/xds.h"
 
-#define PATH_SIZE 64
 #define FAMILIES 2
 #define SLICE_NAME_MAX 300 /* an object's name, and a number */
 
@@ -115,16 +114,17 @@ static enum code decode_addresses(struct reading *reading, const struct json *su
                                   const char *path, const char *key, bool ready, struct err *err)
 {
     const struct json *array = NULL;
+    char list[DECODE_PATH_MAX], inner[DECODE_PATH_MAX];
     size_t index = 0;
 
     if (json_read_array(subset, path, key, &array, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
+    decode_path_member(list, path, key);
     for (const struct json *item = json_first(array); item; item = json_next(item)) {
         struct endpoint endpoint = {.ready = ready, .serving = ready};
-        char inner[PATH_SIZE];
         enum code code;
 
-        snprintf(inner, sizeof(inner), "%s.%s[%zu]", path, key, index++);
+        decode_path_item(inner, list, index++);
         code = decode_address(item, inner, &endpoint, err);
         if (code == CODE_OK && endpoint.address.len == 0)
             fail(decode_note(&reading->notes), CODE_INVALID_ARGUMENT,
@@ -141,6 +141,7 @@ static enum code decode_ports(struct reading *reading, const struct json *subset
                               struct err *err)
 {
     const struct json *array = NULL;
+    char list[DECODE_PATH_MAX], inner[DECODE_PATH_MAX];
 
     reading->ports_len = 0;
     if (json_read_array(subset, path, "ports", &array, err) != CODE_OK)
@@ -148,11 +149,11 @@ static enum code decode_ports(struct reading *reading, const struct json *subset
     if (json_len(array) > SLICE_PORTS_MAX)
         return fail(err, CODE_RESOURCE_EXHAUSTED, "%s.ports: more than %d ports", path,
                     SLICE_PORTS_MAX);
+    decode_path_member(list, path, "ports");
     for (const struct json *item = json_first(array); item; item = json_next(item)) {
         struct slice_port *port = &reading->ports[reading->ports_len];
-        char inner[PATH_SIZE];
 
-        snprintf(inner, sizeof(inner), "%s.ports[%zu]", path, reading->ports_len++);
+        decode_path_item(inner, list, reading->ports_len++);
         if (decode_backend_port(item, inner, port, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
         if (port->number == 0)
@@ -164,10 +165,10 @@ static enum code decode_ports(struct reading *reading, const struct json *subset
 static enum code decode_subset(struct reading *reading, const struct json *subset, size_t index,
                                struct err *err)
 {
-    char path[PATH_SIZE / 2];
+    char path[DECODE_PATH_MAX];
     enum code code;
 
-    snprintf(path, sizeof(path), "subsets[%zu]", index);
+    decode_path_item(path, "subsets", index);
     code = decode_expect_object(subset, path, err);
     if (code == CODE_OK)
         code = decode_ports(reading, subset, path, err);

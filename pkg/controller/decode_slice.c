@@ -2,8 +2,6 @@
 
 #include "encode/xds.h"
 
-#define PATH_SIZE 48
-
 enum code decode_expect_object(const struct json *json, const char *path, struct err *err)
 {
     if (json_type(json) == JSON_OBJECT)
@@ -16,7 +14,7 @@ enum code decode_expect_object(const struct json *json, const char *path, struct
 static enum code decode_owner(const struct json *metadata, struct str *ret_uid, struct err *err)
 {
     const struct json *array = NULL;
-    char path[PATH_SIZE];
+    char path[DECODE_PATH_MAX];
     size_t index = 0;
 
     *ret_uid = STR("");
@@ -25,7 +23,7 @@ static enum code decode_owner(const struct json *metadata, struct str *ret_uid, 
     for (const struct json *item = json_first(array); item; item = json_next(item), index++) {
         struct str api, kind, uid;
 
-        snprintf(path, sizeof(path), "metadata.ownerReferences[%zu]", index);
+        decode_path_item(path, "metadata.ownerReferences", index);
         if (decode_expect_object(item, path, err) != CODE_OK ||
             json_read_str(item, path, "apiVersion", STR(""), &api, err) != CODE_OK ||
             json_read_str(item, path, "kind", STR(""), &kind, err) != CODE_OK ||
@@ -96,11 +94,11 @@ static enum code decode_conditions(const struct json *json, const char *path,
                                    struct endpoint *endpoint, struct err *err)
 {
     const struct json *conditions = NULL;
-    char inner[PATH_SIZE + 16];
+    char inner[DECODE_PATH_MAX];
 
     if (json_read_object(json, path, "conditions", &conditions, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
-    snprintf(inner, sizeof(inner), "%s.conditions", path);
+    decode_path_member(inner, path, "conditions");
     if (json_read_bool(conditions, inner, "ready", true, &endpoint->ready, err) != CODE_OK ||
         json_read_bool(conditions, inner, "serving", true, &endpoint->serving, err) != CODE_OK ||
         json_read_bool(conditions, inner, "terminating", false, &endpoint->terminating, err) !=
@@ -113,12 +111,12 @@ enum code decode_target(const struct json *json, const char *path, struct endpoi
                         struct err *err)
 {
     const struct json *target = NULL;
-    char inner[PATH_SIZE + 16];
+    char inner[DECODE_PATH_MAX];
     struct str kind, name;
 
     if (json_read_object(json, path, "targetRef", &target, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
-    snprintf(inner, sizeof(inner), "%s.targetRef", path);
+    decode_path_member(inner, path, "targetRef");
     if (json_read_str(target, inner, "kind", STR(""), &kind, err) != CODE_OK ||
         json_read_str(target, inner, "name", STR(""), &name, err) != CODE_OK ||
         json_read_str(target, inner, "uid", STR(""), &endpoint->uid, err) != CODE_OK)
@@ -163,16 +161,17 @@ static enum code decode_hint_list(const struct json *json, const char *path, con
                                   struct hints *hints, struct decode_notes *notes, struct err *err)
 {
     const struct json *array = NULL;
-    char inner[PATH_SIZE + 32];
+    char list[DECODE_PATH_MAX], inner[DECODE_PATH_MAX];
     size_t index = 0;
 
     hints->len = 0;
     if (json_read_array(json, path, key, &array, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
+    decode_path_member(list, path, key);
     for (const struct json *item = json_first(array); item; item = json_next(item)) {
         struct str name;
 
-        snprintf(inner, sizeof(inner), "%s.%s[%zu]", path, key, index++);
+        decode_path_item(inner, list, index++);
         if (decode_expect_object(item, inner, err) != CODE_OK ||
             json_read_str(item, inner, "name", STR(""), &name, err) != CODE_OK)
             return CODE_INVALID_ARGUMENT;
@@ -185,7 +184,7 @@ static enum code decode_hint_list(const struct json *json, const char *path, con
                  "%s.name: missing, the hints are ignored", inner);
         else
             fail(decode_note(notes), CODE_RESOURCE_EXHAUSTED,
-                 "%s.%s: more than %d, the hints are ignored", path, key, ENDPOINT_HINTS_MAX);
+                 "%s: more than %d, the hints are ignored", list, ENDPOINT_HINTS_MAX);
         hints->len = 0;
         return CODE_OK;
     }
@@ -196,11 +195,11 @@ static enum code decode_hints(const struct json *json, const char *path, struct 
                               struct hints *nodes, struct decode_notes *notes, struct err *err)
 {
     const struct json *hints = NULL;
-    char inner[PATH_SIZE + 8];
+    char inner[DECODE_PATH_MAX];
 
     if (json_read_object(json, path, "hints", &hints, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
-    snprintf(inner, sizeof(inner), "%s.hints", path);
+    decode_path_member(inner, path, "hints");
     if (decode_hint_list(hints, inner, "forZones", zones, notes, err) != CODE_OK ||
         decode_hint_list(hints, inner, "forNodes", nodes, notes, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;
@@ -250,7 +249,7 @@ decode_items(struct slice_builder *builder, const struct json *object, const cha
              struct decode_notes *notes, struct err *err)
 {
     const struct json *array = NULL;
-    char path[PATH_SIZE];
+    char path[DECODE_PATH_MAX];
     size_t index = 0;
 
     if (json_read_array(object, "", key, &array, err) != CODE_OK)
@@ -258,7 +257,7 @@ decode_items(struct slice_builder *builder, const struct json *object, const cha
     for (const struct json *item = json_first(array); item; item = json_next(item)) {
         enum code code;
 
-        snprintf(path, sizeof(path), "%s[%zu]", key, index++);
+        decode_path_item(path, key, index++);
         code = decode(builder, item, path, notes, err);
         if (code != CODE_OK)
             return code;

@@ -246,6 +246,7 @@ struct grpc_server {
     struct gather gather;
     struct wheel wheel;
     struct timer *wheel_timer;
+    uint64_t wheel_due_us; /* of that; UINT64_MAX: it is not set */
     struct list peers;
     struct list dirty[2]; /* by enum rpc_wake */
     struct deferred flush;

@@ -65,22 +65,35 @@ static void on_flush(void *ctx)
 
 /* ---- time ---- */
 
+/* The wheel is advanced at that time, and not before: a server that has nothing to do sleeps. */
+static void sleep_until(struct grpc_server *server, uint64_t due_us)
+{
+    uint64_t now_us = loop_now_us(server->loop);
+
+    server->wheel_due_us = due_us;
+    timer_start(server->wheel_timer, due_us > now_us ? (due_us - now_us) / 1000 : 0);
+}
+
 static void on_wheel(void *ctx)
 {
     struct grpc_server *server = ctx;
+    uint64_t next_us;
 
+    server->wheel_due_us = 0; /* what is set meanwhile is found below */
     wheel_advance(&server->wheel, loop_now_us(server->loop));
-    if (server->wheel.entries == 0)
-        timer_stop(server->wheel_timer);
+    next_us = wheel_next_us(&server->wheel);
+    if (next_us == UINT64_MAX)
+        server->wheel_due_us = next_us;
+    else
+        sleep_until(server, next_us);
 }
 
 void server_set_timeout(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us)
 {
-    if (!timer_active(server->wheel_timer)) {
-        wheel_advance(&server->wheel, loop_now_us(server->loop));
-        timer_repeat(server->wheel_timer, WHEEL_TICK_US / 1000, WHEEL_TICK_US / 1000);
-    }
-    wheel_set(&server->wheel, entry, due_us);
+    uint64_t at_us = wheel_set(&server->wheel, entry, due_us, loop_now_us(server->loop));
+
+    if (at_us < server->wheel_due_us)
+        sleep_until(server, at_us);
 }
 
 /* ---- the life of the server ---- */
@@ -138,6 +151,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     grpc_memory_init(&server->memory);
     wheel_init(&server->wheel, loop_now_us(server->loop));
     server->wheel_timer = timer_new(server->loop, on_wheel, server);
+    server->wheel_due_us = UINT64_MAX;
     code = new_nghttp2(server, err);
     if (code != CODE_OK)
         grpc_server_free(server);

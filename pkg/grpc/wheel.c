@@ -23,14 +23,24 @@ void wheel_remove(struct wheel *wheel, struct wheel_entry *entry)
     wheel->entries--;
 }
 
-void wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us)
+/* The first tick that is not before due_us, of those that there are so far ahead. */
+static uint64_t tick_of(uint64_t due_us, uint64_t now_us)
 {
-    uint64_t tick = due_us / WHEEL_TICK_US + 1; /* the first tick that is not before due_us */
+    const uint64_t ticks = WHEEL_FAR_TICK_US / WHEEL_TICK_US;
+    bool far = due_us > now_us && due_us - now_us > WHEEL_FAR_US;
+
+    return far ? (due_us / WHEEL_FAR_TICK_US + 1) * ticks : due_us / WHEEL_TICK_US + 1;
+}
+
+uint64_t wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us, uint64_t now_us)
+{
+    uint64_t tick = max_u64(tick_of(due_us, now_us), wheel->tick);
 
     wheel_remove(wheel, entry);
     entry->due_us = due_us;
-    list_append(&wheel->slots[max_u64(tick, wheel->tick) % WHEEL_SLOTS], &entry->link);
+    list_append(&wheel->slots[tick % WHEEL_SLOTS], &entry->link);
     wheel->entries++;
+    return tick * WHEEL_TICK_US;
 }
 
 /* The slot is emptied first, because entries may come back into it, or remove each other. */
@@ -66,4 +76,15 @@ void wheel_advance(struct wheel *wheel, uint64_t now_us)
         wheel->tick = first + i + 1;
         run_slot(wheel, &wheel->slots[(first + i) % WHEEL_SLOTS], now_us);
     }
+}
+
+uint64_t wheel_next_us(const struct wheel *wheel)
+{
+    uint64_t tick = wheel->tick;
+
+    if (wheel->entries == 0)
+        return UINT64_MAX;
+    while (list_empty(&wheel->slots[tick % WHEEL_SLOTS]))
+        tick++;
+    return tick * WHEEL_TICK_US;
 }

@@ -1,8 +1,9 @@
 /*
  * Coarse timeouts: one timer for all deadlines and idle checks of a server.
  *
- * A timeout fires up to WHEEL_TICK_US late and never early. Adding, moving and removing one costs
- * O(1) and no allocation.
+ * A timeout fires up to WHEEL_TICK_US late and never early; one that is set more than WHEEL_FAR_US
+ * ahead up to WHEEL_FAR_TICK_US late, so that thousands of connections with nothing to say share a
+ * few wakeups. Adding, moving and removing one costs O(1) and no allocation.
  *
  * Threads: belongs to its owner's loop. Pure: it is told the time.
  * Owns:    nothing; entries are embedded in their users, who remove them before their memory goes.
@@ -12,8 +13,10 @@
 
 #include "base/list.h"
 
-#define WHEEL_SLOTS 1024
+#define WHEEL_SLOTS 1000
 #define WHEEL_TICK_US 20000 /* one revolution: 20 s; what is due later stays for more revolutions */
+#define WHEEL_FAR_US 5000000
+#define WHEEL_FAR_TICK_US 1000000 /* divides a revolution: who stays for more finds the same ticks */
 
 struct wheel_entry {
     struct list link;
@@ -29,11 +32,13 @@ struct wheel {
 
 void wheel_init(struct wheel *wheel, uint64_t now_us);
 void wheel_entry_init(struct wheel_entry *entry, void (*fn)(struct wheel_entry *entry));
-/* Adds, or moves an entry that is in the wheel. */
-void wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us);
+/* Adds, or moves an entry that is in the wheel. Returns when it fires, if nobody sleeps longer. */
+uint64_t wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us, uint64_t now_us);
 /* Removing what is not in the wheel is fine. */
 void wheel_remove(struct wheel *wheel, struct wheel_entry *entry);
 /* Calls fn of every entry that is due. */
 void wheel_advance(struct wheel *wheel, uint64_t now_us);
+/* When to advance again: there may be nothing due then, but nothing is before; UINT64_MAX: the wheel is empty. */
+uint64_t wheel_next_us(const struct wheel *wheel);
 
 #endif

@@ -7,6 +7,8 @@ void gather_reset(struct gather *gather)
     gather->count = 0;
     gather->bytes = 0;
     gather->arena_len = 0;
+    while (gather->kept_len > 0)
+        blob_unref(gather->kept[--gather->kept_len]);
 }
 
 size_t gather_slices_left(const struct gather *gather)
@@ -51,4 +53,13 @@ void gather_point(struct gather *gather, const void *ptr, size_t len)
 void gather_blob(struct gather *gather, struct blob *blob, size_t off, size_t len)
 {
     add_slice(gather, (struct conn_slice){.blob = blob, .off = off, .len = len});
+}
+
+bool gather_keep(struct gather *gather, struct blob *const *blobs, size_t len)
+{
+    if (len > CONN_SLICES_MAX - gather->kept_len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        gather->kept[gather->kept_len++] = blobs[i];
+    return true;
 }

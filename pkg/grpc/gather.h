@@ -6,7 +6,7 @@
  * emptied.
  *
  * Threads: belongs to one loop.
- * Owns:    its arena. Blobs and pointers are borrowed until gather_reset().
+ * Owns:    its arena. Blobs and pointers are borrowed until gather_reset(), those of gather_keep() its own until then.
  */
 #ifndef GRPC_GATHER_H
 #define GRPC_GATHER_H
@@ -23,6 +23,8 @@ struct gather {
     size_t count;
     size_t bytes;
     size_t arena_len;
+    struct blob *kept[CONN_SLICES_MAX];
+    size_t kept_len;
     char arena[GATHER_ARENA_SIZE];
 };
 
@@ -35,5 +37,7 @@ size_t gather_slices_left(const struct gather *gather);
 void gather_copy(struct gather *gather, const void *ptr, size_t len);
 void gather_point(struct gather *gather, const void *ptr, size_t len);
 void gather_blob(struct gather *gather, struct blob *blob, size_t off, size_t len);
+/* Takes over the references. False, and nothing taken, if there is no room. */
+bool gather_keep(struct gather *gather, struct blob *const *blobs, size_t len) must_check;
 
 #endif

@@ -43,7 +43,7 @@ struct peer;
 struct rpc {
     struct list link;         /* peer.calls or, once its stream is closed, peer.closed */
     struct list ready_link;   /* peer.ready */
-    struct list written_link; /* peer.written */
+    struct list written_link; /* peer.written, while it is `unwritten` */
     struct peer *peer;
     const struct rpc_handler *handler; /* NULL: refused before it was opened, or plain HTTP */
     struct str path;                   /* of the method, borrowed */
@@ -71,8 +71,8 @@ struct rpc {
     unsigned ended : 1;       /* the end of the response went out */
     unsigned dead : 1;        /* the stream is closed */
     unsigned sending : 1;     /* `out` holds a message that is not framed in full */
-    unsigned unwritten : 1;   /* `out` is framed, but not given to the kernel in full */
-    unsigned late : 1;        /* `out` is counted in peer.late and server.late */
+    unsigned unwritten : 1;   /* messages are framed, but not given to the kernel in full */
+    unsigned asked : 1;       /* it had nothing to say when it was asked last, and was not woken since */
     unsigned takes_gzip : 1;  /* request: grpc-accept-encoding */
     unsigned offers_gzip : 1; /* its response says grpc-encoding: gzip */
     unsigned packs : 1;       /* messages from here on are gzip, if it offers that */
@@ -93,9 +93,12 @@ struct rpc {
     struct message_reader reader;
     size_t partial; /* bytes in it, as counted in peer.partial and server.partial */
 
-    struct rpc_out out; /* the message that is in flight */
+    struct rpc_out out; /* the message that is in flight, behind those that the gather has in full */
     size_t out_len;     /* with its prefix */
     size_t out_off;     /* framed so far */
+    size_t framed;      /* messages that are unwritten */
+    size_t framed_len;  /* their bytes, but those of `out` */
+    size_t late;        /* bytes of it that are counted in peer.late and server.late */
     uint64_t out_us;    /* in flight since */
     uint64_t moved_us;  /* some of it was framed last */
     size_t blob_index;  /* the blob at out_off, and how much of it is framed */
@@ -120,7 +123,7 @@ void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...) printf_lik
 bool rpc_pull(struct rpc *rpc);
 /* `out` is in flight from here on: `len` bytes, with the prefix. */
 void rpc_begin_out(struct rpc *rpc, size_t len);
-/* Releases the message that went out. */
+/* Releases the message that went out, or that goes on without it. */
 void rpc_clear_out(struct rpc *rpc);
 /* Puts the call on its connection's ready list, and the connection on a dirty one. */
 void rpc_queue(struct rpc *rpc, enum rpc_wake wake);
@@ -151,7 +154,7 @@ struct peer {
     struct list calls;        /* oldest first */
     size_t calls_len;         /* with those that are closed */
     struct list ready;        /* calls that have something to say */
-    struct list written;      /* calls whose message left in this write */
+    struct list written;      /* calls with messages in this write */
     struct list closed;       /* calls to release */
     struct wheel_entry check;
     struct buf input; /* first bytes, while sniffing */
@@ -219,8 +222,8 @@ bool peer_finished(const struct peer *peer);
 bool peer_receive(struct peer *peer, const void *ptr, size_t len);
 /* send.c: writes what the session has to say. False: the connection is gone. */
 bool peer_flush(struct peer *peer);
-/* What was gathered before is with the kernel now: tells the calls, asks them for more. */
-void peer_after_write(struct peer *peer);
+/* What was gathered before is with the kernel now: tells the calls, asks them for more. `at_once`: in the turn in which it was gathered. */
+void peer_after_write(struct peer *peer, bool at_once);
 void receive_set_callbacks(nghttp2_session_callbacks *callbacks);
 void send_set_callbacks(nghttp2_session_callbacks *callbacks);
 

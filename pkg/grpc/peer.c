@@ -249,7 +249,7 @@ static void on_drained(void *ctx)
         peer->paused = false;
         conn_read_pause(peer->conn, false);
     }
-    peer_after_write(peer);
+    peer_after_write(peer, false);
     peer_mark(peer, RPC_WAKE_UPDATE);
 }
 

@@ -191,11 +191,9 @@ void rpc_begin_out(struct rpc *rpc, size_t len)
 
 void rpc_clear_out(struct rpc *rpc)
 {
-    if (rpc->late) {
-        rpc->late = false;
-        rpc->peer->late -= rpc->out_len;
-        rpc->peer->server->late -= rpc->out_len;
-    }
+    rpc->peer->late -= rpc->late;
+    rpc->peer->server->late -= rpc->late;
+    rpc->late = 0;
     rpc->peer->pinned -= rpc->out_len - rpc->out_off;
     rpc->out_len = 0;
     rpc->out_off = 0;
@@ -288,6 +286,7 @@ void rpc_queue(struct rpc *rpc, enum rpc_wake wake)
 
 void rpc_wake(struct rpc *rpc, enum rpc_wake wake)
 {
+    rpc->asked = false;
     if (rpc_stalled(rpc) && rpc->responded && !rpc->finishing)
         return; /* it is asked again once its message is out */
     rpc_queue(rpc, wake);

@@ -2,9 +2,9 @@
  * One gRPC call on the server side, as its handler sees it.
  *
  * Sending is pulled, never queued: a handler that has something to say calls rpc_wake(); when the
- * stream can take a message, on_pull is asked for one, and asked again until it returns false. At
- * most one message of a call is in flight, so a client that does not read costs what it subscribed
- * to and nothing more, and gets the newest state when it reads again.
+ * stream can take a message, on_pull is asked for one, and asked again until it returns false. What
+ * it has then goes out in one write, and nothing is pulled before that is out, so a client that does
+ * not read costs what it subscribed to and nothing more, and gets the newest state when it reads again.
  *
  * Threads: everything on the loop of the server.
  * Owns:    the call belongs to the server; on_close is the last callback, after which the pointer
@@ -48,7 +48,7 @@ struct rpc_handler {
     /* Fill `out` and return true, or return false when there is nothing to say. NULL for
      * handlers that only rpc_reply(). */
     bool (*on_pull)(struct rpc *rpc, struct rpc_out *out);
-    /* The message that was pulled last has been given to the kernel in full. May be NULL. */
+    /* Of each message, in turn: it has been given to the kernel in full. May be NULL. */
     void (*on_written)(struct rpc *rpc);
     /* The call is over, whoever ended it. Free the state. NULL: there is none. */
     void (*on_close)(struct rpc *rpc, enum code code);

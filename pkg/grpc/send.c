@@ -70,6 +70,20 @@ static size_t fits_into(const struct rpc *rpc, size_t len, size_t room)
     return min_size(fits, len);
 }
 
+/* The message is framed in full, and what it refers to stays until the write: the next one may go with it. */
+static bool make_room(struct rpc *rpc)
+{
+    struct rpc_out *out = &rpc->out;
+
+    if (!rpc->handler || !rpc->handler->on_pull || out->head.len > HEAD_COPY_MAX ||
+        !gather_keep(&rpc->peer->server->gather, out->blobs, out->blobs_len))
+        return false;
+    out->blobs_len = 0;
+    rpc->framed_len += rpc->out_len;
+    rpc_clear_out(rpc);
+    return true;
+}
+
 static ssize_t on_read(nghttp2_session *session, int32_t stream_id unused_arg,
                        uint8_t *buf unused_arg, size_t max, uint32_t *flags,
                        nghttp2_data_source *source, void *ctx unused_arg)
@@ -77,9 +91,10 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream_id unused_arg,
     struct rpc *rpc = source->ptr;
     size_t left, len;
 
-    if (rpc->unwritten)
-        return NGHTTP2_ERR_DEFERRED; /* one message in flight */
+    if (!rpc->sending && rpc->unwritten && !make_room(rpc))
+        return NGHTTP2_ERR_DEFERRED;
     if (!rpc->sending && !rpc_pull(rpc)) {
+        rpc->asked = true;
         if (!rpc->finishing)
             return NGHTTP2_ERR_DEFERRED;
         end_response(session, rpc, flags);
@@ -149,8 +164,10 @@ static int on_send_data(nghttp2_session *session unused_arg, nghttp2_frame *fram
     peer->spoke = true;
     if (rpc->out_off == rpc->out_len) {
         rpc->sending = false;
+        rpc->framed++;
+        if (!rpc->unwritten)
+            list_append(&peer->written, &rpc->written_link);
         rpc->unwritten = true;
-        list_append(&peer->written, &rpc->written_link);
     }
     return gather_has_room(gather) ? 0 : NGHTTP2_ERR_PAUSE;
 }
@@ -306,30 +323,33 @@ void send_set_callbacks(nghttp2_session_callbacks *callbacks)
 
 /* Asks for the next message at once, but only if it could go out: else it would be old when it
  * does. */
-static void after_message(struct rpc *rpc)
+static void after_messages(struct rpc *rpc, bool at_once)
 {
     struct peer *peer = rpc->peer;
 
     rpc->unwritten = false;
-    rpc->messages_sent++;
+    rpc->messages_sent += rpc->framed;
     rpc->sent_us = loop_now_us(peer->server->loop);
     if (!rpc->http_status)
-        counter_add(&peer->server->stats.messages_sent, 1);
-    rpc_clear_out(rpc);
-    if (rpc->handler && rpc->handler->on_written)
-        rpc->handler->on_written(rpc);
-    if (rpc->dead || rpc->trailing)
+        counter_add(&peer->server->stats.messages_sent, rpc->framed);
+    rpc->framed_len = 0;
+    if (!rpc->sending) /* another one may have begun */
+        rpc_clear_out(rpc);
+    for (; rpc->framed > 0; rpc->framed--)
+        if (rpc->handler && rpc->handler->on_written)
+            rpc->handler->on_written(rpc);
+    if (rpc->dead || rpc->trailing || rpc->sending || (at_once && rpc->asked && !rpc->finishing))
         return;
     if (!window_open(rpc) || rpc_pull(rpc) || rpc->finishing)
         rpc_queue(rpc, peer->dirty);
 }
 
-void peer_after_write(struct peer *peer)
+void peer_after_write(struct peer *peer, bool at_once)
 {
     while (!list_empty(&peer->written)) {
         struct rpc *rpc = container_of(list_pop(&peer->written), struct rpc, written_link);
 
-        after_message(rpc);
+        after_messages(rpc, at_once);
     }
 }
 
@@ -362,7 +382,7 @@ static void write_gathered(struct peer *peer, const struct gather *gather)
     if (peer->backlog > 0) {
         peer->moved_us = loop_now_us(server->loop);
     } else {
-        peer_after_write(peer);
+        peer_after_write(peer, true);
     }
 }
 
@@ -370,6 +390,7 @@ bool peer_flush(struct peer *peer)
 {
     struct gather *gather = &peer->server->gather;
     ssize_t result;
+    bool filled;
 
     if (!peer->session || conn_backlog(peer->conn) > 0)
         return true; /* on_drained brings it back */
@@ -385,13 +406,15 @@ bool peer_flush(struct peer *peer)
         return false;
     }
     write_gathered(peer, gather);
+    filled = !gather_has_room(gather);
+    gather_reset(gather);
     peer_reap(peer);
     if (peer->stalled > 0)
         peer_watch(peer);
     if (peer_finished(peer))
         peer_linger(peer);
     else if (!list_empty(&peer->ready) ||
-             (!gather_has_room(gather) && nghttp2_session_want_write(peer->session)))
+             (filled && nghttp2_session_want_write(peer->session)))
         peer_mark(peer, peer->dirty);
     return true;
 }

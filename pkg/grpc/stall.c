@@ -53,12 +53,14 @@ static void end_unmoved(struct rpc *rpc, uint64_t now)
 /* The bytes that are late from now on. */
 static size_t count_late(struct rpc *rpc, uint64_t now)
 {
+    size_t late = rpc->framed_len + rpc->out_len;
+
     if (rpc->late || !rpc_stalled(rpc) || now - rpc->out_us < stalled_us(rpc->peer) / LOOKS)
         return 0;
-    rpc->late = true;
-    rpc->peer->late += rpc->out_len;
-    rpc->peer->server->late += rpc->out_len;
-    return rpc->out_len;
+    rpc->late = late;
+    rpc->peer->late += late;
+    rpc->peer->server->late += late;
+    return late;
 }
 
 bool peer_check_messages(struct peer *peer, uint64_t now)

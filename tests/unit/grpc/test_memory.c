@@ -40,6 +40,8 @@ static void push_to_all(unsigned peers)
     enum rpc_wake kind = RPC_WAKE_UPDATE;
 
     world.ready = peers;
+    world.one_each = true;
+    world.served = NULL;
     grpc_server_each_call(world.server, wake, &kind);
     world_settle();
 }

@@ -170,6 +170,25 @@ Test(rpc, is_pulled_until_it_has_nothing_more_to_say)
     stop();
 }
 
+Test(rpc, what_there_is_to_say_goes_out_in_one_write)
+{
+    struct buf data;
+
+    start();
+    raw_call(&raw, 1, STREAM, NULL, NULL);
+    world_settle();
+    world_say(100);
+    world.ready = 5;
+    rpc_wake(world.rpc, RPC_WAKE_UPDATE);
+    loop_turn(world.loop, 0);
+    data = data_of(1);
+    cr_assert_eq(data.len, 5 * 105);
+    cr_assert_eq(world.written, 5);
+    cr_assert_eq(counter_get(&world_stats()->messages_sent), 5);
+    buf_done(&data);
+    stop();
+}
+
 Test(rpc, is_not_pulled_while_the_client_does_not_read_and_then_says_the_newest)
 {
     struct buf data;
@@ -467,6 +486,7 @@ static void open_streams(struct raw raws[PEERS])
         world_settle();
     cr_assert_eq(world.opens, PEERS);
     world.ready = PEERS;
+    world.one_each = true;
     grpc_server_each_call(world.server, wake_update, NULL);
 }
 

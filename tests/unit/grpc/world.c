@@ -52,13 +52,14 @@ static void on_half_close(struct rpc *rpc unused_arg)
     world.half_closes++;
 }
 
-static bool on_pull(struct rpc *rpc unused_arg, struct rpc_out *out)
+static bool on_pull(struct rpc *rpc, struct rpc_out *out)
 {
     static const char zeros[64 * 1024];
 
     world.pulls++;
-    if (!world.next || world.ready == 0)
+    if (!world.next || world.ready == 0 || (world.one_each && world.served == rpc))
         return false;
+    world.served = rpc;
     world.ready--;
     cr_assert_eq(buf_append(&out->head, zeros, world.head_len), CODE_OK);
     rpc_out_add(out, blob_ref(world.next));

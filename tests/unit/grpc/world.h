@@ -40,6 +40,8 @@ struct world {
     struct blob *next; /* what STREAM says; NULL: nothing */
     size_t head_len;   /* bytes that STREAM puts before it */
     unsigned ready;    /* messages that STREAM has left to say */
+    bool one_each;     /* to one call after the other, not all to the first that asks */
+    const struct rpc *served; /* then: the last one */
 };
 
 extern struct world world;

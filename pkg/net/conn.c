@@ -2,19 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <unistd.h>
 
 #include "net/conn_internal.h"
 #include "net/socket.h"
-
-/* What the kernel queues for a peer that reads slowly: more would be old when it is read. */
-#define NOTSENT_MAX (128 * 1024)
-#define USER_TIMEOUT_MS 150000 /* above what the users allow a peer that does not read */
-#define KEEPALIVE_IDLE_S 60
-#define KEEPALIVE_INTERVAL_S 10
-#define KEEPALIVE_PROBES 3
 
 /* ---- the two system calls that carry bytes ---- */
 
@@ -227,28 +218,6 @@ static void on_connect_timeout(void *ctx)
 
 /* ---- life ---- */
 
-/* What the kernel refuses here (a connection that is reset already) shows in the first read. */
-static void set_options(int fd, const struct address *peer)
-{
-    const struct {
-        int level, name, value;
-    } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
-        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_MAX},
-        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-    };
-
-    if (peer->storage.ss_family != AF_INET && peer->storage.ss_family != AF_INET6)
-        return;
-    for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
-                         sizeof(options[i].value));
-}
-
 DEFINE_CLEANUP(struct conn, conn_free)
 
 static enum code make(struct loop *loop, int fd, const struct address *peer,
@@ -260,7 +229,6 @@ static enum code make(struct loop *loop, int fd, const struct address *peer,
 
     *conn = (struct conn){.loop = loop, .handler = handler, .ctx = ctx, .peer = *peer, .fd = fd};
     conn->state = (uint8_t)state;
-    set_options(fd, peer);
     code = fd_watch_new(loop, fd, on_event, conn, &conn->watch, err);
     if (code != CODE_OK)
         return code;
@@ -289,6 +257,7 @@ enum code conn_connect(struct loop *loop, const struct address *to, uint64_t tim
     if (fd < 0)
         return fail(err, socket_code(errno), "cannot connect to '%s': %s", peer,
                     errno_text(errno).text);
+    socket_tune(fd, to);
     code = make(loop, fd, to, handler, ctx, STATE_CONNECTING, &conn, err);
     if (code != CODE_OK)
         return code;

@@ -43,7 +43,7 @@ struct conn_handler {
     void (*on_closed)(void *ctx, enum code code, const char *reason);
 };
 
-/* Owns fd from here on, also on failure. Reading starts at once. Sets TCP_NODELAY and TCP_USER_TIMEOUT. */
+/* Owns fd from here on, also on failure. Reading starts at once. Its options are the listener's. */
 enum code conn_new(struct loop *loop, int fd, const struct address *peer,
                    const struct conn_handler *handler, void *ctx, struct conn **ret_conn,
                    struct err *err) must_check;

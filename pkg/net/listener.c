@@ -88,6 +88,7 @@ static int open_socket(struct listener *listener)
         (void)setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (listener->address.storage.ss_family == AF_INET6)
         (void)setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    socket_tune(listener->fd, &listener->address);
     return bind_and_listen(listener);
 }
 

@@ -2,6 +2,15 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+/* What the kernel queues for a peer that reads slowly: more would be old when it is read. */
+#define NOTSENT_MAX (128 * 1024)
+#define USER_TIMEOUT_MS 150000 /* above what the users allow a peer that does not read */
+#define KEEPALIVE_IDLE_S 60
+#define KEEPALIVE_INTERVAL_S 10
+#define KEEPALIVE_PROBES 3
 
 struct errno_text errno_text(int error)
 {
@@ -41,4 +50,25 @@ enum code socket_code(int error)
 int socket_open(const struct address *address)
 {
     return socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+void socket_tune(int fd, const struct address *address)
+{
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+        {IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_MAX},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+    };
+
+    if (address->storage.ss_family != AF_INET && address->storage.ss_family != AF_INET6)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                         sizeof(options[i].value));
 }

@@ -16,6 +16,10 @@ struct errno_text errno_text(int error);
 /* The code that a caller can branch on; CODE_UNAVAILABLE for all that may pass. */
 enum code socket_code(int error);
 
+/* What finds dead peers and delays nothing, of TCP. Of a listening socket: all that it accepts inherit it (Linux), which saves seven system
+ * calls for each. */
+void socket_tune(int fd, const struct address *address);
+
 /* A new stream socket of the address's family, non-blocking and close-on-exec; -1 and errno. */
 int socket_open(const struct address *address) must_check;
 

@@ -118,4 +118,42 @@ static inline void see_closed(void *ctx, enum code code, const char *reason)
     snprintf(seen.reason, sizeof(seen.reason), "%s", reason);
 }
 
+/* The one descriptor whose peer is that end of a connection. */
+static inline int other_end(int end)
+{
+    struct sockaddr_in own, peer;
+
+    for (int fd = 0; fd < 256; fd++) {
+        socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
+
+        if (fd != end && getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+            getsockname(end, (struct sockaddr *)&own, &own_len) == 0 && peer_len == own_len &&
+            memcmp(&own, &peer, sizeof(own)) == 0)
+            return fd;
+    }
+    return -1;
+}
+
+/* It finds dead peers and delays nothing. */
+static inline void assert_tuned(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
+                   {IPPROTO_TCP, TCP_USER_TIMEOUT, 150000},
+                   {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 * 1024},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+                   {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+                   {IPPROTO_TCP, TCP_KEEPCNT, 3},
+                   {SOL_SOCKET, SO_KEEPALIVE, 1}};
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        int value = 0;
+        socklen_t len = sizeof(value);
+
+        cr_assert_eq(getsockopt(fd, options[i].level, options[i].name, &value, &len), 0);
+        cr_assert_eq(value, options[i].value, "option %d: %d", options[i].name, value);
+    }
+}
+
 #endif

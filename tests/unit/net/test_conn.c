@@ -273,42 +273,6 @@ Test(conn, knows_its_peer)
     cr_assert_str_eq(format(conn_peer(conn)), expected);
 }
 
-/* The descriptor of the connection is the only one whose peer is ours. */
-static int near_descriptor(void)
-{
-    struct sockaddr_in own, peer;
-
-    for (int fd = 0; fd < 256; fd++) {
-        socklen_t own_len = sizeof(own), peer_len = sizeof(peer);
-
-        if (fd != far && getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
-            getsockname(far, (struct sockaddr *)&own, &own_len) == 0 && peer_len == own_len &&
-            memcmp(&own, &peer, sizeof(own)) == 0)
-            return fd;
-    }
-    return -1;
-}
-
-Test(conn, sets_what_finds_dead_peers_and_delays_nothing)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {{IPPROTO_TCP, TCP_NODELAY, 1},
-                   {IPPROTO_TCP, TCP_USER_TIMEOUT, 150000},
-                   {IPPROTO_TCP, TCP_NOTSENT_LOWAT, 128 * 1024},
-                   {SOL_SOCKET, SO_KEEPALIVE, 1}};
-    int fd = near_descriptor();
-
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        int value = 0;
-        socklen_t len = sizeof(value);
-
-        cr_assert_eq(getsockopt(fd, options[i].level, options[i].name, &value, &len), 0);
-        cr_assert_eq(value, options[i].value);
-    }
-    cr_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
-}
-
 Test(conn, gives_its_neighbours_a_turn_between_reads)
 {
     int fds[2], big = 1 << 20;

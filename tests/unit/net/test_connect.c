@@ -48,6 +48,7 @@ Test(connect, tells_by_on_drained_and_then_carries_bytes)
     turn_until(&seen.data, 1);
     cr_assert_eq(seen.drained, 1);
     cr_assert_str_eq(format(conn_peer(conn)), format(&address));
+    assert_tuned(other_end(fd));
     close(fd);
     close(listening);
 }

@@ -88,6 +88,7 @@ Test(listener, hands_over_non_blocking_close_on_exec_descriptors)
     turn_until(&accepted, 1);
     cr_assert(fcntl(last_fd, F_GETFL) & O_NONBLOCK);
     cr_assert(fcntl(last_fd, F_GETFD) & FD_CLOEXEC);
+    assert_tuned(last_fd);
     cr_assert(strncmp(last_peer, "127.0.0.1:", 10) == 0, "%s", last_peer);
     close(client);
 }

@@ -5,10 +5,12 @@
 static unsigned service_key(struct str namespace_name, struct str service,
                             char out[SERVICE_KEY_MAX])
 {
-    int len = snprintf(out, SERVICE_KEY_MAX, "%" STR_FMT "/%" STR_FMT, STR_ARG(namespace_name),
-                       STR_ARG(service));
+    char *at = out;
 
-    return (unsigned)min_size((size_t)len, SERVICE_KEY_MAX - 1);
+    str_put(&at, str_slice(namespace_name, 0, NAME_TEXT_MAX));
+    *at++ = '/';
+    str_put(&at, str_slice(service, 0, (size_t)(out + SERVICE_KEY_MAX - at)));
+    return (unsigned)(at - out);
 }
 
 struct interest *interest_find(const struct topic_table *table, struct str namespace_name,

@@ -63,10 +63,14 @@ static struct place client_place(const struct xds_stream *stream)
 static struct str client_agent(const struct xds_stream *stream, char out[REFUSAL_AGENT_MAX])
 {
     const struct xds_node *node = xds_session_node(stream->session);
-    int len = snprintf(out, REFUSAL_AGENT_MAX, "%" STR_FMT "%s%" STR_FMT, STR_ARG(node->user_agent),
-                       node->user_agent_version.len ? " " : "", STR_ARG(node->user_agent_version));
+    char *at = out;
 
-    return utf8_cut(str_make(out, (size_t)len), REFUSAL_AGENT_MAX - 1);
+    str_put(&at, utf8_cut(node->user_agent, REFUSAL_AGENT_MAX - 1));
+    if (node->user_agent_version.len > 0 && at < out + REFUSAL_AGENT_MAX - 1) {
+        *at++ = ' ';
+        str_put(&at, utf8_cut(node->user_agent_version, (size_t)(out + REFUSAL_AGENT_MAX - 1 - at)));
+    }
+    return str_make(out, (size_t)(at - out));
 }
 
 static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[REFUSAL_AGENT_MAX])

@@ -146,12 +146,13 @@ def count_names(work, few=100, more=1000):
         apart(product, more, WARM)
         callgrind.instructions()
         apart(product, more, CHANGES)
-        change = sum(callgrind.instructions().values()) / CHANGES
+        change = per(callgrind.instructions(), Counter(), CHANGES)
     finally:
         groups.stop()
         product.stop()
-    return {"instructions per subscription": sum(per(costs[1], costs[0], more - few).values()),
-            "instructions per change that nobody asked for": change}
+    subscription = per(costs[1], costs[0], more - few)
+    return {"instructions per subscription": sum(subscription.values()), "instructions per change that nobody asked for": sum(change.values())}, \
+        {"subscription": subscription, "change": change}
 
 
 def apart(product, service, changes):
@@ -185,7 +186,9 @@ def main():
     figures.update(in_folder(count_calls))
     instructions, profiles = in_folder(count_instructions)
     figures.update(instructions)
-    figures.update(in_folder(count_names))
+    for_names, more_profiles = in_folder(count_names)
+    figures.update(for_names)
+    profiles.update(more_profiles)
     figures.update(in_folder(count_tls_heap))
     judge(report, figures, json.loads(THRESHOLDS.read_text()))
     folder = BUILD / "bench"

@@ -5,14 +5,13 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from sides import Product
+from sides import LOOPS, Product
 from support.process import BUILD
 
 COUNTERS = ("allocations", "live bytes", "sends", "receives", "watches")    # counts.c's
 NAMED = re.compile(r"^(c?fn|c?ob)=\((\d+)\)(?: (.*))?$")
 COST = re.compile(r"^(?:[+-]?\d+|\*) (\d+)$")
 VALGRIND = ("valgrind", "--tool=callgrind", "--quiet")
-FLAGS = ("--threads", "1")
 
 
 class Counted:
@@ -20,7 +19,7 @@ class Counted:
 
     def __init__(self, work, services, endpoints, most, tls=False):
         self.file = work / "counts"
-        self.product = Product(work, services, endpoints, most, tls=tls, flags=FLAGS,
+        self.product = Product(work, services, endpoints, most, tls=tls, flags=LOOPS,
                                env={"LD_PRELOAD": f"{BUILD / 'bench/counts.so'}", "BENCH_COUNTS": self.file})
 
     def read(self):
@@ -33,7 +32,7 @@ class Callgrind:
 
     def __init__(self, work, services, endpoints, most):
         self.work, self.number = work, 0
-        self.product = Product(work, services, endpoints, most, flags=FLAGS,
+        self.product = Product(work, services, endpoints, most, flags=LOOPS,
                                wrap=[*VALGRIND, f"--callgrind-out-file={work / 'callgrind.out'}"])
 
     def instructions(self):

@@ -9,6 +9,8 @@ from support.lookaside import Lookaside
 from support.process import BUILD, free_port
 
 SLOTS = 3
+# As many as the bare loop is: a second one would share its core with all the clients, and what it costs them would be measured, too.
+LOOPS = ("--threads", "1")
 
 
 class Recording:
@@ -132,7 +134,7 @@ def record(work, steps, only_endpoints=False, per_slice=None):
 def make(name, work, recording, services, endpoints, plan, peer, per_slice):
     """A side by its name, not started."""
     if name == OURS:
-        return Product(work, services, endpoints, max(recording.lists), per_slice, plan.tls)
+        return Product(work, services, endpoints, max(recording.lists), per_slice, plan.tls, LOOPS)
     return Given(name, work, recording, services, endpoints, plan, peer if name == PEER else None)
 
 

@@ -14,7 +14,7 @@
 #include "loop/thread.h"
 #include "serve/serve.h"
 
-#define WORKERS 3
+#define WORKERS 4
 #define CLIENTS 12
 #define PUBLICATIONS 200
 #define WATCH "/lookaside.v1.BackendDiscovery/Watch"

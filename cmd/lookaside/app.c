@@ -261,6 +261,7 @@ static enum code start_serve(struct app *app, struct err *err)
         .place_ctx = app,
         .refused = on_refused,
         .refused_ctx = app,
+        .uids = options->unix_accounts.len > 0 ? &options->unix_accounts : NULL,
         .tokens = options->tokens,
         .unknown_key = on_unknown_key,
         .unknown_key_ctx = app,
@@ -304,8 +305,7 @@ static enum code start_source(struct app *app, struct err *err)
         .endpoints = app->options->endpoints,
         .nodes = app->options->nodes,
         .policies_required = app->options->publish != PUBLISH_ALL ||
-                             app->options->host_suffixes.len > 0 || app->options->tokens ||
-                             app->options->tls_client_ca,
+                             app->options->host_suffixes.len > 0 || options_identify(app->options),
     };
     enum code code;
 

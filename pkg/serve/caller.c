@@ -64,6 +64,28 @@ enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str autho
     return fail(err, CODE_UNAUTHENTICATED, "the token is not accepted");
 }
 
+/* ---- who connects ---- */
+
+static void identify_user(struct worker *worker, uid_t uid, struct service_account **ret_account)
+{
+    const struct service_account *account = uid_accounts_find(worker->options.uids, uid);
+
+    counter_add(account ? &worker->stats.unix_known : &worker->stats.unix_unknown, 1);
+    if (account)
+        *ret_account = account_copy(account);
+}
+
+enum code caller_identify(void *ctx, const struct rpc *rpc, struct service_account **ret_account,
+                          struct err *err unused_arg)
+{
+    const struct credentials *credentials = worker_credentials(rpc);
+    struct worker *worker = ctx;
+
+    if (credentials && worker->options.uids)
+        identify_user(worker, credentials->uid, ret_account);
+    return CODE_OK;
+}
+
 /* ---- what it may see ---- */
 
 struct caller worker_caller(const struct rpc *rpc)
@@ -88,15 +110,19 @@ static bool may_audit(struct worker *worker)
 void worker_tell_refused(struct worker *worker, const struct rpc *rpc,
                          const struct subscriber *subscriber)
 {
-    struct caller caller = worker_caller(rpc);
-    char peer[ADDRESS_TEXT_MAX], account[2 * ACCOUNT_NAME_MAX];
+    const struct service_account *known = rpc_account(rpc);
+    const struct credentials *user = worker_credentials(rpc);
+    char peer[ADDRESS_TEXT_MAX], account[2 * ACCOUNT_NAME_MAX] = "nobody";
 
     counter_add(&worker->stats.access_refused, 1);
     if (!may_audit(worker))
         return;
     address_format(rpc_peer(rpc), peer);
-    snprintf(account, sizeof(account), "%" STR_FMT "%s%" STR_FMT, STR_ARG(caller.namespace_name),
-             caller.account.len > 0 ? "/" : "nobody", STR_ARG(caller.account));
+    if (known)
+        snprintf(account, sizeof(account), "%" STR_FMT "/%" STR_FMT, STR_ARG(known->namespace_name),
+                 STR_ARG(known->name));
     log_warn(LOG_SERVE, "client may not see a Service that it asks for", KV_STR("peer", peer),
-             KV_STR("account", account), KV_TEXT("name", subscriber->topic->text));
+             KV_STR("account", account), KV_STR("by", known ? account_by_name(known->by) : "none"),
+             KV_TEXT("name", subscriber->topic->text), user ? KV_U64("uid", user->uid) : KV_END,
+             KV_U64("pid", user ? (uint64_t)user->pid : 0));
 }

@@ -12,6 +12,7 @@
 #include "model/catalog.h"
 #include "model/refusal.h"
 #include "net/tls.h"
+#include "net/uid_accounts.h"
 #include "net/verifier.h"
 #include "serve/load_table.h"
 #include "serve/topic.h"
@@ -36,6 +37,7 @@ struct serve_options {
     const char *const *host_suffixes; /* struct name_context's; borrowed for life */
     /* Clients of Clusters report their load, so often; 0: they do not. */
     uint64_t load_interval_ms;
+    const struct uid_accounts *uids; /* of users on unix sockets, which are nobody else; borrowed for life. NULL: none */
     bool tokens; /* calls may carry one (serve_set_verifier()); else what they carry is not looked at */
     /* A token of an unknown key has come; at most once a second for each worker. May be NULL. */
     void (*unknown_key)(void *ctx);

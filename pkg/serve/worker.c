@@ -105,6 +105,8 @@ void change_age_written(struct change_age *age, struct worker *worker)
 /* What is kept of a connection besides its calls. */
 struct connection {
     uint64_t subscriptions;
+    bool has_credentials;
+    struct credentials credentials;
     struct place place; /* its text lies behind the struct */
 };
 
@@ -168,16 +170,26 @@ struct handover {
     struct connection *connection;
 };
 
-static struct connection *connection_new(const struct place *place)
+static struct connection *connection_new(const struct place *place,
+                                         const struct credentials *credentials)
 {
     struct connection *connection =
         xmalloc(sizeof(*connection) + place->zone.len + place->node.len);
     char *at = (char *)(connection + 1);
 
-    *connection = (struct connection){0};
+    *connection = (struct connection){.has_credentials = credentials != NULL};
+    if (credentials)
+        connection->credentials = *credentials;
     connection->place.zone = str_put(&at, place->zone);
     connection->place.node = str_put(&at, place->node);
     return connection;
+}
+
+const struct credentials *worker_credentials(const struct rpc *rpc)
+{
+    const struct connection *connection = rpc_connection(rpc);
+
+    return connection->has_credentials ? &connection->credentials : NULL;
 }
 
 struct str worker_client_namespace(const struct rpc *rpc, struct str said)
@@ -224,7 +236,7 @@ static void on_handover(void *ctx)
 }
 
 void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
-                  const struct place *place)
+                  const struct place *place, const struct credentials *credentials)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
 
@@ -232,7 +244,7 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer, str
     handover->fd = fd;
     handover->peer = *peer;
     handover->tls = tls_ref(tls);
-    handover->connection = connection_new(place);
+    handover->connection = connection_new(place, credentials);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);
@@ -302,6 +314,7 @@ static enum code worker_start(struct worker *worker, struct err *err)
         .limits = worker->options.limits,
         .healthz = healthz,
         .authenticate = worker->options.tokens ? caller_authenticate : NULL,
+        .identify = worker->options.uids ? caller_identify : NULL,
         .release = free,
     };
     struct latest_options mailbox = {on_catalog, worker, release_catalog};

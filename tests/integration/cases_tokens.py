@@ -85,7 +85,8 @@ def tokens_of_both_kinds(work):
             stream = ads.Stream(channel, ads.node(), metadata=(
                 ("authorization", f"Bearer {world.key.token('web/b')}"),))
             stream.subscribe(ads.LDS, ["greeter"])
-            assert world.controller.streams()["streams"][0]["account"] == {"namespace": "web", "name": "b"}
+            assert world.controller.streams()["streams"][0]["account"] == {
+                "namespace": "web", "name": "b", "by": "token"}
             stream.cancel()
 
 

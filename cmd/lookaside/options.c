@@ -158,6 +158,10 @@ static const struct setting settings[] = {
      "a client of that user on a unix socket is that service account; may be repeated (default: "
      "none is)",
      option_add_unix_account, true},
+    {"identify-pods", "identifyPods", NULL,
+     "read Pods, too: a client that nothing else identifies is the service account of the pod "
+     "that has its address; needs list and watch on pods (default false)",
+     option_set_identify_pods, false},
     {"default-access", "defaultAccess", "all|namespace|none",
      "who may see a Service whose LookasideService does not say: everybody, service accounts of "
      "its namespace, or nobody (default all)",

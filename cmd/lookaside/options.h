@@ -37,6 +37,7 @@ struct options {
     bool tokens;          /* of service accounts, in calls */
     char *token_audience; /* default OPTIONS_TOKEN_AUDIENCE */
     struct uid_accounts unix_accounts;
+    bool identify_pods;
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */

@@ -74,7 +74,13 @@ enum code option_add_unix_account(struct options *options, struct str value, str
 
 bool options_identify(const struct options *options)
 {
-    return options->tokens || options->tls_client_ca || options->unix_accounts.len > 0;
+    return options->tokens || options->tls_client_ca || options->unix_accounts.len > 0 ||
+           options->identify_pods;
+}
+
+enum code option_set_identify_pods(struct options *options, struct str value, struct err *err)
+{
+    return option_read_switch(value, &options->identify_pods, err);
 }
 
 static bool has_unix(const struct text_list *addresses)
@@ -91,10 +97,14 @@ static enum code check_identity(const struct options *options, struct err *err)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--tokens and --directory exclude each other: an API server's keys verify "
                     "tokens");
+    if (options->identify_pods && options->directory)
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--identify-pods and --directory exclude each other: an API server tells of "
+                    "pods");
     if (options->default_access != ACCESS_ALL && !options_identify(options))
         return fail(err, CODE_INVALID_ARGUMENT,
-                    "--default-access needs --tokens, --tls-client-ca or --unix-account: no client "
-                    "could prove who it is");
+                    "--default-access needs --tokens, --tls-client-ca, --unix-account or "
+                    "--identify-pods: no client could prove who it is");
     if (options->token_audience && !options->tokens)
         return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
     if (options->unix_accounts.len > 0 && !has_unix(&options->listen) &&

@@ -75,13 +75,39 @@ static void identify_user(struct worker *worker, uid_t uid, struct service_accou
         *ret_account = account_copy(account);
 }
 
+static enum code identify_pod(struct worker *worker, const struct address *peer,
+                              struct service_account **ret_account, struct err *err)
+{
+    struct worker_stats *stats = &worker->stats;
+    struct counter *const counters[] = {
+        [POD_OWNER_NONE] = &stats->pod_unknown,
+        [POD_OWNER_ONE] = &stats->pod_known,
+        [POD_OWNER_SEVERAL] = &stats->pod_clash,
+    };
+    struct str account = STR("");
+    enum pod_owner owner;
+
+    if (!worker->origins.pods) {
+        counter_add(&stats->pods_early, 1);
+        return fail(err, CODE_UNAVAILABLE, "pods are not known yet: try again later");
+    }
+    owner = origin_find(&worker->origins, peer, &account);
+    counter_add(counters[owner], 1);
+    if (owner == POD_OWNER_ONE)
+        *ret_account = account_of_text(account, ACCOUNT_BY_POD);
+    return CODE_OK;
+}
+
 enum code caller_identify(void *ctx, const struct rpc *rpc, struct service_account **ret_account,
-                          struct err *err unused_arg)
+                          struct err *err)
 {
     const struct credentials *credentials = worker_credentials(rpc);
     struct worker *worker = ctx;
 
-    if (credentials && worker->options.uids)
+    if (!credentials)
+        return worker->options.pods ? identify_pod(worker, rpc_peer(rpc), ret_account, err)
+                                    : CODE_OK;
+    if (worker->options.uids)
         identify_user(worker, credentials->uid, ret_account);
     return CODE_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * Who makes a call: by the token that it carries, or else by the user at the other end of its unix socket.
+ * Who makes a call: by the token that it carries, or else by the user at the other end of its unix socket, or by
+ * the pod that has its address.
  *
  * Threads: the worker's loop.
  * Errors:  the client is told that its token is refused, the log why: a line a second for each worker.

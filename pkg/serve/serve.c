@@ -79,6 +79,13 @@ void serve_set_verifier(struct serve *serve, struct verifier *verifier)
         worker_set_verifier(serve->workers[i], verifier_ref(verifier));
 }
 
+void serve_set_pods(struct serve *serve, const struct pod_table *pods)
+{
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_set_pods(serve->workers[i], pod_table_ref(pods));
+    pod_table_unref(pods);
+}
+
 /* On the control loop. */
 static void on_unknown_key(void *ctx)
 {
@@ -222,6 +229,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
             .refused = serve_tell_refused,
             .refused_ctx = serve,
             .uids = options->uids,
+            .pods = options->pods,
             .tokens = options->tokens,
             .unknown_key = options->unknown_key ? post_unknown_key : NULL,
             .unknown_key_ctx = serve,

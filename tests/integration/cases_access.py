@@ -162,7 +162,7 @@ def by_default(work):
 
 def settings_that_do_not_fit(_work):
     for access, words in (("some", "expected all, namespace or none"),
-                          ("none", "--default-access needs --tokens, --tls-client-ca or --unix-account")):
+                          ("none", "--default-access needs --tokens, --tls-client-ca, --unix-account or --identify-pods")):
         done = subprocess.run([process.BUILD / "lookaside", "--default-access", access], capture_output=True, text=True,
                               timeout=20, check=False)
         assert done.returncode == 2 and words in done.stderr + done.stdout, done

@@ -7,14 +7,15 @@
 #define UNKNOWN_KEY_US 1000000
 #define AUDIT_LINES_PER_SECOND 100 /* of each worker; all are counted */
 
-static void complain(struct worker *worker, const struct rpc *rpc, const struct err *why)
+static void complain(struct worker *worker, const struct rpc *rpc, const char *what,
+                     const struct err *why)
 {
     char peer[ADDRESS_TEXT_MAX];
 
     if (!worker_may_complain(worker))
         return;
     address_format(rpc_peer(rpc), peer);
-    log_warn(LOG_SERVE, "a client's token is refused", KV_STR("peer", peer), KV_ERR(why));
+    log_warn(LOG_SERVE, what, KV_STR("peer", peer), KV_ERR(why));
 }
 
 static void tell_unknown_key(struct worker *worker)
@@ -52,7 +53,7 @@ enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str autho
         counter_add(&worker->stats.tokens_accepted, 1);
         return code;
     }
-    complain(worker, rpc, &why);
+    complain(worker, rpc, "a client's token is refused", &why);
     if (code == CODE_UNAVAILABLE) {
         counter_add(&worker->stats.tokens_early, 1);
         return fail(err, code, "tokens cannot be verified yet: try again later");
@@ -75,7 +76,7 @@ static void identify_user(struct worker *worker, uid_t uid, struct service_accou
         *ret_account = account_copy(account);
 }
 
-static enum code identify_pod(struct worker *worker, const struct address *peer,
+static enum code identify_pod(struct worker *worker, const struct rpc *rpc,
                               struct service_account **ret_account, struct err *err)
 {
     struct worker_stats *stats = &worker->stats;
@@ -89,9 +90,11 @@ static enum code identify_pod(struct worker *worker, const struct address *peer,
 
     if (!worker->origins.pods) {
         counter_add(&stats->pods_early, 1);
-        return fail(err, CODE_UNAVAILABLE, "pods are not known yet: try again later");
+        fail(err, CODE_UNAVAILABLE, "pods are not known yet: try again later");
+        complain(worker, rpc, "a client cannot be identified", err);
+        return err->code;
     }
-    owner = origin_find(&worker->origins, peer, &account);
+    owner = origin_find(&worker->origins, rpc_peer(rpc), &account);
     counter_add(counters[owner], 1);
     if (owner == POD_OWNER_ONE)
         *ret_account = account_of_text(account, ACCOUNT_BY_POD);
@@ -105,8 +108,7 @@ enum code caller_identify(void *ctx, const struct rpc *rpc, struct service_accou
     struct worker *worker = ctx;
 
     if (!credentials)
-        return worker->options.pods ? identify_pod(worker, rpc_peer(rpc), ret_account, err)
-                                    : CODE_OK;
+        return worker->options.pods ? identify_pod(worker, rpc, ret_account, err) : CODE_OK;
     if (worker->options.uids)
         identify_user(worker, credentials->uid, ret_account);
     return CODE_OK;

@@ -50,12 +50,13 @@ void origin_join(struct origins *origins, struct origin *origin, const struct ad
 
     if (!address_of(peer, &address))
         return;
+    origin->origins = origins;
     origin->address = get(origins, &address);
     list_init(&origin->link);
     list_append(&origin->address->origins, &origin->link);
 }
 
-void origin_leave(struct origins *origins, struct origin *origin)
+void origin_leave(struct origin *origin)
 {
     struct origin_address *address = TAKE(origin->address);
 
@@ -64,7 +65,7 @@ void origin_leave(struct origins *origins, struct origin *origin)
     list_remove(&origin->link);
     if (!list_empty(&address->origins))
         return;
-    HASH_DELETE(hh, origins->addresses, address);
+    HASH_DELETE(hh, origin->origins->addresses, address);
     free(address);
 }
 

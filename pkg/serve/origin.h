@@ -24,6 +24,7 @@ struct origins {
 /* A connection's place in them. {0}-initialised: in none. */
 struct origin {
     struct list link;
+    struct origins *origins;
     struct origin_address *address; /* NULL: none that a pod could have */
     uint64_t moved; /* the round in which its address came to mean somebody else last; 0: never */
 };
@@ -31,7 +32,7 @@ struct origin {
 /* Every origin must have left. */
 void origins_done(struct origins *origins);
 void origin_join(struct origins *origins, struct origin *origin, const struct address *peer);
-void origin_leave(struct origins *origins, struct origin *origin);
+void origin_leave(struct origin *origin); /* twice is once */
 /* Whose pod's it is (pod_table_find()). */
 enum pod_owner origin_find(const struct origins *origins, const struct address *peer, struct str *ret_account);
 /* Takes over one reference. True: for some connection it means somebody else, or nobody any more, or somebody now: their origins have

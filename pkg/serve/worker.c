@@ -12,14 +12,12 @@
 /* Work of one turn before the loop looks at its sockets again. */
 #define WORKER_TURN_US 1000
 
-/* What is kept of a connection besides its calls. */
+/* What is kept of a connection besides its calls. All that it refers to lies behind the struct. */
 struct connection {
-    struct worker *worker;
     uint64_t subscriptions;
-    struct origin origin;
-    bool has_credentials;
-    struct credentials credentials;
-    struct place place; /* its text lies behind the struct */
+    struct place place;
+    struct origin *origin;           /* NULL: without options.pods */
+    struct credentials *credentials; /* NULL: it is on no unix socket */
 };
 
 /* ---- publications ---- */
@@ -90,7 +88,7 @@ static void end_moved(void *ctx, struct rpc *rpc)
     const struct connection *connection = rpc_connection(rpc);
     const struct service_account *account = rpc_account(rpc);
 
-    if (connection->origin.moved != worker->origins.round ||
+    if (connection->origin->moved != worker->origins.round ||
         (account && account->by != ACCOUNT_BY_POD))
         return;
     counter_add(&worker->stats.moved, 1);
@@ -204,16 +202,24 @@ struct handover {
     struct connection *connection;
 };
 
-static struct connection *connection_new(struct worker *worker, const struct place *place,
+static struct connection *connection_new(bool pods, const struct place *place,
                                          const struct credentials *credentials)
 {
+    size_t origin_size = pods ? sizeof(struct origin) : 0;
+    size_t credentials_size = credentials ? sizeof(*credentials) : 0;
     struct connection *connection =
-        xmalloc(sizeof(*connection) + place->zone.len + place->node.len);
+        xcalloc(1, sizeof(*connection) + origin_size + credentials_size + place->zone.len +
+                       place->node.len);
     char *at = (char *)(connection + 1);
 
-    *connection = (struct connection){.worker = worker, .has_credentials = credentials != NULL};
-    if (credentials)
-        connection->credentials = *credentials;
+    if (pods)
+        connection->origin = (struct origin *)(void *)at;
+    at += origin_size;
+    if (credentials) {
+        connection->credentials = (struct credentials *)(void *)at;
+        *connection->credentials = *credentials;
+    }
+    at += credentials_size;
     connection->place.zone = str_put(&at, place->zone);
     connection->place.node = str_put(&at, place->node);
     return connection;
@@ -223,7 +229,7 @@ const struct credentials *worker_credentials(const struct rpc *rpc)
 {
     const struct connection *connection = rpc_connection(rpc);
 
-    return connection->has_credentials ? &connection->credentials : NULL;
+    return connection->credentials;
 }
 
 struct str worker_client_namespace(const struct rpc *rpc, struct str said)
@@ -262,7 +268,8 @@ static void connection_release(void *ctx)
 {
     struct connection *connection = ctx;
 
-    origin_leave(&connection->worker->origins, &connection->origin);
+    if (connection->origin)
+        origin_leave(connection->origin);
     free(connection);
 }
 
@@ -272,8 +279,8 @@ static void on_handover(void *ctx)
     struct worker *worker = handover->worker;
 
     counter_add(&worker->arrived, 1);
-    if (worker->options.pods)
-        origin_join(&worker->origins, &handover->connection->origin, &handover->peer);
+    if (handover->connection->origin)
+        origin_join(&worker->origins, handover->connection->origin, &handover->peer);
     grpc_server_adopt(worker->server, handover->fd, &handover->peer, handover->tls,
                       handover->connection);
     tls_unref(handover->tls);
@@ -289,7 +296,7 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer, str
     handover->fd = fd;
     handover->peer = *peer;
     handover->tls = tls_ref(tls);
-    handover->connection = connection_new(worker, place, credentials);
+    handover->connection = connection_new(worker->options.pods, place, credentials);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);

@@ -23,9 +23,9 @@ static void join(struct origin *origin, const char *text)
 
 static void tear_down(void)
 {
-    origin_leave(&origins, &first);
-    origin_leave(&origins, &second);
-    origin_leave(&origins, &third);
+    origin_leave(&first);
+    origin_leave(&second);
+    origin_leave(&third);
     cr_assert_null(origins.addresses);
     origins_done(&origins);
 }
@@ -91,11 +91,11 @@ Test(origin, who_left_is_not_looked_at)
     cr_assert_not(publish(NULL, NULL));
     join(&first, "10.0.0.1:1");
     join(&second, "10.0.0.1:2");
-    origin_leave(&origins, &first);
-    origin_leave(&origins, &first);
+    origin_leave(&first);
+    origin_leave(&first);
     cr_assert(publish("10.0.0.1", "web/a"));
     cr_assert_not(has_moved(&first));
-    origin_leave(&origins, &second);
+    origin_leave(&second);
     cr_assert_not(publish("10.0.0.1", "web/b"));
 }
 

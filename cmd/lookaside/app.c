@@ -261,6 +261,8 @@ static enum code start_serve(struct app *app, struct err *err)
         .place_ctx = app,
         .refused = on_refused,
         .refused_ctx = app,
+        .uids = options->unix_accounts.len > 0 ? &options->unix_accounts : NULL,
+        .pods = options->identify_pods,
         .tokens = options->tokens,
         .unknown_key = on_unknown_key,
         .unknown_key_ctx = app,
@@ -297,6 +299,13 @@ static enum code start_tls(struct app *app, struct err *err)
     return code;
 }
 
+static void on_pods(void *ctx, const struct pod_table *table)
+{
+    const struct app *app = ctx;
+
+    serve_set_pods(app->serve, table);
+}
+
 static enum code start_source(struct app *app, struct err *err)
 {
     struct source_kube_options kube = {
@@ -304,8 +313,7 @@ static enum code start_source(struct app *app, struct err *err)
         .endpoints = app->options->endpoints,
         .nodes = app->options->nodes,
         .policies_required = app->options->publish != PUBLISH_ALL ||
-                             app->options->host_suffixes.len > 0 || app->options->tokens ||
-                             app->options->tls_client_ca,
+                             app->options->host_suffixes.len > 0 || options_identify(app->options),
     };
     enum code code;
 
@@ -338,7 +346,10 @@ static enum code start_source(struct app *app, struct err *err)
             .serve = app->serve,
             .replica = app->replica,
         });
+    if (app->options->identify_pods)
+        app->pods = pods_new(&(struct pods_options){app->loop, on_pods, app});
     kube.client = app->kube_client;
+    kube.pods = app->pods;
     return source_kube_new(app->loop, app->controller, &kube, &app->source, err);
 }
 
@@ -413,6 +424,7 @@ void app_stop(struct app *app)
     deferred_cancel(&app->begin);
     admin_free(app->admin);
     source_free(app->source);
+    pods_free(app->pods);
     rebalance_free(app->rebalance);
     token_keys_free(app->token_keys);
     report_free(app->report);

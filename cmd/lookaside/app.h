@@ -29,6 +29,7 @@ struct app {
     struct keypair *keypair; /* NULL: no TLS */
     struct controller *controller;
     struct source *source;
+    struct pods *pods; /* NULL: clients are not known by their addresses */
     struct admin *admin;
     struct report *report;       /* NULL: with a directory */
     struct token_keys *token_keys; /* NULL: no tokens */

@@ -154,6 +154,14 @@ static const struct setting settings[] = {
     {"token-audience", "tokenAudience", "AUDIENCE",
      "that such a token has to be for (default " OPTIONS_TOKEN_AUDIENCE ")",
      option_set_token_audience, false},
+    {"unix-account", "unixAccounts", "UID=NAMESPACE/ACCOUNT",
+     "a client of that user on a unix socket is that service account; may be repeated (default: "
+     "none is)",
+     option_add_unix_account, true},
+    {"identify-pods", "identifyPods", NULL,
+     "read Pods, too: a client that nothing else identifies is the service account of the pod "
+     "that has its address; needs list and watch on pods (default false)",
+     option_set_identify_pods, false},
     {"default-access", "defaultAccess", "all|namespace|none",
      "who may see a Service whose LookasideService does not say: everybody, service accounts of "
      "its namespace, or nobody (default all)",
@@ -489,6 +497,7 @@ void options_done(struct options *options)
     free(options->tls_key);
     free(options->tls_client_ca);
     free(options->token_audience);
+    uid_accounts_done(&options->unix_accounts);
     free(options->admin);
     text_list_done(&options->namespaces);
     text_list_done(&options->host_suffixes);

@@ -36,6 +36,8 @@ struct options {
     enum default_access default_access;
     bool tokens;          /* of service accounts, in calls */
     char *token_audience; /* default OPTIONS_TOKEN_AUDIENCE */
+    struct uid_accounts unix_accounts;
+    bool identify_pods;
     uint64_t threads;        /* 0: min(4, CPU quota) */
     struct text_list namespaces;
     bool endpoints; /* --source endpoints */
@@ -71,6 +73,8 @@ enum code options_parse(int argc, char **argv, struct options *options,
                         enum options_result *ret_result, struct err *err) must_check;
 void options_done(struct options *options);
 
+/* Some client can prove who it is. */
+bool options_identify(const struct options *options);
 /* "NAMESPACE/NAME" in two texts of the caller's. */
 void options_split(const char *object, char **ret_namespace, char **ret_name);
 

@@ -51,6 +51,8 @@ enum code option_set_tls_client_auth(struct options *options, struct str value, 
 enum code option_set_default_access(struct options *options, struct str value, struct err *err);
 enum code option_set_tokens(struct options *options, struct str value, struct err *err);
 enum code option_set_token_audience(struct options *options, struct str value, struct err *err);
+enum code option_add_unix_account(struct options *options, struct str value, struct err *err);
+enum code option_set_identify_pods(struct options *options, struct str value, struct err *err);
 enum code option_check_tls(const struct options *options, struct err *err) must_check;
 
 /* ---- options_load.c ---- */

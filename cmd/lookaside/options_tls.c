@@ -67,18 +67,58 @@ enum code option_set_token_audience(struct options *options, struct str value, s
     return CODE_OK;
 }
 
-enum code option_check_tls(const struct options *options, struct err *err)
+enum code option_add_unix_account(struct options *options, struct str value, struct err *err)
+{
+    return uid_accounts_add(&options->unix_accounts, value, err);
+}
+
+bool options_identify(const struct options *options)
+{
+    return options->tokens || options->tls_client_ca || options->unix_accounts.len > 0 ||
+           options->identify_pods;
+}
+
+enum code option_set_identify_pods(struct options *options, struct str value, struct err *err)
+{
+    return option_read_switch(value, &options->identify_pods, err);
+}
+
+static bool has_unix(const struct text_list *addresses)
+{
+    for (size_t i = 0; i < addresses->len; i++)
+        if (str_starts_with(str_of(addresses->items[i]), STR("unix:")))
+            return true;
+    return false;
+}
+
+static enum code check_identity(const struct options *options, struct err *err)
 {
     if (options->tokens && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
                     "--tokens and --directory exclude each other: an API server's keys verify "
                     "tokens");
-    if (options->default_access != ACCESS_ALL && !options->tokens && !options->tls_client_ca)
+    if (options->identify_pods && options->directory)
         return fail(err, CODE_INVALID_ARGUMENT,
-                    "--default-access needs --tokens or --tls-client-ca: no client could prove who "
-                    "it is");
+                    "--identify-pods and --directory exclude each other: an API server tells of "
+                    "pods");
+    if (options->default_access != ACCESS_ALL && !options_identify(options))
+        return fail(err, CODE_INVALID_ARGUMENT,
+                    "--default-access needs --tokens, --tls-client-ca, --unix-account or "
+                    "--identify-pods: no client could prove who it is");
     if (options->token_audience && !options->tokens)
         return fail(err, CODE_INVALID_ARGUMENT, "--token-audience needs --tokens");
+    if (options->unix_accounts.len > 0 && !has_unix(&options->listen) &&
+        !has_unix(&options->tls_listen))
+        return fail(err, CODE_INVALID_ARGUMENT, "--unix-account needs --listen unix:/PATH");
+    return CODE_OK;
+}
+
+enum code option_check_tls(const struct options *options, struct err *err)
+{
+    enum code code = check_identity(options, err);
+
+    if (code != CODE_OK)
+        return code;
     if (options->tls_cert && !options->tls_key)
         return fail(err, CODE_INVALID_ARGUMENT, "--tls-cert needs --tls-key");
     if (options->tls_key && !options->tls_cert)

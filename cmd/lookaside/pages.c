@@ -129,6 +129,8 @@ static void reply_metrics(const struct app *app, struct admin_request *request,
         report_write_metrics(app->report, &out);
     if (app->token_keys)
         token_keys_write_metrics(app->token_keys, &out);
+    if (app->pods)
+        pods_write_metrics(app->pods, &out);
     if (app->rebalance)
         rebalance_write_metrics(app->rebalance, &out);
     if (loads)

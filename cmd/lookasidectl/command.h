@@ -71,20 +71,22 @@ int failure(const struct err *err);
         "output", "table|json", "-o for short", slot, NULL, NULL                                   \
     }
 
-/* ---- TLS to the gRPC port ---- */
+/* ---- the gRPC port: how it is dialled, and as whom ---- */
 
 struct tls;
 
-struct tls_flags {
+struct dial_flags {
     const char *ca;   /* NULL: the system's */
     const char *name; /* NULL: the server's own, as it is dialled */
     const char *cert, *key; /* NULL: it shows none */
-    bool on;          /* the others imply it */
-    bool insecure;
+    const char *token;      /* a file; NULL: it sends none */
+    bool tls;         /* the first four imply it */
+    bool insecure;    /* and this */
+    bool token_plaintext;
 };
 
-#define TLS_FLAGS(slot)                                                                            \
-    {"tls", NULL, "over TLS, with the system's certificate authorities", .given = &(slot)->on},    \
+#define DIAL_FLAGS(slot)                                                                           \
+    {"tls", NULL, "over TLS, with the system's certificate authorities", .given = &(slot)->tls},    \
         {"tls-ca", "FILE", "over TLS, with these instead (PEM)", .value = &(slot)->ca},            \
         {"tls-server-name", "NAME", "over TLS; what the server's certificate must be for, if not " \
                                     "the host that is dialled",                                    \
@@ -92,13 +94,28 @@ struct tls_flags {
         {"tls-cert", "FILE", "over TLS, with this certificate of the client's (PEM)",              \
          .value = &(slot)->cert},                                                                  \
         {"tls-key", "FILE", "and its key", .value = &(slot)->key},                                 \
+        {"tls-insecure", NULL, "over TLS, whoever the server may be", .given = &(slot)->insecure}, \
+        {"token-file", "FILE", "with the token of a service account; read again at each "          \
+                               "connection",                                                       \
+         .value = &(slot)->token},                                                                 \
     {                                                                                              \
-        "tls-insecure", NULL, "over TLS, whoever the server may be", .given = &(slot)->insecure    \
+        "token-plaintext", NULL, "send it to another host without TLS, too: whoever sees it can "  \
+                                 "use it",                                                         \
+        .given = &(slot)->token_plaintext                                                          \
     }
 
-/* *ret_tls is NULL where none of them was given. */
-enum code tls_flags_load(const struct tls_flags *flags, struct tls **ret_tls,
-                         struct err *err) must_check;
+/* What they come to. */
+struct dial {
+    struct tls *tls;         /* NULL: plaintext */
+    const char *server_name; /* of its certificate; NULL: the host that is dialled */
+    const char *token;       /* the file that has it; NULL: none is sent */
+    bool token_plaintext;    /* also to another host without TLS */
+};
+
+/* Borrows the flags' texts. */
+enum code dial_load(const struct dial_flags *flags, struct dial *ret_dial,
+                    struct err *err) must_check;
+void dial_done(struct dial *dial); /* {0} is fine */
 
 /* ---- the admin port ---- */
 

@@ -310,8 +310,7 @@ static void ask(struct replica *replica, const char *server)
     struct comparison *comparison = replica->comparison;
     struct subscription_options options = {
         .server = server,
-        .tls = comparison->options.tls,
-        .tls_server_name = comparison->options.tls_server_name,
+        .dial = comparison->options.dial,
         .namespace_name = "",
         .place = &comparison->options.place,
         .on_list = on_list,

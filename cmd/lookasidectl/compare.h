@@ -22,8 +22,7 @@ struct comparison;
 struct comparison_options {
     const struct flag_list *servers;
     struct place place;
-    struct tls *tls;             /* to all of them; NULL: plaintext */
-    const char *tls_server_name; /* as a subscription's */
+    struct dial dial; /* all of them */
     /* Nothing is open any more: comparison_report() can be asked. Later than comparison_new(). */
     void (*on_done)(void *ctx);
     void *ctx;

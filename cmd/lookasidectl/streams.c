@@ -62,11 +62,23 @@ static struct str agent(const struct json *stream)
     return said.len > 0 ? said : member(stream, "userAgent");
 }
 
+/* A unix socket's other end has no address, but a process. */
+static void add_peer(struct table *table, const struct json *stream)
+{
+    const struct json *process = json_get(stream, "process");
+
+    if (process)
+        table_addf(table, "%" STR_FMT "uid %lu, pid %lu", STR_ARG(member(stream, "peer")),
+                   member_count(process, "uid"), member_count(process, "pid"));
+    else
+        add_member(table, stream, "peer");
+}
+
 static void add_stream(struct table *table, const struct json *stream)
 {
     const struct json *node = json_get(stream, "node"), *place = json_get(stream, "place");
 
-    add_member(table, stream, "peer");
+    add_peer(table, stream);
     add_member(table, stream, "protocol");
     add_member(table, node, "id");
     table_add(table, agent(stream));

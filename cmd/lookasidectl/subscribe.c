@@ -1,8 +1,12 @@
 #include "subscribe.h"
 
+#include <stdio.h>
+
 #include "base/backoff.h"
+#include "base/secret_file.h"
 #include "grpc/client.h"
 #include "grpc/rpc.h"
+#include "net/jwt.h"
 #include "protocol/native.h"
 
 #define WATCH_PATH "/lookaside.v1.BackendDiscovery/Watch"
@@ -178,10 +182,59 @@ static char *host_of(const char *authority)
     return str_dup(host);
 }
 
+/* RFC 6750: what a token may be made of has no space in it. */
+static bool is_token(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
+            return false;
+    return text.len > 0;
+}
+
+/* Others on the way could use the token as well as we. */
+static enum code check_secret(const struct subscription_options *options,
+                              const struct address *address, struct err *err)
+{
+    if (options->dial.tls || options->dial.token_plaintext || address_is_local(address))
+        return CODE_OK;
+    return fail(
+        err, CODE_INVALID_ARGUMENT,
+        "a token is a secret, and '%s' is another host, dialled without TLS: give --tls, or "
+        "--token-plaintext where nobody can listen in between",
+        options->server);
+}
+
+/* NULL where there is no token to send. */
+static enum code read_authorization(const struct subscription_options *options,
+                                    const struct address *address, char **ret_authorization,
+                                    struct err *err)
+{
+    CLEANUP(secret_freep) char *text = NULL;
+    const char *path = options->dial.token;
+    enum code code;
+    struct str token;
+
+    if (!path)
+        return CODE_OK;
+    code = check_secret(options, address, err);
+    if (code == CODE_OK)
+        code = secret_file_read(path, JWT_MAX, &text, err);
+    if (code != CODE_OK)
+        return code;
+    token = str_trim(str_of(text));
+    if (!is_token(token))
+        return fail(err, CODE_INVALID_ARGUMENT, "'%s' holds no token", path);
+    if (asprintf(ret_authorization, "Bearer %" STR_FMT, STR_ARG(token)) < 0)
+        abort();
+    return CODE_OK;
+}
+
 static enum code open_client(struct subscription *subscription, const struct address *address,
                              struct err *err)
 {
     const struct subscription_options *options = &subscription->options;
+    CLEANUP(secret_freep) char *authorization = NULL;
+    enum code code = read_authorization(options, address, &authorization, err);
     const char *authority = authority_of(options->server, address);
     CLEANUP(freep) char *host = host_of(authority);
     const struct grpc_client_options client = {
@@ -189,11 +242,12 @@ static enum code open_client(struct subscription *subscription, const struct add
         .server = address,
         .authority = authority,
         .connect_timeout_ms = CONNECT_MS,
-        .tls = options->tls,
-        .server_name = options->tls_server_name ? options->tls_server_name : host,
+        .tls = options->dial.tls,
+        .server_name = options->dial.server_name ? options->dial.server_name : host,
+        .authorization = authorization,
     };
 
-    return grpc_client_new(&client, &subscription->client, err);
+    return code == CODE_OK ? grpc_client_new(&client, &subscription->client, err) : code;
 }
 
 static enum code connect_once(struct subscription *subscription, struct err *err)

@@ -9,19 +9,17 @@
 #ifndef LOOKASIDECTL_SUBSCRIBE_H
 #define LOOKASIDECTL_SUBSCRIBE_H
 
-#include "base/err.h"
+#include "command.h"
 #include "held.h"
 #include "loop/loop.h"
 #include "model/place.h"
-#include "net/tls.h"
 
 struct subscription;
 
 /* All is borrowed for life. */
 struct subscription_options {
-    const char *server;          /* "host:port", "dns:///host:port", "unix:/path" */
-    struct tls *tls;             /* NULL: plaintext */
-    const char *tls_server_name; /* NULL: the host of `server` */
+    const char *server; /* "host:port", "dns:///host:port", "unix:/path" */
+    struct dial dial;
     const char *const *targets;
     size_t targets_len;
     const char *namespace_name; /* of targets that name none; "" */

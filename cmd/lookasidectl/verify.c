@@ -8,7 +8,6 @@
 #include "compare.h"
 #include "fresh.h"
 #include "model/name.h"
-#include "net/tls.h"
 
 #define TIMEOUT_MAX_MS (3600u * 1000)
 
@@ -90,7 +89,8 @@ static int report(const struct verify *verify)
     uint64_t bad = fresh_bad_objects(verify->fresh);
 
     if (bad)
-        fprintf(stderr, "lookasidectl verify: %llu malformed object%s left out, or something of %s\n",
+        fprintf(stderr,
+                "lookasidectl verify: %llu malformed object%s left out, or something of %s\n",
                 (unsigned long long)bad, bad == 1 ? " was" : "s were", bad == 1 ? "it" : "them");
     return comparison_report(verify->comparison) ? 0 : 1;
 }
@@ -102,20 +102,18 @@ static void verify_done(struct verify *verify)
     timer_free(verify->deadline);
     fresh_free(verify->fresh);
     loop_free(verify->loop);
+    dial_done(&verify->options.dial);
 }
 
 static int verify_run(struct verify *verify, struct fresh_options *options,
-                      const struct tls_flags *secure, uint64_t timeout_ms)
+                      const struct dial_flags *flags, uint64_t timeout_ms)
 {
-    CLEANUP(tls_unrefp) struct tls *tls = NULL;
     struct err err = {0};
     int exit_code;
 
     log_setup(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT); /* what matters comes in the report */
-    if (tls_flags_load(secure, &tls, &err) != CODE_OK)
+    if (dial_load(flags, &verify->options.dial, &err) != CODE_OK)
         return failure(&err);
-    verify->options.tls = tls;
-    verify->options.tls_server_name = secure->name;
     exit_code =
         run_loop(verify, options, timeout_ms, &err) == CODE_OK ? report(verify) : failure(&err);
     verify_done(verify);
@@ -146,7 +144,7 @@ static bool split_namespaces(char *text, const char *out[FRESH_NAMESPACES_MAX + 
 struct verify_flags {
     const char *kubeconfig, *context, *directory, *namespaces, *source, *zone, *node, *timeout;
     struct flag_list servers;
-    struct tls_flags secure;
+    struct dial_flags dial;
     bool nodes;
 };
 
@@ -194,7 +192,7 @@ static int verify_with(struct verify_flags *flags)
         return usage_error(&verify_command, fault);
     if (flags->servers.len == 0)
         flags->servers.items[flags->servers.len++] = SERVER_DEFAULT;
-    return verify_run(&verify, &options, &flags->secure, timeout_ms);
+    return verify_run(&verify, &options, &flags->dial, timeout_ms);
 }
 
 static int run(int argc, char **argv)
@@ -214,7 +212,7 @@ static int run(int argc, char **argv)
         {"server", "HOST:PORT",
          "a Lookaside; may be repeated; also unix:/path (default " SERVER_DEFAULT ")",
          .list = &values.servers},
-        TLS_FLAGS(&values.secure),
+        DIAL_FLAGS(&values.dial),
         {"zone", "ZONE", "the lists of clients in this zone", .value = &values.zone},
         {"node", "NODE", "the lists of clients on this node", .value = &values.node},
         {"timeout", "DURATION", "for reading, and for the servers' answers",
@@ -229,7 +227,8 @@ static int run(int argc, char **argv)
 
 const struct command verify_command = {
     "verify",
-    "verify [--kubeconfig FILE | --directory DIR] [--server HOST:PORT]... [--tls] ...",
+    "verify [--kubeconfig FILE | --directory DIR] [--server HOST:PORT]... [--tls] [--token-file "
+    "FILE] ...",
     "compare the lists of servers with a fresh look at the API server",
     run,
 };

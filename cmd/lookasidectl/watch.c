@@ -29,8 +29,7 @@ struct watch {
     bool json;
     bool once;
     struct place place;
-    struct tls_flags secure;
-    struct tls *tls;      /* NULL: plaintext */
+    struct dial dial;
     struct backends last; /* what is on the screen; it outlives the connection */
     int exit_code;
 };
@@ -252,8 +251,7 @@ static enum code watch_run(struct watch *watch, struct err *err)
     bool placed = watch->place.zone.len || watch->place.node.len;
     const struct subscription_options options = {
         .server = watch->server,
-        .tls = watch->tls,
-        .tls_server_name = watch->secure.name,
+        .dial = watch->dial,
         .targets = &watch->target,
         .targets_len = 1,
         .namespace_name = watch->namespace_name,
@@ -281,6 +279,7 @@ static enum code watch_run(struct watch *watch, struct err *err)
 static int run(int argc, char **argv)
 {
     struct watch watch = {.server = SERVER_DEFAULT, .namespace_name = ""};
+    struct dial_flags dial = {0};
     const char *output = "table", *zone = "", *node = "";
     const struct flag flags[] = {
         {"server", "HOST:PORT", "where Lookaside listens; also unix:/path", &watch.server, NULL,
@@ -288,7 +287,7 @@ static int run(int argc, char **argv)
         {"namespace", "NAME", "for one-label targets", .value = &watch.namespace_name},
         {"zone", "ZONE", "the list of a client in this zone", .value = &zone},
         {"node", "NODE", "the list of a client on this node", .value = &node},
-        TLS_FLAGS(&watch.secure),
+        DIAL_FLAGS(&dial),
         {"once", NULL, "print the first list and end", .given = &watch.once},
         {"output", "table|json", "-o for short; json: one object per line", .value = &output},
     };
@@ -302,10 +301,10 @@ static int run(int argc, char **argv)
     watch.place = (struct place){.zone = str_of(zone), .node = str_of(node)};
     if (!output_is_json(output, &watch.json))
         return 2;
-    if (tls_flags_load(&watch.secure, &watch.tls, &err) != CODE_OK ||
-        loop_new(&watch.loop, &err) != CODE_OK || watch_run(&watch, &err) != CODE_OK)
+    if (dial_load(&dial, &watch.dial, &err) != CODE_OK || loop_new(&watch.loop, &err) != CODE_OK ||
+        watch_run(&watch, &err) != CODE_OK)
         watch.exit_code = failure(&err);
-    tls_unref(watch.tls);
+    dial_done(&watch.dial);
     backends_done(&watch.last);
     loop_free(watch.loop);
     return watch.exit_code;
@@ -313,8 +312,8 @@ static int run(int argc, char **argv)
 
 const struct command watch_command = {
     "watch",
-    "watch TARGET [--server HOST:PORT] [--tls] [--zone ZONE] [--node NODE] [--namespace NAME]\n"
-    "                          [--once] [-o table|json]",
+    "watch TARGET [--server HOST:PORT] [--tls] [--token-file FILE] [--zone ZONE] [--node NODE]\n"
+    "                          [--namespace NAME] [--once] [-o table|json]",
     "print a target's backends, and every change as it comes",
     run,
 };

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "model/arena.h"
+#include "model/pod_table.h"
 #include "model/service.h"
 
 /* Borrowed from the JSON. */
@@ -66,6 +67,20 @@ struct node_object {
 
 enum code decode_node(const struct json *object, const struct object_meta *meta, struct node_object **ret_node, struct err *err) must_check;
 bool node_object_equal(const struct node_object *a, const struct node_object *b);
+
+/* ---- Pods, where clients are known by their addresses ---- */
+
+#define POD_ADDRESSES_MAX 2 /* one of each family, as the API server's own validation has it */
+
+/* What a Pod object says of who calls from its addresses. Borrowed from the JSON. */
+struct pod_object {
+    struct str account; /* of its namespace */
+    size_t len;         /* 0: nobody does that is known: it has none yet, has ended, has no account, or has its node's */
+    struct pod_address addresses[POD_ADDRESSES_MAX];
+};
+
+/* A pod that is being deleted runs until it has ended, or is gone. */
+enum code decode_pod(const struct json *object, const struct object_meta *meta, struct pod_object *ret_pod, struct err *err) must_check;
 
 /* ---- what they share; `path` as in base/json.h ---- */
 

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "controller/controller.h"
+#include "controller/pods.h"
 #include "kube/client.h"
 
 struct source;
@@ -18,6 +19,7 @@ struct source_kube_options {
     const char *const *namespaces; /* NULL-terminated; NULL: all */
     bool endpoints; /* v1 Endpoints in place of EndpointSlices, for clusters without them */
     bool nodes;     /* Node objects too, for the zone of a client that only says its node; optional: served without */
+    struct pods *pods; /* Pod objects too, for this; required then. NULL: they are not read */
     /* LookasideServices decide what is published, or claim hosts: where they are there, but forbidden, nothing is synced. Else, for 30 s. */
     bool policies_required;
 };

@@ -9,8 +9,9 @@ struct collection {
     struct source_kube *source;
     char *path;
     const char *resource;
-    char *namespace_name; /* "": all */
-    struct controller_scope *scope;
+    char *namespace_name;           /* "": all */
+    struct controller_scope *scope; /* NULL: of pods */
+    struct pods_scope *pods;        /* NULL: of all others */
     struct reflector *reflector;
     enum reflector_need need;
     bool synced;
@@ -21,6 +22,7 @@ struct source_kube {
     bool policies_required;
     struct loop *loop;
     struct controller *controller;
+    struct pods *pods; /* NULL: they are not read */
     uint64_t started_us;
     struct collection *collections;
     size_t len;
@@ -38,6 +40,8 @@ static const struct resource {
   slices = {OBJECT_SLICE, "endpointslices", "/apis/discovery.k8s.io/v1", NEED_REQUIRED, NULL},
   endpoints = {OBJECT_ENDPOINTS, "endpoints", "/api/v1", NEED_REQUIRED, NULL},
   nodes = {OBJECT_NODE, "nodes", "/api/v1", NEED_IF_EASY, NULL},
+  pods = {OBJECT_KINDS, "pods", "/api/v1", NEED_REQUIRED,
+          "grant list and watch, or switch --identify-pods off"},
   policies = {OBJECT_POLICY, "lookasideservices", "/apis/lookaside.dev/v1alpha1", NEED_IF_SERVED,
               "grant list and watch, or install without the CRD"};
 
@@ -45,7 +49,7 @@ static const struct resource {
 #define FORBIDDEN_MS 30000
 
 /* Of one namespace. */
-#define RESOURCES_MAX 3
+#define RESOURCES_MAX 4
 
 static struct source_kube *kube_of(const struct source *source)
 {
@@ -61,6 +65,7 @@ static void kube_free(struct source *source)
 
         reflector_free(collection->reflector);
         controller_scope_free(collection->scope);
+        pods_scope_free(collection->pods);
         free(collection->path);
         free(collection->namespace_name);
     }
@@ -232,6 +237,23 @@ static void on_synced(void *ctx)
     controller_set_synced(kube->controller);
 }
 
+/* Where its objects go. */
+static void set_sink(struct collection *collection, const struct resource *resource,
+                     struct reflector_options *options)
+{
+    struct source_kube *kube = collection->source;
+
+    if (resource == &pods) {
+        collection->pods = pods_scope_new(kube->pods, resource->name);
+        options->sink = pods_sink();
+        options->sink_ctx = collection->pods;
+    } else {
+        collection->scope = controller_scope_new(kube->controller, resource->kind, resource->name);
+        options->sink = controller_sink();
+        options->sink_ctx = collection->scope;
+    }
+}
+
 static enum code start_collection(struct source_kube *kube, struct kube_client *client,
                                   const struct resource *resource, const char *namespace_name,
                                   struct err *err)
@@ -239,7 +261,6 @@ static enum code start_collection(struct source_kube *kube, struct kube_client *
     struct collection *collection = &kube->collections[kube->len++];
     struct buf path = BUFFER_INIT(512);
     struct reflector_options options = {
-        .sink = controller_sink(),
         .on_synced = on_synced,
         .ctx = collection,
         .label = resource->name,
@@ -257,10 +278,9 @@ static enum code start_collection(struct source_kube *kube, struct kube_client *
         .resource = resource->name,
         .namespace_name = xstrdup(namespace_name),
         .need = resource->need,
-        .scope = controller_scope_new(kube->controller, resource->kind, resource->name),
     };
     options.path = collection->path;
-    options.sink_ctx = collection->scope;
+    set_sink(collection, resource, &options);
     return reflector_new(client, &options, &collection->reflector, err);
 }
 
@@ -279,6 +299,8 @@ static enum code start_namespace(struct source_kube *kube,
         return code;
     code = start_collection(kube, options->client, options->endpoints ? &endpoints : &slices,
                             namespace_name, err);
+    if (code == CODE_OK && options->pods)
+        code = start_collection(kube, options->client, &pods, namespace_name, err);
     if (code != CODE_OK)
         return code;
     return start_collection(kube, options->client, &policies, namespace_name, err);
@@ -308,6 +330,7 @@ enum code source_kube_new(struct loop *loop, struct controller *controller,
     kube->policies_required = options->policies_required;
     kube->loop = loop;
     kube->controller = controller;
+    kube->pods = options->pods;
     kube->started_us = loop_now_us(loop);
     for (; namespaces[len]; len++) {
         if (some && !name_is_label(str_of(namespaces[len])))

@@ -2,6 +2,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "base/secret_file.h"
 #include "grpc/header.h"
 #include "grpc/message.h"
 #include "grpc/rpc.h"
@@ -11,7 +12,7 @@
 #define CLIENT_QUEUE_MAX (64 * 1024 * 1024) /* bytes that wait in one call; our own */
 #define CLIENT_WRITE_MAX (256 * 1024)       /* of one write */
 #define ERROR_KEPT_MAX 256
-#define REQUEST_HEADERS_MAX 8
+#define REQUEST_HEADERS_MAX 9
 
 struct grpc_client {
     struct loop *loop;
@@ -22,6 +23,7 @@ struct grpc_client {
     struct deferred flush;
     struct buf out;
     char *authority;
+    char *authorization; /* or NULL */
     const char *scheme;
     char failure[ERROR_KEPT_MAX]; /* why there is no connection; empty while there is */
     bool connected;
@@ -370,6 +372,7 @@ enum code grpc_client_new(const struct grpc_client_options *options,
 
     client->loop = options->loop;
     client->authority = xstrdup(options->authority);
+    client->authorization = options->authorization ? xstrdup(options->authorization) : NULL;
     client->scheme = options->tls ? "https" : "http";
     list_init(&client->calls);
     list_init(&client->ended);
@@ -401,6 +404,7 @@ void grpc_client_free(struct grpc_client *client)
     nghttp2_session_del(client->session);
     buf_done(&client->out);
     free(client->authority);
+    secret_free(client->authorization);
     free(client);
 }
 
@@ -429,12 +433,16 @@ static void submit(struct grpc_call *call, const char *path, uint64_t deadline_m
         header_of("content-type", "application/grpc"),
         header_of("user-agent", "lookaside/" LOOKASIDE_VERSION),
     };
-    size_t len = REQUEST_HEADERS_MAX - 1;
+    size_t len = REQUEST_HEADERS_MAX - 2;
     nghttp2_data_provider provider = {.source = {.ptr = call}, .read_callback = on_read};
 
     if (deadline_ms) {
         grpc_timeout_format(deadline_ms, timeout);
         headers[len++] = header_of("grpc-timeout", timeout);
+    }
+    if (call->client->authorization) {
+        headers[len] = header_of("authorization", call->client->authorization);
+        headers[len++].flags = NGHTTP2_NV_FLAG_NO_INDEX;
     }
     call->stream_id =
         nghttp2_submit_request(call->client->session, NULL, headers, len, &provider, call);

@@ -30,6 +30,7 @@ struct grpc_client_options {
     uint64_t connect_timeout_ms; /* with the TLS handshake */
     struct tls *tls;             /* a client's; NULL: plaintext */
     const char *server_name;     /* that the server's certificate must be for */
+    const char *authorization;   /* what every call says, a secret; NULL: nothing */
 };
 
 /* Connects in the background; calls may be made at once and wait, at most `connect_timeout_ms`. */

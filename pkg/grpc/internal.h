@@ -239,6 +239,8 @@ struct grpc_server {
     const char *(*healthz)(void *ctx, unsigned *ret_status);
     enum code (*authenticate)(void *ctx, const struct rpc *rpc, struct str authorization,
                               struct service_account **ret_account, struct err *err);
+    enum code (*identify)(void *ctx, const struct rpc *rpc, struct service_account **ret_account,
+                          struct err *err);
     void (*release)(void *connection);
     struct grpc_server_stats stats;
 

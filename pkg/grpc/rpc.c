@@ -117,11 +117,13 @@ static bool refuse_caller(struct rpc *rpc)
 {
     const struct grpc_server *server = rpc->peer->server;
     struct err err = {0};
-    enum code code;
+    enum code code = CODE_OK;
 
-    if (!rpc->authorization || !server->authenticate)
-        return false;
-    code = server->authenticate(server->ctx, rpc, str_of(rpc->authorization), &rpc->account, &err);
+    if (rpc->authorization)
+        code =
+            server->authenticate(server->ctx, rpc, str_of(rpc->authorization), &rpc->account, &err);
+    else if (server->identify && !conn_account(rpc->peer->conn))
+        code = server->identify(server->ctx, rpc, &rpc->account, &err);
     secret_free(TAKE(rpc->authorization));
     if (code != CODE_OK)
         rpc_abort(rpc, code, "%s", err.msg);

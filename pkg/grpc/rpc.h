@@ -93,7 +93,7 @@ const void *rpc_handler_ctx(const struct rpc *rpc);
 /* The `ctx` of struct grpc_server_options. */
 void *rpc_server_ctx(const struct rpc *rpc);
 const struct address *rpc_peer(const struct rpc *rpc);
-/* Who the client is, as its call proves, or else its certificate; NULL: nobody that is known. Borrowed from the call. */
+/* Who the client is, as its call proves, or else its certificate, or else what it connects from; NULL: nobody that is known. Borrowed from the call. */
 const struct service_account *rpc_account(const struct rpc *rpc);
 /* What the connection was adopted with: the handlers' own, shared by all its calls. */
 void *rpc_connection(const struct rpc *rpc);

@@ -139,6 +139,7 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->limits = options->limits;
     server->healthz = options->healthz;
     server->authenticate = options->authenticate;
+    server->identify = options->identify;
     server->release = options->release;
     server->next_id = first_id();
     fill_limits(&server->limits);

@@ -75,6 +75,8 @@ struct grpc_server_options {
      * nobody. Not CODE_OK: the call is refused with that, and with err's message. NULL: the header is not looked at. */
     enum code (*authenticate)(void *ctx, const struct rpc *rpc, struct str authorization,
                               struct service_account **ret_account, struct err *err);
+    /* The same of a call that proves it neither by that header nor by a certificate. NULL: it is nobody's. */
+    enum code (*identify)(void *ctx, const struct rpc *rpc, struct service_account **ret_account, struct err *err);
     /* Frees what a connection was adopted with, once it is gone. NULL: nothing to free. */
     void (*release)(void *connection);
     /* How many calls there are, for the acceptor's choice of a loop, is in stats.calls. */

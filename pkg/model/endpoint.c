@@ -1,5 +1,7 @@
 #include "model/endpoint.h"
 
+#include <arpa/inet.h>
+
 #include "base/hash.h"
 
 int backend_cmp_at(const struct backend *a, const struct backend *b, uint16_t number)
@@ -62,6 +64,17 @@ bool endpoint_same_zone_hints(const struct endpoint *a, const struct endpoint *b
 bool endpoint_same_node_hints(const struct endpoint *a, const struct endpoint *b)
 {
     return texts_equal(a->node_hints, a->node_hints_len, b->node_hints, b->node_hints_len);
+}
+
+bool endpoint_read_address(struct str text, enum address_family family, unsigned char ret_bytes[16])
+{
+    char copy[INET6_ADDRSTRLEN];
+
+    if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len))
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return inet_pton(family == FAMILY_IPV4 ? AF_INET : AF_INET6, copy, ret_bytes) == 1;
 }
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)

@@ -53,6 +53,8 @@ bool backend_is_draining(const struct backend *backend); /* serving and terminat
 /* In the same order. */
 bool endpoint_same_zone_hints(const struct endpoint *a, const struct endpoint *b);
 bool endpoint_same_node_hints(const struct endpoint *a, const struct endpoint *b);
+/* Text as of an IP address of that family, and no other → network order, IPv4 in the first four bytes. */
+bool endpoint_read_address(struct str text, enum address_family family, unsigned char ret_bytes[16]) must_check;
 /* Every field. */
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 

@@ -114,17 +114,6 @@ static const char *address_fault(const struct endpoint *endpoint)
     return bytes[0] == 0xFF ? "is a multicast address" : NULL;
 }
 
-static bool address_read(struct str text, int af, unsigned char bytes[16])
-{
-    char copy[INET6_ADDRSTRLEN];
-
-    if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len))
-        return false;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    return inet_pton(af, copy, bytes) == 1;
-}
-
 /* Fills bytes and family; writes the canonical text to `out`. */
 static enum code parse_address(enum address_family family, struct endpoint *endpoint,
                                char out[INET6_ADDRSTRLEN], struct err *err)
@@ -135,7 +124,7 @@ static enum code parse_address(enum address_family family, struct endpoint *endp
 
     memset(endpoint->bytes, 0, sizeof(endpoint->bytes));
     endpoint->family = family;
-    if (!address_read(endpoint->address, af, endpoint->bytes))
+    if (!endpoint_read_address(endpoint->address, family, endpoint->bytes))
         fault = family == FAMILY_IPV4 ? "is no IPv4 address" : "is no IPv6 address";
     else
         fault = address_fault(endpoint);

@@ -32,7 +32,8 @@ static bool is_trust_domain(struct str text)
     return text.len > 0 && text.len <= TRUST_DOMAIN_MAX;
 }
 
-static struct service_account *account_new(struct str namespace_name, struct str name)
+static struct service_account *account_new(struct str namespace_name, struct str name,
+                                           enum account_by by)
 {
     struct service_account *account;
     char *at;
@@ -44,7 +45,20 @@ static struct service_account *account_new(struct str namespace_name, struct str
     at = (char *)(account + 1);
     account->namespace_name = str_put(&at, namespace_name);
     account->name = str_put(&at, name);
+    account->by = by;
     return account;
+}
+
+const char *account_by_name(enum account_by by)
+{
+    static const char *const names[] = {
+        [ACCOUNT_BY_TOKEN] = "token",
+        [ACCOUNT_BY_CERTIFICATE] = "certificate",
+        [ACCOUNT_BY_UNIX] = "unix",
+        [ACCOUNT_BY_POD] = "pod",
+    };
+
+    return names[by];
 }
 
 struct service_account *account_of_spiffe(struct str id)
@@ -59,7 +73,7 @@ struct service_account *account_of_spiffe(struct str id)
     namespace_name = str_cut(&id, '/');
     if (!str_eq(str_cut(&id, '/'), STR("sa")))
         return NULL;
-    return account_new(namespace_name, id);
+    return account_new(namespace_name, id, ACCOUNT_BY_CERTIFICATE);
 }
 
 struct service_account *account_of_subject(struct str subject)
@@ -70,7 +84,19 @@ struct service_account *account_of_subject(struct str subject)
         return NULL;
     subject = str_slice(subject, prefix.len, subject.len);
     namespace_name = str_cut(&subject, ':');
-    return account_new(namespace_name, subject);
+    return account_new(namespace_name, subject, ACCOUNT_BY_TOKEN);
+}
+
+struct service_account *account_of_text(struct str text, enum account_by by)
+{
+    struct str namespace_name = str_cut(&text, '/');
+
+    return account_new(namespace_name, text, by);
+}
+
+struct service_account *account_copy(const struct service_account *account)
+{
+    return account_new(account->namespace_name, account->name, account->by);
 }
 
 void account_free(struct service_account *account)

@@ -45,6 +45,17 @@ static void dump_account(const struct service_account *account, struct json_writ
     json_open_object(writer, "account");
     json_put_str(writer, "namespace", account->namespace_name);
     json_put_str(writer, "name", account->name);
+    json_put_str(writer, "by", str_of(account_by_name(account->by)));
+    json_close_object(writer);
+}
+
+/* At the other end of a unix socket, which has no address of its own. */
+static void dump_process(const struct credentials *credentials, struct json_writer *writer)
+{
+    json_open_object(writer, "process");
+    json_put_u64(writer, "pid", (uint64_t)credentials->pid);
+    json_put_u64(writer, "uid", credentials->uid);
+    json_put_u64(writer, "gid", credentials->gid);
     json_close_object(writer);
 }
 
@@ -54,6 +65,7 @@ void call_dump(const struct rpc *rpc, struct json_writer *writer)
     uint64_t now = loop_now_us(worker->loop);
     char peer[ADDRESS_TEXT_MAX];
     const struct service_account *account = rpc_account(rpc);
+    const struct credentials *credentials = worker_credentials(rpc);
     struct call_facts facts;
 
     rpc_facts(rpc, &facts);
@@ -61,6 +73,8 @@ void call_dump(const struct rpc *rpc, struct json_writer *writer)
     json_put_str(writer, "peer", str_of(peer));
     if (account)
         dump_account(account, writer);
+    if (credentials)
+        dump_process(credentials, writer);
     json_put_u64(writer, "loop", worker->options.index);
     json_put_str(writer, "userAgent", facts.agent);
     put_age(writer, "ageSeconds", now, facts.opened_us);

@@ -17,6 +17,7 @@ static void close_listeners(struct serve *serve)
 static void adopt(struct serve *serve, int fd, const struct address *peer, struct tls *tls)
 {
     struct worker *least = serve->workers[0];
+    struct credentials credentials;
     struct place place = {0};
 
     if (serve->options.place_of_peer &&
@@ -25,7 +26,8 @@ static void adopt(struct serve *serve, int fd, const struct address *peer, struc
     for (unsigned i = 1; i < serve->options.threads; i++)
         if (worker_load(serve->workers[i]) < worker_load(least))
             least = serve->workers[i];
-    worker_adopt(least, fd, peer, tls, &place);
+    worker_adopt(least, fd, peer, tls, &place,
+                 address_is_unix(peer) && credentials_read(fd, &credentials) ? &credentials : NULL);
 }
 
 static void on_accept(void *ctx, int fd, const struct address *peer)
@@ -75,6 +77,13 @@ void serve_set_verifier(struct serve *serve, struct verifier *verifier)
 {
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_set_verifier(serve->workers[i], verifier_ref(verifier));
+}
+
+void serve_set_pods(struct serve *serve, const struct pod_table *pods)
+{
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        worker_set_pods(serve->workers[i], pod_table_ref(pods));
+    pod_table_unref(pods);
 }
 
 /* On the control loop. */
@@ -219,6 +228,8 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
             .load_interval_ms = options->load_interval_ms,
             .refused = serve_tell_refused,
             .refused_ctx = serve,
+            .uids = options->uids,
+            .pods = options->pods,
             .tokens = options->tokens,
             .unknown_key = options->unknown_key ? post_unknown_key : NULL,
             .unknown_key_ctx = serve,

@@ -10,8 +10,10 @@
 #include "base/json.h"
 #include "grpc/server.h"
 #include "model/catalog.h"
+#include "model/pod_table.h"
 #include "model/refusal.h"
 #include "net/tls.h"
+#include "net/uid_accounts.h"
 #include "net/verifier.h"
 #include "serve/load_table.h"
 #include "serve/topic.h"
@@ -36,6 +38,8 @@ struct serve_options {
     const char *const *host_suffixes; /* struct name_context's; borrowed for life */
     /* Clients of Clusters report their load, so often; 0: they do not. */
     uint64_t load_interval_ms;
+    const struct uid_accounts *uids; /* of users on unix sockets, which are nobody else; borrowed for life. NULL: none */
+    bool pods;   /* clients are known by their addresses (serve_set_pods()) where nothing else says who they are */
     bool tokens; /* calls may carry one (serve_set_verifier()); else what they carry is not looked at */
     /* A token of an unknown key has come; at most once a second for each worker. May be NULL. */
     void (*unknown_key)(void *ctx);
@@ -62,6 +66,9 @@ enum code serve_listen_tls(struct serve *serve, const struct address *address, s
 void serve_set_tls(struct serve *serve, struct tls *tls);
 /* Who verifies the tokens of calls from here on; takes a reference. Before the first, calls with one are refused as UNAVAILABLE. */
 void serve_set_verifier(struct serve *serve, struct verifier *verifier);
+/* Whose pods have which addresses, from here on: calls of clients for whom that says something else than before end as UNAVAILABLE, so that they
+ * begin anew. Takes over one reference. Before the first, calls that nothing else identifies are refused as UNAVAILABLE. */
+void serve_set_pods(struct serve *serve, const struct pod_table *pods);
 /* The bound addresses, in order of serve_listen() and serve_listen_tls(); NULL behind the last. */
 const struct address *serve_address(const struct serve *serve, size_t index);
 

@@ -12,6 +12,14 @@
 /* Work of one turn before the loop looks at its sockets again. */
 #define WORKER_TURN_US 1000
 
+/* What is kept of a connection besides its calls. All that it refers to lies behind the struct. */
+struct connection {
+    uint64_t subscriptions;
+    struct place place;
+    struct origin *origin;           /* NULL: without options.pods */
+    struct credentials *credentials; /* NULL: it is on no unix socket */
+};
+
 /* ---- publications ---- */
 
 static void on_work(void *ctx)
@@ -73,6 +81,38 @@ void worker_set_verifier(struct worker *worker, struct verifier *verifier)
     latest_publish(worker->verifiers, verifier);
 }
 
+/* Who it is was decided when the call began: the client has to call again. */
+static void end_moved(void *ctx, struct rpc *rpc)
+{
+    struct worker *worker = ctx;
+    const struct connection *connection = rpc_connection(rpc);
+    const struct service_account *account = rpc_account(rpc);
+
+    if (connection->origin->moved != worker->origins.round ||
+        (account && account->by != ACCOUNT_BY_POD))
+        return;
+    counter_add(&worker->stats.moved, 1);
+    rpc_finish(rpc, CODE_UNAVAILABLE, "who calls from this address has changed: call again");
+}
+
+static void on_pods(void *ctx, void *value)
+{
+    struct worker *worker = ctx;
+
+    if (origins_publish(&worker->origins, value))
+        grpc_server_each_call(worker->server, end_moved, worker);
+}
+
+static void release_pods(void *value)
+{
+    pod_table_unref(value);
+}
+
+void worker_set_pods(struct worker *worker, const struct pod_table *pods)
+{
+    latest_publish(worker->pod_tables, (void *)(uintptr_t)pods);
+}
+
 void change_age_touch(struct change_age *age, const struct topic_content *content)
 {
     uint64_t received_us = content->received_us;
@@ -101,12 +141,6 @@ void change_age_written(struct change_age *age, struct worker *worker)
 }
 
 /* ---- limits ---- */
-
-/* What is kept of a connection besides its calls. */
-struct connection {
-    uint64_t subscriptions;
-    struct place place; /* its text lies behind the struct */
-};
 
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change)
 {
@@ -168,16 +202,34 @@ struct handover {
     struct connection *connection;
 };
 
-static struct connection *connection_new(const struct place *place)
+static struct connection *connection_new(bool pods, const struct place *place,
+                                         const struct credentials *credentials)
 {
+    size_t origin_size = pods ? sizeof(struct origin) : 0;
+    size_t credentials_size = credentials ? sizeof(*credentials) : 0;
     struct connection *connection =
-        xmalloc(sizeof(*connection) + place->zone.len + place->node.len);
+        xcalloc(1, sizeof(*connection) + origin_size + credentials_size + place->zone.len +
+                       place->node.len);
     char *at = (char *)(connection + 1);
 
-    *connection = (struct connection){0};
+    if (pods)
+        connection->origin = (struct origin *)(void *)at;
+    at += origin_size;
+    if (credentials) {
+        connection->credentials = (struct credentials *)(void *)at;
+        *connection->credentials = *credentials;
+    }
+    at += credentials_size;
     connection->place.zone = str_put(&at, place->zone);
     connection->place.node = str_put(&at, place->node);
     return connection;
+}
+
+const struct credentials *worker_credentials(const struct rpc *rpc)
+{
+    const struct connection *connection = rpc_connection(rpc);
+
+    return connection->credentials;
 }
 
 struct str worker_client_namespace(const struct rpc *rpc, struct str said)
@@ -212,19 +264,31 @@ unsigned worker_client_group(const struct rpc *rpc, struct str id)
     return place_group(id, str_make((const char *)bytes, family == 4 ? 4 : family == 6 ? 16 : 0));
 }
 
+static void connection_release(void *ctx)
+{
+    struct connection *connection = ctx;
+
+    if (connection->origin)
+        origin_leave(connection->origin);
+    free(connection);
+}
+
 static void on_handover(void *ctx)
 {
     struct handover *handover = ctx;
+    struct worker *worker = handover->worker;
 
-    counter_add(&handover->worker->arrived, 1);
-    grpc_server_adopt(handover->worker->server, handover->fd, &handover->peer, handover->tls,
+    counter_add(&worker->arrived, 1);
+    if (handover->connection->origin)
+        origin_join(&worker->origins, handover->connection->origin, &handover->peer);
+    grpc_server_adopt(worker->server, handover->fd, &handover->peer, handover->tls,
                       handover->connection);
     tls_unref(handover->tls);
     free(handover);
 }
 
 void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
-                  const struct place *place)
+                  const struct place *place, const struct credentials *credentials)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
 
@@ -232,7 +296,7 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer, str
     handover->fd = fd;
     handover->peer = *peer;
     handover->tls = tls_ref(tls);
-    handover->connection = connection_new(place);
+    handover->connection = connection_new(worker->options.pods, place, credentials);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);
@@ -302,10 +366,12 @@ static enum code worker_start(struct worker *worker, struct err *err)
         .limits = worker->options.limits,
         .healthz = healthz,
         .authenticate = worker->options.tokens ? caller_authenticate : NULL,
-        .release = free,
+        .identify = worker->options.uids || worker->options.pods ? caller_identify : NULL,
+        .release = connection_release,
     };
     struct latest_options mailbox = {on_catalog, worker, release_catalog};
     struct latest_options verifiers = {on_verifier, worker, release_verifier};
+    struct latest_options pod_tables = {on_pods, worker, release_pods};
     char name[16];
     enum code code = grpc_server_new(&server, &worker->server, err);
 
@@ -315,6 +381,7 @@ static enum code worker_start(struct worker *worker, struct err *err)
     worker->topics = topic_table_new(&worker->options.topics);
     worker->mailbox = latest_new(worker->loop, &mailbox);
     worker->verifiers = latest_new(worker->loop, &verifiers);
+    worker->pod_tables = latest_new(worker->loop, &pod_tables);
     snprintf(name, sizeof(name), "serve-%u", worker->options.index);
     return thread_start(name, run, worker, &worker->thread, err);
 }
@@ -359,7 +426,10 @@ void worker_free(struct worker *worker)
         latest_free(worker->mailbox);
     if (worker->verifiers)
         latest_free(worker->verifiers);
+    if (worker->pod_tables)
+        latest_free(worker->pod_tables);
     verifier_unref(worker->verifier);
+    origins_done(&worker->origins);
     topic_table_free(worker->topics);
     load_table_free(worker->loads);
     xds_request_done(&worker->request);

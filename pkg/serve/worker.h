@@ -11,9 +11,12 @@
 #include "grpc/server.h"
 #include "model/place.h"
 #include "model/refusal.h"
+#include "net/credentials.h"
+#include "net/uid_accounts.h"
 #include "net/verifier.h"
 #include "protocol/request.h"
 #include "serve/load_table.h"
+#include "serve/origin.h"
 #include "serve/services.h"
 #include "serve/topic.h"
 
@@ -35,6 +38,9 @@ struct worker_stats {
     struct counter too_large;       /* resources not sent because no client would accept the message */
     struct counter access_refused;  /* subscriptions to what the client may not see */
     struct counter tokens_accepted, tokens_refused, tokens_unknown_key, tokens_early; /* of calls */
+    struct counter unix_known, unix_unknown; /* calls without a token or certificate */
+    struct counter pod_known, pod_unknown, pod_clash, pods_early; /* the same, from elsewhere */
+    struct counter moved; /* calls ended because their address has come to mean somebody else */
     struct counter subscriptions;   /* gauge */
     struct counter grpclb_fallbacks; /* responses */
     struct counter grpclb_reports;   /* of clients, and what they add up to: */
@@ -63,6 +69,8 @@ struct worker_options {
     /* A client refused what a policy makes of a Listener or Cluster; on the worker's loop. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
     void *refused_ctx;
+    const struct uid_accounts *uids; /* of users on unix sockets; NULL: none is known */
+    bool pods;                       /* clients are known by their addresses */
     bool tokens;
     void (*unknown_key)(void *ctx); /* on the worker's loop. May be NULL */
     void *unknown_key_ctx;
@@ -83,6 +91,7 @@ struct worker {
     uint64_t audit_us; /* the second in which `audit_lines` were logged */
     unsigned audit_lines;
     struct verifier *verifier; /* of tokens; NULL: none yet */
+    struct origins origins;    /* with options.pods */
     uint64_t unknown_key_us;   /* when that was told last; 0: never */
     bool draining;
     struct xds_request request; /* scratch: keeps its memory from message to message */
@@ -90,6 +99,7 @@ struct worker {
     struct thread *thread;
     struct latest *mailbox;
     struct latest *verifiers;
+    struct latest *pod_tables;
     struct deferred work;
     struct counter adopted; /* connections handed over so far (control thread) */
     struct counter arrived; /* of these, those that came here */
@@ -103,10 +113,12 @@ void worker_free(struct worker *worker);
 void worker_publish(struct worker *worker, const struct catalog *catalog);
 /* The same. */
 void worker_set_verifier(struct worker *worker, struct verifier *verifier);
-/* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` (borrowed during the call) where the peer's
- * address is known to be. */
+/* The same. */
+void worker_set_pods(struct worker *worker, const struct pod_table *pods);
+/* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` where the peer's
+ * address is known to be, `credentials` (NULL: there are none) whose the peer is; both are borrowed during the call. */
 void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
-                  const struct place *place);
+                  const struct place *place, const struct credentials *credentials);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);
 /* Runs fn(ctx, worker) on the worker's loop. */
@@ -119,6 +131,8 @@ void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *
 struct str worker_client_namespace(const struct rpc *rpc, struct str said);
 /* Who the client is, as is proven; nobody: empty. Borrowed from the call. */
 struct caller worker_caller(const struct rpc *rpc);
+/* Of a client on a unix socket; NULL: it is on another. */
+const struct credentials *worker_credentials(const struct rpc *rpc);
 /* The client of `rpc` may not see what that subscription is about: counts and logs it. */
 void worker_tell_refused(struct worker *worker, const struct rpc *rpc, const struct subscriber *subscriber);
 /* Where the client is: as it says itself, and what it does not say as its address tells. Borrowed

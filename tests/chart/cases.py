@@ -21,7 +21,9 @@ EVERYTHING = {
     "clusterDomain": "k8s.example", "shutdown": {"delaySeconds": 0, "timeoutSeconds": 60},
     "config": {"logLevel": "debug", "logFormat": "text", "threads": 2, "unknownNames": "absent",
                "defaultNamespace": "shop", "deletionGrace": "1m30s", "rebalanceAge": "1m",
-               "loadReportInterval": "30s"},
+               "loadReportInterval": "30s", "tokens": True, "tokenAudience": "example.com", "defaultAccess": "namespace",
+               "tlsClientCa": "/etc/lookaside-tls/ca.crt", "tlsClientAuth": "require"},
+    "identifyPods": True,
     "loadReports": True,
     "service": {"port": 8443, "grpclbPort": 8444, "annotations": {"a.example/b": "c"}},
     "tls": {"secretName": "lookaside-tls", "port": 9443},
@@ -49,10 +51,11 @@ def case(function):
 
 
 def matrix():
-    """All combinations of what decides about rights and config."""
+    """All combinations of what decides about rights and config; pods go along with load reports, of which no right depends."""
     names = [name for name, _ in SWITCHES]
     for values in itertools.product(*(values for _, values in SWITCHES)):
-        yield dict(zip(names, values))
+        chosen = dict(zip(names, values))
+        yield chosen | {"identifyPods": chosen["loadReports"]}
 
 
 def merged(below, over):
@@ -231,7 +234,8 @@ def the_program_takes_every_config(helm):
 def its_own_keys_win_over_free_ones(helm):
     config = yaml.safe_load(helm.template(EVERYTHING).config_text())
     assert config["hostSuffixes"] == EVERYTHING["hostSuffixes"]
-    assert config["publish"] == "annotated" and config["nodes"] is True
+    assert config["publish"] == "annotated" and config["nodes"] is True and config["identifyPods"] is True
+    assert config["tokens"] is True and config["tlsClientCa"] == "/etc/lookaside-tls/ca.crt"
     assert config["lease"] == f"{NAMESPACE}/{RELEASE}"
     assert config["replicasService"] == f"{NAMESPACE}/{RELEASE}-replicas"
     assert config["deletionGrace"] == "1m30s" and config["threads"] == 2
@@ -255,6 +259,8 @@ def expected_rules(values):
         wanted["discovery.k8s.io", "endpointslices", ()] = read
     else:
         wanted["", "endpoints", ()] = read
+    if values["identifyPods"]:
+        wanted["", "pods", ()] = read
     if values["status"]:
         wanted["lookaside.dev", "lookasideservices/status", ()] = {"patch"}
         wanted["events.k8s.io", "events", ()] = {"create", "patch"}

@@ -66,7 +66,7 @@ def install(world):
 
 
 EVERYTHING_REAL = {"flowSchema": {"enabled": True}, "networkPolicy": {"enabled": True},
-                   "nodes": True, "hostSuffixes": ["example.com"],
+                   "nodes": True, "identifyPods": True, "hostSuffixes": ["example.com"],
                    "bootstrap": {"namespaces": ["default"], "inject": {"failurePolicy": "Fail"}}}
 
 

@@ -4,7 +4,7 @@ import subprocess
 import threading
 import time
 
-from tests.support import ads, grpclb, manifests, native, process
+from tests.support import ads, grpclb, hidden, manifests, native, process
 
 from .cases_tokens import Keyed
 
@@ -61,6 +61,20 @@ def accounts_and_namespaces(work):
         assert "account=batch/other" in line and f"name={CLUSTER}" in line and "peer=127.0.0.1:" in line, line
         world.api.put(_resource())
         world.wait_seen("web/a", [])
+
+
+def to_the_byte_as_one_that_does_not_exist(work):
+    none = hidden.told_of_none(work, "greeter")
+    with Keyed(work) as world:
+        world.wait_keys()
+        world.api.put(_resource(namespaces=["web"]))
+        with ads.connect(world.controller.listen) as channel:
+            def differences(account):
+                metadata = (("authorization", f"Bearer {world.key.token(account)}"),) if account else ()
+                return hidden.differences(hidden.told(channel, "greeter", metadata), none)
+            process.wait_until(lambda: differences(None) == [], 10, "it is hidden")
+            assert differences("batch/job") == []
+            assert differences("web/a") == ["EDS", "CDS of all", "delta EDS", "native", "grpclb"]
 
 
 def what_a_client_says_of_itself_is_no_account(work):
@@ -162,11 +176,12 @@ def by_default(work):
 
 def settings_that_do_not_fit(_work):
     for access, words in (("some", "expected all, namespace or none"),
-                          ("none", "--default-access needs --tokens or --tls-client-ca")):
+                          ("none", "--default-access needs --tokens, --tls-client-ca, --unix-account or --identify-pods")):
         done = subprocess.run([process.BUILD / "lookaside", "--default-access", access], capture_output=True, text=True,
                               timeout=20, check=False)
         assert done.returncode == 2 and words in done.stderr + done.stdout, done
 
 
-CASES = [accounts_and_namespaces, what_a_client_says_of_itself_is_no_account, streams_of_every_kind_move, other_protocols_move,
-         a_resource_that_goes_opens_nothing_in_its_grace, by_default, settings_that_do_not_fit]
+CASES = [accounts_and_namespaces, to_the_byte_as_one_that_does_not_exist, what_a_client_says_of_itself_is_no_account,
+         streams_of_every_kind_move, other_protocols_move, a_resource_that_goes_opens_nothing_in_its_grace, by_default,
+         settings_that_do_not_fit]

@@ -41,7 +41,7 @@ def an_account_is_known_by_its_certificate(work):
     with Asking(work) as world, world.dial(world.shows("frontend")) as channel:
         stream, cluster = _lists(channel)
         assert cluster == "shop/greeter:8001", cluster
-        assert world.account() == {"namespace": "shop", "name": "frontend"}, world.controller.streams()
+        assert world.account() == {"namespace": "shop", "name": "frontend", "by": "certificate"}, world.controller.streams()
         stream.cancel()
 
 
@@ -121,7 +121,7 @@ def authorities_change_under_live_connections(work):
             code, log = world.watch("--server", world.listen, "--tls-ca", world.ca, "--tls-cert", fresh[0],
                                     "--tls-key", fresh[1])
             assert code == 0, log
-            assert world.account() == {"namespace": "shop", "name": "frontend"}
+            assert world.account() == {"namespace": "shop", "name": "frontend", "by": "certificate"}
             stream.cancel()
 
 

@@ -1,12 +1,15 @@
 """Calls that carry a service account's token: whose they are, which are refused, and where the keys come from."""
 import base64
 import json
+import re
+import socket
 import subprocess
 import time
 
 from tests.support import ads, manifests, process, tokens
 from tests.support.fake_apiserver import FakeApiServer
 from tests.support.lookaside import Lookaside
+from tests.support.report import Skip
 
 RESULT = 'lookaside_tokens_total{result="%s"}'
 LOADS = 'lookaside_token_keys_loads_total{result="%s"}'
@@ -82,7 +85,8 @@ def tokens_of_both_kinds(work):
             stream = ads.Stream(channel, ads.node(), metadata=(
                 ("authorization", f"Bearer {world.key.token('web/b')}"),))
             stream.subscribe(ads.LDS, ["greeter"])
-            assert world.controller.streams()["streams"][0]["account"] == {"namespace": "web", "name": "b"}
+            assert world.controller.streams()["streams"][0]["account"] == {
+                "namespace": "web", "name": "b", "by": "token"}
             stream.cancel()
 
 
@@ -159,6 +163,77 @@ def a_key_that_is_rotated_is_asked_for_once_a_minute(work):
         assert world.ask(old)[0] == "UNAUTHENTICATED"
 
 
+def _ctl(command, *argv):
+    done = subprocess.run([process.BUILD / "lookasidectl", command, *argv], capture_output=True, text=True, timeout=30,
+                          check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _own_address():
+    """One that is not loopback, or None. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return probe.getsockname()[0]
+
+
+def lookasidectl_sends_a_token(work):
+    with Keyed(work, "--default-access", "namespace") as world:
+        world.wait_keys()
+        good, stranger, empty = work / "good", work / "stranger", work / "empty"
+        good.write_text(world.key.token() + "\n")
+        stranger.write_text(world.key.token("web/b"))
+        empty.write_text("two words\n")
+        watch = ("watch", "greeter.shop:8001", "--once", "--server", world.controller.listen)
+        for flags, code, words in ((("--token-file", good), 0, "+ 10.0.0.1:8001"),
+                                   (("--token-file", stranger), 0, "no such Service"),
+                                   ((), 0, "no such Service"),
+                                   (("--token-file", empty), 1, f"'{empty}' holds no token"),
+                                   (("--token-file", work / "none"), 1, "No such file or directory"),
+                                   (("--token-plaintext",), 1, "--token-plaintext needs --token-file")):
+            assert (answer := _ctl(*watch, *flags))[0] == code and words in answer[1], (flags, answer)
+        verify = ("verify", "--kubeconfig", work / "kubeconfig", "--server", world.controller.listen)
+        assert (answer := _ctl(*verify, "--token-file", good))[0] == 0, answer
+        assert (answer := _ctl(*verify))[0] == 1 and "missing 10.0.0.1:8001" in answer[1], answer
+
+
+def lookasidectl_keeps_a_token_to_itself(work):
+    """Without TLS only this host hears it, unless somebody says otherwise."""
+    address = _own_address()
+    if not address:
+        raise Skip("this host has no address but loopback")
+    with Keyed(work, "--listen", f"{address}:0", "--listen", f"unix:{work}/socket") as world:
+        world.wait_keys()
+        token = work / "token"
+        token.write_text(world.key.token())
+        log = process.wait_until(lambda: re.search(rf"listen=[^ ]*{re.escape(address)}:(\d+)",
+                                                   world.controller.process.log()), 5, "it listens")
+        watch = ("watch", "greeter:8001", "--once", "--token-file", token, "--server")
+        code, said = _ctl(*watch, f"{address}:{log[1]}")
+        assert code == 1 and "a token is a secret" in said and "--tls" in said, said
+        assert world.metric(RESULT % "accepted") == 0
+        for server in ((f"{address}:{log[1]}", "--token-plaintext"), (f"unix:{work}/socket",)):
+            assert (answer := _ctl(*watch, *server))[0] == 0 and "+ 10.0.0.1:8001" in answer[1], answer
+        assert world.metric(RESULT % "accepted") == 2
+
+
+def lookasidectl_reads_its_token_again(work):
+    with Keyed(work) as world:
+        world.wait_keys()
+        token = work / "token"
+        token.write_text(world.key.token())
+        child = process.Process([process.BUILD / "lookasidectl", "watch", "greeter:8001", "--server",
+                                 world.controller.listen, "--token-file", token], work / "watch.log", "watch")
+        child.start()
+        process.wait_until(lambda: "+ 10.0.0.1:8001" in child.log(), 10, "the list of one account")
+        token.write_text(world.key.token("web/b"))
+        world.controller.restart()
+        process.wait_until(lambda: "- 10.0.0.1:8001" in child.log(), 20, lambda: "the list of the other: " + child.log())
+        child.terminate()
+
+
 def settings_that_do_not_fit(work):
     for flags, words in ((["--tokens", "--directory", work], "--tokens and --directory exclude each other"),
                          (["--token-audience", "a"], "--token-audience needs --tokens"),
@@ -170,4 +245,5 @@ def settings_that_do_not_fit(work):
 
 CASES = [tokens_of_both_kinds, tokens_that_do_not_hold, of_another_audience_on_request,
          who_is_not_asked_may_say_anything, keys_outlive_the_api_server,
-         a_key_that_is_rotated_is_asked_for_once_a_minute, settings_that_do_not_fit]
+         a_key_that_is_rotated_is_asked_for_once_a_minute, lookasidectl_sends_a_token,
+         lookasidectl_keeps_a_token_to_itself, lookasidectl_reads_its_token_again, settings_that_do_not_fit]

@@ -1,6 +1,6 @@
 """A fake Kubernetes API server that can misbehave.
 
-It holds Services, EndpointSlices, Endpoints and Nodes (and what may be written, see api_writes) and serves paged lists, watches with bookmarks and lists
+It holds Services, EndpointSlices, Endpoints, Nodes and Pods (and what may be written, see api_writes) and serves paged lists, watches with bookmarks and lists
 that are streamed in a watch over HTTP/1.1, plain or TLS, chunked and gzipped, as the real one does. Faults are scripted: a Fault takes the next
 requests that it fits; a Cut damages the next event of a watch. It remembers every list of backends
 that it ever held, so that a test can say whether what a client saw was true.
@@ -33,6 +33,7 @@ RESOURCES = {
     "endpointslices": ("/apis/discovery.k8s.io/v1", "discovery.k8s.io/v1", "EndpointSlice"),
     "endpoints": ("/api/v1", "v1", "Endpoints"),
     "nodes": ("/api/v1", "v1", "Node"),
+    "pods": ("/api/v1", "v1", "Pod"),
     "lookasideservices": ("/apis/lookaside.dev/v1alpha1", "lookaside.dev/v1alpha1", "LookasideService"),
 }
 REQUIRED = ("services", "endpointslices")              # what the controller reads by default

@@ -100,6 +100,15 @@ def endpoint_slice(name, of, endpoints, namespace="shop", port=8001, port_name="
             "endpoints": [endpoint.manifest() for endpoint in endpoints]}
 
 
+def pod(name, account, *addresses, namespace="shop", phase="Running", **spec):
+    """A Pod object; account None: it has none."""
+    named = {} if account is None else {"serviceAccountName": account}
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{namespace}-{name}"},
+            "spec": {**named, "containers": [{"name": "main", "image": "main"}], **spec},
+            "status": {"phase": phase, "podIPs": [{"ip": address} for address in addresses]}}
+
+
 class Objects:
     """Services and their slices in one namespace, wherever put() and remove() keep objects. The time
     (unix, s) of each change is returned."""

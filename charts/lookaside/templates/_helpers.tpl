@@ -82,6 +82,7 @@ lets no quotes or backslashes into the server and the credentials' file. */}}
 {{- define "lookaside.config" -}}
 {{- $own := dict
   "listen" ":18000" "admin" ":18080" "source" .Values.source "nodes" .Values.nodes
+  "identifyPods" .Values.identifyPods
   "clusterDomain" .Values.clusterDomain "status" .Values.status "leaderElection" .Values.status "rebalance" .Values.rebalance
   "loadReports" .Values.loadReports
   "shutdownDelay" (printf "%ds" (int .Values.shutdown.delaySeconds))

@@ -7,6 +7,9 @@
 - {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
 {{- end }}
 - {apiGroups: [lookaside.dev], resources: [lookasideservices], verbs: [list, watch]}
+{{- if .Values.identifyPods }}
+- {apiGroups: [""], resources: [pods], verbs: [list, watch]}
+{{- end }}
 {{- if .Values.status }}
 - {apiGroups: [lookaside.dev], resources: [lookasideservices/status], verbs: [patch]}
 - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}

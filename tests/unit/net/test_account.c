@@ -24,6 +24,23 @@ Test(account, of_a_subject)
     expect(account_of_subject(STR("system:serviceaccount:shop:frontend")), "shop", "frontend");
 }
 
+Test(account, tells_what_proves_it)
+{
+    struct service_account *account = account_of_text(STR("shop/frontend"), ACCOUNT_BY_POD);
+    struct service_account *copy = account_copy(account);
+
+    cr_assert_eq(copy->by, ACCOUNT_BY_POD);
+    cr_assert_str_eq(account_by_name(copy->by), "pod");
+    account_free(account);
+    expect(copy, "shop", "frontend");
+    account = account_of_subject(STR("system:serviceaccount:shop:frontend"));
+    cr_assert_str_eq(account_by_name(account->by), "token");
+    account_free(account);
+    account = account_of_spiffe(STR("spiffe://cluster.local/ns/shop/sa/frontend"));
+    cr_assert_str_eq(account_by_name(account->by), "certificate");
+    account_free(account);
+}
+
 Test(account, what_is_none)
 {
     static const char *const ids[] = {"",

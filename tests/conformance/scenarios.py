@@ -3,7 +3,7 @@ import math
 import time
 from dataclasses import replace
 
-from conformance import existence, identity, servers
+from conformance import existence, servers
 from support.greeters import Greeter
 from support.manifests import Endpoint
 from support.process import free_port, wait_until
@@ -79,9 +79,11 @@ def to_zero_and_back(world, language, notes):
         greeter.drain()
         greeter.process.wait(10)
     wait_until(fails, 10, "calls fail once the backends are gone")
-    got = world.call(target, n=20, timeout_ms=10000)
-    assert got["errors"] == {"UNAVAILABLE": 20}, f"errors: {got['errors']} ({got['ok']} ok)"
-    assert got["slowest_ms"] < FAST_MS, f"a call took {got['slowest_ms']:.0f} ms to fail"
+    got = world.call(target, n=20, threads=20, timeout_ms=2 * FAST_MS)
+    error = "UNAVAILABLE" if language.fails_on_empty else "DEADLINE_EXCEEDED"
+    assert got["errors"] == {error: 20}, f"errors: {got['errors']} ({got['ok']} ok)"
+    if language.fails_on_empty:
+        assert got["slowest_ms"] < FAST_MS, f"a call took {got['slowest_ms']:.0f} ms to fail"
     world.manifests.slice("zero", world.endpoints(2))
     world.reach(target, ("b2",))
     notes.append(f"fails within {got['slowest_ms']:.0f} ms")
@@ -218,31 +220,6 @@ def idle_and_awake(world, language, notes):
     notes.append(f"awake within {got['slowest_ms']:.0f} ms")
 
 
-def over_tls(world, language, notes):
-    """The stream goes over TLS, and lives on when the certificate is renewed; new clients see the new one."""
-    if not language.tls:
-        notes.append("its bootstrap knows no TLS")
-        return
-    dial = {"bootstrap": "tls.json", "env": language.tls(world.work / "ca.crt")}
-    loads = 'lookaside_tls_certificate_loads_total{result="used"}'
-    target, _ = world.publish("secure", world.endpoints(1))
-    world.lookaside.bootstrap(world.work / "tls.json", "tls", server=world.site.tls_listen,
-                              flags=["--tls-ca", world.work / "ca.crt"])
-    before = world.lookaside.metrics()
-    with world.fresh_agent(**dial) as agent:
-        world.reach(target, ("b1",), agent=agent)
-        world.site.renew_certificate()
-        wait_until(lambda: world.lookaside.metrics()[loads] > before[loads], 20, "the new certificate")
-        world.manifests.slice("secure", world.endpoints(2))
-        world.reach(target, ("b2",), agent=agent)
-        with world.fresh_agent(**dial) as newcomer:
-            world.reach(target, ("b2",), agent=newcomer)
-    after = world.lookaside.metrics()
-    made = {name: after[name] - before[name] for name in after if "tls_handshakes" in name}
-    assert made.pop("lookaside_tls_handshakes_total") == 2, made
-    assert not any(made.values()), f"handshakes failed: {made}"
-
-
 SCENARIOS = [
     ("three backends, even within 1 %", spread_over_three),
     ("a fourth backend joins", scale_up),
@@ -257,8 +234,6 @@ SCENARIOS = [
     ("an ExternalName that is a host name", host_name),
     ("forms of a name", forms_of_a_name),
     ("idle, then called again", idle_and_awake),
-    ("over TLS, and the certificate is renewed", over_tls),
     *servers.SCENARIOS,
-    *identity.SCENARIOS,
     ("controller killed and restarted", controller_restarted),
 ]

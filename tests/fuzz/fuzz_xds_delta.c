@@ -232,7 +232,7 @@ static void answer(enum xds_type type, bool refuse)
 
         if (!cell->subscription || cell->sent_in != kind->newest)
             continue;
-        if (refuse && kind->newest_len == 1) {
+        if (refuse && kind->newest != kind->nacked && kind->newest_len == 1) {
             cell->declined = cell->has;
             cell->refusals |= 1u << cell->has;
         } else if (!refuse && kind->newest != kind->nacked && cell->declined != cell->has) {

@@ -43,6 +43,8 @@ class Language:
     the file unread, and asks the JVM's trust store.
     falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
     1.67, Java from 1.71, Go from 1.70).
+    comes_back: to the first, when that is there again. grpc-go 1.85 asks it for Listeners only, and so follows no change any more.
+    keeps_clusters: it asks for Clusters and their lists for 15 minutes more when no route leads there; but all channels of a process share a stream.
     grpclb: it has that policy. @grpc/grpc-js has none.
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
@@ -58,6 +60,8 @@ class Language:
     both_families_switch: str = ""
     trust: Callable | None = None
     falls_back: bool = True
+    comes_back: bool = True
+    keeps_clusters: bool = False
     grpclb: bool = True
     first_call_ms: int = 500
 
@@ -258,7 +262,7 @@ def _grpc_of_debian():
 
 
 LANGUAGES = [
-    Language("go", build_go, 20000, "Go", go_version),
+    Language("go", build_go, 20000, "Go", go_version, comes_back=False),
     Language("go-1.60", build_go_older, 20000, "Go", lambda: go_version("older.mod"),
              fails_on_empty=False, both_families=False, falls_back=False),
     Language("java", build_java, 20000, "Java", java_version,
@@ -266,15 +270,15 @@ LANGUAGES = [
              both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", trust=java_trust_store,
              first_call_ms=3000),
     Language("java-1.60", build_java_older, 20000, "Java", lambda: java_version("grpc.older"),
-             both_families=False, falls_back=False, trust=java_trust_store, first_call_ms=3000),
+             both_families=False, falls_back=False, keeps_clusters=True, trust=java_trust_store, first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
              lambda: version_of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
              dials_port_names=False, falls_back=False, grpclb=False),
     Language("python-pypi", build_python_pypi, 10000, "Python", python_version),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
-             both_families=False, falls_back=False),
+             both_families=False, falls_back=False, keeps_clusters=True),
     Language("cpp", build_cpp, 20000, "C++", lambda: output("pkg-config", "--modversion", "grpc++"),
-             both_families=False, falls_back=False),
+             both_families=False, falls_back=False, keeps_clusters=True),
 ]
 
 

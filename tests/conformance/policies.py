@@ -66,12 +66,6 @@ class PolicyWorld(World):
         """Endpoints of backends by name: "b1", "slow"."""
         return self.endpoints(*(self.numbers.get(name) or int(name[1:]) for name in names))
 
-    def policy(self, name, **spec):
-        namespace = self.manifests.namespace
-        self.manifests.put(f"{namespace}-{name}-policy", {
-            "apiVersion": "lookaside.dev/v1alpha1", "kind": "LookasideService",
-            "metadata": {"name": name, "namespace": namespace}, "spec": spec})
-
     def published(self, name):
         """Its condition Published."""
         return next(condition for condition in self.site.resource(name)["conditions"]

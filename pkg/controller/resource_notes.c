@@ -8,7 +8,7 @@ static const char *balancing_note(const struct policy *policy)
     switch (policy->lb) {
     case LB_LEAST_REQUEST:
         return "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java "
-               "before 1.74";
+               "before 1.51";
     case LB_WEIGHTED_ROUND_ROBIN:
         return "these clients use RoundRobin instead: C++ before 1.55, Python before 1.55, "
                "Node.js, "

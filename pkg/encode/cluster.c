@@ -3,7 +3,8 @@
 #include "encode/resource.h"
 #include "encode/xds.h"
 
-#define NO_LIMIT UINT32_MAX
+/* grpc-java before 1.68.3 takes a larger one for a negative one, and lets no call through (grpc/grpc-java#11695). */
+#define NO_LIMIT INT32_MAX
 
 /* The list of a Cluster has its name, in the terms of its own type (gRFC A47). */
 static void put_list_name(struct buf *out, uint32_t number, struct str name)

@@ -11,6 +11,7 @@ struct xds_brought {
     uint64_t version; /* 0: it is not ours */
     uint64_t nonce;   /* that it was sent with; 0: on an earlier stream */
     uint32_t seen;    /* the look at which it was there last */
+    bool must_send;   /* asked for again: send even if equal */
     struct str name;
     char text[];
 };
@@ -46,6 +47,7 @@ static void brought_set(struct xds_type_state *state, struct xds_brought *brough
     if (version != 0)
         state->every_sum += xds_version_term(brought->name, version);
     brought->version = version;
+    brought->must_send = false;
 }
 
 static void brought_drop(struct xds_type_state *state, struct xds_brought *brought)
@@ -64,6 +66,17 @@ static void drop_all(struct xds_type_state *state)
     HASH_ITER(hh, state->brought, brought, next)
     {
         brought_drop(state, brought);
+    }
+}
+
+/* What the client has is sent again, or told as no more. */
+static void renew_all(const struct xds_type_state *state)
+{
+    struct xds_brought *brought, *next;
+
+    HASH_ITER(hh, state->brought, brought, next)
+    {
+        brought->must_send = true;
     }
 }
 
@@ -114,16 +127,47 @@ static void set_wildcard(struct xds_type_state *state, enum xds_type type,
     if (!xds_is_full_state(type) || !begins_wildcard(state, request))
         return;
     if (state->wildcard)
-        drop_all(state); /* asked again, answered again */
+        renew_all(state); /* asked again, answered again */
     state->wildcard = true;
     state->every_due = true;
 }
 
-/* Beside a wildcard, what is named no longer is part of everything again, and told as that. */
+/* What the client has under a name is a part of everything again. */
+static void give_back(struct xds_type_state *state, const struct xds_subscription *subscription)
+{
+    struct xds_brought *brought;
+
+    if (subscription->sent_version == 0)
+        return;
+    brought = brought_get(state, subscription->name);
+    brought_set(state, brought, subscription->sent_version);
+    brought->must_send = true;
+}
+
+/* And the other way round. */
+static void take_over(struct xds_type_state *state, struct xds_subscription *subscription)
+{
+    struct xds_brought *brought = brought_find(state, subscription->name);
+
+    if (!brought)
+        return;
+    xds_set_sent_version(state, subscription, brought->version);
+    subscription->must_send = true;
+    brought_drop(state, brought);
+}
+
+/* Beside a wildcard, what is named no longer is part of everything again: told as that, or as no more. */
 static void drop_names(struct xds_add_ctx *add, const struct xds_request *request)
 {
     struct xds_type_state *state = &add->session->types[add->type];
 
+    for (size_t i = 0; state->wildcard && i < request->gone.len; i++) {
+        const struct xds_subscription *subscription =
+            name_set_find(&state->names, request->gone.items[i], &xds_subscription_ops);
+
+        if (subscription)
+            give_back(state, subscription);
+    }
     if (name_set_remove(&state->names, request->gone.items, request->gone.len,
                         &xds_subscription_ops, add) > 0)
         state->every_due |= state->wildcard;
@@ -139,7 +183,6 @@ static bool add_names(struct xds_add_ctx *add, const struct xds_request *request
         struct xds_subscription *subscription =
             name_set_find(&state->names, request->names.items[i], &xds_subscription_ops);
 
-        brought_drop(state, brought_find(state, request->names.items[i]));
         if (!subscription)
             continue;
         subscription->must_send = true;
@@ -147,9 +190,11 @@ static bool add_names(struct xds_add_ctx *add, const struct xds_request *request
         xds_subscription_touch(subscription);
         owes = true;
     }
-    return name_set_add(&state->names, request->names.items, request->names.len,
-                        &xds_subscription_ops, add) > 0 ||
-           owes;
+    owes |= name_set_add(&state->names, request->names.items, request->names.len,
+                         &xds_subscription_ops, add) > 0;
+    for (size_t i = 0; state->brought && i < request->names.len; i++)
+        take_over(state, name_set_find(&state->names, request->names.items[i], &xds_subscription_ops));
+    return owes;
 }
 
 /* Any other text than a version of ours is none that we have. */
@@ -220,7 +265,7 @@ static void look(void *ctx, struct str name, const struct xds_resource *resource
         return;
     brought = brought_get(draft->state, name);
     brought->seen = draft->state->looks;
-    if (brought->version == resource->version || pass->more)
+    if ((brought->version == resource->version && !brought->must_send) || pass->more)
         return;
     len = xds_draft_sized(draft, name, resource);
     if (len > XDS_RESOURCES_MAX) { /* never fits: what the client has stays */

@@ -108,8 +108,18 @@ static void put_status(struct buf *reply, struct str service, unsigned status)
     wire_close(reply, entry);
 }
 
-/* The request has no fields. */
-static void list_on_message(struct rpc *rpc, struct str message unused_arg)
+/* The request has no fields of ours. */
+static bool is_message(struct str message)
+{
+    struct wire_reader reader = wire_reader(message);
+    struct wire_field field;
+
+    while (wire_next(&reader, &field))
+        ;
+    return !reader.failed;
+}
+
+static void list(struct rpc *rpc)
 {
     unsigned status = current_status(rpc_server_ctx(rpc), true);
     struct buf reply = BUFFER_INIT(LIST_MAX);
@@ -120,6 +130,14 @@ static void list_on_message(struct rpc *rpc, struct str message unused_arg)
         put_status(&reply, service, status);
     rpc_reply(rpc, reply.ptr, reply.len);
     buf_done(&reply);
+}
+
+static void list_on_message(struct rpc *rpc, struct str message)
+{
+    if (is_message(message))
+        list(rpc);
+    else
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "malformed HealthListRequest");
 }
 
 const struct rpc_handler health_list_handler = {

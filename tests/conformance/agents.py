@@ -34,17 +34,17 @@ class Language:
     heeds_empty: an empty list makes calls fail at once. grpc-java 1.85 hands an empty
     ClusterLoadAssignment down as a resolution error, which a READY round_robin ignores: it goes
     on with the backends that it has until they close their connections.
+    fails_on_empty: calls fail at once while a list is empty. Go 1.60 lets them wait, up to their deadlines.
     dials_port_names: grpc-js makes a URL of the target, and `greeter.shop:grpc` is none.
     both_families: it connects to a backend's other address when the first does not answer (gRFC A61:
     C++ and Python from 1.66, Go from 1.71, Node from 1.12; in Java it is switched off).
     both_families_switch: what switches it on, in the client's environment.
-    tls: a bootstrap can have it dial Lookaside over TLS (gRFC A65): what it needs in its environment to trust a CA file that
-    the bootstrap names; None: it cannot. grpc-js 1.14, and gRPC C-core 1.51, refuse such a bootstrap. grpc-java 1.85 leaves the name of
+    trust: what it needs in its environment to trust a CA file, where the bootstrap that names it does not do. grpc-java leaves the name of
     the file unread, and asks the JVM's trust store.
-    shows: over TLS it shows the certificate that the bootstrap names.
-    sends_token: it sends the token that the bootstrap names (gRFC A97), with a switch in its environment.
     falls_back: to the second of its bootstrap's servers, when the first is away (gRFC A71: C++ and Python from
     1.67, Java from 1.71, Go from 1.70).
+    comes_back: to the first, when that is there again. grpc-go 1.85 asks it for Listeners only, and so follows no change any more.
+    keeps_clusters: it asks for Clusters and their lists for 15 minutes more when no route leads there; but all channels of a process share a stream.
     grpclb: it has that policy. @grpc/grpc-js has none.
     first_call_ms: until a new process knows that a name has no backend, on an idle machine.
     """
@@ -54,13 +54,14 @@ class Language:
     title: str
     version: Callable
     heeds_empty: bool = True
+    fails_on_empty: bool = True
     dials_port_names: bool = True
     both_families: bool = True
     both_families_switch: str = ""
-    tls: Callable | None = lambda ca: {}
-    shows: bool = True
-    sends_token: bool = False
+    trust: Callable | None = None
     falls_back: bool = True
+    comes_back: bool = True
+    keeps_clusters: bool = False
     grpclb: bool = True
     first_call_ms: int = 500
 
@@ -135,13 +136,20 @@ def go_program(name, version, build, note, also=()):
     return [cached(name, version, toolchain, note, build, also) / "agent"]
 
 
-def _go_build(package):
-    return lambda fresh: run(["go", "build", "-o", fresh / "agent", package], fresh / "source")
+def _go_build(package, *flags):
+    return lambda fresh: run(["go", "build", *flags, "-o", fresh / "agent", package], fresh / "source")
+
+
+def go_version(modules="go.mod"):
+    return version_of(f"go/{modules}", r"google.golang.org/grpc v(\S+)")
 
 
 def build_go(note):
-    version = version_of("go/go.mod", r"google.golang.org/grpc v(\S+)")
-    return go_program("go", version, _go_build("."), note)
+    return go_program("go", go_version(), _go_build("."), note)
+
+
+def build_go_older(note):
+    return go_program("go", go_version("older.mod"), _go_build(".", "-modfile=older.mod", "-tags=older"), note)
 
 
 def build_grpcurl(note):
@@ -173,9 +181,13 @@ def build_python_debian(note):
     return [DEBIAN_PYTHON, SOURCES / "python/agent.py"]
 
 
+def python_version():
+    return version_of("python/requirements.txt", r"grpcio==(\S+)")
+
+
 def build_python_pypi(note):
     need(DEBIAN_PYTHON)
-    version = version_of("python/requirements.txt", r"grpcio==(\S+)")
+    version = python_version()
 
     def build(fresh):
         # A venv cannot move, but packages in a folder can.
@@ -197,15 +209,27 @@ def build_node(note):
     return ["node", folder / "source/agent.js"]
 
 
-def build_java(note):
+def java_version(kind="grpc.version"):
+    return version_of("java/pom.xml", rf"<{kind}>([^<]+)<")
+
+
+def _java_build(version, note):
     need("java", "javac", "mvn")
-    version = version_of("java/pom.xml", r"<grpc.version>([^<]+)<")
     folder = cached("java", version, output("java", "-version"), note, lambda fresh: run(
-        ["mvn", "--batch-mode", "--quiet", "compiler:compile", "dependency:copy-dependencies",
-         "-DincludeScope=runtime", "-DoutputDirectory=target/lib"], fresh / "source"))
+        ["mvn", "--batch-mode", "--quiet", f"-Dgrpc.version={version}", "compiler:compile",
+         "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=target/lib"],
+        fresh / "source"))
     target = folder / "source/target"
     return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp",
             f"{target / 'classes'}:{target / 'lib'}/*", "agent.Agent"]
+
+
+def build_java(note):
+    return _java_build(java_version(), note)
+
+
+def build_java_older(note):
+    return _java_build(java_version("grpc.older"), note)
 
 
 def java_trust_store(ca):
@@ -237,26 +261,24 @@ def _grpc_of_debian():
     return output(DEBIAN_PYTHON, "-c", "import grpc; print(grpc.__version__)")
 
 
-def _of(path, pattern):
-    return lambda: version_of(path, pattern)
-
-
 LANGUAGES = [
-    Language("go", build_go, 20000, "Go", _of("go/go.mod", r"google.golang.org/grpc v(\S+)"),
-             sends_token=True),
-    Language("java", build_java, 20000, "Java", _of("java/pom.xml", r"<grpc.version>([^<]+)<"),
+    Language("go", build_go, 20000, "Go", go_version, comes_back=False),
+    Language("go-1.60", build_go_older, 20000, "Go", lambda: go_version("older.mod"),
+             fails_on_empty=False, both_families=False, falls_back=False),
+    Language("java", build_java, 20000, "Java", java_version,
              heeds_empty=False, both_families=False,
-             both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", tls=java_trust_store,
-             shows=False, first_call_ms=3000),
+             both_families_switch="GRPC_EXPERIMENTAL_XDS_DUALSTACK_ENDPOINTS", trust=java_trust_store,
+             first_call_ms=3000),
+    Language("java-1.60", build_java_older, 20000, "Java", lambda: java_version("grpc.older"),
+             both_families=False, falls_back=False, keeps_clusters=True, trust=java_trust_store, first_call_ms=3000),
     Language("node", build_node, 10000, "Node.js",
-             _of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
-             dials_port_names=False, falls_back=False, tls=None, grpclb=False),
-    Language("python-pypi", build_python_pypi, 10000, "Python",
-             _of("python/requirements.txt", r"grpcio==(\S+)"), sends_token=True),
+             lambda: version_of("node/package.json", r'"@grpc/grpc-js-xds": "([^"]+)"'),
+             dials_port_names=False, falls_back=False, grpclb=False),
+    Language("python-pypi", build_python_pypi, 10000, "Python", python_version),
     Language("python-debian", build_python_debian, 10000, "Python", _grpc_of_debian,
-             both_families=False, falls_back=False, tls=None),
+             both_families=False, falls_back=False, keeps_clusters=True),
     Language("cpp", build_cpp, 20000, "C++", lambda: output("pkg-config", "--modversion", "grpc++"),
-             both_families=False, falls_back=False, tls=None),
+             both_families=False, falls_back=False, keeps_clusters=True),
 ]
 
 

@@ -105,7 +105,7 @@ def opening(bench):
     equal(listener.domains, ("*",), "domains")
     found = stream.subscribe(CDS, [cluster]).resources[cluster]
     equal((found.type, found.eds_name), (3, cluster), "EDS cluster and its list's name")
-    equal(found.max_requests, 0xFFFFFFFF, "limit on concurrent requests")
+    equal(found.max_requests, 0x7FFFFFFF, "limit on concurrent requests")
     got = stream.subscribe(EDS, [cluster]).resources[cluster]
     equal(sorted(got.endpoints), [("", "10.0.0.1", 8001), ("", "10.0.0.2", 8001)], "endpoints")
     return stream, name, cluster

@@ -48,8 +48,7 @@ def build_go(note):
                      ["go", "build", "-o", fresh / "agent", "."]):
             agents.run([*environment, *argv], source)
 
-    return agents.go_program("go", agents.version_of("go/go.mod", r"google.golang.org/grpc v(\S+)"), build, note,
-                             also=[EXAMPLES / "go", PROTOS / PROTO])
+    return agents.go_program("go", agents.go_version(), build, note, also=[EXAMPLES / "go", PROTOS / PROTO])
 
 
 def build_python(note):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Conformance: stock gRPC clients of every language against the real controller.
 
-run.py [--language go,java,...] [--scenarios] [--policies] [--grpclb] [--load] [--story] [--write-readme] [--keep] [--jobs N]
+run.py [--language go,java,...] [--scenarios] [--policies] [--grpclb] [--load] [--security] [--story] [--write-readme] [--keep] [--jobs N]
 
 A language whose toolchain is missing is skipped by name; with LOOKASIDE_NO_SKIP=1 that fails.
 Exit code: 0, 1 if anything failed, 77 if everything was skipped.
@@ -23,7 +23,7 @@ if importlib.util.find_spec("grpc") is None and sys.executable != DEBIAN_PYTHON:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from conformance import load, matrix, policies_run, resolvers, story
+from conformance import load, matrix, policies_run, resolvers, security, story
 from conformance.agents import LANGUAGES
 from conformance.scenarios import SCENARIOS
 from conformance.world import World
@@ -114,6 +114,8 @@ def parse_arguments():
                         help="what each client does with grpclb, beside the README's table")
     parser.add_argument("--load", action="store_true",
                         help="what each client reports of its calls, beside the README's table")
+    parser.add_argument("--security", action="store_true",
+                        help="how each client comes in, beside the README's table")
     parser.add_argument("--write-readme", action="store_true",
                         help="write those tables instead of comparing them")
     parser.add_argument("--story", action="store_true",
@@ -127,8 +129,9 @@ def parse_arguments():
     for word in wanted:
         if not any(name.startswith(word) for name in names):
             parser.error(f"no such language: {word}")
-    if not (arguments.scenarios or arguments.policies or arguments.grpclb or arguments.load):
-        arguments.scenarios = arguments.policies = arguments.grpclb = arguments.load = True
+    parts = ("scenarios", "policies", "grpclb", "load", "security")
+    if not any(getattr(arguments, part) for part in parts):
+        vars(arguments).update(dict.fromkeys(parts, True))
     return arguments
 
 
@@ -146,7 +149,8 @@ def run_scenarios(arguments, languages, commands, report, work):
 
 
 def run_table(part, what, arguments, languages, commands, report, work, jobs):
-    """Every client's column of that table in the README. part: the module with the rows and run_language()."""
+    """Every client's column of that table in the README. part: the module with the rows and run_language(). jobs: clients at
+    a time; those that wait most of theirs can be more than there are CPUs."""
     table = matrix.Matrix(what, part.ROWS, arguments.write_readme)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         list(pool.map(lambda language: part.run_language(
@@ -156,7 +160,6 @@ def run_table(part, what, arguments, languages, commands, report, work, jobs):
 
 
 def run_policies(arguments, languages, commands, report, work):
-    """Clients of policies wait most of their time: half as many again as there are jobs."""
     begin = time.monotonic()
     run_table(policies_run, "policies", arguments, languages, commands, report, work,
               arguments.jobs + arguments.jobs // 2)
@@ -169,11 +172,15 @@ def run_grpclb(arguments, languages, commands, report, work):
         return
     # It needs grpcio, which may have been installed just now.
     from conformance import grpclb    # pylint: disable=import-outside-toplevel
-    run_table(grpclb, "grpclb", arguments, languages, commands, report, work, arguments.jobs)
+    run_table(grpclb, "grpclb", arguments, languages, commands, report, work, 2 * arguments.jobs)
 
 
 def run_load(arguments, languages, commands, report, work):
     run_table(load, "load", arguments, languages, commands, report, work, arguments.jobs)
+
+
+def run_security(arguments, languages, commands, report, work):
+    run_table(security, "security", arguments, languages, commands, report, work, arguments.jobs)
 
 
 def run_all(arguments, report, work):
@@ -188,7 +195,7 @@ def run_all(arguments, report, work):
         return
     languages = [language for language in languages if language.name in commands]
     for wanted, part in ((arguments.scenarios, run_scenarios), (arguments.grpclb, run_grpclb),
-                         (arguments.load, run_load),
+                         (arguments.load, run_load), (arguments.security, run_security),
                          (arguments.policies, run_policies)):
         if wanted:
             part(arguments, languages, commands, report, work)

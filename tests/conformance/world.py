@@ -132,6 +132,13 @@ class World:
         self.manifests.remove_service(name)
         self.manifests.remove_slice(name)
 
+    def policy(self, name, **spec):
+        """A LookasideService for the Service of its name."""
+        namespace = self.manifests.namespace
+        self.manifests.put(f"{namespace}-{name}-policy", {
+            "apiVersion": "lookaside.dev/v1alpha1", "kind": "LookasideService",
+            "metadata": {"name": name, "namespace": namespace}, "spec": spec})
+
     def listed(self, name):
         """The backends that are published for a Service."""
         return [endpoint for service in self.lookaside.services()["services"]

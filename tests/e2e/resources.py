@@ -99,7 +99,7 @@ class Follower:
     """A raw xDS client of one name. What it was told of the Cluster is known by the limit of
     requests (circuitBreaker.maxRequests), which a test gives each version another of."""
 
-    NO_LIMIT = 0xFFFFFFFF
+    NO_LIMIT = 0x7FFFFFFF
 
     def __init__(self, server, target, user_agent="e2e-follower"):
         self.channel = ads.connect(server)

@@ -27,9 +27,9 @@ struct cell {
     struct xds_subscription *subscription;
     bool is_owed;        /* asked for, and not answered yet */
     uint64_t has;        /* version that the client has; 0: none, or it knows that there is none */
-    bool refused;        /* what it has, it has not taken */
-    uint64_t declined;   /* refused alone and no other taken since; 0: none */
-    size_t sent_in;      /* number of the response */
+    uint64_t declined;   /* refused alone and no other taken since, the last one; 0: none */
+    unsigned refusals;   /* all of those, a bit each: none of them is owed to the client */
+    size_t sent_in;      /* number of the response; 0: none since the stream has it by this name, or by a wildcard */
 };
 
 struct kind {
@@ -59,6 +59,7 @@ static void on_subscribe(void *ctx unused_arg, struct xds_subscription *subscrip
 
     must_hold(!cell->subscription);
     cell->subscription = subscription;
+    cell->sent_in = 0;
 }
 
 static void on_unsubscribe(void *ctx unused_arg, struct xds_subscription *subscription)
@@ -67,6 +68,7 @@ static void on_unsubscribe(void *ctx unused_arg, struct xds_subscription *subscr
 
     must_hold(cell->subscription == subscription);
     cell->subscription = NULL;
+    cell->sent_in = 0;
 }
 
 static bool on_resolve(void *ctx unused_arg, struct xds_subscription *subscription, struct xds_resource *ret_resource)
@@ -148,13 +150,19 @@ static void begin_wildcard(struct kind *kind)
     kind->wildcard = true;
 }
 
-/* Who names no longer what it had keeps it only as a part of everything, which it is told again. */
+static void end_refusals(struct cell *cell)
+{
+    cell->declined = 0;
+    cell->refusals = 0;
+}
+
+/* Who names no longer what it had keeps it only as a part of everything, which it is told again, or that there is none. */
 static void forget(struct kind *kind, struct cell *cell)
 {
     cell->is_owed = false;
-    cell->declined = 0;
-    cell->refused = false;
-    cell->has = 0;
+    end_refusals(cell);
+    if (!kind->wildcard)
+        cell->has = 0;
     kind->wildcard_owed |= kind->wildcard;
 }
 
@@ -187,7 +195,7 @@ static void subscribe(enum xds_type type, uint8_t mask)
     for (size_t i = 0; i < NAMES; i++)
         if (mask >> i & 1) {
             kind->cells[i].is_owed = true;
-            kind->cells[i].declined = 0;
+            end_refusals(&kind->cells[i]);
         }
     send(&request, type);
 }
@@ -222,12 +230,14 @@ static void answer(enum xds_type type, bool refuse)
     for (size_t i = 0; i < NAMES; i++) {
         struct cell *cell = &kind->cells[i];
 
-        if (!cell->subscription || cell->is_owed || cell->sent_in != kind->newest)
+        if (!cell->subscription || cell->sent_in != kind->newest)
             continue;
-        if (refuse && kind->newest_len == 1)
+        if (refuse && kind->newest != kind->nacked && kind->newest_len == 1) {
             cell->declined = cell->has;
-        else if (!refuse && kind->newest != kind->nacked && cell->declined != cell->has)
-            cell->declined = 0;
+            cell->refusals |= 1u << cell->has;
+        } else if (!refuse && kind->newest != kind->nacked && cell->declined != cell->has) {
+            end_refusals(cell);
+        }
     }
     if (refuse)
         kind->nacked = kind->newest;
@@ -256,7 +266,7 @@ static void reconnect(void)
             bool named = cell->sent_in != 0 || cell->is_owed;
 
             cell->sent_in = 0;
-            cell->declined = 0;
+            end_refusals(cell);
             cell->is_owed = false;
             if (named)
                 asked[request.names.len++] = str_of(names[i]);
@@ -372,7 +382,7 @@ static void check_settled(void)
             const struct cell *cell = &kind->cells[i];
 
             must_hold(!cell->is_owed || !cell->subscription);
-            if (wants((enum xds_type)type, cell) && (cell->version == 0 || cell->version != cell->declined))
+            if (wants((enum xds_type)type, cell) && (cell->version == 0 || !(cell->refusals >> cell->version & 1)))
                 must_hold(cell->has == cell->version);
         }
         kind->wildcard_owed = false;

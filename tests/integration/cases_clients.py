@@ -5,13 +5,20 @@ import time
 
 import grpc
 
-from tests.support import ads, h2raw, manifests
+from tests.support import ads, grpclb, h2raw, manifests, native
 from tests.support.process import wait_until
 
 from .world import CLUSTER, Client, World, endpoint_slice
 
 RSS_GROWTH_MAX = 96 << 20          # of a plain build; a sanitizer's own memory comes on top
 REQUEST = ads.request(ads.EDS, [CLUSTER], node=ads.node("raw"))
+METHODS = [ads.METHOD, ads.DELTA_METHOD, *(method for pair in ads.SINGLE.values() for method in pair),
+           native.METHOD, native.LIST, grpclb.METHOD, "/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats",
+           *(f"/grpc.health.v1.Health/{word}" for word in ("Check", "Watch", "List")),
+           *(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha"))]
+NO_MESSAGES = {b"\xff\xff\xff": grpc.StatusCode.INVALID_ARGUMENT,            # a number without end
+               b"\x0a\x7fx": grpc.StatusCode.INVALID_ARGUMENT,               # a field of 127 bytes, of which one is there
+               bytes(1 << 20) + b"x": grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
 def _rss(world):
@@ -95,6 +102,23 @@ def bytes_that_are_no_protobuf(work):
         assert _status_of(world, REQUEST, method="/no.such.Service/Method") == \
             grpc.StatusCode.UNIMPLEMENTED
         _others_live(world, 3)
+
+
+def what_is_no_message_ends_its_stream_only(work):
+    """Of every method, beside a stream of the same connection."""
+    with World(work, ["--load-reports"]) as world, ads.connect(world.controller.listen) as channel:
+        statuses = ads.decode(channel.unary_unary("/grpc.health.v1.Health/List")(b""))[1]
+        services = {ads.decode(status)[1][0].decode() for status in statuses} - {""}
+        assert {method.split("/")[1] for method in METHODS} == services, services
+        stream = ads.Stream(channel)
+        stream.subscribe(ads.EDS, [CLUSTER])
+        for method in METHODS:
+            for request, want in NO_MESSAGES.items():
+                call = channel.stream_stream(method)(iter([request]), timeout=10)
+                assert call.code() == want, (method, request[:9], call.code(), call.details())
+        world.put("a", "10.0.9.1")
+        assert stream.expect(ads.EDS, 10).resources[CLUSTER].addresses == ["10.0.9.1"]
+        assert world.controller.metrics()["lookaside_connections_accepted_total"] == 1
 
 
 # ---- frames ----
@@ -332,7 +356,8 @@ def unknown_service_is_empty_and_appears(work):
 
 
 CASES = [half_open_connections_are_found, nested_metadata_of_32_kib, four_mib_of_empty_names,
-         names_beyond_the_limit_of_a_stream, bytes_that_are_no_protobuf, bytes_that_are_no_http2,
+         names_beyond_the_limit_of_a_stream, bytes_that_are_no_protobuf,
+         what_is_no_message_ends_its_stream_only, bytes_that_are_no_http2,
          grpc_frames_that_lie, headers_without_end, ten_thousand_streams_on_one_connection,
          streams_opened_and_reset_at_once, readers_that_never_read, windows_that_never_open,
          connections_that_say_nothing_are_closed, clients_that_stop_and_go_on,

@@ -2,7 +2,7 @@
 
     tests/integration/run.py [--jobs N] [NAME...]     NAME: a part of a case's name
 
-Every case is a function with a work folder of its own. A case that failed keeps its folder and prints
+Every case is a function with a work folder of its own; what it measured, it returns as text. A case that failed keeps its folder and prints
 where it is.
 """
 import argparse
@@ -47,9 +47,9 @@ def all_cases():
 
 def run_case(report, name, case):
     work = Path(tempfile.mkdtemp(prefix="lookaside-integration-"))
-    with report.case(name):
+    with report.case(name) as notes:
         try:
-            case(work)
+            notes += filter(None, [case(work)])
         except Skip:
             raise
         except Exception:

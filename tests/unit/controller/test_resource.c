@@ -239,7 +239,7 @@ Test(resource, says_what_some_clients_do_instead)
            POLICY_JSON("greeter", 1, "{'loadBalancing':{'policy':'LeastRequest'}}"));
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
-           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74");
+           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.51");
     upsert(world.policies, POLICY_JSON("greeter", 2, "{'maxCallDuration':'5s'}"));
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
@@ -250,7 +250,7 @@ Test(resource, says_what_some_clients_do_instead)
                        "'circuitBreaker':{'maxRequests':9},'outlierDetection':{'successRate':{}}}"));
     turn();
     expect("greeter", CONDITION_PUBLISHED, true, "Published",
-           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.74; "
+           "these clients use RoundRobin instead: C++, Python, Node.js, Go before 1.74, Java before 1.51; "
            "these clients ignore a maxCallDuration of at most 2 s: C++, Python (all their calls would fail); "
            "these clients ignore circuitBreaker: Java (without --load-reports); "
            "these clients ignore outlierDetection: Java (it would hang them)");

@@ -237,7 +237,7 @@ Test(encode_cluster, does_not_limit_concurrent_calls)
     cr_assert_eq(cluster->circuit_breakers->n_thresholds, 1);
     cr_assert_eq(cluster->circuit_breakers->thresholds[0]->priority,
                  ENVOY__CONFIG__CORE__V3__ROUTING_PRIORITY__DEFAULT);
-    cr_assert_eq(cluster->circuit_breakers->thresholds[0]->max_requests->value, UINT32_MAX);
+    cr_assert_eq(cluster->circuit_breakers->thresholds[0]->max_requests->value, INT32_MAX);
 }
 
 /* What all clients ask of a LOGICAL_DNS Cluster: one locality, one endpoint, a host and a port in a socket address. */
@@ -268,7 +268,7 @@ Test(encode_cluster_dns, is_otherwise_like_every_cluster)
 {
     cr_assert_eq(cluster->lb_policy, ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_POLICY__ROUND_ROBIN);
     cr_assert_eq(cluster->circuit_breakers->n_thresholds, 1);
-    cr_assert_eq(cluster->circuit_breakers->thresholds[0]->max_requests->value, UINT32_MAX);
+    cr_assert_eq(cluster->circuit_breakers->thresholds[0]->max_requests->value, INT32_MAX);
 }
 
 Test(encode_cluster_dns, takes_the_longest_host)

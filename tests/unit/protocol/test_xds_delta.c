@@ -99,6 +99,19 @@ Test(xds_delta, what_was_refused_alone_is_not_sent_again)
     EXPECT("Cluster a");
 }
 
+/* Also when another one was refused since then, or is on its way. */
+Test(xds_delta, what_was_refused_is_not_owed_again)
+{
+    ASK(XDS_CLUSTER, "a", "Cluster a");
+    fake_nack(&f, XDS_CLUSTER, "", "a: bad");
+    fake_put(&f, XDS_CLUSTER, "a", 7);
+    EXPECT("Cluster a");
+    fake_put(&f, XDS_CLUSTER, "a", 1);
+    EXPECT("");
+    fake_nack(&f, XDS_CLUSTER, "", "a: bad, too");
+    EXPECT("");
+}
+
 Test(xds_delta, a_wildcards_refusal_means_what_was_in_the_response)
 {
     ASK(XDS_CLUSTER, "", "Cluster a b");
@@ -164,6 +177,29 @@ Test(xds_delta, what_is_named_no_longer_is_a_part_of_everything)
     ASK(XDS_CLUSTER, "-a", "Cluster a");
     fake_put(&f, XDS_CLUSTER, "a", 6);
     EXPECT("Cluster a");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    EXPECT("Cluster -a");
+}
+
+/* What a request makes part of everything may be no more before that is told. */
+Test(xds_delta, what_goes_before_everything_is_told_again_is_told)
+{
+    ASK(XDS_CLUSTER, "*", "Cluster a b");
+    fake_remove(&f, XDS_CLUSTER, "a");
+    ASK(XDS_CLUSTER, "*", "Cluster b -a");
+    ASK(XDS_CLUSTER, "b", "Cluster b");
+    fake_remove(&f, XDS_CLUSTER, "b");
+    ASK(XDS_CLUSTER, "-b", "Cluster -b");
+    ASK(XDS_CLUSTER, "ghost", "Cluster -ghost");
+    ASK(XDS_CLUSTER, "-ghost", "");
+}
+
+/* Asked for by its name, and no longer, before that was answered. */
+Test(xds_delta, what_was_named_in_passing_is_still_a_part_of_everything)
+{
+    ASK(XDS_CLUSTER, "*", "Cluster a b");
+    cr_assert_eq(fake_request(&f, XDS_CLUSTER, "a", ""), CODE_OK);
+    cr_assert_eq(fake_request(&f, XDS_CLUSTER, "-a", ""), CODE_OK);
     fake_remove(&f, XDS_CLUSTER, "a");
     EXPECT("Cluster -a");
 }

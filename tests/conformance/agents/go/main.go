@@ -94,7 +94,7 @@ func dial(target string, idle time.Duration, grpclb string) (*channel, error) {
 	if grpclb != "" {
 		options = append(options, grpc.WithDefaultServiceConfig(grpclbConfig(grpclb)))
 	}
-	conn, err := grpc.NewClient(target, options...)
+	conn, err := newClient(target, options...)
 	return &channel{conn: conn, firstSeen: map[string]float64{}}, err
 }
 

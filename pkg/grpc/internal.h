@@ -28,8 +28,6 @@
 #define PEER_LINGER_US 1000000
 /* Between the two GOAWAYs, if the peer does not answer our ping. */
 #define PEER_DRAIN_NOTICE_US 500000
-/* Bytes in unfinished requests of a connection: so many of the largest. */
-#define PEER_PARTIAL_MESSAGES 4
 /* Of an unknown method, for its error message. */
 #define PATH_KEPT_MAX 128
 

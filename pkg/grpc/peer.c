@@ -125,7 +125,7 @@ static bool submit_settings(struct peer *peer)
 {
     const struct grpc_limits *limits = &peer->server->limits;
     nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)limits->streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_list},
         {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
@@ -338,6 +338,12 @@ static bool check_alive(struct peer *peer, uint64_t now)
     return true;
 }
 
+/* Which of its limits, by peer_check_messages(). */
+static enum grpc_limit pinned_too_much(const struct peer *peer)
+{
+    return peer->late > peer->server->limits.pinned ? GRPC_LIMIT_PINNED : GRPC_LIMIT_PINNED_TOTAL;
+}
+
 static void on_check(struct wheel_entry *entry)
 {
     struct peer *peer = container_of(entry, struct peer, check);
@@ -351,19 +357,20 @@ static void on_check(struct wheel_entry *entry)
     }
     if (peer->state != PEER_HTTP2) {
         if (peer->state == PEER_SNIFFING)
-            peer_complain(peer, &stats->limit_hits,
+            peer_complain(peer, &stats->limit_hits[GRPC_LIMIT_HANDSHAKE],
                           conn_is_open(peer->conn) ? "no HTTP/2 preface in time"
                                                    : "no TLS handshake in time");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
     if (peer_stuck(peer, now)) {
-        peer_complain(peer, &stats->limit_hits, "does not read");
+        peer_complain(peer, &stats->limit_hits[GRPC_LIMIT_STALLED], "does not read");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
     if (!peer_check_messages(peer, now)) {
-        peer_complain(peer, &stats->limit_hits, "leaves too many bytes unread");
+        peer_complain(peer, &stats->limit_hits[pinned_too_much(peer)],
+                      "leaves too many bytes unread");
         peer_close(peer, CODE_RESOURCE_EXHAUSTED);
         return;
     }

@@ -17,22 +17,25 @@ static uint64_t now_of(const struct peer *peer)
     return loop_now_us(peer->server->loop);
 }
 
+static void too_much(struct peer *peer, enum grpc_limit limit, const char *why)
+{
+    peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits[limit], why);
+}
+
 static void count_reset(struct peer *peer)
 {
     const struct grpc_limits *limits = &peer->server->limits;
 
     if (!rate_take(&peer->resets, now_of(peer), limits->resets_per_second))
-        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     "too many stream resets");
+        too_much(peer, GRPC_LIMIT_RESETS, "too many stream resets");
 }
 
 static void count_control(struct peer *peer)
 {
     const struct grpc_limits *limits = &peer->server->limits;
 
-    if (!rate_take(&peer->controls, now_of(peer), limits->settings_per_second))
-        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     "too many control frames");
+    if (!rate_take(&peer->controls, now_of(peer), limits->controls_per_second))
+        too_much(peer, GRPC_LIMIT_CONTROL_FRAMES, "too many control frames");
 }
 
 static void on_ping(struct peer *peer, bool ack)
@@ -49,8 +52,7 @@ static void on_ping(struct peer *peer, bool ack)
         return;
     }
     if (!rate_take(&peer->pings, now_of(peer), limits->pings_per_second))
-        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     GRPC_TOO_MANY_PINGS);
+        too_much(peer, GRPC_LIMIT_PINGS, GRPC_TOO_MANY_PINGS);
 }
 
 /* ---- headers ---- */
@@ -161,7 +163,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0;
     rpc->header_bytes += (uint32_t)(name_len + value_len + HEADER_OVERHEAD);
     if (rpc->header_bytes > limit) {
-        peer_complain(peer, &peer->server->stats.limit_hits, "header list too large");
+        peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_HEADER_LIST],
+                      "header list too large");
         rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED,
                   "the headers are longer than %zu bytes: send less metadata", limit);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -184,7 +187,7 @@ static bool on_message(void *ctx, struct str message)
 }
 
 /* Keeps count of the bytes that wait in unfinished messages. */
-static enum code count_partial(struct rpc *rpc, struct err *err)
+static enum code count_partial(struct rpc *rpc, enum grpc_limit *ret_limit, struct err *err)
 {
     struct peer *peer = rpc->peer;
     struct grpc_server *server = peer->server;
@@ -193,22 +196,26 @@ static enum code count_partial(struct rpc *rpc, struct err *err)
     rpc->partial += grown;
     peer->partial += grown;
     server->partial += grown;
-    if (peer->partial > PEER_PARTIAL_MESSAGES * server->limits.message)
+    *ret_limit = GRPC_LIMIT_UNFINISHED;
+    if (peer->partial > server->limits.unfinished)
         return fail(err, CODE_RESOURCE_EXHAUSTED,
-                    "more than %zu bytes of unfinished messages on one connection: end some first",
-                    PEER_PARTIAL_MESSAGES * server->limits.message);
-    if (server->partial > server->limits.partial_total)
+                    "more than %llu bytes of unfinished messages on one connection: end some first",
+                    (unsigned long long)server->limits.unfinished);
+    *ret_limit = GRPC_LIMIT_UNFINISHED_TOTAL;
+    if (server->partial > server->limits.unfinished_total)
         return fail(
             err, CODE_RESOURCE_EXHAUSTED,
-            "more than %zu bytes of unfinished messages on one serving thread: try again later",
-            server->limits.partial_total);
+            "more than %llu bytes of unfinished messages on one serving thread: try again later",
+            (unsigned long long)server->limits.unfinished_total);
     return CODE_OK;
 }
 
 void rpc_drop_partial(struct rpc *rpc)
 {
+    enum grpc_limit limit;
+
     message_reader_done(&rpc->reader);
-    (void)count_partial(rpc, NULL);
+    (void)count_partial(rpc, &limit, NULL);
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int32_t stream_id,
@@ -216,6 +223,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, stream_id);
+    struct grpc_server_stats *stats = &peer->server->stats;
+    enum grpc_limit limit = GRPC_LIMIT_MESSAGE;
     struct err err = {0};
     enum code code;
 
@@ -223,13 +232,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int
         return 0;
     code = message_reader_feed(&rpc->reader, str_make(ptr, len), on_message, rpc, &err);
     if (code == CODE_OK)
-        code = count_partial(rpc, &err);
+        code = count_partial(rpc, &limit, &err);
     if (code == CODE_OK)
         return 0;
     rpc_drop_partial(rpc);
     peer_complain(peer,
-                  code == CODE_RESOURCE_EXHAUSTED ? &peer->server->stats.limit_hits
-                                                  : &peer->server->stats.protocol_errors,
+                  code == CODE_RESOURCE_EXHAUSTED ? &stats->limit_hits[limit]
+                                                  : &stats->protocol_errors,
                   err.msg);
     rpc_finish(rpc, code, err.msg);
     return 0;
@@ -284,7 +293,8 @@ static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_f
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
         ;
     else if (error == NGHTTP2_ERR_REFUSED_STREAM)
-        peer_complain(peer, &peer->server->stats.limit_hits, "too many streams");
+        peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_STREAMS],
+                      "too many streams");
     else
         peer_complain(peer, &peer->server->stats.protocol_errors, nghttp2_strerror(error));
     peer->blamed = true;
@@ -335,7 +345,7 @@ bool peer_receive(struct peer *peer, const void *ptr, size_t len)
     peer_reap(peer);
     if (taken < 0) {
         peer_complain(peer,
-                      taken == NGHTTP2_ERR_FLOODED ? &server->stats.limit_hits
+                      taken == NGHTTP2_ERR_FLOODED ? &server->stats.limit_hits[GRPC_LIMIT_CONTROL_FRAMES]
                                                    : &server->stats.protocol_errors,
                       nghttp2_strerror((int)taken));
         peer_close(peer, CODE_UNAVAILABLE);

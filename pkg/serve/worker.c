@@ -105,6 +105,7 @@ void change_age_written(struct change_age *age, struct worker *worker)
 /* What is kept of a connection besides its calls. */
 struct connection {
     uint64_t subscriptions;
+    struct address_share *share; /* NULL: its peer has no IP */
     struct place place; /* its text lies behind the struct */
 };
 
@@ -123,21 +124,37 @@ uint64_t worker_subscriptions(const struct rpc *rpc)
     return connection->subscriptions;
 }
 
-enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
+static enum code too_many(struct worker *worker, enum serve_limit limit, uint64_t max,
+                          const char *where, struct err *err)
+{
+    counter_add(&worker->stats.limit_hits[limit], 1);
+    return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %llu names on one %s",
+                (unsigned long long)max, where);
+}
+
+enum code worker_check_subscriptions(struct worker *worker, const struct rpc *rpc, uint64_t names,
                                      struct err *err)
 {
     const struct connection *connection = rpc_connection(rpc);
+    const struct serve_limits *limits = &worker->options.limits;
 
-    if (connection->subscriptions > CONNECTION_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED,
-                    "more than %d names on one connection: ask for fewer, or on more connections",
-                    CONNECTION_SUBSCRIPTIONS_MAX);
-    if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
-        return fail(
-            err, CODE_RESOURCE_EXHAUSTED,
-            "more than %d names on one serving thread: it takes more replicas, or --threads",
-            WORKER_SUBSCRIPTIONS_MAX);
+    if (names > limits->names)
+        return too_many(worker, SERVE_LIMIT_NAMES, limits->names,
+                        "stream: ask for the others on another", err);
+    if (connection->subscriptions > limits->subscriptions)
+        return too_many(worker, SERVE_LIMIT_SUBSCRIPTIONS, limits->subscriptions,
+                        "connection: ask for fewer, or on more connections", err);
+    if (counter_get(&worker->stats.subscriptions) > limits->subscriptions_total)
+        return too_many(worker, SERVE_LIMIT_SUBSCRIPTIONS_TOTAL, limits->subscriptions_total,
+                        "serving thread: it takes more replicas, or --threads", err);
     return CODE_OK;
+}
+
+enum code worker_count_excess(struct worker *worker, enum code code)
+{
+    if (code == CODE_RESOURCE_EXHAUSTED)
+        counter_add(&worker->stats.limit_hits[SERVE_LIMIT_NAMES], 1);
+    return code;
 }
 
 uint64_t worker_list_streams(const struct worker *worker)
@@ -168,16 +185,24 @@ struct handover {
     struct connection *connection;
 };
 
-static struct connection *connection_new(const struct place *place)
+static struct connection *connection_new(const struct place *place, struct address_share *share)
 {
     struct connection *connection =
         xmalloc(sizeof(*connection) + place->zone.len + place->node.len);
     char *at = (char *)(connection + 1);
 
-    *connection = (struct connection){0};
+    *connection = (struct connection){.share = share};
     connection->place.zone = str_put(&at, place->zone);
     connection->place.node = str_put(&at, place->node);
     return connection;
+}
+
+static void connection_free(void *ctx)
+{
+    struct connection *connection = ctx;
+
+    address_share_leave(connection->share);
+    free(connection);
 }
 
 struct str worker_client_namespace(const struct rpc *rpc, struct str said)
@@ -224,7 +249,7 @@ static void on_handover(void *ctx)
 }
 
 void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
-                  const struct place *place)
+                  const struct place *place, struct address_share *share)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
 
@@ -232,12 +257,12 @@ void worker_adopt(struct worker *worker, int fd, const struct address *peer, str
     handover->fd = fd;
     handover->peer = *peer;
     handover->tls = tls_ref(tls);
-    handover->connection = connection_new(place);
+    handover->connection = connection_new(place, share);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
         close(fd);
         tls_unref(handover->tls);
-        free(handover->connection);
+        connection_free(handover->connection);
         free(handover);
     }
 }
@@ -299,10 +324,10 @@ static enum code worker_start(struct worker *worker, struct err *err)
         .methods = service_methods,
         .methods_len = service_methods_len,
         .ctx = worker,
-        .limits = worker->options.limits,
+        .limits = worker->options.grpc_limits,
         .healthz = healthz,
         .authenticate = worker->options.tokens ? caller_authenticate : NULL,
-        .release = free,
+        .release = connection_free,
     };
     struct latest_options mailbox = {on_catalog, worker, release_catalog};
     struct latest_options verifiers = {on_verifier, worker, release_verifier};

@@ -127,7 +127,6 @@ static bool submit_settings(struct peer *peer)
     nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)limits->streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_list},
-        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
 
@@ -151,18 +150,16 @@ static bool start_http2(struct peer *peer)
     return true;
 }
 
-static void answer_http1(struct peer *peer, enum http1_state state,
-                         const struct http1_request *request)
+static void answer_http1(struct peer *peer, const struct http1_request *request)
 {
-    unsigned status = 400;
+    unsigned status = 405;
     const char *text = "this port speaks gRPC (HTTP/2), and GET /healthz in HTTP/1.1\n";
     struct buf answer;
 
-    if (state == HTTP1_GET) {
+    if (!str_eq(request->path, STR("/healthz")))
         status = 404;
-        if (str_eq(request->path, STR("/healthz")))
-            text = server_health(peer->server, &status);
-    }
+    else if (request->asks)
+        text = server_health(peer->server, &status);
     buf_init(&answer, HTTP1_REQUEST_MAX);
     http1_answer(&answer, status, text, request->head);
     conn_writev(peer->conn, &(struct conn_slice){.ptr = answer.ptr, .len = answer.len}, 1);
@@ -177,18 +174,24 @@ static void sniff_http1(struct peer *peer)
 
     if (state == HTTP1_INCOMPLETE)
         return;
-    if (peer->input.ptr[0] < 'A' || peer->input.ptr[0] > 'Z') {
+    if (state == HTTP1_BROKEN) {
         peer_complain(peer, &peer->server->stats.protocol_errors, "neither HTTP/2 nor HTTP/1.1");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
-    answer_http1(peer, state, &request);
+    answer_http1(peer, &request);
 }
 
 /* The preface is whole; `rest` came behind it, in the same read as its end. */
 static void on_preface(struct peer *peer, struct str rest)
 {
     buf_done(&peer->input);
+    if (!conn_may_http2(peer->conn)) {
+        peer_complain(peer, &peer->server->stats.protocol_errors,
+                      "HTTP/2 over TLS, where HTTP/1.1 was agreed on");
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
     if (!start_http2(peer)) {
         peer_close(peer, CODE_UNAVAILABLE);
         return;

@@ -38,6 +38,27 @@ static void count_control(struct peer *peer)
         too_much(peer, GRPC_LIMIT_CONTROL_FRAMES, "too many control frames");
 }
 
+/* HEADERS of a stream. nghttp2 takes one that was left out for one that is closed, and ignores
+ * those: opened late it is an error of the connection (RFC 9113, 5.1.1), and so it is to us when
+ * the client itself has closed it (5.1). */
+static void note_stream(struct peer *peer, int32_t stream_id)
+{
+    struct counter *errors = &peer->server->stats.protocol_errors;
+    int32_t expected = peer->newest ? peer->newest + 2 : 1;
+
+    if (stream_id >= peer->skipped_from && stream_id < peer->skipped_to)
+        peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, errors, "HEADERS: the stream was left out");
+    if (stream_id > 0 && stream_id == peer->over)
+        peer_condemn(peer, NGHTTP2_STREAM_CLOSED, errors, "HEADERS: the stream is closed");
+    if (stream_id <= peer->newest)
+        return;
+    if (stream_id > expected) {
+        peer->skipped_from = expected;
+        peer->skipped_to = stream_id;
+    }
+    peer->newest = stream_id;
+}
+
 static void on_ping(struct peer *peer, bool ack)
 {
     const struct grpc_limits *limits = &peer->server->limits;
@@ -55,12 +76,30 @@ static void on_ping(struct peer *peer, bool ack)
         too_much(peer, GRPC_LIMIT_PINGS, GRPC_TOO_MANY_PINGS);
 }
 
+/* What is about to come. nghttp2 ignores PRIORITY, and frames of types that it does not know:
+ * nothing else tells of them. */
+static int on_begin_frame(nghttp2_session *session unused_arg, const nghttp2_frame_hd *hd,
+                          void *ctx)
+{
+    struct peer *peer = ctx;
+
+    if (hd->type == NGHTTP2_HEADERS)
+        note_stream(peer, hd->stream_id);
+    else if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0)
+        peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, &peer->server->stats.protocol_errors,
+                     "PRIORITY: stream_id == 0");
+    else if (hd->type == NGHTTP2_PRIORITY || hd->type > NGHTTP2_CONTINUATION)
+        count_control(peer);
+    return 0;
+}
+
 /* ---- headers ---- */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *ctx)
 {
     struct peer *peer = ctx;
 
+    peer->authority = 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && !peer->verdict)
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
                                              rpc_new(peer, frame->hd.stream_id));
@@ -151,24 +190,63 @@ static void on_request_header(struct rpc *rpc, struct str name, struct str value
         rpc_keep_metadata(rpc, name, value);
 }
 
+/* Without regard to case; never 0. */
+static uint64_t fold(struct str host)
+{
+    uint64_t folded = 1;
+
+    for (size_t i = 0; i < host.len; i++)
+        folded = folded * 31 + (unsigned char)(host.ptr[i] | 0x20);
+    return folded ? folded : 1;
+}
+
+/* What nghttp2 leaves to us of RFC 9113, 8.3.1: no userinfo, and a Host that is the authority. */
+static bool names_one_host(struct peer *peer, struct str name, struct str value)
+{
+    if (str_eq(name, STR(":authority"))) {
+        peer->authority = fold(value);
+        return str_find(value, '@') == value.len;
+    }
+    return !peer->authority || !str_eq(name, STR("host")) || fold(value) == peer->authority;
+}
+
+/* Counted when the stream is closed. */
+static int malformed(nghttp2_session *session, const struct rpc *rpc)
+{
+    (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, rpc->stream_id,
+                                    NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len,
                      uint8_t flags unused_arg, void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, frame->hd.stream_id);
-    size_t limit = peer->server->limits.header_list;
+    struct str said = str_make(name, name_len), value_said = str_make(value, value_len);
+    size_t limit = peer->server->limits.header_list, before;
 
-    if (!rpc || rpc->header_bytes > limit)
+    if (!rpc)
         return 0;
+    before = rpc->header_bytes;
     rpc->header_bytes += (uint32_t)(name_len + value_len + HEADER_OVERHEAD);
+    /* A byte may stand for a header of 4 KiB, and nghttp2 looks at all of it: that has an end. */
+    if (rpc->header_bytes > PEER_HEADER_LISTS_MAX * limit) {
+        too_much(peer, GRPC_LIMIT_HEADER_LIST, "header list far too large");
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (before > limit)
+        return 0;
     if (rpc->header_bytes > limit) {
         peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_HEADER_LIST],
                       "header list too large");
         rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED,
                   "the headers are longer than %zu bytes: send less metadata", limit);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        on_request_header(rpc, str_make(name, name_len), str_make(value, value_len));
+        if (!names_one_host(peer, said, value_said))
+            return malformed(session, rpc);
+        on_request_header(rpc, said, value_said);
     }
     return 0;
 }
@@ -252,7 +330,7 @@ static void on_end_of_frame(struct rpc *rpc, const nghttp2_frame *frame)
         rpc_start(rpc);
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
         rpc_half_close(rpc);
-    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0)
+    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen)
         count_control(rpc->peer);
 }
 
@@ -269,6 +347,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             on_end_of_frame(rpc, frame);
         break;
     case NGHTTP2_RST_STREAM:
+        rpc = rpc_of(session, frame->hd.stream_id);
+        if (rpc)
+            rpc->blamed = true;
+        peer->over = frame->hd.stream_id;
         count_reset(peer);
         break;
     case NGHTTP2_PING:
@@ -283,16 +365,30 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* Whether nghttp2 refused it for the number of streams: the stream, or the connection of a client
+ * that has acknowledged our SETTINGS. */
+static bool is_stream_too_many(const struct peer *peer, const nghttp2_frame *frame, int error)
+{
+    return error == NGHTTP2_ERR_REFUSED_STREAM ||
+           (error == NGHTTP2_ERR_PROTO && frame->hd.type == NGHTTP2_HEADERS &&
+            frame->headers.cat == NGHTTP2_HCAT_REQUEST && frame->hd.stream_id == peer->newest &&
+            peer->calls_len >= peer->server->limits.streams);
+}
+
 /* A frame that nghttp2 refused: it answers with a reset of the stream, or ends the connection. */
-static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_frame *frame,
-                            int error, void *ctx)
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *ctx)
 {
     struct peer *peer = ctx;
+    struct rpc *rpc = frame->hd.stream_id ? rpc_of(session, frame->hd.stream_id) : NULL;
 
+    if (rpc)
+        rpc->blamed = true;
     /* grpc-go says goodbye with a last stream id of 2^31-1, which nghttp2 takes for an error. */
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->hd.stream_id == 0 &&
+        frame->goaway.error_code == NGHTTP2_NO_ERROR)
         ;
-    else if (error == NGHTTP2_ERR_REFUSED_STREAM)
+    else if (is_stream_too_many(peer, frame, error))
         peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_STREAMS],
                       "too many streams");
     else
@@ -303,14 +399,20 @@ static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_f
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error unused_arg,
-                           void *ctx)
+static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error, void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, stream_id);
 
     if (!rpc)
         return 0;
+    /* nghttp2 has reset it, for a content-length that is not true, for one. */
+    if (error == NGHTTP2_PROTOCOL_ERROR && !rpc->blamed) {
+        peer_complain(peer, &peer->server->stats.protocol_errors, "malformed request");
+        count_reset(peer);
+    }
+    if (error == NGHTTP2_NO_ERROR && rpc->half_closed)
+        peer->over = stream_id;
     rpc->dead = true;
     list_remove(&rpc->link);
     list_append(&peer->closed, &rpc->link);
@@ -319,6 +421,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 
 void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
@@ -327,7 +430,7 @@ void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
-/* nghttp2's own last GOAWAY has no words: one with them goes before it. The second time is nothing. */
+/* nghttp2's own last GOAWAY has no words: one with them goes before it. */
 static void end_session(struct peer *peer)
 {
     int32_t last = nghttp2_session_get_last_proc_stream_id(peer->session);
@@ -337,17 +440,24 @@ static void end_session(struct peer *peer)
     (void)nghttp2_session_terminate_session(peer->session, peer->verdict);
 }
 
+/* nghttp2 reads no more: there is a reason to tell, or the callback that refused has one. */
+static bool condemn_for(struct peer *peer, int error)
+{
+    if (error == NGHTTP2_ERR_FLOODED)
+        too_much(peer, GRPC_LIMIT_CONTROL_FRAMES, "too many answers are asked for");
+    else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        too_much(peer, GRPC_LIMIT_HEADER_LIST, "too many CONTINUATION frames");
+    return peer->verdict != 0;
+}
+
 bool peer_receive(struct peer *peer, const void *ptr, size_t len)
 {
     struct grpc_server *server = peer->server;
     ssize_t taken = nghttp2_session_mem_recv(peer->session, ptr, len);
 
     peer_reap(peer);
-    if (taken < 0) {
-        peer_complain(peer,
-                      taken == NGHTTP2_ERR_FLOODED ? &server->stats.limit_hits[GRPC_LIMIT_CONTROL_FRAMES]
-                                                   : &server->stats.protocol_errors,
-                      nghttp2_strerror((int)taken));
+    if (taken < 0 && !condemn_for(peer, (int)taken)) {
+        peer_complain(peer, &server->stats.protocol_errors, nghttp2_strerror((int)taken));
         peer_close(peer, CODE_UNAVAILABLE);
         return false;
     }

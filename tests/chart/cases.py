@@ -467,7 +467,7 @@ WRONG = [
     ({"config": {"listen": ":1"}}, "/config", "'listen' not allowed"),
     ({"config": {"threads": 0}}, "/config/threads", "want 1"),
     ({"config": {"deletionGrace": "soon"}}, "/config/deletionGrace", "does not match pattern"),
-    ({"limits": {"speed": 1}}, "/limits", "speed"),
+    ({"limits": {"speed": 1}}, "invalid propertyName 'speed'", "'header-list'"),
     ({"limits": {"resets": 0}}, "/limits/resets", "want 1"),
     ({"limits": {"message": "1MB"}}, "/limits/message", "does not match pattern"),
     ({"service": {"port": 70000}}, "/service/port", "want 65,535"),

@@ -235,9 +235,9 @@ FLOODS = {
 }
 
 
-def flood(server, name, timeout=10):
+def flood(server, name, **options):
     """The code of the GOAWAY that it ends with; None where the kernel threw that away with the connection."""
-    peer = Peer(server, timeout=timeout)
+    peer = Peer(server, **options)
     try:
         peer.send(FLOODS[name][1])
     except OSError:

@@ -17,7 +17,7 @@ from tests.e2e import certificates
 from tests.support import ads, h2raw, manifests, native, process
 from tests.support.lookaside import Lookaside
 
-from . import abuses
+from . import abuse_run, abuses
 from .world import Client
 
 ERRORS = "lookaside_grpc_protocol_errors_total"
@@ -472,6 +472,10 @@ def ten_thousand_connections_of_one_address(work):
             peer.close()
 
 
+def everything_at_once(work):
+    abuse_run.run(work, 15)
+
+
 # ---- /healthz ----
 
 def healthz_answers_on_both_listeners(work):
@@ -527,7 +531,7 @@ def http2_where_http1_was_agreed_on_is_refused(work):
         site.grows(ERRORS, before)
 
 
-CASES = [every_limit_is_reached, what_the_rfcs_forbid_ends_what_they_say, a_connection_has_to_begin_as_one,
+CASES = [everything_at_once, every_limit_is_reached, what_the_rfcs_forbid_ends_what_they_say, a_connection_has_to_begin_as_one,
          a_smaller_table_has_to_be_acknowledged, floods_end_their_connections,
          a_table_that_stands_for_gigabytes_costs_nothing, windows_of_a_byte_carry_a_list,
          windows_that_shrink_below_nothing, ten_thousand_connections_of_one_address, healthz_answers_on_both_listeners,

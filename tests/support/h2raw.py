@@ -75,11 +75,13 @@ def message(data, compressed=0):
 class Peer:
     """One connection. Nothing is answered by itself, not even SETTINGS or PING."""
 
-    def __init__(self, server, preface=True, window=None, timeout=10, receive_buffer=None):
+    def __init__(self, server, preface=True, window=None, timeout=10, receive_buffer=None, source=None):
         host, _, port = server.rpartition(":")
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.connect((host, int(port)))
         self.buffer, self.next_stream = b"", 1

@@ -108,13 +108,21 @@ static void put_status(struct buf *reply, struct str service, unsigned status)
     wire_close(reply, entry);
 }
 
-/* The request has no fields. */
-static void list_on_message(struct rpc *rpc, struct str message unused_arg)
+/* The request has no fields that we know. */
+static void list_on_message(struct rpc *rpc, struct str message)
 {
     unsigned status = current_status(rpc_server_ctx(rpc), true);
     struct buf reply = BUFFER_INIT(LIST_MAX);
+    struct wire_reader reader = wire_reader(message);
+    struct wire_field field;
     struct str service;
 
+    while (wire_next(&reader, &field))
+        ;
+    if (reader.failed) {
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "malformed HealthListRequest");
+        return;
+    }
     put_status(&reply, STR(""), status);
     for (size_t i = 0; service_name_at(i, &service); i++)
         put_status(&reply, service, status);
@@ -146,6 +154,10 @@ static void watch_on_message(struct rpc *rpc, struct str message)
     struct str service;
     struct err err = {0};
 
+    if (stream->asked) {
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "the call has more than one message");
+        return;
+    }
     if (parse_service(message, &service, &err) != CODE_OK) {
         rpc_finish(rpc, err.code, err.msg);
         return;

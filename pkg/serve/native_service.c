@@ -231,6 +231,10 @@ static void list_on_message(struct rpc *rpc, struct str message)
 {
     struct native_stream *stream = rpc_state(rpc);
 
+    if (stream->asked) {
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "the call has more than one message");
+        return;
+    }
     stream->asked = true;
     on_message(rpc, message);
     rpc_wake(rpc, RPC_WAKE_ANSWER);

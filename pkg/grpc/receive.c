@@ -99,8 +99,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct peer *peer = ctx;
 
+    if (peer->verdict)
+        return NGHTTP2_ERR_CALLBACK_FAILURE; /* the connection ends: nothing more is read */
     peer->authority = 0;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && !peer->verdict)
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
                                              rpc_new(peer, frame->hd.stream_id));
     return 0;

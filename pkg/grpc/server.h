@@ -2,8 +2,8 @@
  * A gRPC server for one loop, over nghttp2: connections are handed to it, calls come out as struct
  * rpc.
  *
- * Serves HTTP/2 with prior knowledge (h2c) or over TLS, and answers GET /healthz in HTTP/1.1 (without TLS) and
- * HTTP/2 for load balancers and people.
+ * Serves HTTP/2 with prior knowledge (h2c) or over TLS, and answers GET and POST /healthz in HTTP/1.1
+ * and HTTP/2 for load balancers and people.
  * Threads: everything on its loop, except reading stats.
  * Limits:  what a peer influences is bounded by struct grpc_limits; what passes a limit ends that
  *          stream or connection with the proper code, one counter, and at most one log line per

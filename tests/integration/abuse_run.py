@@ -4,7 +4,8 @@
 
 The abuses (abuses.py, and what takes long) run in a process of their own, from an address of their own. A change counts
 as missed when a client does not have it although it stands; those that the next one overtakes need not be sent. Memory
-is flat when its mean of the last sixth of the run is not MEMORY_SLACK above that of the second.
+is flat when its mean of the last minute is not MEMORY_SLACK above that of the second; a run of less than FLAT_SECONDS
+only has to stay below MEMORY_MAX.
 """
 import argparse
 import json
@@ -32,7 +33,7 @@ ENDPOINTS = 40                     # of a list, which each change replaces
 BURST, PAUSE = 10, 0.1             # changes that may be overtaken, before one that stands
 DEADLINE = 20                      # s, for a change that stands
 ABUSER = "127.0.0.66"
-MEMORY_SLACK = 16 * 1024           # KiB
+MEMORY_SLACK, MEMORY_MAX, FLAT_SECONDS = 16 * 1024, 256 * 1024, 180    # KiB
 # Times that a run of seconds reaches; and the abuser may not keep the honest from connecting.
 LIMITS = ("handshake=2s", "stalled=4s", "keepalive=5s", "keepalive-timeout=5s", "connections-per-address=300",
           "tls-handshakes=20")
@@ -349,11 +350,19 @@ class Honest:
 
 # ---- the run ----
 
-def _flat(samples):
-    """(early mean, last mean) of resident memory: the second sixth and the last."""
-    part = max(len(samples) // 6, 1)
-    early, last = samples[part:2 * part] or samples, samples[-part:]
-    return sum(early) / len(early), sum(last) / len(last)
+def _mean(samples, begin, end):
+    """Of resident memory, in KiB; samples are (second, KiB)."""
+    chosen = [size for second, size in samples if begin <= second < end]
+    return sum(chosen) // max(len(chosen), 1)
+
+
+def _check_memory(samples):
+    """MiB: in the second minute, in the last, at most."""
+    end = samples[-1][0]
+    early, last, most = _mean(samples, 60, 120), _mean(samples, end - 60, end + 1), max(size for _, size in samples)
+    assert most < MEMORY_MAX, f"{most} KiB"
+    assert end < FLAT_SECONDS or last - early < MEMORY_SLACK, f"memory grew from {early} to {last} KiB: {samples}"
+    return [early >> 10, last >> 10, most >> 10]
 
 
 def run(work, seconds, say=lambda text: None):
@@ -377,11 +386,12 @@ def run(work, seconds, say=lambda text: None):
         begin = time.monotonic()
         while abuser.running:
             honest.follow()
-            samples.append(controller.memory())
-            if time.monotonic() - begin > next_word:
-                say(f"{time.monotonic() - begin:.0f} s: change {honest.version}, {samples[-1] >> 10} MiB")
+            now = time.monotonic() - begin
+            samples.append((now, controller.memory()))
+            if now > next_word:
+                say(f"{now:.0f} s: change {honest.version}, {samples[-1][1] >> 10} MiB")
                 next_word += 60
-            assert time.monotonic() - begin < seconds + 120, "the abuser does not end:\n" + abuser.log()
+            assert now < seconds + 120, "the abuser does not end:\n" + abuser.log()
         honest.follow()
         lists = honest.check()
         metrics = controller.metrics()
@@ -398,12 +408,10 @@ def _judge(work, honest, abuser, metrics, samples, code, lists):
     assert code == 0, f"the controller ended with {code}"
     told = json.loads(abuser.log(1) or "{}")
     assert told.get("faults") == [] and all(told["rounds"].values()), abuser.log()
-    early, last = _flat(samples)
-    assert last - early < MEMORY_SLACK, f"memory grew from {early:.0f} to {last:.0f} KiB: {samples}"
     hits = {re.search('limit="(.*)"', name).group(1): int(value) for name, value in metrics.items()
             if name.startswith("lookaside_grpc_limit_hits_total") and value}
     return {"changes": honest.version, "stood": honest.stood, "slowest_s": round(honest.slowest, 2), "lists": lists,
-            "memory_mib": [round(early / 1024), round(last / 1024)], "rounds": told["rounds"], "hits": hits,
+            "memory_mib": _check_memory(samples), "rounds": told["rounds"], "hits": hits,
             "protocol_errors": int(metrics["lookaside_grpc_protocol_errors_total"])}
 
 

@@ -218,7 +218,7 @@ BOMB = header_block(("x" * 10, "y" * 4000))
 FLOODS = {
     "rapid reset": ("resets", _calls(4000, lambda stream: headers(fields(), stream) + reset(stream))),
     "resets by a content-length": ("resets", _calls(4000, lambda stream: headers(
-        fields(("content-length", "3")), stream, END_HEADERS | END_STREAM))),
+        fields(("content-length", "3")), stream) + frame(DATA, END_STREAM, stream, b"ab"))),
     "resets by a window": ("resets", _calls(4000, lambda stream: headers(fields(), stream) + window(stream, WINDOW_MAX))),
     "resets by headers": ("resets", _calls(4000, lambda stream: headers(fields(("X", "1")), stream))),
     "more streams than there may be": ("resets", _calls(6000, lambda stream: headers(fields(), stream))),

@@ -44,7 +44,7 @@ static void count_control(struct peer *peer)
 static void note_stream(struct peer *peer, int32_t stream_id)
 {
     struct counter *errors = &peer->server->stats.protocol_errors;
-    int32_t expected = peer->newest ? peer->newest + 2 : 1;
+    int64_t expected = peer->newest ? (int64_t)peer->newest + 2 : 1;
 
     if (stream_id >= peer->skipped_from && stream_id < peer->skipped_to)
         peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, errors, "HEADERS: the stream was left out");
@@ -53,7 +53,7 @@ static void note_stream(struct peer *peer, int32_t stream_id)
     if (stream_id <= peer->newest)
         return;
     if (stream_id > expected) {
-        peer->skipped_from = expected;
+        peer->skipped_from = (int32_t)expected;
         peer->skipped_to = stream_id;
     }
     peer->newest = stream_id;

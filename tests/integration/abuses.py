@@ -99,6 +99,7 @@ FAULTS = [
         headers_with_more_padding_than_room=headers(fields(), flags=END_HEADERS | PADDED, before=b"\xff"),
         headers_on_an_even_stream=headers(fields(), 2),
         headers_on_a_stream_that_was_left_out=headers(fields(), 7) + headers(fields(), 5),
+        headers_behind_the_last_stream=headers(fields(), WINDOW_MAX) + headers(fields(), 3),
         headers_cut_by_a_ping=headers(fields(), flags=0) + PING_FRAME,
         headers_cut_by_an_unknown_frame=headers(fields(), flags=0) + frame(99, 0, 3),
         headers_continued_on_another_stream=headers(fields(), flags=0) + frame(CONTINUATION, END_HEADERS, 1),

@@ -54,6 +54,17 @@ Test(http2, a_stream_that_was_left_out_is_not_opened_later)
     stop();
 }
 
+Test(http2, behind_the_last_stream_there_is_none)
+{
+    start();
+    raw_call(&raw, INT32_MAX, ECHO, NULL, NULL);
+    raw_message(&raw, INT32_MAX, "a", 1, true);
+    cr_assert(raw_await(&raw, FRAME_DATA, INT32_MAX, NULL));
+    raw_call(&raw, 3, SILENT, NULL, NULL);
+    expect_goaway(1, "HEADERS: the stream was left out");
+    stop();
+}
+
 Test(http2, a_stream_that_the_client_has_reset_is_over)
 {
     start();

@@ -213,6 +213,9 @@ integration-long: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) all fixtures
 	$(Q)LOOKASIDE_LONG=1 $(PYTHON) tests/integration/run.py wire. errors. input. directory.
 	$(Q)LOOKASIDE_LONG=1 LOOKASIDE_BUILD=build-asan $(PYTHON) tests/integration/run.py
+abuse: deps ## all abuses of the gRPC port at once, under ASan, and 100 honest clients; SECONDS=600: for so long
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(ASAN) build-asan/lookaside
+	$(Q)LOOKASIDE_BUILD=build-asan $(PYTHON) tests/integration/abuse_run.py $(if $(filter command% environment%,$(origin SECONDS)),--seconds $(SECONDS))
 conformance: ## stock gRPC clients of five languages; STORY=1: the million calls
 	$(Q)sh tests/support/deps.sh test
 	$(build_all)
@@ -251,5 +254,5 @@ clean: ## remove everything built
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z%0-9-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' Makefile
 
-.PHONY: all fixtures run test deps unit race fuzz integration integration-long conformance chart image e2e e2e-long bench bench-count layers headers format install clean help
+.PHONY: all fixtures run test deps unit race fuzz integration integration-long abuse conformance chart image e2e e2e-long bench bench-count layers headers format install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -256,6 +256,8 @@ static enum code start_serve(struct app *app, struct err *err)
         .host_suffixes = (const char *const *)options->host_suffixes.items,
         .unknown_names = options->unknown_names,
         .load_interval_ms = options->load_interval_ms,
+        .grpc_limits = options->grpc_limits,
+        .limits = options->limits,
         .default_access = options->default_access,
         .place_of_peer = on_place_of_peer,
         .place_ctx = app,

@@ -231,7 +231,16 @@ static const struct setting settings[] = {
      option_set_load_reports, false},
     {"load-report-interval", "loadReportInterval", "DURATION", "how often, from 1s (default 10s)",
      option_set_load_interval, false},
+    {"limit", "limits", "NAME=VALUE",
+     "what a client may do at most; may be repeated. Names and defaults:", option_set_limit, false},
 };
+
+/* Given as NAME=VALUE, several times; a mapping in the config file, of which those count that no
+ * flag has set. */
+static bool is_mapping(const struct setting *setting)
+{
+    return setting->set == option_set_limit;
+}
 
 /* ---- the config file ---- */
 
@@ -241,30 +250,81 @@ static bool is_whole(double number)
     return number >= -0x1p53 && number <= 0x1p53 && number == (double)(int64_t)number;
 }
 
-static enum code set_from_json(struct options *options, const struct setting *setting,
-                               const struct json *value, struct err *err)
-{
-    char number[32];
+#define NUMBER_TEXT_MAX 32
 
-    if (json_type(value) == JSON_STRING)
-        return setting->set(options, json_text(value), err);
-    if (json_type(value) == JSON_BOOL && !setting->argument)
-        return setting->set(options, json_bool(value) ? STR("true") : STR("false"), err);
+/* A value as a flag would have it; borrowed from it, or in `number`. */
+static enum code text_of_json(const struct setting *setting, const struct json *value,
+                              char number[NUMBER_TEXT_MAX], struct str *ret_text, struct err *err)
+{
+    if (json_type(value) == JSON_STRING) {
+        *ret_text = json_text(value);
+        return CODE_OK;
+    }
+    if (json_type(value) == JSON_BOOL && !setting->argument) {
+        *ret_text = json_bool(value) ? STR("true") : STR("false");
+        return CODE_OK;
+    }
     if (json_type(value) == JSON_NUMBER && !is_whole(json_number(value)))
         return fail(err, CODE_INVALID_ARGUMENT, "expected a whole number, found %g",
                     json_number(value));
     if (json_type(value) == JSON_NUMBER) {
-        snprintf(number, sizeof(number), "%.0f", json_number(value));
-        return setting->set(options, str_of(number), err);
+        snprintf(number, NUMBER_TEXT_MAX, "%.0f", json_number(value));
+        *ret_text = str_of(number);
+        return CODE_OK;
     }
     return fail(err, CODE_INVALID_ARGUMENT, "expected %s%s, found %s",
                 setting->argument ? "a text" : "true or false",
                 setting->list ? " or a list of texts" : "", json_type_name(json_type(value)));
 }
 
+static enum code set_from_json(struct options *options, const struct setting *setting,
+                               const struct json *value, struct err *err)
+{
+    char number[NUMBER_TEXT_MAX];
+    struct str text;
+    enum code code = text_of_json(setting, value, number, &text, err);
+
+    return code == CODE_OK ? setting->set(options, text, err) : code;
+}
+
+static enum code set_entry(struct options *options, const struct setting *setting,
+                           const struct json *item, struct err *err)
+{
+    struct buf pair = BUFFER_INIT(CONFIG_FILE_MAX);
+    char number[NUMBER_TEXT_MAX];
+    struct str key = json_key(item), text;
+    enum code code = text_of_json(setting, item, number, &text, err);
+
+    if (code != CODE_OK)
+        return fail_in(err, "%" STR_FMT, STR_ARG(str_slice(key, 0, 64)));
+    buf_printf(&pair, "%" STR_FMT "=%" STR_FMT, STR_ARG(key), STR_ARG(text));
+    code = setting->set(options, buf_str(&pair), err);
+    buf_done(&pair);
+    return code;
+}
+
+static enum code apply_mapping(struct options *options, const struct setting *setting,
+                               const struct json *value, struct err *err)
+{
+    if (json_type(value) != JSON_OBJECT)
+        return fail(err, CODE_INVALID_ARGUMENT, "expected a mapping, found %s",
+                    json_type_name(json_type(value)));
+    for (const struct json *item = json_first(value); item; item = json_next(item)) {
+        enum code code = CODE_OK;
+
+        if (!option_has_limit(options, json_key(item)))
+            code = set_entry(options, setting, item, err);
+        if (code != CODE_OK)
+            return code;
+    }
+    return CODE_OK;
+}
+
 static enum code apply_setting(struct options *options, const struct setting *setting,
                                const struct json *value, struct err *err)
 {
+    if (is_mapping(setting))
+        return apply_mapping(options, setting, value, err);
     if (!setting->list || json_type(value) != JSON_ARRAY)
         return set_from_json(options, setting, value, err);
     if (json_len(value) == 0)
@@ -309,7 +369,7 @@ static void on_document(void *ctx, struct json *document, size_t line unused_arg
         if (!setting) {
             file->code = fail(file->err, CODE_INVALID_ARGUMENT, "unknown setting '%" STR_FMT "'",
                               STR_ARG(json_key(item)));
-        } else if (!file->set[setting - settings]) {
+        } else if (is_mapping(setting) || !file->set[setting - settings]) {
             file->code = apply_setting(file->options, setting, item, file->err);
             if (file->code != CODE_OK)
                 fail_in(file->err, "%s", setting->key);
@@ -361,9 +421,12 @@ static void print_help(void)
            "usage: lookaside [--kubeconfig FILE | --directory DIR] [flags]\n\n"
            "Without either, objects come from the API server of the pod it runs in.\n\n",
            LOOKASIDE_VERSION);
-    for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
         printf("  --%s%s%s\n        %s\n", settings[i].flag, settings[i].argument ? " " : "",
                settings[i].argument ? settings[i].argument : "", settings[i].help);
+        if (is_mapping(&settings[i]))
+            option_print_limits();
+    }
     printf("  --config FILE\n        YAML with the same settings; flags win. Keys:");
     for (size_t i = 0; i < ARRAY_LEN(settings); i++)
         printf(" %s", settings[i].key);
@@ -444,7 +507,8 @@ static void set_defaults(struct options *options)
 static enum code check_together(struct options *options, struct err *err)
 {
     if (option_check_source(options, err) != CODE_OK || option_check_tls(options, err) != CODE_OK ||
-        option_check_writing(options, err) != CODE_OK || option_check_load(options, err) != CODE_OK)
+        option_check_writing(options, err) != CODE_OK || option_check_load(options, err) != CODE_OK ||
+        option_check_limits(options, err) != CODE_OK)
         return err->code;
     return option_check_suffixes(options, err);
 }

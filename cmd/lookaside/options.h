@@ -63,6 +63,9 @@ struct options {
     uint64_t rebalance_age_ms;
     bool load_reports;
     uint64_t load_interval_ms; /* 0: no reports */
+    /* 0: as their tables say */
+    struct grpc_limits grpc_limits;
+    struct serve_limits limits;
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK };

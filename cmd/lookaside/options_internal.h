@@ -62,6 +62,15 @@ enum code option_set_load_interval(struct options *options, struct str value, st
 /* Sets the default, too. */
 enum code option_check_load(struct options *options, struct err *err) must_check;
 
+/* ---- options_limit.c ---- */
+
+enum code option_set_limit(struct options *options, struct str value, struct err *err);
+/* A flag has set it. */
+bool option_has_limit(struct options *options, struct str name);
+enum code option_check_limits(const struct options *options, struct err *err) must_check;
+/* A line for each. */
+void option_print_limits(void);
+
 /* ---- options_resource.c ---- */
 
 enum code option_set_publish(struct options *options, struct str value, struct err *err);

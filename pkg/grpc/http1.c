@@ -42,7 +42,9 @@ enum http1_state http1_parse(struct str bytes, struct http1_request *ret_request
         return HTTP1_BROKEN;
     ret_request->path = str_slice(target, 0, str_find(target, '?'));
     ret_request->head = str_eq(method, STR("HEAD"));
-    return ret_request->head || str_eq(method, STR("GET")) ? HTTP1_GET : HTTP1_REFUSED;
+    ret_request->asks =
+        ret_request->head || str_eq(method, STR("GET")) || str_eq(method, STR("POST"));
+    return HTTP1_REQUEST;
 }
 
 const char *http_reason(unsigned status)

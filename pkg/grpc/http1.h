@@ -12,13 +12,13 @@
 
 enum http1_state {
     HTTP1_INCOMPLETE, /* more bytes are needed */
-    HTTP1_GET,        /* GET or HEAD; `path` is set, without its query */
-    HTTP1_REFUSED,    /* any other method */
-    HTTP1_BROKEN,     /* no HTTP, or longer than HTTP1_REQUEST_MAX */
+    HTTP1_REQUEST,
+    HTTP1_BROKEN, /* no HTTP/1, or longer than HTTP1_REQUEST_MAX */
 };
 
 struct http1_request {
-    struct str path;
+    struct str path; /* without its query */
+    bool asks; /* GET, HEAD or POST */
     bool head; /* HEAD: the answer has no body */
 };
 

@@ -28,8 +28,8 @@
 #define PEER_LINGER_US 1000000
 /* Between the two GOAWAYs, if the peer does not answer our ping. */
 #define PEER_DRAIN_NOTICE_US 500000
-/* Bytes in unfinished requests of a connection: so many of the largest. */
-#define PEER_PARTIAL_MESSAGES 4
+/* A client that sends so many times the headers that it may is told nothing more. */
+#define PEER_HEADER_LISTS_MAX 8
 /* Of an unknown method, for its error message. */
 #define PATH_KEPT_MAX 128
 
@@ -73,6 +73,7 @@ struct rpc {
     unsigned sending : 1;     /* `out` holds a message that is not framed in full */
     unsigned unwritten : 1;   /* messages are framed, but not given to the kernel in full */
     unsigned asked : 1;       /* it had nothing to say when it was asked last, and was not woken since */
+    unsigned blamed : 1;      /* what closes the stream is counted already, or the client's wish */
     unsigned takes_gzip : 1;  /* request: grpc-accept-encoding */
     unsigned offers_gzip : 1; /* its response says grpc-encoding: gzip */
     unsigned packs : 1;       /* messages from here on are gzip, if it offers that */
@@ -170,6 +171,10 @@ struct peer {
     size_t late;        /* bytes of messages that are in flight for too long, whole */
     size_t partial;     /* bytes of unfinished requests */
     size_t stalled;     /* its share of stats.stalled_bytes */
+    uint64_t authority; /* of the header block that is being read: a fold of it, or 0 */
+    int32_t newest;     /* stream of the client's; 0: none */
+    int32_t over;       /* the stream that it has ended last, itself; 0: none */
+    int32_t skipped_from, skipped_to; /* streams that it left out last: [from, to) */
     struct rate resets;
     struct rate pings;
     struct rate controls;

@@ -125,9 +125,8 @@ static bool submit_settings(struct peer *peer)
 {
     const struct grpc_limits *limits = &peer->server->limits;
     nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->streams},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)limits->streams},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->header_list},
-        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
 
@@ -151,18 +150,16 @@ static bool start_http2(struct peer *peer)
     return true;
 }
 
-static void answer_http1(struct peer *peer, enum http1_state state,
-                         const struct http1_request *request)
+static void answer_http1(struct peer *peer, const struct http1_request *request)
 {
-    unsigned status = 400;
+    unsigned status = 405;
     const char *text = "this port speaks gRPC (HTTP/2), and GET /healthz in HTTP/1.1\n";
     struct buf answer;
 
-    if (state == HTTP1_GET) {
+    if (!str_eq(request->path, STR("/healthz")))
         status = 404;
-        if (str_eq(request->path, STR("/healthz")))
-            text = server_health(peer->server, &status);
-    }
+    else if (request->asks)
+        text = server_health(peer->server, &status);
     buf_init(&answer, HTTP1_REQUEST_MAX);
     http1_answer(&answer, status, text, request->head);
     conn_writev(peer->conn, &(struct conn_slice){.ptr = answer.ptr, .len = answer.len}, 1);
@@ -177,18 +174,24 @@ static void sniff_http1(struct peer *peer)
 
     if (state == HTTP1_INCOMPLETE)
         return;
-    if (peer->input.ptr[0] < 'A' || peer->input.ptr[0] > 'Z') {
+    if (state == HTTP1_BROKEN) {
         peer_complain(peer, &peer->server->stats.protocol_errors, "neither HTTP/2 nor HTTP/1.1");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
-    answer_http1(peer, state, &request);
+    answer_http1(peer, &request);
 }
 
 /* The preface is whole; `rest` came behind it, in the same read as its end. */
 static void on_preface(struct peer *peer, struct str rest)
 {
     buf_done(&peer->input);
+    if (!conn_may_http2(peer->conn)) {
+        peer_complain(peer, &peer->server->stats.protocol_errors,
+                      "HTTP/2 over TLS, where HTTP/1.1 was agreed on");
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
     if (!start_http2(peer)) {
         peer_close(peer, CODE_UNAVAILABLE);
         return;
@@ -338,6 +341,12 @@ static bool check_alive(struct peer *peer, uint64_t now)
     return true;
 }
 
+/* Which of its limits, by peer_check_messages(). */
+static enum grpc_limit pinned_too_much(const struct peer *peer)
+{
+    return peer->late > peer->server->limits.pinned ? GRPC_LIMIT_PINNED : GRPC_LIMIT_PINNED_TOTAL;
+}
+
 static void on_check(struct wheel_entry *entry)
 {
     struct peer *peer = container_of(entry, struct peer, check);
@@ -351,19 +360,20 @@ static void on_check(struct wheel_entry *entry)
     }
     if (peer->state != PEER_HTTP2) {
         if (peer->state == PEER_SNIFFING)
-            peer_complain(peer, &stats->limit_hits,
+            peer_complain(peer, &stats->limit_hits[GRPC_LIMIT_HANDSHAKE],
                           conn_is_open(peer->conn) ? "no HTTP/2 preface in time"
                                                    : "no TLS handshake in time");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
     if (peer_stuck(peer, now)) {
-        peer_complain(peer, &stats->limit_hits, "does not read");
+        peer_complain(peer, &stats->limit_hits[GRPC_LIMIT_STALLED], "does not read");
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }
     if (!peer_check_messages(peer, now)) {
-        peer_complain(peer, &stats->limit_hits, "leaves too many bytes unread");
+        peer_complain(peer, &stats->limit_hits[pinned_too_much(peer)],
+                      "leaves too many bytes unread");
         peer_close(peer, CODE_RESOURCE_EXHAUSTED);
         return;
     }

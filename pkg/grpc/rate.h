@@ -14,8 +14,8 @@ struct rate {
     uint64_t full_us;
 };
 
-/* Takes one token; false when there is none. `per_second` > 0. */
-static inline bool rate_take(struct rate *rate, uint64_t now_us, uint32_t per_second)
+/* Takes one token; false when there is none. `per_second`: 1 to a million. */
+static inline bool rate_take(struct rate *rate, uint64_t now_us, uint64_t per_second)
 {
     uint64_t interval_us = 1000000 / per_second;
 

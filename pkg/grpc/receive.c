@@ -17,22 +17,46 @@ static uint64_t now_of(const struct peer *peer)
     return loop_now_us(peer->server->loop);
 }
 
+static void too_much(struct peer *peer, enum grpc_limit limit, const char *why)
+{
+    peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits[limit], why);
+}
+
 static void count_reset(struct peer *peer)
 {
     const struct grpc_limits *limits = &peer->server->limits;
 
     if (!rate_take(&peer->resets, now_of(peer), limits->resets_per_second))
-        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     "too many stream resets");
+        too_much(peer, GRPC_LIMIT_RESETS, "too many stream resets");
 }
 
 static void count_control(struct peer *peer)
 {
     const struct grpc_limits *limits = &peer->server->limits;
 
-    if (!rate_take(&peer->controls, now_of(peer), limits->settings_per_second))
-        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     "too many control frames");
+    if (!rate_take(&peer->controls, now_of(peer), limits->controls_per_second))
+        too_much(peer, GRPC_LIMIT_CONTROL_FRAMES, "too many control frames");
+}
+
+/* HEADERS of a stream. nghttp2 takes one that was left out for one that is closed, and ignores
+ * those: opened late it is an error of the connection (RFC 9113, 5.1.1), and so it is to us when
+ * the client itself has closed it (5.1). */
+static void note_stream(struct peer *peer, int32_t stream_id)
+{
+    struct counter *errors = &peer->server->stats.protocol_errors;
+    int64_t expected = peer->newest ? (int64_t)peer->newest + 2 : 1;
+
+    if (stream_id >= peer->skipped_from && stream_id < peer->skipped_to)
+        peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, errors, "HEADERS: the stream was left out");
+    if (stream_id > 0 && stream_id == peer->over)
+        peer_condemn(peer, NGHTTP2_STREAM_CLOSED, errors, "HEADERS: the stream is closed");
+    if (stream_id <= peer->newest)
+        return;
+    if (stream_id > expected) {
+        peer->skipped_from = (int32_t)expected;
+        peer->skipped_to = stream_id;
+    }
+    peer->newest = stream_id;
 }
 
 static void on_ping(struct peer *peer, bool ack)
@@ -49,8 +73,24 @@ static void on_ping(struct peer *peer, bool ack)
         return;
     }
     if (!rate_take(&peer->pings, now_of(peer), limits->pings_per_second))
-        peer_condemn(peer, NGHTTP2_ENHANCE_YOUR_CALM, &peer->server->stats.limit_hits,
-                     GRPC_TOO_MANY_PINGS);
+        too_much(peer, GRPC_LIMIT_PINGS, GRPC_TOO_MANY_PINGS);
+}
+
+/* What is about to come. nghttp2 ignores PRIORITY, and frames of types that it does not know:
+ * nothing else tells of them. */
+static int on_begin_frame(nghttp2_session *session unused_arg, const nghttp2_frame_hd *hd,
+                          void *ctx)
+{
+    struct peer *peer = ctx;
+
+    if (hd->type == NGHTTP2_HEADERS)
+        note_stream(peer, hd->stream_id);
+    else if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0)
+        peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, &peer->server->stats.protocol_errors,
+                     "PRIORITY: stream_id == 0");
+    else if (hd->type == NGHTTP2_PRIORITY || hd->type > NGHTTP2_CONTINUATION)
+        count_control(peer);
+    return 0;
 }
 
 /* ---- headers ---- */
@@ -59,7 +99,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct peer *peer = ctx;
 
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && !peer->verdict)
+    if (peer->verdict)
+        return NGHTTP2_ERR_CALLBACK_FAILURE; /* the connection ends: nothing more is read */
+    peer->authority = 0;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         nghttp2_session_set_stream_user_data(session, frame->hd.stream_id,
                                              rpc_new(peer, frame->hd.stream_id));
     return 0;
@@ -149,23 +192,63 @@ static void on_request_header(struct rpc *rpc, struct str name, struct str value
         rpc_keep_metadata(rpc, name, value);
 }
 
+/* Without regard to case; never 0. */
+static uint64_t fold(struct str host)
+{
+    uint64_t folded = 1;
+
+    for (size_t i = 0; i < host.len; i++)
+        folded = folded * 31 + (unsigned char)(host.ptr[i] | 0x20);
+    return folded ? folded : 1;
+}
+
+/* What nghttp2 leaves to us of RFC 9113, 8.3.1: no userinfo, and a Host that is the authority. */
+static bool names_one_host(struct peer *peer, struct str name, struct str value)
+{
+    if (str_eq(name, STR(":authority"))) {
+        peer->authority = fold(value);
+        return str_find(value, '@') == value.len;
+    }
+    return !peer->authority || !str_eq(name, STR("host")) || fold(value) == peer->authority;
+}
+
+/* Counted when the stream is closed. */
+static int malformed(nghttp2_session *session, const struct rpc *rpc)
+{
+    (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, rpc->stream_id,
+                                    NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
                      size_t name_len, const uint8_t *value, size_t value_len,
                      uint8_t flags unused_arg, void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, frame->hd.stream_id);
-    size_t limit = peer->server->limits.header_list;
+    struct str said = str_make(name, name_len), value_said = str_make(value, value_len);
+    size_t limit = peer->server->limits.header_list, before;
 
-    if (!rpc || rpc->header_bytes > limit)
+    if (!rpc)
         return 0;
+    before = rpc->header_bytes;
     rpc->header_bytes += (uint32_t)(name_len + value_len + HEADER_OVERHEAD);
+    /* A byte may stand for a header of 4 KiB, and nghttp2 looks at all of it: that has an end. */
+    if (rpc->header_bytes > PEER_HEADER_LISTS_MAX * limit) {
+        too_much(peer, GRPC_LIMIT_HEADER_LIST, "header list far too large");
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (before > limit)
+        return 0;
     if (rpc->header_bytes > limit) {
-        peer_complain(peer, &peer->server->stats.limit_hits, "header list too large");
+        peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_HEADER_LIST],
+                      "header list too large");
         rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED,
                   "the headers are longer than %zu bytes: send less metadata", limit);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        on_request_header(rpc, str_make(name, name_len), str_make(value, value_len));
+        if (!names_one_host(peer, said, value_said))
+            return malformed(session, rpc);
+        on_request_header(rpc, said, value_said);
     }
     return 0;
 }
@@ -184,7 +267,7 @@ static bool on_message(void *ctx, struct str message)
 }
 
 /* Keeps count of the bytes that wait in unfinished messages. */
-static enum code count_partial(struct rpc *rpc, struct err *err)
+static enum code count_partial(struct rpc *rpc, enum grpc_limit *ret_limit, struct err *err)
 {
     struct peer *peer = rpc->peer;
     struct grpc_server *server = peer->server;
@@ -193,22 +276,26 @@ static enum code count_partial(struct rpc *rpc, struct err *err)
     rpc->partial += grown;
     peer->partial += grown;
     server->partial += grown;
-    if (peer->partial > PEER_PARTIAL_MESSAGES * server->limits.message)
+    *ret_limit = GRPC_LIMIT_UNFINISHED;
+    if (peer->partial > server->limits.unfinished)
         return fail(err, CODE_RESOURCE_EXHAUSTED,
-                    "more than %zu bytes of unfinished messages on one connection: end some first",
-                    PEER_PARTIAL_MESSAGES * server->limits.message);
-    if (server->partial > server->limits.partial_total)
+                    "more than %llu bytes of unfinished messages on one connection: end some first",
+                    (unsigned long long)server->limits.unfinished);
+    *ret_limit = GRPC_LIMIT_UNFINISHED_TOTAL;
+    if (server->partial > server->limits.unfinished_total)
         return fail(
             err, CODE_RESOURCE_EXHAUSTED,
-            "more than %zu bytes of unfinished messages on one serving thread: try again later",
-            server->limits.partial_total);
+            "more than %llu bytes of unfinished messages on one serving thread: try again later",
+            (unsigned long long)server->limits.unfinished_total);
     return CODE_OK;
 }
 
 void rpc_drop_partial(struct rpc *rpc)
 {
+    enum grpc_limit limit;
+
     message_reader_done(&rpc->reader);
-    (void)count_partial(rpc, NULL);
+    (void)count_partial(rpc, &limit, NULL);
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int32_t stream_id,
@@ -216,6 +303,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, stream_id);
+    struct grpc_server_stats *stats = &peer->server->stats;
+    enum grpc_limit limit = GRPC_LIMIT_MESSAGE;
     struct err err = {0};
     enum code code;
 
@@ -223,13 +312,13 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags unused_arg, int
         return 0;
     code = message_reader_feed(&rpc->reader, str_make(ptr, len), on_message, rpc, &err);
     if (code == CODE_OK)
-        code = count_partial(rpc, &err);
+        code = count_partial(rpc, &limit, &err);
     if (code == CODE_OK)
         return 0;
     rpc_drop_partial(rpc);
     peer_complain(peer,
-                  code == CODE_RESOURCE_EXHAUSTED ? &peer->server->stats.limit_hits
-                                                  : &peer->server->stats.protocol_errors,
+                  code == CODE_RESOURCE_EXHAUSTED ? &stats->limit_hits[limit]
+                                                  : &stats->protocol_errors,
                   err.msg);
     rpc_finish(rpc, code, err.msg);
     return 0;
@@ -243,7 +332,7 @@ static void on_end_of_frame(struct rpc *rpc, const nghttp2_frame *frame)
         rpc_start(rpc);
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
         rpc_half_close(rpc);
-    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0)
+    else if (frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen)
         count_control(rpc->peer);
 }
 
@@ -260,6 +349,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
             on_end_of_frame(rpc, frame);
         break;
     case NGHTTP2_RST_STREAM:
+        rpc = rpc_of(session, frame->hd.stream_id);
+        if (rpc)
+            rpc->blamed = true;
+        peer->over = frame->hd.stream_id;
         count_reset(peer);
         break;
     case NGHTTP2_PING:
@@ -274,17 +367,32 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* Whether nghttp2 refused it for the number of streams: the stream, or the connection of a client
+ * that has acknowledged our SETTINGS. */
+static bool is_stream_too_many(const struct peer *peer, const nghttp2_frame *frame, int error)
+{
+    return error == NGHTTP2_ERR_REFUSED_STREAM ||
+           (error == NGHTTP2_ERR_PROTO && frame->hd.type == NGHTTP2_HEADERS &&
+            frame->headers.cat == NGHTTP2_HCAT_REQUEST && frame->hd.stream_id == peer->newest &&
+            peer->calls_len >= peer->server->limits.streams);
+}
+
 /* A frame that nghttp2 refused: it answers with a reset of the stream, or ends the connection. */
-static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_frame *frame,
-                            int error, void *ctx)
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
+                            void *ctx)
 {
     struct peer *peer = ctx;
+    struct rpc *rpc = frame->hd.stream_id ? rpc_of(session, frame->hd.stream_id) : NULL;
 
+    if (rpc)
+        rpc->blamed = true;
     /* grpc-go says goodbye with a last stream id of 2^31-1, which nghttp2 takes for an error. */
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code == NGHTTP2_NO_ERROR)
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->hd.stream_id == 0 &&
+        frame->goaway.error_code == NGHTTP2_NO_ERROR)
         ;
-    else if (error == NGHTTP2_ERR_REFUSED_STREAM)
-        peer_complain(peer, &peer->server->stats.limit_hits, "too many streams");
+    else if (is_stream_too_many(peer, frame, error))
+        peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_STREAMS],
+                      "too many streams");
     else
         peer_complain(peer, &peer->server->stats.protocol_errors, nghttp2_strerror(error));
     peer->blamed = true;
@@ -293,14 +401,20 @@ static int on_invalid_frame(nghttp2_session *session unused_arg, const nghttp2_f
     return 0;
 }
 
-static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error unused_arg,
-                           void *ctx)
+static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t error, void *ctx)
 {
     struct peer *peer = ctx;
     struct rpc *rpc = rpc_of(session, stream_id);
 
     if (!rpc)
         return 0;
+    /* nghttp2 has reset it, for a content-length that is not true, for one. */
+    if (error == NGHTTP2_PROTOCOL_ERROR && !rpc->blamed) {
+        peer_complain(peer, &peer->server->stats.protocol_errors, "malformed request");
+        count_reset(peer);
+    }
+    if (error == NGHTTP2_NO_ERROR && rpc->half_closed)
+        peer->over = stream_id;
     rpc->dead = true;
     list_remove(&rpc->link);
     list_append(&peer->closed, &rpc->link);
@@ -309,6 +423,7 @@ static int on_stream_close(nghttp2_session *session, int32_t stream_id, uint32_t
 
 void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
@@ -317,7 +432,7 @@ void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
-/* nghttp2's own last GOAWAY has no words: one with them goes before it. The second time is nothing. */
+/* nghttp2's own last GOAWAY has no words: one with them goes before it. */
 static void end_session(struct peer *peer)
 {
     int32_t last = nghttp2_session_get_last_proc_stream_id(peer->session);
@@ -327,17 +442,24 @@ static void end_session(struct peer *peer)
     (void)nghttp2_session_terminate_session(peer->session, peer->verdict);
 }
 
+/* nghttp2 reads no more: there is a reason to tell, or the callback that refused has one. */
+static bool condemn_for(struct peer *peer, int error)
+{
+    if (error == NGHTTP2_ERR_FLOODED)
+        too_much(peer, GRPC_LIMIT_CONTROL_FRAMES, "too many answers are asked for");
+    else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        too_much(peer, GRPC_LIMIT_HEADER_LIST, "too many CONTINUATION frames");
+    return peer->verdict != 0;
+}
+
 bool peer_receive(struct peer *peer, const void *ptr, size_t len)
 {
     struct grpc_server *server = peer->server;
     ssize_t taken = nghttp2_session_mem_recv(peer->session, ptr, len);
 
     peer_reap(peer);
-    if (taken < 0) {
-        peer_complain(peer,
-                      taken == NGHTTP2_ERR_FLOODED ? &server->stats.limit_hits
-                                                   : &server->stats.protocol_errors,
-                      nghttp2_strerror((int)taken));
+    if (taken < 0 && !condemn_for(peer, (int)taken)) {
+        peer_complain(peer, &server->stats.protocol_errors, nghttp2_strerror((int)taken));
         peer_close(peer, CODE_UNAVAILABLE);
         return false;
     }

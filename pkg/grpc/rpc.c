@@ -88,17 +88,26 @@ static void answer_plain(struct rpc *rpc, unsigned status, const char *text)
     rpc_wake(rpc, RPC_WAKE_ANSWER);
 }
 
+static bool asks_for_health(const struct rpc *rpc)
+{
+    return rpc->healthz && !rpc->finishing && (rpc->get || (rpc->post && !rpc->grpc));
+}
+
+/* Once the request is whole. */
+static void answer_health(struct rpc *rpc)
+{
+    unsigned status;
+    const char *text = server_health(rpc->peer->server, &status);
+
+    answer_plain(rpc, status, text);
+}
+
 static bool refuse(struct rpc *rpc)
 {
     if (rpc->finishing)
         return true; /* a header was refused */
-    if (rpc->get && rpc->healthz) {
-        unsigned status;
-        const char *text = server_health(rpc->peer->server, &status);
-
-        answer_plain(rpc, status, text);
+    if (asks_for_health(rpc))
         return true;
-    }
     if (!rpc->post || !rpc->grpc) {
         answer_plain(rpc, rpc->post ? 415 : 405, rpc->post ? NO_GRPC : NO_POST);
         return true;
@@ -151,6 +160,8 @@ void rpc_start(struct rpc *rpc)
 void rpc_half_close(struct rpc *rpc)
 {
     rpc->half_closed = true;
+    if (asks_for_health(rpc))
+        answer_health(rpc);
     if (!rpc->opened || rpc->finishing)
         return;
     if (!message_reader_idle(&rpc->reader)) {

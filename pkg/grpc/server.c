@@ -6,33 +6,9 @@
 #include "base/log.h"
 #include "grpc/internal.h"
 
-#define MIB ((uint64_t)1024 * 1024)
+#define TURN_US 1000
 #define UPDATES_PER_TURN_MIN 4 /* updates move on even when answers fill the turn */
 #define SERVER_ID_SHIFT 40     /* calls of one server before ids could meet the next server's */
-
-static uint64_t or_default(uint64_t value, uint64_t def)
-{
-    return value ? value : def;
-}
-
-static void fill_limits(struct grpc_limits *limits)
-{
-    limits->connections = or_default(limits->connections, 20000);
-    limits->streams = (uint32_t)or_default(limits->streams, 1000);
-    limits->header_list = or_default(limits->header_list, 16 * 1024);
-    limits->message = or_default(limits->message, RPC_MESSAGE_MAX);
-    limits->partial_total = or_default(limits->partial_total, 64 * MIB);
-    limits->resets_per_second = (uint32_t)or_default(limits->resets_per_second, 200);
-    limits->pings_per_second = (uint32_t)or_default(limits->pings_per_second, 10);
-    limits->settings_per_second = (uint32_t)or_default(limits->settings_per_second, 10);
-    limits->keepalive_ms = or_default(limits->keepalive_ms, 60000);
-    limits->keepalive_timeout_ms = or_default(limits->keepalive_timeout_ms, 20000);
-    limits->stalled_ms = or_default(limits->stalled_ms, 120000);
-    limits->pinned = or_default(limits->pinned, 16 * MIB);
-    limits->pinned_total = or_default(limits->pinned_total, 256 * MIB);
-    limits->handshake_ms = or_default(limits->handshake_ms, 10000);
-    limits->turn_us = or_default(limits->turn_us, 1000);
-}
 
 /* ---- flushing, a turn at a time ---- */
 
@@ -142,13 +118,19 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->identify = options->identify;
     server->release = options->release;
     server->next_id = first_id();
-    fill_limits(&server->limits);
+    limits_fill(grpc_limit_table, GRPC_LIMITS, &server->limits);
+    if (server->limits.turn_us == 0)
+        server->limits.turn_us = TURN_US;
+    /* One message of the largest has to get through. */
+    server->limits.unfinished = max_u64(server->limits.unfinished, server->limits.message);
+    server->limits.unfinished_total =
+        max_u64(server->limits.unfinished_total, server->limits.message);
     list_init(&server->peers);
     list_init(&server->dirty[RPC_WAKE_ANSWER]);
     list_init(&server->dirty[RPC_WAKE_UPDATE]);
     deferred_init(&server->flush, on_flush, server);
     deferred_init(&server->drained, NULL, NULL);
-    server->gate = tls_gate_new(server->loop, &server->stats.tls);
+    server->gate = tls_gate_new(server->loop, server->limits.tls_handshakes, &server->stats.tls);
     grpc_memory_init(&server->memory);
     wheel_init(&server->wheel, loop_now_us(server->loop));
     server->wheel_timer = timer_new(server->loop, on_wheel, server);
@@ -189,7 +171,7 @@ void grpc_server_adopt(struct grpc_server *server, int fd, const struct address 
                        struct tls *tls, void *connection)
 {
     if (counter_get(&server->stats.connections) >= server->limits.connections) {
-        counter_add(&server->stats.limit_hits, 1);
+        counter_add(&server->stats.limit_hits[GRPC_LIMIT_CONNECTIONS], 1);
         close(fd);
         server_release(server, connection);
         return;

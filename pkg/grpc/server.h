@@ -2,8 +2,8 @@
  * A gRPC server for one loop, over nghttp2: connections are handed to it, calls come out as struct
  * rpc.
  *
- * Serves HTTP/2 with prior knowledge (h2c) or over TLS, and answers GET /healthz in HTTP/1.1 (without TLS) and
- * HTTP/2 for load balancers and people.
+ * Serves HTTP/2 with prior knowledge (h2c) or over TLS, and answers GET and POST /healthz in HTTP/1.1
+ * and HTTP/2 for load balancers and people.
  * Threads: everything on its loop, except reading stats.
  * Limits:  what a peer influences is bounded by struct grpc_limits; what passes a limit ends that
  *          stream or connection with the proper code, one counter, and at most one log line per
@@ -13,35 +13,13 @@
 #define GRPC_SERVER_H
 
 #include "base/metric.h"
+#include "grpc/limits.h"
 #include "grpc/rpc.h"
 #include "loop/loop.h"
 #include "net/tls.h"
 #include "net/tls_gate.h"
 
 struct grpc_server;
-
-/* Rates are of one connection; ten seconds' worth may come at once. Zero: the default. */
-struct grpc_limits {
-    size_t connections;            /* of this loop; 20,000 */
-    uint32_t streams;              /* of a connection at a time; 1,000 */
-    size_t header_list;            /* bytes; 16 KiB */
-    size_t message;                /* of a request; RPC_MESSAGE_MAX. Unfinished ones of a
-                                      connection together: four times that */
-    size_t partial_total;          /* unfinished requests of this loop; 64 MiB */
-    uint32_t resets_per_second;    /* RST_STREAM sent, or caused, by the peer; 200 */
-    uint32_t pings_per_second;     /* those that follow no message of ours; 10 */
-    uint32_t settings_per_second;  /* and empty DATA; 10 */
-    uint64_t keepalive_ms;         /* ping a connection that said nothing for so long; 60,000 */
-    uint64_t keepalive_timeout_ms; /* close it when the ping stays unanswered; 20,000 */
-    uint64_t stalled_ms;           /* close it when written bytes do not move, reset a stream
-                                      when its message does not; 120,000 */
-    /* Messages that have not gone out after a quarter of stalled_ms pin their blobs: so many bytes
-     * of a connection, and of this loop, before the connection that pins too much is closed. */
-    size_t pinned;       /* of a connection; 16 MiB */
-    size_t pinned_total; /* of this loop; 256 MiB */
-    uint64_t handshake_ms;         /* no HTTP/2 preface, behind TLS if there is, within; 10,000 */
-    uint64_t turn_us;              /* work of one flush turn; 1,000 */
-};
 
 struct grpc_server_stats {
     struct counter connections; /* gauge */
@@ -53,7 +31,7 @@ struct grpc_server_stats {
     struct counter bytes_received;
     struct counter bytes_sent;
     struct counter protocol_errors; /* broken HTTP/2 or gRPC framing */
-    struct counter limit_hits;      /* any of the limits */
+    struct counter limit_hits[GRPC_LIMITS]; /* streams and connections ended for one */
     struct counter connections_broken; /* ended by an error of the network */
     struct counter keepalive_closed;
     struct counter stalled_bytes; /* gauge: bytes that stalled readers pin */

@@ -45,7 +45,8 @@ static void end_unmoved(struct rpc *rpc, uint64_t now)
         return;
     if (rpc->trailing || (rpc->finishing && rpc->code != CODE_OK))
         return; /* it ends already */
-    peer_complain(peer, &peer->server->stats.limit_hits, "a stream does not take its message");
+    peer_complain(peer, &peer->server->stats.limit_hits[GRPC_LIMIT_STALLED],
+                  "a stream does not take its message");
     rpc_abort(rpc, CODE_RESOURCE_EXHAUSTED, "the client took nothing of a message for %llu ms",
               (unsigned long long)peer->server->limits.stalled_ms);
 }

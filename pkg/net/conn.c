@@ -345,6 +345,11 @@ const struct address *conn_peer(const struct conn *conn)
     return &conn->peer;
 }
 
+bool conn_may_http2(const struct conn *conn)
+{
+    return !conn->tls || tls_session_is_http2(conn->tls);
+}
+
 const struct service_account *conn_account(const struct conn *conn)
 {
     return conn->tls ? conn->tls->account : NULL;

@@ -71,6 +71,8 @@ void conn_read_pause(struct conn *conn, bool pause);
 
 /* Bytes pass; false while connecting, and during a TLS handshake. */
 bool conn_is_open(const struct conn *conn);
+/* No TLS has agreed on HTTP/1.1 instead. */
+bool conn_may_http2(const struct conn *conn);
 const struct address *conn_peer(const struct conn *conn);
 /* Of a server: who the client is, as its certificate proves; NULL: nobody that is known. Lives as long as the connection. */
 const struct service_account *conn_account(const struct conn *conn);

@@ -173,7 +173,7 @@ static int on_hello(SSL *ssl, int *alert, void *ctx unused_arg)
 static int on_protocols(SSL *ssl unused_arg, const unsigned char **ret_ptr, unsigned char *ret_len,
                         const unsigned char *offered, unsigned offered_len, void *ctx unused_arg)
 {
-    static const unsigned char ours[] = PROTOCOL;
+    static const unsigned char ours[] = PROTOCOL "\x08http/1.1"; /* the order is ours */
     unsigned char *found;
 
     if (SSL_select_next_proto(&found, ret_len, ours, sizeof(ours) - 1, offered, offered_len) !=

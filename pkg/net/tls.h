@@ -1,7 +1,7 @@
 /*
  * What the TLS connections of one kind share: a server's certificate and key, or what a client trusts.
  *
- * TLS 1.2 and 1.3, forward secrecy and authenticated encryption only, HTTP/2 by ALPN (RFC 9113), nothing that could be
+ * TLS 1.2 and 1.3, forward secrecy and authenticated encryption only, HTTP/2 by ALPN (RFC 9113; of servers also HTTP/1.1), nothing that could be
  * resumed.
  *
  * Threads: immutable once made; references, and the connections that use it, on any.

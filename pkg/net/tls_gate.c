@@ -10,6 +10,7 @@ struct tls_gate {
     /* Begun, whether they want a step or wait for their peer; the oldest is first. */
     struct list unfinished;
     size_t count; /* of those */
+    size_t max;
     struct deferred work;
     struct timer *stalled; /* somebody may be given up */
 };
@@ -49,7 +50,7 @@ static uint64_t time_to_room(const struct tls_gate *gate)
     uint64_t now_us = loop_now_us(gate->loop);
     uint64_t due_us;
 
-    if (gate->count < TLS_GATE_MAX)
+    if (gate->count < gate->max)
         return 0;
     due_us = oldest(gate)->begun_us + TLS_GATE_STALL_US;
     return due_us > now_us ? due_us - now_us : 0;
@@ -60,7 +61,7 @@ static void evict_oldest(struct tls_gate *gate)
     struct tls_turn *turn = oldest(gate);
 
     turn->handler->evict(turn->ctx);
-    assert(gate->count < TLS_GATE_MAX);
+    assert(gate->count < gate->max);
 }
 
 /* Of those that have begun nobody wants a step: what their peers sent is read. */
@@ -71,7 +72,7 @@ static struct tls_turn *begin_next(struct tls_gate *gate)
 
     if (list_empty(&gate->fresh) || time_to_room(gate) > 0)
         return NULL;
-    if (gate->count == TLS_GATE_MAX)
+    if (gate->count == gate->max)
         evict_oldest(gate);
     link = list_pop(&gate->fresh);
     if (!link)
@@ -122,11 +123,12 @@ static void on_work(void *ctx)
     schedule(gate);
 }
 
-struct tls_gate *tls_gate_new(struct loop *loop, struct tls_stats *stats)
+struct tls_gate *tls_gate_new(struct loop *loop, size_t max, struct tls_stats *stats)
 {
     struct tls_gate *gate = xcalloc(1, sizeof(*gate));
 
     gate->loop = loop;
+    gate->max = max;
     gate->stats = stats;
     list_init(&gate->fresh);
     list_init(&gate->begun);

@@ -13,7 +13,7 @@
 #include "loop/loop.h"
 
 #define TLS_GATE_TURN_US 1000     /* no further step of a handshake behind this much work */
-#define TLS_GATE_MAX 500          /* unfinished handshakes, of 45 KB each */
+#define TLS_GATE_MAX 500          /* unfinished handshakes, of 45 KB each: a good maximum */
 #define TLS_GATE_STALL_US 1000000 /* an unfinished one may be given up then */
 
 /* Why there is no connection. */
@@ -56,8 +56,8 @@ struct tls_turn {
     uint64_t begun_us;
 };
 
-/* `stats`, borrowed for life, are counted by those who come through. */
-struct tls_gate *tls_gate_new(struct loop *loop, struct tls_stats *stats) must_check;
+/* At most `max` of them, 1 or more, are unfinished at a time. `stats`, borrowed for life, are counted by those who come through. */
+struct tls_gate *tls_gate_new(struct loop *loop, size_t max, struct tls_stats *stats) must_check;
 /* All have left. NULL is fine. */
 void tls_gate_free(struct tls_gate *gate);
 

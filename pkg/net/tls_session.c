@@ -203,13 +203,18 @@ static enum tls_step refuse(struct tls_session *session, enum tls_failure failur
     return TLS_FAILED;
 }
 
-static enum tls_step check_protocol(struct tls_session *session)
+bool tls_session_is_http2(const struct tls_session *session)
 {
     const unsigned char *ptr;
     unsigned len;
 
     SSL_get0_alpn_selected(session->ssl, &ptr, &len);
-    if (len > 0)
+    return str_eq(str_make(ptr, len), STR("h2"));
+}
+
+static enum tls_step check_protocol(struct tls_session *session)
+{
+    if (!session->server_name || tls_session_is_http2(session))
         return TLS_OK;
     return refuse(session, TLS_FAILURE_ALPN, "the server does not offer HTTP/2");
 }

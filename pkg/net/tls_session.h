@@ -58,6 +58,8 @@ enum tls_step tls_session_read(struct tls_session *session, char *out, size_t *r
 /* In as few records as it takes. False: it is broken. */
 bool tls_session_write(struct tls_session *session, const struct iovec *vector,
                        size_t count) must_check;
+/* HTTP/2 was agreed on, and not HTTP/1.1; behind the handshake only. */
+bool tls_session_is_http2(const struct tls_session *session);
 /* Tells the peer that nothing more comes; behind the handshake only. */
 void tls_session_end(struct tls_session *session);
 

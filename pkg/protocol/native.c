@@ -388,6 +388,11 @@ const struct native_place *native_session_place(const struct native_session *ses
     return &session->place;
 }
 
+size_t native_session_targets(const struct native_session *session)
+{
+    return session->targets.len;
+}
+
 const struct native_session_stats *native_session_stats(const struct native_session *session)
 {
     return &session->stats;

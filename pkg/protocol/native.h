@@ -89,6 +89,7 @@ struct str native_session_namespace(const struct native_session *session);
 /* As the client gave it last; its text lives until the next request. */
 const struct native_place *native_session_place(const struct native_session *session);
 const struct native_session_stats *native_session_stats(const struct native_session *session);
+size_t native_session_targets(const struct native_session *session);
 /* Whether one of the stream's targets is chosen. */
 bool native_session_has(const struct native_session *session, native_choice_fn *choose, void *ctx);
 /* Members of an open object: namespace, counters, and the targets that are chosen (`choose` NULL:

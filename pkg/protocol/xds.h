@@ -173,6 +173,8 @@ bool xds_session_next(struct xds_session *session, struct xds_response *response
 /* The node as the first request gave it; its text lives as long as the session. */
 const struct xds_node *xds_session_node(const struct xds_session *session);
 const struct xds_session_stats *xds_session_stats(const struct xds_session *session);
+/* How many names it is subscribed to, of all types together. */
+size_t xds_session_names(const struct xds_session *session);
 /* Whether one of the stream's subscriptions is chosen. */
 bool xds_session_has(const struct xds_session *session, xds_choice_fn *choose, void *ctx);
 /* Members of an open object: node, and per type: names that are chosen (`choose` NULL: all) with

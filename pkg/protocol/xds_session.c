@@ -333,6 +333,11 @@ void xds_session_free(struct xds_session *session)
     free(session);
 }
 
+size_t xds_session_names(const struct xds_session *session)
+{
+    return names_of_others(session, XDS_TYPES);
+}
+
 const struct xds_session_stats *xds_session_stats(const struct xds_session *session)
 {
     return &session->stats;

@@ -149,8 +149,9 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stream->worker->stats.requests, 1);
-    if (grpclb_session_request(stream->session, message, &err) == CODE_OK &&
-        worker_check_subscriptions(stream->worker, rpc, &err) == CODE_OK)
+    if (worker_count_excess(stream->worker,
+                            grpclb_session_request(stream->session, message, &err)) == CODE_OK &&
+        worker_check_subscriptions(stream->worker, rpc, 1, &err) == CODE_OK)
         return;
     counter_add(&stream->worker->stats.refused_streams, 1);
     complain(stream, "grpclb stream refused", &err);

@@ -164,6 +164,10 @@ static void watch_on_message(struct rpc *rpc, struct str message)
     struct str service;
     struct err err = {0};
 
+    if (stream->asked) {
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "the call has more than one message");
+        return;
+    }
     if (parse_service(message, &service, &err) != CODE_OK) {
         rpc_finish(rpc, err.code, err.msg);
         return;

@@ -16,6 +16,9 @@ struct serve {
     struct listener *listeners[SERVE_LISTENERS_MAX];
     size_t listeners_len;
     struct tls *tls; /* NULL: none given */
+    struct address_shares *shares;
+    struct counter crowded; /* connections closed because their address has too many */
+    uint64_t crowded_logged_us;
     struct list questions; /* that wait for workers (ask.c) */
     /* draining */
     unsigned undrained;

@@ -158,8 +158,6 @@ static const struct family families[] = {
     {"lookaside_grpc_protocol_errors_total", "counter",
      "Connections or streams ended for broken HTTP/2 or gRPC.", NULL,
      SERVER_FIELD(protocol_errors)},
-    {"lookaside_grpc_limit_hits_total", "counter",
-     "Connections or streams ended for passing a limit.", NULL, SERVER_FIELD(limit_hits)},
     {"lookaside_connections_broken_total", "counter",
      "Connections ended by an error of the network.", NULL, SERVER_FIELD(connections_broken)},
     {"lookaside_grpc_keepalive_closed_total", "counter",
@@ -206,6 +204,50 @@ static uint64_t family_sum(const struct serve *serve, const struct family *famil
     return sum;
 }
 
+static uint64_t limit_sum(const struct serve *serve, enum serve_limit limit)
+{
+    uint64_t sum = 0;
+
+    if (limit == SERVE_LIMIT_CONNECTIONS_PER_ADDRESS)
+        return counter_get(&serve->crowded);
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        sum += counter_get(&serve->workers[i]->stats.limit_hits[limit]);
+    return sum;
+}
+
+static uint64_t grpc_limit_sum(const struct serve *serve, enum grpc_limit limit)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < serve->options.threads; i++)
+        sum += counter_get(&grpc_server_stats(serve->workers[i]->server)->limit_hits[limit]);
+    return sum;
+}
+
+static void write_limit(struct buf *out, const struct limit *limit, uint64_t hits)
+{
+    char labels[64];
+
+    if (limit->counted_elsewhere)
+        return;
+    snprintf(labels, sizeof(labels), "limit=\"%s\"", limit->name);
+    metric_write_u64(out, "lookaside_grpc_limit_hits_total", labels, hits);
+}
+
+static void write_limits(const struct serve *serve, struct buf *out)
+{
+    metric_write_head(out, "lookaside_grpc_limit_hits_total", "counter",
+                      "Connections and streams ended or refused for passing a limit, by its name.");
+    for (int i = 0; i < SERVE_LIMITS; i++)
+        write_limit(out, &serve_limit_table[i], limit_sum(serve, i));
+    for (int i = 0; i < GRPC_LIMITS; i++)
+        write_limit(out, &grpc_limit_table[i], grpc_limit_sum(serve, i));
+    metric_write_head(out, "lookaside_connections_of_one_address", "gauge",
+                      "Connections of the client address that has the most.");
+    metric_write_u64(out, "lookaside_connections_of_one_address", NULL,
+                     address_shares_most(serve->shares));
+}
+
 void serve_write_metrics(const struct serve *serve, struct buf *out)
 {
     struct histogram convergence = {0};
@@ -217,6 +259,7 @@ void serve_write_metrics(const struct serve *serve, struct buf *out)
         metric_write_u64(out, families[i].name, families[i].labels,
                          family_sum(serve, &families[i]));
     }
+    write_limits(serve, out);
     for (size_t i = 0; i < serve->listeners_len; i++)
         accept_errors += listener_accept_errors(serve->listeners[i]);
     metric_write_head(out, "lookaside_accept_errors_total", "counter",

@@ -169,8 +169,10 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stream->worker->stats.requests, 1);
-    if (native_session_request(stream->session, message, &err) == CODE_OK &&
-        worker_check_subscriptions(stream->worker, rpc, &err) == CODE_OK)
+    if (worker_count_excess(stream->worker,
+                            native_session_request(stream->session, message, &err)) == CODE_OK &&
+        worker_check_subscriptions(stream->worker, rpc, native_session_targets(stream->session),
+                                   &err) == CODE_OK)
         return;
     counter_add(&stream->worker->stats.refused_streams, 1);
     rpc_finish(rpc, err.code, err.msg);
@@ -229,6 +231,10 @@ static void list_on_message(struct rpc *rpc, struct str message)
 {
     struct native_stream *stream = rpc_state(rpc);
 
+    if (stream->asked) {
+        rpc_finish(rpc, CODE_INVALID_ARGUMENT, "the call has more than one message");
+        return;
+    }
     stream->asked = true;
     on_message(rpc, message);
     rpc_wake(rpc, RPC_WAKE_ANSWER);

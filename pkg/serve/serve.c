@@ -1,5 +1,8 @@
 #include "serve/serve.h"
 
+#include <unistd.h>
+
+#include "base/log.h"
 #include "serve/ask.h"
 #include "serve/internal.h"
 #include "serve/refused.h"
@@ -14,20 +17,45 @@ static void close_listeners(struct serve *serve)
 
 /* ---- accepting ---- */
 
+/* Too many of its address. Attackers come in herds, and again. */
+static void turn_away(struct serve *serve, int fd, const struct address *peer)
+{
+    char address[ADDRESS_TEXT_MAX];
+    uint64_t now = loop_now_us(serve->options.loop);
+
+    close(fd);
+    counter_add(&serve->crowded, 1);
+    if (serve->crowded_logged_us && now - serve->crowded_logged_us < WORKER_COMPLAINT_US)
+        return;
+    serve->crowded_logged_us = now;
+    address_format(peer, address);
+    log_warn(LOG_SERVE, "too many connections of one address: a further one is closed",
+             KV_STR("peer", address),
+             KV_U64("connections", serve->options.limits.connections_per_address));
+}
+
 static void adopt(struct serve *serve, int fd, const struct address *peer, struct tls *tls)
 {
     struct worker *least = serve->workers[0];
     struct credentials credentials;
+    struct adoption adoption = {.fd = fd, .peer = peer, .tls = tls};
     struct place place = {0};
 
+    if (!address_share_join(serve->shares, peer, serve->options.limits.connections_per_address,
+                            &adoption.share)) {
+        turn_away(serve, fd, peer);
+        return;
+    }
     if (serve->options.place_of_peer &&
         !serve->options.place_of_peer(serve->options.place_ctx, peer, &place))
         place = (struct place){0};
     for (unsigned i = 1; i < serve->options.threads; i++)
         if (worker_load(serve->workers[i]) < worker_load(least))
             least = serve->workers[i];
-    worker_adopt(least, fd, peer, tls, &place,
-                 address_is_unix(peer) && credentials_read(fd, &credentials) ? &credentials : NULL);
+    adoption.place = &place;
+    if (address_is_unix(peer) && credentials_read(fd, &credentials))
+        adoption.credentials = &credentials;
+    worker_adopt(least, &adoption);
 }
 
 static void on_accept(void *ctx, int fd, const struct address *peer)
@@ -206,6 +234,7 @@ void serve_free(struct serve *serve)
         worker_free(serve->workers[i]);
     serve_forget_questions(serve);
     tls_unref(serve->tls);
+    address_shares_free(serve->shares);
     free(serve);
 }
 
@@ -214,6 +243,8 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
     struct serve *serve = xcalloc(1, sizeof(*serve));
 
     serve->options = *options;
+    limits_fill(serve_limit_table, SERVE_LIMITS, &serve->options.limits);
+    serve->shares = address_shares_new();
     list_init(&serve->questions);
     for (unsigned i = 0; i < options->threads; i++) {
         struct worker_options worker = {
@@ -224,7 +255,8 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
                        .host_suffixes = options->host_suffixes,
                        .reports_load = options->load_interval_ms > 0},
             .default_namespace = options->default_namespace,
-            .limits = options->limits,
+            .grpc_limits = options->grpc_limits,
+            .limits = serve->options.limits,
             .load_interval_ms = options->load_interval_ms,
             .refused = serve_tell_refused,
             .refused_ctx = serve,

@@ -15,6 +15,7 @@
 #include "net/tls.h"
 #include "net/uid_accounts.h"
 #include "net/verifier.h"
+#include "serve/limits.h"
 #include "serve/load_table.h"
 #include "serve/topic.h"
 
@@ -31,7 +32,8 @@ struct serve_options {
     const char *default_namespace;
     enum unknown_names unknown_names;
     enum default_access default_access;
-    struct grpc_limits limits;
+    struct grpc_limits grpc_limits;
+    struct serve_limits limits;
     /* Where the host of a client's address is; asked once for every connection, on the control loop. May be NULL. */
     bool (*place_of_peer)(void *ctx, const struct address *peer, struct place *ret_place);
     void *place_ctx;

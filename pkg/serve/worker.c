@@ -12,9 +12,10 @@
 /* Work of one turn before the loop looks at its sockets again. */
 #define WORKER_TURN_US 1000
 
-/* What is kept of a connection besides its calls. All that it refers to lies behind the struct. */
+/* What is kept of a connection besides its calls. All that it refers to, but the share, lies behind the struct. */
 struct connection {
     uint64_t subscriptions;
+    struct address_share *share;     /* NULL: its peer has no IP */
     struct place place;
     struct origin *origin;           /* NULL: without options.pods */
     struct credentials *credentials; /* NULL: it is on no unix socket */
@@ -157,21 +158,37 @@ uint64_t worker_subscriptions(const struct rpc *rpc)
     return connection->subscriptions;
 }
 
-enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc,
+static enum code too_many(struct worker *worker, enum serve_limit limit, uint64_t max,
+                          const char *where, struct err *err)
+{
+    counter_add(&worker->stats.limit_hits[limit], 1);
+    return fail(err, CODE_RESOURCE_EXHAUSTED, "more than %llu names on one %s",
+                (unsigned long long)max, where);
+}
+
+enum code worker_check_subscriptions(struct worker *worker, const struct rpc *rpc, uint64_t names,
                                      struct err *err)
 {
     const struct connection *connection = rpc_connection(rpc);
+    const struct serve_limits *limits = &worker->options.limits;
 
-    if (connection->subscriptions > CONNECTION_SUBSCRIPTIONS_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED,
-                    "more than %d names on one connection: ask for fewer, or on more connections",
-                    CONNECTION_SUBSCRIPTIONS_MAX);
-    if (counter_get(&worker->stats.subscriptions) > WORKER_SUBSCRIPTIONS_MAX)
-        return fail(
-            err, CODE_RESOURCE_EXHAUSTED,
-            "more than %d names on one serving thread: it takes more replicas, or --threads",
-            WORKER_SUBSCRIPTIONS_MAX);
+    if (names > limits->names)
+        return too_many(worker, SERVE_LIMIT_NAMES, limits->names,
+                        "stream: ask for the others on another", err);
+    if (connection->subscriptions > limits->subscriptions)
+        return too_many(worker, SERVE_LIMIT_SUBSCRIPTIONS, limits->subscriptions,
+                        "connection: ask for fewer, or on more connections", err);
+    if (counter_get(&worker->stats.subscriptions) > limits->subscriptions_total)
+        return too_many(worker, SERVE_LIMIT_SUBSCRIPTIONS_TOTAL, limits->subscriptions_total,
+                        "serving thread: it takes more replicas, or --threads", err);
     return CODE_OK;
+}
+
+enum code worker_count_excess(struct worker *worker, enum code code)
+{
+    if (code == CODE_RESOURCE_EXHAUSTED)
+        counter_add(&worker->stats.limit_hits[SERVE_LIMIT_NAMES], 1);
+    return code;
 }
 
 uint64_t worker_list_streams(const struct worker *worker)
@@ -202,22 +219,23 @@ struct handover {
     struct connection *connection;
 };
 
-static struct connection *connection_new(bool pods, const struct place *place,
-                                         const struct credentials *credentials)
+static struct connection *connection_new(bool pods, const struct adoption *adoption)
 {
     size_t origin_size = pods ? sizeof(struct origin) : 0;
-    size_t credentials_size = credentials ? sizeof(*credentials) : 0;
+    size_t credentials_size = adoption->credentials ? sizeof(struct credentials) : 0;
+    const struct place *place = adoption->place;
     struct connection *connection =
         xcalloc(1, sizeof(*connection) + origin_size + credentials_size + place->zone.len +
                        place->node.len);
     char *at = (char *)(connection + 1);
 
+    connection->share = adoption->share;
     if (pods)
         connection->origin = (struct origin *)(void *)at;
     at += origin_size;
-    if (credentials) {
+    if (adoption->credentials) {
         connection->credentials = (struct credentials *)(void *)at;
-        *connection->credentials = *credentials;
+        *connection->credentials = *adoption->credentials;
     }
     at += credentials_size;
     connection->place.zone = str_put(&at, place->zone);
@@ -264,10 +282,11 @@ unsigned worker_client_group(const struct rpc *rpc, struct str id)
     return place_group(id, str_make((const char *)bytes, family == 4 ? 4 : family == 6 ? 16 : 0));
 }
 
-static void connection_release(void *ctx)
+static void connection_free(void *ctx)
 {
     struct connection *connection = ctx;
 
+    address_share_leave(connection->share);
     if (connection->origin)
         origin_leave(connection->origin);
     free(connection);
@@ -287,21 +306,20 @@ static void on_handover(void *ctx)
     free(handover);
 }
 
-void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
-                  const struct place *place, const struct credentials *credentials)
+void worker_adopt(struct worker *worker, const struct adoption *adoption)
 {
     struct handover *handover = xcalloc(1, sizeof(*handover));
 
     handover->worker = worker;
-    handover->fd = fd;
-    handover->peer = *peer;
-    handover->tls = tls_ref(tls);
-    handover->connection = connection_new(worker->options.pods, place, credentials);
+    handover->fd = adoption->fd;
+    handover->peer = *adoption->peer;
+    handover->tls = tls_ref(adoption->tls);
+    handover->connection = connection_new(worker->options.pods, adoption);
     counter_add(&worker->adopted, 1);
     if (!loop_post(worker->loop, on_handover, handover)) {
-        close(fd);
+        close(adoption->fd);
         tls_unref(handover->tls);
-        free(handover->connection);
+        connection_free(handover->connection);
         free(handover);
     }
 }
@@ -363,11 +381,11 @@ static enum code worker_start(struct worker *worker, struct err *err)
         .methods = service_methods,
         .methods_len = service_methods_len,
         .ctx = worker,
-        .limits = worker->options.limits,
+        .limits = worker->options.grpc_limits,
         .healthz = healthz,
         .authenticate = worker->options.tokens ? caller_authenticate : NULL,
         .identify = worker->options.uids || worker->options.pods ? caller_identify : NULL,
-        .release = connection_release,
+        .release = connection_free,
     };
     struct latest_options mailbox = {on_catalog, worker, release_catalog};
     struct latest_options verifiers = {on_verifier, worker, release_verifier};

@@ -13,8 +13,10 @@
 #include "model/refusal.h"
 #include "net/credentials.h"
 #include "net/uid_accounts.h"
+#include "net/address_share.h"
 #include "net/verifier.h"
 #include "protocol/request.h"
+#include "serve/limits.h"
 #include "serve/load_table.h"
 #include "serve/origin.h"
 #include "serve/services.h"
@@ -34,6 +36,7 @@ struct worker_stats {
     struct counter shed; /* streams of lists ended so that their clients come to another replica */
     struct counter spared[SPARE_REASONS];
     struct counter refused_streams; /* ended for a limit or a malformed request */
+    struct counter limit_hits[SERVE_LIMITS]; /* of these, by limit; connections-per-address is the acceptor's */
     struct counter malformed_names; /* asked for, never answered */
     struct counter too_large;       /* resources not sent because no client would accept the message */
     struct counter access_refused;  /* subscriptions to what the client may not see */
@@ -54,9 +57,6 @@ struct worker_stats {
     struct histogram convergence;   /* object received → written to a client */
 };
 
-/* What subscriptions may cost in all: about 900 bytes each where every name is another. */
-#define WORKER_SUBSCRIPTIONS_MAX 1000000
-#define CONNECTION_SUBSCRIPTIONS_MAX 20000
 /* One line per loop and second about clients that misbehave; the others are only counted. */
 #define WORKER_COMPLAINT_US 1000000
 
@@ -64,7 +64,8 @@ struct worker_options {
     unsigned index;
     struct topic_table_options topics;
     const char *default_namespace;
-    struct grpc_limits limits;
+    struct grpc_limits grpc_limits;
+    struct serve_limits limits; /* all set */
     uint64_t load_interval_ms; /* of load reports; 0: none are wanted */
     /* A client refused what a policy makes of a Listener or Cluster; on the worker's loop. May be NULL. */
     void (*refused)(void *ctx, const struct refusal *refusal);
@@ -115,10 +116,18 @@ void worker_publish(struct worker *worker, const struct catalog *catalog);
 void worker_set_verifier(struct worker *worker, struct verifier *verifier);
 /* The same. */
 void worker_set_pods(struct worker *worker, const struct pod_table *pods);
-/* Owns fd. `tls` (takes a reference; NULL: plaintext) is a server's, `place` where the peer's
- * address is known to be, `credentials` (NULL: there are none) whose the peer is; both are borrowed during the call. */
-void worker_adopt(struct worker *worker, int fd, const struct address *peer, struct tls *tls,
-                  const struct place *place, const struct credentials *credentials);
+
+/* A connection that was accepted, and what is known of its peer. */
+struct adoption {
+    int fd; /* owned */
+    const struct address *peer;            /* borrowed during the call, as all below but the share */
+    struct tls *tls;                       /* of a server; NULL: plaintext. A reference is taken */
+    const struct place *place;             /* where the peer's address is known to be */
+    const struct credentials *credentials; /* whose the peer is; NULL: there are none */
+    struct address_share *share;           /* owned; NULL: the peer has no IP */
+};
+
+void worker_adopt(struct worker *worker, const struct adoption *adoption);
 /* The acceptor's measure: calls, connections, and connections on their way. */
 uint64_t worker_load(const struct worker *worker);
 /* Runs fn(ctx, worker) on the worker's loop. */
@@ -144,8 +153,10 @@ unsigned worker_client_group(const struct rpc *rpc, struct str id);
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
 /* So many its connection has. */
 uint64_t worker_subscriptions(const struct rpc *rpc);
-/* RESOURCE_EXHAUSTED when the connection or the loop has more of them than it may. */
-enum code worker_check_subscriptions(const struct worker *worker, const struct rpc *rpc, struct err *err) must_check;
+/* RESOURCE_EXHAUSTED when the stream, which asks for so many names, its connection or the loop has more of them than it may; counts. */
+enum code worker_check_subscriptions(struct worker *worker, const struct rpc *rpc, uint64_t names, struct err *err) must_check;
+/* What a session made of a request, which is returned: too many names, or too long ones, are counted. */
+enum code worker_count_excess(struct worker *worker, enum code code);
 /* Streams of lists, of all protocols; from any thread. */
 uint64_t worker_list_streams(const struct worker *worker);
 /* Whether a line about a misbehaving client may be logged now. */

@@ -388,19 +388,27 @@ static enum code parse(const struct xds_stream *stream, struct str message,
                             : xds_request_parse(message, request, err);
 }
 
+static enum code take(struct xds_stream *stream, struct str message, struct err *err)
+{
+    struct xds_request *request = &stream->worker->request;
+    enum code code = parse(stream, message, request, err);
+
+    return code == CODE_OK ? xds_session_request(stream->session, request, err) : code;
+}
+
 static void on_message(struct rpc *rpc, struct str message)
 {
     struct xds_stream *stream = rpc_state(rpc);
-    struct xds_request *request = &stream->worker->request;
+    const struct xds_request *request = &stream->worker->request;
     struct worker_stats *stats = &stream->worker->stats;
     struct xds_session_stats before = *xds_session_stats(stream->session);
     const struct xds_session_stats *after;
     struct err err = {0};
 
     counter_add(&stats->requests, 1);
-    if (parse(stream, message, request, &err) != CODE_OK ||
-        xds_session_request(stream->session, request, &err) != CODE_OK ||
-        worker_check_subscriptions(stream->worker, rpc, &err) != CODE_OK) {
+    if (worker_count_excess(stream->worker, take(stream, message, &err)) != CODE_OK ||
+        worker_check_subscriptions(stream->worker, rpc, xds_session_names(stream->session), &err) !=
+            CODE_OK) {
         refuse(stream, &err);
         return;
     }

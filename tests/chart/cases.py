@@ -24,7 +24,7 @@ EVERYTHING = {
                "loadReportInterval": "30s", "tokens": True, "tokenAudience": "example.com", "defaultAccess": "namespace",
                "tlsClientCa": "/etc/lookaside-tls/ca.crt", "tlsClientAuth": "require"},
     "identifyPods": True,
-    "loadReports": True,
+    "loadReports": True, "limits": {"connections-per-address": 2000, "header-list": "32KiB", "keepalive": "30s"},
     "service": {"port": 8443, "grpclbPort": 8444, "annotations": {"a.example/b": "c"}},
     "tls": {"secretName": "lookaside-tls", "port": 9443},
     "bootstrap": {"server": "dns:///xds.example.com:443", "namespaces": ["shop", "web"],
@@ -239,6 +239,7 @@ def its_own_keys_win_over_free_ones(helm):
     assert config["lease"] == f"{NAMESPACE}/{RELEASE}"
     assert config["replicasService"] == f"{NAMESPACE}/{RELEASE}-replicas"
     assert config["deletionGrace"] == "1m30s" and config["threads"] == 2
+    assert config["limits"] == EVERYTHING["limits"]
 
 
 def rules(rendered, kind, name, namespace=None):
@@ -472,6 +473,9 @@ WRONG = [
     ({"config": {"listen": ":1"}}, "/config", "'listen' not allowed"),
     ({"config": {"threads": 0}}, "/config/threads", "want 1"),
     ({"config": {"deletionGrace": "soon"}}, "/config/deletionGrace", "does not match pattern"),
+    ({"limits": {"speed": 1}}, "invalid propertyName 'speed'", "'header-list'"),
+    ({"limits": {"resets": 0}}, "/limits/resets", "want 1"),
+    ({"limits": {"message": "1MB"}}, "/limits/message", "does not match pattern"),
     ({"service": {"port": 70000}}, "/service/port", "want 65,535"),
     ({"service": {"grpclbPort": -1}}, "/service/grpclbPort", "want 0"),
     ({"bootstrap": {"server": "lookaside"}}, "/bootstrap/server", "does not match pattern"),
@@ -502,6 +506,14 @@ def wrong_values_are_refused_by_name(helm):
         else:
             raise AssertionError(f"{values} is not refused")
     helm.template(EVERYTHING)
+
+
+@case
+def the_schema_knows_the_limits_of_the_program(helm):
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    text = subprocess.run([BUILD / "lookaside", "--help"], capture_output=True, text=True, check=True).stdout
+    told = re.findall(r"^ {8}([a-z-]+) +[0-9]\S* ", text, re.MULTILINE)
+    assert sorted(schema["properties"]["limits"]["propertyNames"]["enum"]) == sorted(told) and told, told
 
 
 @case

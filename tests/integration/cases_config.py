@@ -1,8 +1,11 @@
 """Flags, config files, kubeconfigs and manifests that are wrong: refused with the place and the cause."""
 import re
+import struct
 import subprocess
 
-from tests.support import ads, manifests, process
+import grpc
+
+from tests.support import ads, h2raw, manifests, process
 from tests.support.lookaside import Lookaside
 
 from .world import CLUSTER, Client, World
@@ -78,6 +81,12 @@ def flags_that_are_wrong(work):
         (["--load-report-interval", "10s"], "--load-report-interval needs --load-reports"),
         (["--leader-election", "--directory", "b"], "--leader-election and --directory exclude"),
         (["--status", "--directory", "b"], "--status and --directory exclude"),
+        (["--limit", "resets"], "--limit: expected NAME=VALUE"),
+        (["--limit=speed=1"], "--limit: no limit 'speed': --help lists them"),
+        (["--limit", "resets=0"], "--limit: resets: expected a number a second from 1 to 1000000, found '0'"),
+        (["--limit", "header-list=2KiB"], "--limit: header-list: expected bytes from 4KiB to 1MiB, found '2KiB'"),
+        (["--limit", "keepalive=60"], "--limit: keepalive: expected a duration from 1s to 24h, found '60'"),
+        (["--limit", "message=8MiB", "--limit", "unfinished=4MiB"], "limit 'unfinished' is below 'message'"),
         (["stray"], "unexpected argument 'stray'"),
     ]
     for flags, text in cases:
@@ -100,6 +109,11 @@ def config_files_that_are_wrong(work):
         ("source: pods\n", "source: expected slices or endpoints"),
         ("listen: [':18000', 5x]\n", "listen"),
         ("[]\n", "expected settings"),
+        ("limits: [resets]\n", "limits: expected a mapping, found an array"),
+        ("limits: {speed: 1}\n", "limits: no limit 'speed'"),
+        ("limits: {resets: [1]}\n", "limits: resets: expected a text, found an array"),
+        ("limits: {resets: 1.5}\n", "limits: resets: expected a whole number, found 1.5"),
+        ("limits: {message: 1kb}\n", "limits: message: expected bytes from 1KiB to 64MiB, found '1kb'"),
     ]
     for text, want in cases:
         path.write_text(text)
@@ -179,6 +193,35 @@ def settings_from_a_config_file(work):
         assert all(line.startswith("{") for line in world.log().splitlines()), world.log()
 
 
+def limits_of_the_file_and_of_flags(work):
+    """By name: a flag leaves the file's other limits alone."""
+    config = work / "config.yaml"
+    config.write_text("limits: {connections-per-address: 3, names: 1, streams: 2}\n")
+    manifests.Manifests(work / "manifests").service("greeter")
+    with Lookaside(work, directory=work / "manifests", flags=[
+            "--config", config, "--limit", "connections-per-address=1", "--limit=streams=7"]) as controller:
+        peer = h2raw.Peer(controller.listen)
+        streams = dict(struct.iter_unpack("!HI", peer.until(h2raw.SETTINGS)[3]))[3]
+        assert streams == 7, streams
+        h2raw.Peer(controller.listen).wait_closed()
+        peer.close()
+        process.wait_until(lambda: controller.metrics()["lookaside_connections"] == 0, 5, "the first is gone")
+        with ads.connect(controller.listen) as channel:
+            stream = ads.Stream(channel)
+            stream.send(ads.EDS, ["shop/a:1", "shop/b:1"])
+            assert stream.status() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert stream.call.details() == "more than 1 names on one stream: ask for the others on another"
+
+
+def limits_are_in_the_readme(work):
+    """Each with its default, as --help has it."""
+    text = subprocess.run([process.BUILD / "lookaside", "--help"], capture_output=True, text=True, check=True).stdout
+    told = re.findall(r"^ {8}([a-z-]+) +([0-9]\S*) ", text, re.MULTILINE)
+    table = (process.REPOSITORY / "README.md").read_text().partition("\n## Limits\n")[2]
+    written = re.findall(r"^\| `([a-z-]+)` \| ([0-9]\S*) \|", table, re.MULTILINE)
+    assert len(told) == 20 and sorted(told) == sorted(written), (told, written)
+
+
 def directory_that_is_not_there(work):
     _refused(work, 1, "/nowhere", flags=["--directory", "/nowhere", "--listen", "127.0.0.1:0",
                                          "--admin", "127.0.0.1:0"])
@@ -237,4 +280,4 @@ def help_and_version(work):
 
 CASES = [flags_that_are_wrong, config_files_that_are_wrong, kubeconfigs_that_are_wrong,
          context_that_is_not_there, domain_with_its_dot, neither_cluster_nor_directory, settings_from_a_config_file,
-         directory_that_is_not_there, manifests_that_are_wrong, help_and_version]
+         limits_of_the_file_and_of_flags, limits_are_in_the_readme, directory_that_is_not_there, manifests_that_are_wrong, help_and_version]

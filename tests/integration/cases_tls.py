@@ -233,7 +233,7 @@ def bootstraps_for_tls(work):
 def who_is_no_tls_client_is_counted(work):
     with Secured(work) as world:
         host, _, port = world.listen.rpartition(":")
-        for protocols in ((), ("http/1.1",)):
+        for protocols in ((), ("http/1.0",)):
             try:
                 world.connect(protocols)
                 raise AssertionError(f"{protocols} is accepted")

@@ -10,11 +10,11 @@ from . import ads
 from .process import WaitTimeout
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
-    0, 1, 3, 4, 6, 7, 8, 9)
-END_STREAM, ACK, END_HEADERS = 1, 1, 4
-INITIAL_WINDOW_SIZE = 4
-REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM = 7, 8, 11
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
+ENABLE_PUSH, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 2, 4, 5
+(NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE_ERROR,
+ REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, _, ENHANCE_YOUR_CALM) = range(12)
 WINDOW_MAX = 2**31 - 1
 
 
@@ -33,6 +33,15 @@ def _integer(value, bits):
     return bytes(out + [value])
 
 
+def number(value, size=4):
+    return value.to_bytes(size, "big")
+
+
+def settings(pairs):
+    """The payload of SETTINGS: {INITIAL_WINDOW_SIZE: 0}."""
+    return b"".join(number(key, 2) + number(value) for key, value in pairs.items())
+
+
 def header_block(*pairs):
     """Literal header fields without indexing, no Huffman code."""
     out = b""
@@ -40,6 +49,16 @@ def header_block(*pairs):
         for part in (b"\0", name.encode()), (b"", value.encode()):
             out += part[0] + _integer(len(part[1]), 7) + part[1]
     return out
+
+
+# How the server writes the name, and then the value: Huffman would not make it shorter.
+_GRPC_STATUS = bytes.fromhex("88 9acac8b21234da8f")
+
+
+def grpc_status(block):
+    """The status in trailers; None: there is none."""
+    _, found, behind = block.partition(_GRPC_STATUS)
+    return int(behind[1:1 + behind[0]]) if found else None
 
 
 def call_headers(path=ads.METHOD, *extra):
@@ -56,11 +75,13 @@ def message(data, compressed=0):
 class Peer:
     """One connection. Nothing is answered by itself, not even SETTINGS or PING."""
 
-    def __init__(self, server, preface=True, window=None, timeout=10, receive_buffer=None):
+    def __init__(self, server, preface=True, window=None, timeout=10, receive_buffer=None, source=None):
         host, _, port = server.rpartition(":")
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.connect((host, int(port)))
         self.buffer, self.next_stream = b"", 1
@@ -114,6 +135,13 @@ class Peer:
             got = self.read_frame()
             if got is None or (got[0] in kinds and stream in (None, got[2])):
                 return got
+
+    def status(self, stream):
+        """The status that the call ends with; None: without one, or with the connection."""
+        while True:
+            got = self.until(HEADERS, RST_STREAM, stream=stream)
+            if got is None or got[0] == RST_STREAM or got[1] & END_STREAM:
+                return grpc_status(got[3]) if got and got[0] == HEADERS else None
 
     def wait_closed(self):
         """Reads until the server closes; the error code of its last GOAWAY, or None."""

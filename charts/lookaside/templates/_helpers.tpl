@@ -90,6 +90,7 @@ lets no quotes or backslashes into the server and the credentials' file. */}}
 {{- if .Values.namespaces -}}{{- $_ := set $own "namespaces" .Values.namespaces -}}{{- end -}}
 {{- if ne .Values.publish "all" -}}{{- $_ := set $own "publish" .Values.publish -}}{{- end -}}
 {{- if .Values.hostSuffixes -}}{{- $_ := set $own "hostSuffixes" .Values.hostSuffixes -}}{{- end -}}
+{{- if .Values.limits -}}{{- $_ := set $own "limits" .Values.limits -}}{{- end -}}
 {{- if .Values.tls.secretName -}}
 {{- $_ := set $own "tlsListen" ":18443" -}}
 {{- $_ := set $own "tlsCert" "/etc/lookaside-tls/tls.crt" -}}

@@ -9,19 +9,21 @@ Test(http1, tells_requests_apart)
         enum http1_state state;
         const char *path;
         bool head;
+        bool asks;
     } cases[] = {
-        {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", HTTP1_GET, "/healthz", false},
-        {"HEAD /healthz?x=1 HTTP/1.0\r\n\r\n", HTTP1_GET, "/healthz", true},
-        {"GET /a HTTP/1.1\n\n", HTTP1_GET, "/a", false},
-        {"POST /healthz HTTP/1.1\r\n\r\n", HTTP1_REFUSED, NULL, false},
-        {"GET /healthz HTTP/1.1\r\nHost: x\r\n", HTTP1_INCOMPLETE, NULL, false},
-        {"G", HTTP1_INCOMPLETE, NULL, false},
-        {"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", HTTP1_BROKEN, NULL, false},
-        {"GET\r\n\r\n", HTTP1_BROKEN, NULL, false},
-        {"GET  HTTP/1.1\r\n\r\n", HTTP1_BROKEN, NULL, false},
-        {"GeT / HTTP/1.1\r\n\r\n", HTTP1_BROKEN, NULL, false},
-        {"\x16\x03\x01\x02", HTTP1_BROKEN, NULL, false},
-        {"get / HTTP/1.1\r\n\r\n", HTTP1_BROKEN, NULL, false},
+        {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", HTTP1_REQUEST, "/healthz", false, true},
+        {"HEAD /healthz?x=1 HTTP/1.0\r\n\r\n", HTTP1_REQUEST, "/healthz", true, true},
+        {"GET /a HTTP/1.1\n\n", HTTP1_REQUEST, "/a", false, true},
+        {"POST /healthz HTTP/1.1\r\n\r\n", HTTP1_REQUEST, "/healthz", false, true},
+        {"PUT /healthz HTTP/1.1\r\n\r\n", HTTP1_REQUEST, "/healthz", false, false},
+        {"GET /healthz HTTP/1.1\r\nHost: x\r\n", HTTP1_INCOMPLETE, NULL, false, false},
+        {"G", HTTP1_INCOMPLETE, NULL, false, false},
+        {"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", HTTP1_BROKEN, NULL, false, false},
+        {"GET\r\n\r\n", HTTP1_BROKEN, NULL, false, false},
+        {"GET  HTTP/1.1\r\n\r\n", HTTP1_BROKEN, NULL, false, false},
+        {"GeT / HTTP/1.1\r\n\r\n", HTTP1_BROKEN, NULL, false, false},
+        {"\x16\x03\x01\x02", HTTP1_BROKEN, NULL, false, false},
+        {"get / HTTP/1.1\r\n\r\n", HTTP1_BROKEN, NULL, false, false},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -32,6 +34,7 @@ Test(http1, tells_requests_apart)
             continue;
         cr_assert(str_eq(request.path, str_of(cases[i].path)), "case %zu", i);
         cr_assert_eq(request.head, cases[i].head, "case %zu", i);
+        cr_assert_eq(request.asks, cases[i].asks, "case %zu", i);
     }
 }
 

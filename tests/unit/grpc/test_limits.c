@@ -19,7 +19,12 @@ static void stop(void)
     world_stop();
 }
 
-static void expect_calm(const char *why)
+static uint64_t hits(enum grpc_limit limit)
+{
+    return counter_get(&world_stats()->limit_hits[limit]);
+}
+
+static void expect_calm(enum grpc_limit limit, const char *why)
 {
     struct frame frame;
 
@@ -27,7 +32,7 @@ static void expect_calm(const char *why)
     cr_assert_eq(frame.payload[7], 11, "ENHANCE_YOUR_CALM, not %u", frame.payload[7]);
     cr_assert(str_eq(str_make(frame.payload + 8, frame.len - 8), str_of(why)));
     cr_assert(raw_await_end(&raw));
-    cr_assert_geq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_geq(hits(limit), 1);
 }
 
 static void expect_status(uint32_t stream, const char *expected)
@@ -46,7 +51,7 @@ Test(limits, connections)
     start();
     raw_open(&second);
     cr_assert(raw_await_end(&second));
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(hits(GRPC_LIMIT_CONNECTIONS), 1);
     raw_close(&second);
     stop();
 }
@@ -62,6 +67,7 @@ Test(limits, streams_of_a_connection)
     cr_assert(raw_await(&raw, FRAME_RST, 11, &frame));
     cr_assert_eq(frame.payload[3], 7, "REFUSED_STREAM");
     cr_assert_eq(world.opens, 5);
+    cr_assert_eq(hits(GRPC_LIMIT_STREAMS), 1);
     cr_assert_eq(world.closes, 0);
     stop();
 }
@@ -71,7 +77,7 @@ Test(limits, ten_thousand_streams_end_the_connection)
     start();
     for (uint32_t i = 0; i < 10000; i++)
         raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
-    expect_calm("too many stream resets");
+    expect_calm(GRPC_LIMIT_RESETS, "too many stream resets");
     cr_assert_eq(world.opens, 1000);
     cr_assert_eq(world.closes, 1000);
     stop();
@@ -84,7 +90,7 @@ Test(limits, rapid_resets)
         raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
         raw_frame(&raw, FRAME_RST, 0, 1 + 2 * i, "\0\0\0\x08", 4);
     }
-    expect_calm("too many stream resets");
+    expect_calm(GRPC_LIMIT_RESETS, "too many stream resets");
     cr_assert_leq(world.opens, 2500);
     stop();
 }
@@ -99,7 +105,7 @@ Test(limits, pings)
     cr_assert(raw_find(&raw, FRAME_PING, 0, 99, NULL), "all are answered");
     for (int i = 0; i < 100; i++)
         raw_frame(&raw, FRAME_PING, 0, 0, "12345678", 8);
-    expect_calm("too_many_pings");
+    expect_calm(GRPC_LIMIT_PINGS, "too_many_pings");
     stop();
 }
 
@@ -128,7 +134,7 @@ Test(limits, settings)
     start();
     for (int n = 0; n < 200; n++)
         raw_frame(&raw, FRAME_SETTINGS, 0, 0, "", 0);
-    expect_calm("too many control frames");
+    expect_calm(GRPC_LIMIT_CONTROL_FRAMES, "too many control frames");
     stop();
 }
 
@@ -138,7 +144,7 @@ Test(limits, empty_data_frames)
     raw_call(&raw, 1, SILENT, NULL, NULL);
     for (int n = 0; n < 200; n++)
         raw_frame(&raw, FRAME_DATA, 0, 1, "", 0);
-    expect_calm("too many control frames");
+    expect_calm(GRPC_LIMIT_CONTROL_FRAMES, "too many control frames");
     stop();
 }
 
@@ -167,7 +173,7 @@ Test(limits, header_list)
     expect_status(1, "8");
     expect_status(3, "0");
     cr_assert_eq(world.opens, 1);
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(hits(GRPC_LIMIT_HEADER_LIST), 1);
     stop();
 }
 
@@ -184,7 +190,7 @@ Test(limits, message)
     world_settle();
     expect_status(1, "8");
     expect_status(3, "0");
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(hits(GRPC_LIMIT_MESSAGE), 1);
     stop();
 }
 
@@ -195,6 +201,7 @@ Test(limits, unfinished_messages_of_a_connection)
     unsigned refused = 0;
 
     world.limits.message = sizeof(part);
+    world.limits.unfinished = 4 * sizeof(part);
     start();
     for (uint32_t i = 0; i < 20; i++) {
         raw_call(&raw, 1 + 2 * i, SILENT, NULL, NULL);
@@ -205,6 +212,7 @@ Test(limits, unfinished_messages_of_a_connection)
     for (uint32_t i = 0; i < 20; i++)
         refused += raw_find(&raw, FRAME_HEADERS, 1 + 2 * i, 0, NULL);
     cr_assert_eq(refused, 16, "%u", refused);
+    cr_assert_eq(hits(GRPC_LIMIT_UNFINISHED), 16);
     expect_status(9, "8");
     raw_frame(&raw, FRAME_DATA, FLAG_END_STREAM, 1, "x", 1);
     raw_call(&raw, 101, ECHO, NULL, NULL);
@@ -222,7 +230,7 @@ Test(limits, unfinished_messages_of_all_connections)
     char value[8];
 
     world.limits.message = sizeof(part);
-    world.limits.partial_total = 2 * sizeof(part);
+    world.limits.unfinished_total = 2 * sizeof(part);
     start();
     raw_hello(&second);
     for (uint32_t i = 0; i < 2; i++) {
@@ -237,6 +245,7 @@ Test(limits, unfinished_messages_of_all_connections)
     cr_assert(raw_await(&second, FRAME_HEADERS, 1, NULL));
     cr_assert(raw_header(&second, 1, "grpc-status", value, sizeof(value)));
     cr_assert_str_eq(value, "8");
+    cr_assert_eq(hits(GRPC_LIMIT_UNFINISHED_TOTAL), 1);
     cr_assert_eq(world.closes, 1, "the neighbours' messages may still be finished");
     raw_close(&second);
     stop();
@@ -249,7 +258,7 @@ Test(limits, a_connection_that_says_nothing)
     raw_open(&raw);
     raw_write(&raw, "PRI * HTT", 9);
     cr_assert(raw_await_end(&raw));
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(hits(GRPC_LIMIT_HANDSHAKE), 1);
     stop();
 }
 
@@ -313,6 +322,7 @@ Test(limits, a_peer_that_never_reads_is_closed_and_pins_little)
     cr_assert_leq(world.pulls, 20);
     cr_assert(world_until(no_connection, NULL));
     cr_assert_eq(world.closes, 20);
+    cr_assert_eq(hits(GRPC_LIMIT_STALLED), 1);
     cr_assert_eq(counter_get(&world_stats()->stalled_bytes), 0);
     stop();
 }

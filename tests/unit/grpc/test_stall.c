@@ -65,7 +65,7 @@ Test(stall, a_stream_that_does_not_take_its_message_is_reset)
     cr_assert(raw_await(&raw, FRAME_RST, 1, &frame));
     cr_assert_eq(frame.payload[3], 11, "ENHANCE_YOUR_CALM, not %u", frame.payload[3]);
     cr_assert_eq(world.closed, CODE_RESOURCE_EXHAUSTED);
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_STALLED]), 1);
     cr_assert(world_until(no_pinned_bytes, NULL));
     raw_call(&raw, 3, ECHO, NULL, NULL);
     raw_message(&raw, 3, "a", 1, true);
@@ -88,7 +88,7 @@ Test(stall, an_answer_that_is_not_taken_is_reset)
     cr_assert_eq(frame.payload[3], 11);
     cr_assert(raw_await(&raw, FRAME_RST, 3, &frame));
     cr_assert_eq(frame.payload[3], 11);
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 2);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_STALLED]), 2);
     stop();
 }
 
@@ -108,7 +108,7 @@ Test(stall, a_slow_reader_within_the_limits_gets_all)
     }
     cr_assert_eq(world.written, 2);
     cr_assert_not(raw_find(&raw, FRAME_RST, 1, 0, NULL));
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 0);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_PINNED]), 0);
     stop();
 }
 
@@ -130,7 +130,7 @@ Test(stall, pinned_bytes_of_a_connection)
     cr_assert_not(raw_find(&raw, FRAME_RST, 3, 0, NULL));
     cr_assert_eq(world.closes, 2);
     cr_assert_eq(world.closed, CODE_RESOURCE_EXHAUSTED);
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_PINNED]), 1);
     cr_assert_eq(counter_get(&world_stats()->stalled_bytes), 0);
     stop();
 }
@@ -152,7 +152,7 @@ Test(stall, pinned_bytes_of_all_connections)
     cr_assert(raw.ended != second.ended, "one is enough");
     cr_assert_eq(world.closes, 1);
     cr_assert_eq(counter_get(&world_stats()->connections), 1);
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_PINNED_TOTAL]), 1);
     raw_close(&second);
     stop();
 }

@@ -151,7 +151,7 @@ Test(grpc_tls, a_handshake_that_takes_too_long)
     start_raw();
     raw_write(&raw, "\x16\x03\x01\x02\x00\x01", 6);
     cr_assert(raw_await_end(&raw));
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 1);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_HANDSHAKE]), 1);
     cr_assert_eq(failures(TLS_FAILURE_GIVEN_UP), 1);
     stop_raw();
 }
@@ -162,7 +162,7 @@ Test(grpc_tls, a_client_without_tls)
     raw_preface(&raw);
     cr_assert(raw_await_end(&raw));
     cr_assert_eq(failures(TLS_FAILURE_NO_TLS), 1);
-    cr_assert_eq(counter_get(&world_stats()->limit_hits), 0);
+    cr_assert_eq(counter_get(&world_stats()->limit_hits[GRPC_LIMIT_HANDSHAKE]), 0);
     cr_assert_eq(counter_get(&world_stats()->protocol_errors), 0);
     stop_raw();
 }

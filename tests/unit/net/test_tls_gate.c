@@ -36,7 +36,7 @@ static const struct tls_turn_handler stay = {on_step, on_evict};
 static void open_gate(void)
 {
     make_loop();
-    gate = tls_gate_new(loop, &stats);
+    gate = tls_gate_new(loop, TLS_GATE_MAX, &stats);
     for (int i = 0; i < TURNS; i++)
         tls_turn_init(&turns[i], &stay, &turns[i]);
 }

@@ -80,7 +80,7 @@ Test(tls_handshake, clients_without_alpn_are_refused)
 
 Test(tls_handshake, clients_of_another_protocol_are_refused)
 {
-    SSL_CTX_set_alpn_protos(world.context, (const unsigned char *)"\x08http/1.1", 9);
+    SSL_CTX_set_alpn_protos(world.context, (const unsigned char *)"\x08http/1.0", 9);
     cr_assert_eq(peer_connect(), SSL_ERROR_SSL);
     expect_failure(TLS_FAILURE_ALPN, "no application protocol");
 }

@@ -49,7 +49,7 @@ static inline void world_open(void)
     cr_assert_eq(tls_server_new(in_folder("tls.crt"), in_folder("tls.key"), clock_wall_us(),
                                 &world.server, &err),
                  CODE_OK, "%s", err.msg);
-    world.gate = tls_gate_new(loop, &world.stats);
+    world.gate = tls_gate_new(loop, TLS_GATE_MAX, &world.stats);
     world.context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_alpn_protos(world.context, (const unsigned char *)"\x02h2", 3);
     world.far = -1;

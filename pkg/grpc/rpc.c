@@ -278,9 +278,11 @@ static bool start_message(struct rpc *rpc)
 
 bool rpc_pull(struct rpc *rpc)
 {
-    if (!rpc->handler || !rpc->handler->on_pull || (rpc->finishing && rpc->code != CODE_OK))
-        return false;
-    return rpc->handler->on_pull(rpc, &rpc->out) && start_message(rpc);
+    bool may = rpc->handler && rpc->handler->on_pull && (!rpc->finishing || rpc->code == CODE_OK);
+    bool pulled = may && rpc->handler->on_pull(rpc, &rpc->out) && start_message(rpc);
+
+    rpc->asked = !pulled;
+    return pulled;
 }
 
 bool rpc_exhausted(const struct rpc *rpc)

@@ -94,7 +94,6 @@ static ssize_t on_read(nghttp2_session *session, int32_t stream_id unused_arg,
     if (!rpc->sending && rpc->unwritten && !make_room(rpc))
         return NGHTTP2_ERR_DEFERRED;
     if (!rpc->sending && !rpc_pull(rpc)) {
-        rpc->asked = true;
         if (!rpc->finishing)
             return NGHTTP2_ERR_DEFERRED;
         end_response(session, rpc, flags);

@@ -219,6 +219,29 @@ Test(rpc, is_not_pulled_while_the_client_does_not_read_and_then_says_the_newest)
     stop();
 }
 
+/* More than a gather holds, and than the kernel takes: nobody wakes the call meanwhile. */
+Test(rpc, much_to_say_goes_out_over_many_writes)
+{
+    start();
+    raw_call(&raw, 1, STREAM, NULL, NULL);
+    world_settle();
+    credit(0, 0x10000000);
+    credit(1, 0x10000000);
+    world_settle();
+    world_say(100000);
+    world.ready = 40;
+    rpc_wake(world.rpc, RPC_WAKE_UPDATE);
+    for (int i = 0; i < 1000 && world.written < 40; i++) {
+        loop_turn(world.loop, 0);
+        raw_read(&raw);
+        raw.in.len = 0;
+    }
+    cr_assert_eq(world.written, 40);
+    cr_assert_eq(rpc_bytes_sent(world.rpc), 40 * 100005);
+    cr_assert_not(rpc_stalled(world.rpc));
+    stop();
+}
+
 Test(rpc, does_not_pull_into_a_window_that_is_exactly_full)
 {
     struct buf data;

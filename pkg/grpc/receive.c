@@ -76,8 +76,7 @@ static void on_ping(struct peer *peer, bool ack)
         too_much(peer, GRPC_LIMIT_PINGS, GRPC_TOO_MANY_PINGS);
 }
 
-/* What is about to come. nghttp2 ignores PRIORITY, and frames of types that it does not know:
- * nothing else tells of them. */
+/* What is about to come. nghttp2 ignores PRIORITY: nothing else tells of it. */
 static int on_begin_frame(nghttp2_session *session unused_arg, const nghttp2_frame_hd *hd,
                           void *ctx)
 {
@@ -88,7 +87,7 @@ static int on_begin_frame(nghttp2_session *session unused_arg, const nghttp2_fra
     else if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0)
         peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, &peer->server->stats.protocol_errors,
                      "PRIORITY: stream_id == 0");
-    else if (hd->type == NGHTTP2_PRIORITY || hd->type > NGHTTP2_CONTINUATION)
+    else if (hd->type == NGHTTP2_PRIORITY)
         count_control(peer);
     return 0;
 }

@@ -176,12 +176,12 @@ RACES := $(patsubst tests/race/race_%.c,%,$(wildcard tests/race/race_*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # A leak found at exit does not fail a Criterion run: a report file does.
 SAN_ENV := ASAN_OPTIONS=log_path=build-asan/report:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-san_check = ! ls build-asan/report.* >/dev/null 2>&1 || { cat build-asan/report.*; rm -f build-asan/report.*; exit 1; }
+san_check = sh tests/support/reports.sh build-asan
 
 unit: deps ## unit tests of all layers under ASan and UBSan; unit-base: one layer, plain
 	$(Q)$(MAKE) -s -j$(JOBS) $(ASAN) $(UNITS:%=build-asan/unit-%)
 	$(Q)rm -f build-asan/report.*; for u in $(UNITS); do echo "unit $$u"; $(SAN_ENV) build-asan/unit-$$u -j$(JOBS) 2>&1 || failed=1; done; \
-	  $(san_check); [ -z "$$failed" ]
+	  $(san_check) && [ -z "$$failed" ]
 unit-%: $(BUILD)/unit-%
 	$(Q)$< -j$(JOBS)
 race: deps ## programs with threads under TSan

@@ -61,7 +61,7 @@ def install(world):
         log = (release.logs / f"{NAME}-test.log").read_text()
         picked = log.split("calling ")[1].split()[0].rsplit(":", 1)[0]
         assert picked in {pod.address for pod in pods.values()}, log
-        check_alerts(release, pods)
+        check_alerts(release, pods, "identifyPods=true")
         return f"in {seconds:.1f} s; helm test picked {picked}"
 
 

@@ -50,6 +50,7 @@ static struct client clients[CLIENTS];
 static _Atomic unsigned waiting = CLIENTS;
 static unsigned published, dumps;
 static struct tls *certificates[2], *client_tls;
+static const struct pod_table *pods;
 static struct timer *ticker;
 
 /* ---- a client: watches until the last list comes ---- */
@@ -163,6 +164,22 @@ static bool on_place_of_peer(void *ctx unused_arg, const struct address *peer un
     return true;
 }
 
+/* Of addresses that no client has. */
+static void publish_pods(void)
+{
+    const unsigned char bytes[] = {10, 0, 0, (unsigned char)(1 + published % 50)};
+    struct pod_address address = pod_address_of(FAMILY_IPV4, bytes);
+    struct blob *account = blob_copy("shop/frontend", 13);
+    struct pod_edit *edit = pod_edit_new(pods);
+
+    if (published % 3)
+        (void)!pod_edit_add(edit, &address, account);
+    pod_table_unref(pods);
+    pods = pod_edit_finish(edit);
+    blob_unref(account);
+    serve_set_pods(serve, pod_table_ref(pods));
+}
+
 static void on_dump(void *ctx unused_arg, struct buf *json)
 {
     dumps += !buf_failed(json);
@@ -185,6 +202,7 @@ static void on_tick(void *ctx unused_arg)
     if (published % 2)
         filter = (struct stream_filter){STR("shop"), STR("greeter")};
     serve_set_tls(serve, certificates[published % 2]);
+    publish_pods();
     serve_write_metrics(serve, &metrics);
     buf_done(&metrics);
     serve_dump_streams(serve, &filter, on_dump, NULL);
@@ -245,7 +263,7 @@ static void set_up_tls(struct err *err)
 static void set_up(struct err *err)
 {
     struct serve_options options = {.threads = WORKERS, .cluster_domain = "cluster.local", .default_namespace = "shop",
-                                    .place_of_peer = on_place_of_peer};
+                                    .place_of_peer = on_place_of_peer, .pods = true};
     struct address any;
 
     if (loop_new(&control, err) != CODE_OK)
@@ -258,6 +276,8 @@ static void set_up(struct err *err)
     if (err->code != CODE_OK)
         return;
     serve_set_tls(serve, certificates[0]);
+    pods = pod_table_new_empty();
+    serve_set_pods(serve, pod_table_ref(pods));
     for (size_t i = 0; i < CLIENTS; i++) {
         clients[i].tls = i / ARRAY_LEN(manners) % 2 ? client_tls : NULL;
         clients[i].server = *serve_address(serve, clients[i].tls ? 1 : 0);
@@ -288,6 +308,7 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(certificates); i++)
         tls_unref(certificates[i]);
     tls_unref(client_tls);
+    pod_table_unref(pods);
     loop_free(control);
     return waiting == 0 && dumps > 0 ? 0 : 1;
 }

@@ -101,7 +101,7 @@ def print_all(bench, peer_version):
     print(f"\n{machine.note_line(bench.machine)}")
     print(f"peer: go-control-plane {peer_version}, LinearCache" if bench.peer else "peer: none on this machine")
     print(f"at most {seen['foreign']:.0%} of the machine went to others in a round, {seen['stolen']:.0%} to its host; slowest pace "
-          f"{seen['slower']:.2f} × the best\n")
+          f"{seen['slower']:.2f} × the best of the round\n")
     print(markdown(bench.rows))
     for row in bench.rows:
         if row.note:

@@ -87,6 +87,7 @@ class Bench:
     @staticmethod
     def _round(order, measure, watch):
         result = {}
+        watch.begin_round()
         for side in order:
             watch.begin(side.pids())
             result[side.name] = measure(side)

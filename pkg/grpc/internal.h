@@ -124,6 +124,8 @@ void rpc_abort(struct rpc *rpc, enum code code, const char *fmt, ...) printf_lik
 bool rpc_pull(struct rpc *rpc);
 /* `out` is in flight from here on: `len` bytes, with the prefix. */
 void rpc_begin_out(struct rpc *rpc, size_t len);
+/* It is late no longer. */
+void rpc_not_late(struct rpc *rpc);
 /* Releases the message that went out, or that goes on without it. */
 void rpc_clear_out(struct rpc *rpc);
 /* Puts the call on its connection's ready list, and the connection on a dirty one. */
@@ -166,6 +168,7 @@ struct peer {
     uint64_t pinged_us; /* our ping is out since; 0: none */
     uint64_t moved_us;  /* the backlog changed */
     uint64_t due_us;    /* next step of draining or lingering */
+    uint64_t ends_us;   /* condemned: it is closed then, read or not; 0: it is not */
     size_t backlog;     /* as last seen */
     size_t pinned;      /* bytes of pulled messages that are not framed */
     size_t late;        /* bytes of messages that are in flight for too long, whole */
@@ -186,6 +189,8 @@ struct peer {
     enum rpc_wake dirty; /* the list that dirty_link is on */
     bool spoke;  /* we sent HEADERS or DATA since the peer's last ping: the next ping is free */
     bool paused; /* we stopped reading */
+    bool greeted; /* something of ours is on its way */
+    bool lean;    /* the client was told to keep no headers here */
     bool blamed; /* what ends the session is counted already */
     bool logged;
 };
@@ -207,6 +212,9 @@ void peer_complain(struct peer *peer, struct counter *counter, const char *why);
 void peer_mark(struct peer *peer, enum rpc_wake wake);
 /* Releases the calls whose streams are closed; brings stats.stalled_bytes up to date. */
 void peer_reap(struct peer *peer);
+/* The first streaming call has begun: from here on the client's HPACK table, of up to 4 KiB, would only lie here. Not before, since who
+ * forgets to say so in its next header block (RFC 7541, 4.2) loses its connection. */
+void peer_grow_lean(struct peer *peer);
 /* Plans the next look of the wheel. */
 void peer_plan_check(struct peer *peer);
 /* stall.c: something is left to send: looks again in time. O(1); never later than planned. */
@@ -263,6 +271,7 @@ struct grpc_server {
     uint64_t next_id;
     size_t partial; /* bytes of unfinished requests, of all connections */
     size_t late;    /* of peer.late, of all connections */
+    uint64_t full_logged_us; /* the same, of a connection too many */
     uint64_t tls_logged_us; /* a handshake that failed; 0: never */
 
     bool draining;
@@ -275,6 +284,8 @@ struct grpc_server {
 };
 
 void server_set_timeout(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us);
+/* The same, for what may be a second late when it is far ahead. */
+void server_set_check(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us);
 const struct rpc_method *server_find_method(const struct grpc_server *server, struct str path);
 const char *server_health(const struct grpc_server *server, unsigned *ret_status);
 /* A connection is gone. */

@@ -150,6 +150,15 @@ static bool start_http2(struct peer *peer)
     return true;
 }
 
+void peer_grow_lean(struct peer *peer)
+{
+    const nghttp2_settings_entry none = {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0};
+
+    if (!peer->lean)
+        (void)nghttp2_submit_settings(peer->session, NGHTTP2_FLAG_NONE, &none, 1);
+    peer->lean = true;
+}
+
 static void answer_http1(struct peer *peer, const struct http1_request *request)
 {
     unsigned status = 405;
@@ -319,7 +328,9 @@ void peer_plan_check(struct peer *peer)
         due = min_u64(due, peer_watch_due(peer, now_of(peer)));
     if (peer->drain == DRAIN_WAITING || peer->drain == DRAIN_NOTICED)
         due = min_u64(due, peer->due_us);
-    server_set_timeout(peer->server, &peer->check, due);
+    if (peer->ends_us)
+        due = min_u64(due, peer->ends_us);
+    server_set_check(peer->server, &peer->check, due);
 }
 
 /* False: the peer is dead. */
@@ -363,6 +374,10 @@ static void on_check(struct wheel_entry *entry)
             peer_complain(peer, &stats->limit_hits[GRPC_LIMIT_HANDSHAKE],
                           conn_is_open(peer->conn) ? "no HTTP/2 preface in time"
                                                    : "no TLS handshake in time");
+        peer_close(peer, CODE_UNAVAILABLE);
+        return;
+    }
+    if (peer->ends_us && now >= peer->ends_us) {
         peer_close(peer, CODE_UNAVAILABLE);
         return;
     }

@@ -84,6 +84,8 @@ static int on_begin_frame(nghttp2_session *session unused_arg, const nghttp2_fra
 
     if (hd->type == NGHTTP2_HEADERS)
         note_stream(peer, hd->stream_id);
+    else if (hd->type == NGHTTP2_RST_STREAM)
+        count_reset(peer); /* here also of a stream that is closed */
     else if (hd->type == NGHTTP2_PRIORITY && hd->stream_id == 0)
         peer_condemn(peer, NGHTTP2_PROTOCOL_ERROR, &peer->server->stats.protocol_errors,
                      "PRIORITY: stream_id == 0");
@@ -352,7 +354,6 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         if (rpc)
             rpc->blamed = true;
         peer->over = frame->hd.stream_id;
-        count_reset(peer);
         break;
     case NGHTTP2_PING:
         on_ping(peer, frame->hd.flags & NGHTTP2_FLAG_ACK);
@@ -431,14 +432,48 @@ void receive_set_callbacks(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
 
-/* nghttp2's own last GOAWAY has no words: one with them goes before it. */
+/* nghttp2's own last GOAWAY has no words: one with them goes before it. Who does not read it is not
+ * waited for. */
 static void end_session(struct peer *peer)
 {
     int32_t last = nghttp2_session_get_last_proc_stream_id(peer->session);
 
+    if (!peer->ends_us) {
+        peer->ends_us = now_of(peer) + PEER_LINGER_US;
+        peer_plan_check(peer);
+    }
     (void)nghttp2_submit_goaway(peer->session, NGHTTP2_FLAG_NONE, last, peer->verdict,
                                 (const uint8_t *)peer->why, strlen(peer->why));
     (void)nghttp2_session_terminate_session(peer->session, peer->verdict);
+}
+
+static void put_u32(struct buf *out, uint32_t value)
+{
+    const char bytes[] = {(char)(value >> 24), (char)(value >> 16), (char)(value >> 8),
+                          (char)value};
+
+    (void)buf_append(out, bytes, sizeof(bytes));
+}
+
+/* Behind an error that a session does not survive, only freeing it is allowed: the GOAWAY is made by
+ * hand, behind the SETTINGS that must be first. */
+static void end_without_session(struct peer *peer)
+{
+    static const char settings[9] = {0, 0, 0, NGHTTP2_SETTINGS};
+    struct buf out = BUFFER_INIT(1024);
+    size_t len = 8 + strlen(peer->why);
+
+    if (!peer->greeted)
+        (void)buf_append(&out, settings, sizeof(settings));
+    put_u32(&out, (uint32_t)len << 8 | NGHTTP2_GOAWAY);
+    (void)buf_append(&out, "\0\0\0\0", 5); /* no flags; of the connection */
+    put_u32(&out, (uint32_t)peer->newest);
+    put_u32(&out, peer->verdict);
+    (void)buf_add_str(&out, str_of(peer->why));
+    if (conn_backlog(peer->conn) == 0)
+        conn_writev(peer->conn, &(struct conn_slice){.ptr = out.ptr, .len = out.len}, 1);
+    buf_done(&out);
+    peer_linger(peer);
 }
 
 /* nghttp2 reads no more: there is a reason to tell, or the callback that refused has one. */
@@ -461,6 +496,10 @@ bool peer_receive(struct peer *peer, const void *ptr, size_t len)
         peer_complain(peer, &server->stats.protocol_errors, nghttp2_strerror((int)taken));
         peer_close(peer, CODE_UNAVAILABLE);
         return false;
+    }
+    if (taken < 0) {
+        end_without_session(peer);
+        return true;
     }
     if (peer->verdict)
         end_session(peer);

@@ -152,9 +152,10 @@ void rpc_start(struct rpc *rpc)
         server_set_timeout(server, &rpc->deadline, rpc->opened_us + rpc->timeout_us);
     if (rpc->handler->on_open)
         rpc->handler->on_open(rpc);
-    if (rpc->handler->on_pull)
-        rpc_wake(rpc,
-                 RPC_WAKE_ANSWER); /* headers go early, and perhaps there is something to say */
+    if (rpc->handler->on_pull) {
+        peer_grow_lean(rpc->peer);
+        rpc_wake(rpc, RPC_WAKE_ANSWER); /* headers go early, and perhaps there is more to say */
+    }
 }
 
 void rpc_half_close(struct rpc *rpc)
@@ -202,11 +203,16 @@ void rpc_begin_out(struct rpc *rpc, size_t len)
     rpc->peer->pinned += len;
 }
 
-void rpc_clear_out(struct rpc *rpc)
+void rpc_not_late(struct rpc *rpc)
 {
     rpc->peer->late -= rpc->late;
     rpc->peer->server->late -= rpc->late;
     rpc->late = 0;
+}
+
+void rpc_clear_out(struct rpc *rpc)
+{
+    rpc_not_late(rpc);
     rpc->peer->pinned -= rpc->out_len - rpc->out_off;
     rpc->out_len = 0;
     rpc->out_off = 0;

@@ -332,7 +332,9 @@ static void after_messages(struct rpc *rpc, bool at_once)
     if (!rpc->http_status)
         counter_add(&peer->server->stats.messages_sent, rpc->framed);
     rpc->framed_len = 0;
-    if (!rpc->sending) /* another one may have begun */
+    if (rpc->sending)
+        rpc_not_late(rpc); /* another one has begun, which is looked at by itself */
+    else
         rpc_clear_out(rpc);
     for (; rpc->framed > 0; rpc->framed--)
         if (rpc->handler && rpc->handler->on_written)
@@ -375,6 +377,7 @@ static void write_gathered(struct peer *peer, const struct gather *gather)
 
     if (gather->count == 0)
         return;
+    peer->greeted = true;
     conn_writev(peer->conn, gather->slices, gather->count);
     counter_add(&server->stats.bytes_sent, gather->bytes);
     peer->backlog = conn_backlog(peer->conn);
@@ -400,6 +403,7 @@ bool peer_flush(struct peer *peer)
     }
     result = gather_frames(peer, gather);
     if (result < 0) {
+        gather_reset(gather);
         peer_complain(peer, &peer->server->stats.protocol_errors, nghttp2_strerror((int)result));
         peer_close(peer, CODE_UNAVAILABLE);
         return false;

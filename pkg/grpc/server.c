@@ -8,6 +8,7 @@
 
 #define TURN_US 1000
 #define UPDATES_PER_TURN_MIN 4 /* updates move on even when answers fill the turn */
+#define FULL_LOG_US 1000000
 #define SERVER_ID_SHIFT 40     /* calls of one server before ids could meet the next server's */
 
 /* ---- flushing, a turn at a time ---- */
@@ -64,12 +65,20 @@ static void on_wheel(void *ctx)
         sleep_until(server, next_us);
 }
 
-void server_set_timeout(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us)
+static void wake_at(struct grpc_server *server, uint64_t at_us)
 {
-    uint64_t at_us = wheel_set(&server->wheel, entry, due_us, loop_now_us(server->loop));
-
     if (at_us < server->wheel_due_us)
         sleep_until(server, at_us);
+}
+
+void server_set_timeout(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us)
+{
+    wake_at(server, wheel_set(&server->wheel, entry, due_us));
+}
+
+void server_set_check(struct grpc_server *server, struct wheel_entry *entry, uint64_t due_us)
+{
+    wake_at(server, wheel_set_about(&server->wheel, entry, due_us, loop_now_us(server->loop)));
 }
 
 /* ---- the life of the server ---- */
@@ -167,11 +176,25 @@ void server_release(const struct grpc_server *server, void *connection)
         server->release(connection);
 }
 
+static void note_full(struct grpc_server *server, const struct address *peer)
+{
+    char address[ADDRESS_TEXT_MAX];
+    uint64_t now_us = loop_now_us(server->loop);
+
+    if (server->full_logged_us && now_us - server->full_logged_us < FULL_LOG_US)
+        return;
+    server->full_logged_us = now_us;
+    address_format(peer, address);
+    log_warn(LOG_GRPC, "too many connections: a further one is closed", KV_STR("peer", address),
+             KV_U64("connections", server->limits.connections));
+}
+
 void grpc_server_adopt(struct grpc_server *server, int fd, const struct address *peer,
                        struct tls *tls, void *connection)
 {
     if (counter_get(&server->stats.connections) >= server->limits.connections) {
         counter_add(&server->stats.limit_hits[GRPC_LIMIT_CONNECTIONS], 1);
+        note_full(server, peer);
         close(fd);
         server_release(server, connection);
         return;

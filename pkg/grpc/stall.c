@@ -23,7 +23,7 @@ void peer_watch(struct peer *peer)
     uint64_t due = peer_watch_due(peer, loop_now_us(peer->server->loop));
 
     if (peer->check.due_us > due)
-        server_set_timeout(peer->server, &peer->check, due);
+        server_set_check(peer->server, &peer->check, due);
 }
 
 bool peer_stuck(struct peer *peer, uint64_t now)

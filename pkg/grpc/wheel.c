@@ -23,24 +23,31 @@ void wheel_remove(struct wheel *wheel, struct wheel_entry *entry)
     wheel->entries--;
 }
 
-/* The first tick that is not before due_us, of those that there are so far ahead. */
-static uint64_t tick_of(uint64_t due_us, uint64_t now_us)
+/* On the first tick of `every_us` that is not before due_us. */
+static uint64_t set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us,
+                    uint64_t every_us)
 {
-    const uint64_t ticks = WHEEL_FAR_TICK_US / WHEEL_TICK_US;
-    bool far = due_us > now_us && due_us - now_us > WHEEL_FAR_US;
+    uint64_t tick = (due_us / every_us + 1) * (every_us / WHEEL_TICK_US);
 
-    return far ? (due_us / WHEEL_FAR_TICK_US + 1) * ticks : due_us / WHEEL_TICK_US + 1;
-}
-
-uint64_t wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us, uint64_t now_us)
-{
-    uint64_t tick = max_u64(tick_of(due_us, now_us), wheel->tick);
-
+    tick = max_u64(tick, wheel->tick);
     wheel_remove(wheel, entry);
     entry->due_us = due_us;
     list_append(&wheel->slots[tick % WHEEL_SLOTS], &entry->link);
     wheel->entries++;
     return tick * WHEEL_TICK_US;
+}
+
+uint64_t wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us)
+{
+    return set(wheel, entry, due_us, WHEEL_TICK_US);
+}
+
+uint64_t wheel_set_about(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us,
+                         uint64_t now_us)
+{
+    bool far = due_us > now_us && due_us - now_us > WHEEL_FAR_US;
+
+    return set(wheel, entry, due_us, far ? WHEEL_FAR_TICK_US : WHEEL_TICK_US);
 }
 
 /* The slot is emptied first, because entries may come back into it, or remove each other. */

@@ -1,9 +1,9 @@
 /*
  * Coarse timeouts: one timer for all deadlines and idle checks of a server.
  *
- * A timeout fires up to WHEEL_TICK_US late and never early; one that is set more than WHEEL_FAR_US
- * ahead up to WHEEL_FAR_TICK_US late, so that thousands of connections with nothing to say share a
- * few wakeups. Adding, moving and removing one costs O(1) and no allocation.
+ * A timeout fires up to WHEEL_TICK_US late and never early. One that may be later than that, and is
+ * more than WHEEL_FAR_US ahead, up to WHEEL_FAR_TICK_US late: thousands of connections with nothing
+ * to say share a few wakeups. Adding, moving and removing one costs O(1) and no allocation.
  *
  * Threads: belongs to its owner's loop. Pure: it is told the time.
  * Owns:    nothing; entries are embedded in their users, who remove them before their memory goes.
@@ -32,8 +32,10 @@ struct wheel {
 
 void wheel_init(struct wheel *wheel, uint64_t now_us);
 void wheel_entry_init(struct wheel_entry *entry, void (*fn)(struct wheel_entry *entry));
-/* Adds, or moves an entry that is in the wheel. Returns when it fires, if nobody sleeps longer. */
-uint64_t wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us, uint64_t now_us);
+/* Adds, or moves an entry that is in the wheel. Both return when it fires, if nobody sleeps longer. */
+uint64_t wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us);
+/* The same, for what may be late. */
+uint64_t wheel_set_about(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_us, uint64_t now_us);
 /* Removing what is not in the wheel is fine. */
 void wheel_remove(struct wheel *wheel, struct wheel_entry *entry);
 /* Calls fn of every entry that is due. */

@@ -8,9 +8,30 @@
 
 const char *const slot_urls[SLOTS] = {LISTENER_URL, CLUSTER_URL, CLUSTER_LOAD_ASSIGNMENT_URL};
 
-static void put_literal(struct buf *out, struct str head, const char *value)
+/* Each is kept in the server's table (RFC 7541, 6.2.1), as gRPC clients have it: by the first call; those of further ones point there. */
+static const struct {
+    struct str head; /* of the literal: the name */
+    const char *value;
+} kept[] = {
+    {STR_INIT("\x44"), ADS_PATH},           /* :path */
+    {STR_INIT("\x41"), "lookaside:18000"},  /* :authority */
+    {STR_INIT("\x5f"), "application/grpc"}, /* content-type */
+    {STR_INIT("\x7a"), "grpc-bench/1.0"},   /* user-agent */
+    {STR_INIT("\x40\x02te"), "trailers"},
+    {STR_INIT("\x40\x14grpc-accept-encoding"), "gzip"},
+};
+
+#define TABLE_FIRST 62 /* index of the newest */
+
+static void put_kept(struct buf *out, size_t i, bool first)
 {
-    buf_add_str(out, head);
+    const char *value = kept[i].value;
+
+    if (!first) {
+        buf_add_char(out, (char)(0x80 | (TABLE_FIRST + ARRAY_LEN(kept) - 1 - i)));
+        return;
+    }
+    buf_add_str(out, kept[i].head);
     buf_add_char(out, (char)strlen(value));
     buf_append(out, value, strlen(value));
 }
@@ -20,10 +41,8 @@ static void put_call(struct buf *out, uint32_t stream, bool tls)
     struct buf headers = BUFFER_INIT(1024);
 
     buf_add_str(&headers, tls ? STR("\x83\x87") : STR("\x83\x86")); /* :method POST, :scheme */
-    put_literal(&headers, STR("\x04"), ADS_PATH);                   /* :path */
-    put_literal(&headers, STR("\x01"), "bench");                    /* :authority */
-    put_literal(&headers, STR("\x0f\x10"), "application/grpc");     /* content-type */
-    put_literal(&headers, str_make("\x00\x02te", 4), "trailers");
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        put_kept(&headers, i, stream == 1);
     frame_put(out, FRAME_HEADERS, FRAME_END_HEADERS, stream, buf_str(&headers));
     buf_done(&headers);
 }

@@ -95,6 +95,16 @@ Test(limits, rapid_resets)
     stop();
 }
 
+Test(limits, resets_of_a_stream_that_is_closed)
+{
+    start();
+    raw_call(&raw, 1, SILENT, NULL, NULL);
+    for (uint32_t i = 0; i < 3000; i++)
+        raw_frame(&raw, FRAME_RST, 0, 1, "\0\0\0\x08", 4);
+    expect_calm(GRPC_LIMIT_RESETS, "too many stream resets");
+    stop();
+}
+
 Test(limits, pings)
 {
     start();
@@ -324,6 +334,25 @@ Test(limits, a_peer_that_never_reads_is_closed_and_pins_little)
     cr_assert_eq(world.closes, 20);
     cr_assert_eq(hits(GRPC_LIMIT_STALLED), 1);
     cr_assert_eq(counter_get(&world_stats()->stalled_bytes), 0);
+    stop();
+}
+
+/* What ends it waits behind what it does not read. */
+Test(limits, a_peer_that_is_condemned_and_does_not_read_is_closed)
+{
+    start();
+    raw_frame(&raw, FRAME_WINDOW, 0, 0, "\x3f\xff\x00\x00", 4);
+    raw_call(&raw, 1, STREAM, NULL, NULL);
+    raw_frame(&raw, FRAME_WINDOW, 0, 1, "\x3f\xff\x00\x00", 4);
+    world_settle();
+    world_say(2000000);
+    world.ready = 1;
+    rpc_wake(world.rpc, RPC_WAKE_UPDATE);
+    world_settle();
+    cr_assert_gt(counter_get(&world_stats()->stalled_bytes), 1000000);
+    raw_frame(&raw, FRAME_PRIORITY, 0, 0, "\0\0\0\0\0", 5);
+    cr_assert(world_until(no_connection, NULL));
+    cr_assert_eq(world.closes, 1);
     stop();
 }
 

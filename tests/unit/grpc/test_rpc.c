@@ -170,6 +170,25 @@ Test(rpc, is_pulled_until_it_has_nothing_more_to_say)
     stop();
 }
 
+/* Once, and not before: what the client has there until then is freed when it acknowledges. */
+Test(rpc, a_streaming_call_leaves_the_client_no_header_table)
+{
+    struct frame frame;
+
+    start();
+    raw_call(&raw, 1, ECHO, NULL, NULL);
+    world_settle();
+    cr_assert(raw_find(&raw, FRAME_SETTINGS, 0, 1, &frame) && (frame.flags & FLAG_ACK));
+    cr_assert_not(raw_find(&raw, FRAME_SETTINGS, 0, 2, NULL));
+    raw_call(&raw, 3, STREAM, NULL, NULL);
+    raw_call(&raw, 5, STREAM, NULL, NULL);
+    world_settle();
+    cr_assert(raw_find(&raw, FRAME_SETTINGS, 0, 2, &frame));
+    cr_assert(str_eq(str_make(frame.payload, frame.len), STR("\0\1\0\0\0\0")));
+    cr_assert_not(raw_find(&raw, FRAME_SETTINGS, 0, 3, NULL));
+    stop();
+}
+
 Test(rpc, what_there_is_to_say_goes_out_in_one_write)
 {
     struct buf data;

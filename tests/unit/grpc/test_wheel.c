@@ -15,13 +15,24 @@ static void on_alarm(struct wheel_entry *entry)
 
     alarm->fired++;
     if (alarm->again_us)
-        (void)wheel_set(alarm->wheel, entry, alarm->again_us, alarm->again_us);
+        (void)wheel_set(alarm->wheel, entry, alarm->again_us);
 }
 
 static void alarm_init(struct alarm *alarm, struct wheel *wheel)
 {
     *alarm = (struct alarm){.wheel = wheel};
     wheel_entry_init(&alarm->entry, on_alarm);
+}
+
+Test(wheel, what_must_not_be_late_is_not_however_far)
+{
+    static struct wheel wheel;
+    struct alarm alarm;
+
+    wheel_init(&wheel, 0);
+    alarm_init(&alarm, &wheel);
+    cr_assert_leq(wheel_set(&wheel, &alarm.entry, 5100000), 5100000 + WHEEL_TICK_US);
+    cr_assert_leq(wheel_set(&wheel, &alarm.entry, 65100000), 65100000 + WHEEL_TICK_US);
 }
 
 Test(wheel, fires_never_early_and_at_most_a_tick_late)
@@ -38,7 +49,7 @@ Test(wheel, fires_never_early_and_at_most_a_tick_late)
 
         wheel_init(&wheel, start);
         alarm_init(&alarm, &wheel);
-        cr_assert_leq(wheel_set(&wheel, &alarm.entry, due, start), due + late);
+        cr_assert_leq(wheel_set_about(&wheel, &alarm.entry, due, start), due + late);
         for (uint64_t now = start; now < due; now += WHEEL_TICK_US) {
             wheel_advance(&wheel, now);
             cr_assert_eq(alarm.fired, 0, "%zu fired early", i);
@@ -60,7 +71,7 @@ Test(wheel, who_sleeps_until_the_next_misses_nothing)
     cr_assert_eq((wheel_init(&wheel, start), wheel_next_us(&wheel)), UINT64_MAX);
     for (size_t i = 0; i < ARRAY_LEN(alarms); i++) {
         alarm_init(&alarms[i], &wheel);
-        (void)wheel_set(&wheel, &alarms[i].entry, start + 60000000 + i * 7777, start);
+        (void)wheel_set_about(&wheel, &alarms[i].entry, start + 60000000 + i * 7777, start);
     }
     while (wheel.entries > 0) {
         uint64_t now = wheel_next_us(&wheel);
@@ -85,7 +96,7 @@ Test(wheel, a_long_sleep_fires_everything_that_is_due)
     wheel_init(&wheel, 0);
     for (size_t i = 0; i < ARRAY_LEN(alarms); i++) {
         alarm_init(&alarms[i], &wheel);
-        (void)wheel_set(&wheel, &alarms[i].entry, i * 1000000, 0);
+        (void)wheel_set(&wheel, &alarms[i].entry, i * 1000000);
     }
     wheel_advance(&wheel, 50500000);
     for (size_t i = 0; i < ARRAY_LEN(alarms); i++)
@@ -101,9 +112,9 @@ Test(wheel, moves_and_removes_entries)
     wheel_init(&wheel, 0);
     alarm_init(&moved, &wheel);
     alarm_init(&removed, &wheel);
-    (void)wheel_set(&wheel, &moved.entry, 100000, 0);
-    (void)wheel_set(&wheel, &moved.entry, 900000, 0);
-    (void)wheel_set(&wheel, &removed.entry, 100000, 0);
+    (void)wheel_set(&wheel, &moved.entry, 100000);
+    (void)wheel_set(&wheel, &moved.entry, 900000);
+    (void)wheel_set(&wheel, &removed.entry, 100000);
     wheel_remove(&wheel, &removed.entry);
     wheel_remove(&wheel, &removed.entry);
     cr_assert_eq(wheel.entries, 1);
@@ -122,7 +133,7 @@ Test(wheel, an_entry_may_come_back_at_once_without_spinning)
     wheel_init(&wheel, 1000000);
     alarm_init(&alarm, &wheel);
     alarm.again_us = 1; /* long past: the next tick */
-    (void)wheel_set(&wheel, &alarm.entry, 1000000, 1000000);
+    (void)wheel_set(&wheel, &alarm.entry, 1000000);
     wheel_advance(&wheel, 1000000 + WHEEL_TICK_US);
     cr_assert_eq(alarm.fired, 1);
     wheel_advance(&wheel, 1000000 + 2 * WHEEL_TICK_US);

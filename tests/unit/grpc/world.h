@@ -70,6 +70,7 @@ struct raw {
 
 #define FRAME_DATA 0
 #define FRAME_HEADERS 1
+#define FRAME_PRIORITY 2
 #define FRAME_RST 3
 #define FRAME_SETTINGS 4
 #define FRAME_PING 6

@@ -60,12 +60,12 @@ class Bench:
         self.refused.append({"scenario": scenario, "reason": str(reason)})
         self.say(f"{scenario}: a round does not count: {reason}")
 
-    def rounds(self, scenario, sides_of, measure, count, warm=False):
+    def rounds(self, scenario, sides_of, measure, count, warm=False, timed=True):
         """Calls measure(side) for each side in turn, in `count` rounds that count: [{side name: its result}]. With `warm`, once more before.
 
-        A result has `heard`, judged here, where lists came. Raises Refused when too few rounds counted.
+        A result has `heard`, judged here, where lists came. What is not timed, nobody disturbs. Raises Refused when too few rounds counted.
         """
-        results, tried, watch = [], 0, machine.Watch(self.tolerant)
+        results, tried, watch = [], 0, machine.Watch(self.tolerant or not timed)
         if warm:
             try:
                 self._round(sides_of, measure, machine.Watch(tolerant=True))

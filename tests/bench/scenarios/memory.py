@@ -32,7 +32,8 @@ def measure_all(bench, scenario, plan, names, limit):
     # Processes of its own each time: memory that was once taken stays.
     for _ in range(3 if plan.clients == 1000 and not bench.quick else 1):
         with world(bench, plan, ENDPOINTS, (ENDPOINTS + 1, ENDPOINTS + 2), names, opened=False) as stations:
-            results += bench.rounds(scenario, stations, lambda station: measure(station, plan.clients, bench.pick(20, 100)), 1)
+            results += bench.rounds(scenario, stations, lambda station: measure(station, plan.clients, bench.pick(20, 100)), 1,
+                                    timed=False)
 
     def pick(of):
         return [{name: of(one) for name, one in result.items()} for result in results]

@@ -394,7 +394,7 @@ static enum code take(struct xds_stream *stream, struct str message, struct err 
         return host_admit(stream, 0, XDS_NAMES_MAX + 1, err);
     if (code == CODE_OK)
         code = xds_session_request(stream->session, request, err);
-    if (code != CODE_OK)
+    if (code != CODE_OK || !is_delta(stream))
         return code;
     /* What a client tells that a wildcard brought it before is counted, too. */
     names = xds_session_names(stream->session);

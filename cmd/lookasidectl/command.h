@@ -99,17 +99,18 @@ struct dial_flags {
                                "connection",                                                       \
          .value = &(slot)->token},                                                                 \
     {                                                                                              \
-        "token-plaintext", NULL, "send it to another host without TLS, too: whoever sees it can "  \
-                                 "use it",                                                         \
+        "token-plaintext", NULL, "send it to another host without TLS, or with a server that is "  \
+                                 "not verified, too: whoever sees it can use it",                  \
         .given = &(slot)->token_plaintext                                                          \
     }
 
 /* What they come to. */
 struct dial {
     struct tls *tls;         /* NULL: plaintext */
+    bool verified;           /* whose server's certificate is checked */
     const char *server_name; /* of its certificate; NULL: the host that is dialled */
     const char *token;       /* the file that has it; NULL: none is sent */
-    bool token_plaintext;    /* also to another host without TLS */
+    bool token_plaintext;    /* also to another host that is not verified */
 };
 
 /* Borrows the flags' texts. */

@@ -34,6 +34,7 @@ enum code dial_load(const struct dial_flags *flags, struct dial *ret_dial, struc
     if (code == CODE_OK &&
         (flags->tls || flags->ca || flags->name || flags->insecure || flags->cert))
         code = load_tls(flags, &dial.tls, err);
+    dial.verified = dial.tls && !flags->insecure;
     if (code == CODE_OK)
         *ret_dial = dial;
     return code;

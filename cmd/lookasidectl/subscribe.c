@@ -191,16 +191,16 @@ static bool is_token(struct str text)
     return text.len > 0;
 }
 
-/* Others on the way could use the token as well as we. */
+/* Others on the way, or in the server's place, could use the token as well as we. */
 static enum code check_secret(const struct subscription_options *options,
                               const struct address *address, struct err *err)
 {
-    if (options->dial.tls || options->dial.token_plaintext || address_is_local(address))
+    if (options->dial.verified || options->dial.token_plaintext || address_is_local(address))
         return CODE_OK;
     return fail(
         err, CODE_INVALID_ARGUMENT,
-        "a token is a secret, and '%s' is another host, dialled without TLS: give --tls, or "
-        "--token-plaintext where nobody can listen in between",
+        "a token is a secret, and '%s' is another host, dialled without TLS, or with a server that "
+        "is not verified: give --tls or --tls-ca, or --token-plaintext where nobody can be in between",
         options->server);
 }
 

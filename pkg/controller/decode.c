@@ -4,8 +4,6 @@
 #include "controller/controller.h"
 #include "model/name.h"
 
-#define OBJECT_NAME_MAX 253
-
 /* What a name in a Kubernetes object may be made of; longer rules belong to the API server. */
 static bool is_object_name(struct str text)
 {

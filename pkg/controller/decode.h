@@ -12,6 +12,8 @@
 #include "model/pod_table.h"
 #include "model/service.h"
 
+#define OBJECT_NAME_MAX 253 /* of an object's name, and of a DNS name: bytes */
+
 /* Borrowed from the JSON. */
 struct object_meta {
     struct str namespace_name; /* "default" where the object does not say */

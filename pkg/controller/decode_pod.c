@@ -2,9 +2,6 @@
 
 #include "model/name.h"
 
-#define ACCOUNT_NAME_MAX 253
-#define PATH_MAX_LEN 48
-
 /* Of a pod that the kubelet made from a file of its own (a mirror pod) there is none. */
 static enum code read_account(const struct json *spec, struct str *ret_account, struct err *err)
 {
@@ -13,7 +10,7 @@ static enum code read_account(const struct json *spec, struct str *ret_account, 
 
     if (code != CODE_OK)
         return code;
-    if (name.len > 0 && (name.len > ACCOUNT_NAME_MAX || name_count_labels(name) == 0))
+    if (name.len > 0 && (name.len > OBJECT_NAME_MAX || name_count_labels(name) == 0))
         return fail(err, CODE_INVALID_ARGUMENT,
                     "spec.serviceAccountName: '%" STR_FMT "' is no valid name",
                     STR_ARG(str_slice(name, 0, 64)));
@@ -24,10 +21,10 @@ static enum code read_account(const struct json *spec, struct str *ret_account, 
 static enum code read_address(const struct json *json, size_t index, struct pod_object *pod,
                               struct err *err)
 {
-    char path[PATH_MAX_LEN];
+    char path[DECODE_PATH_MAX];
     struct str text;
 
-    snprintf(path, sizeof(path), "status.podIPs[%zu]", index);
+    decode_path_item(path, "status.podIPs", index);
     if (decode_expect_object(json, path, err) != CODE_OK ||
         json_read_str(json, path, "ip", STR(""), &text, err) != CODE_OK)
         return CODE_INVALID_ARGUMENT;

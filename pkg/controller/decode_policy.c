@@ -175,7 +175,7 @@ static bool is_host(struct str text)
 {
     size_t dot = str_find_last(text, '.');
 
-    return text.len <= 253 && name_count_labels(text) >= 2 && text.ptr[dot + 1] >= 'a';
+    return text.len <= OBJECT_NAME_MAX && name_count_labels(text) >= 2 && text.ptr[dot + 1] >= 'a';
 }
 
 /* "namespace/name". */
@@ -183,7 +183,8 @@ static bool is_account(struct str text)
 {
     struct str name = text;
 
-    return name_is_label(str_cut(&name, '/')) && name.len <= 253 && name_count_labels(name) >= 1;
+    return name_is_label(str_cut(&name, '/')) && name.len <= OBJECT_NAME_MAX &&
+           name_count_labels(name) >= 1;
 }
 
 static bool is_header(struct str text)

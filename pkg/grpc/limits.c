@@ -38,8 +38,9 @@ const struct limit grpc_limit_table[GRPC_LIMITS] = {
     [GRPC_LIMIT_KEEPALIVE_TIMEOUT] = {"keepalive-timeout", "and without an answer to that",
                                       LIMIT_MS, FIELD(keepalive_timeout_ms), 20 * SECOND, SECOND,
                                       HOUR, true},
-    [GRPC_LIMIT_STALLED] = {"stalled", "a client takes nothing of what there is for it", LIMIT_MS,
-                            FIELD(stalled_ms), 120 * SECOND, SECOND, HOUR, false},
+    /* At most: before TCP_USER_TIMEOUT (net/socket.c), which would end the connection as a broken one. */
+    [GRPC_LIMIT_STALLED] = {"stalled", "a client takes nothing of what there is for it; at most 2m",
+                            LIMIT_MS, FIELD(stalled_ms), 120 * SECOND, SECOND, 120 * SECOND, false},
     [GRPC_LIMIT_PINNED] = {"pinned",
                            "of messages that a connection has not taken in a quarter of that",
                            LIMIT_BYTES, FIELD(pinned), 16 * MIB, KIB, 64 * GIB, false},

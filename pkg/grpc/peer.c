@@ -162,7 +162,7 @@ void peer_grow_lean(struct peer *peer)
 static void answer_http1(struct peer *peer, const struct http1_request *request)
 {
     unsigned status = 405;
-    const char *text = "this port speaks gRPC (HTTP/2), and GET /healthz in HTTP/1.1\n";
+    const char *text = "this port speaks gRPC (HTTP/2), and GET or POST /healthz in HTTP/1.1\n";
     struct buf answer;
 
     if (!str_eq(request->path, STR("/healthz")))

@@ -9,7 +9,7 @@
 #include "grpc/internal.h"
 
 #define NO_GRPC "this port speaks gRPC: the content-type of a call is application/grpc\n"
-#define NO_POST "this port speaks gRPC, where calls are POST, and GET /healthz\n"
+#define NO_POST "this port speaks gRPC, where calls are POST, and GET or POST /healthz\n"
 #define HEAD_KEPT_MAX 1024 /* a larger head buffer is freed after its message */
 
 static void on_deadline(struct wheel_entry *entry)

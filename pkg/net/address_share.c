@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include <uthash.h>
 
+#define SUBNET_BYTES 8 /* of an IPv6 address that count: a /64 */
 
 /* An IPv4 address never equals an IPv6 one: a mapped one is told as IPv4. */
 struct address_key {
@@ -57,14 +58,23 @@ static struct address_share *share_of(struct address_shares *shares, const struc
     return share;
 }
 
+static struct address_key key_of(const struct address *address)
+{
+    struct address_key key = {0};
+
+    key.family = (unsigned char)address_ip(address, key.ip);
+    if (key.family == 6)
+        memset(key.ip + SUBNET_BYTES, 0, sizeof(key.ip) - SUBNET_BYTES);
+    return key;
+}
+
 bool address_share_join(struct address_shares *shares, const struct address *address, uint64_t max,
                         struct address_share **ret_share)
 {
-    struct address_key key = {0};
+    const struct address_key key = key_of(address);
     struct address_share *share;
     bool room;
 
-    key.family = (unsigned char)address_ip(address, key.ip);
     if (key.family == 0) {
         *ret_share = NULL;
         return true;

@@ -1,5 +1,6 @@
 /*
- * How many connections each IP address has.
+ * How many connections each client address has: an IPv4 address, or the /64 that an IPv6 address is of, since a host may have all of one
+ * (RFC 4291, 2.5.4) and takes as many addresses of it as it likes (RFC 8981).
  *
  * Threads: any. A mutex is held while a connection comes, goes, or a scrape looks at all of them.
  */

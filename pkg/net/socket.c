@@ -7,7 +7,7 @@
 
 /* What the kernel queues for a peer that reads slowly: more would be old when it is read. */
 #define NOTSENT_MAX (128 * 1024)
-#define USER_TIMEOUT_MS 150000 /* above what the users allow a peer that does not read */
+#define USER_TIMEOUT_MS 150000 /* above all that 'stalled' (grpc/limits.c) may be */
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES 3

@@ -36,6 +36,7 @@ struct request {
     struct known *known; /* owned; by name */
     size_t known_len;
     size_t known_cap;
+    bool too_many; /* targets: it was not read on */
 };
 
 /* ---- targets ---- */
@@ -174,7 +175,8 @@ static enum code read_field(const struct wire_field *field, struct request *requ
         return field_text(field, NATIVE_TARGET_MAX, "namespace", &request->namespace_name, err);
     if (field->number != WATCH_REQUEST_TARGETS)
         return CODE_OK;
-    if (request->len == NATIVE_TARGETS_MAX)
+    request->too_many = request->len == NATIVE_TARGETS_MAX;
+    if (request->too_many)
         return fail(err, CODE_RESOURCE_EXHAUSTED,
                     "more than %d targets: share them out over more streams", NATIVE_TARGETS_MAX);
     request->targets =
@@ -227,12 +229,24 @@ static void set_place(struct native_session *session, const struct native_place 
     session->place.node = str_put(&text, place->node);
 }
 
+/* Before anything is applied: a target costs a hundred times its text. */
+static enum code admit(const struct native_session *session, size_t targets_after, struct err *err)
+{
+    return session->host->admit
+               ? session->host->admit(session->ctx, session->targets.len, targets_after, err)
+               : CODE_OK;
+}
+
 enum code native_session_request(struct native_session *session, struct str message,
                                  struct err *err)
 {
     CLEANUP(request_done) struct request request = {0};
     enum code code = parse(message, &request, err);
 
+    if (code == CODE_OK)
+        code = admit(session, request.len, err);
+    else if (request.too_many) /* so that the host hears of it, and may say its own number */
+        (void)admit(session, NATIVE_TARGETS_MAX + 1, err);
     if (code != CODE_OK)
         return code;
     set_namespace(session, request.namespace_name);
@@ -386,11 +400,6 @@ struct str native_session_namespace(const struct native_session *session)
 const struct native_place *native_session_place(const struct native_session *session)
 {
     return &session->place;
-}
-
-size_t native_session_targets(const struct native_session *session)
-{
-    return session->targets.len;
 }
 
 const struct native_session_stats *native_session_stats(const struct native_session *session)

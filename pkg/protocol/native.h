@@ -7,7 +7,7 @@
  * Another namespace or place makes all targets new.
  *
  * Threads: everything on one loop. Owns: copies of the targets and of the namespace.
- * Limits:  NATIVE_TARGETS_MAX targets and as many versions, of NATIVE_TARGET_MAX bytes each. A list
+ * Limits:  NATIVE_TARGETS_MAX targets, or fewer, which the host says, and as many versions, of NATIVE_TARGET_MAX bytes each. A list
  *          that does not fit into NATIVE_RESPONSE_MAX is answered with a problem.
  * Errors:  RESOURCE_EXHAUSTED for a limit, INVALID_ARGUMENT for what is no WatchRequest; both end
  *          the stream.
@@ -51,6 +51,9 @@ struct native_list {
 };
 
 struct native_host {
+    /* May be NULL. Before a request is applied: the stream has so many targets, and would have so many. An error ends the stream; nothing of
+     * the request was applied. */
+    enum code (*admit)(void *ctx, size_t targets, size_t targets_after, struct err *err);
     void (*subscribe)(void *ctx, struct native_target *target);
     void (*unsubscribe)(void *ctx, struct native_target *target);
     void (*resolve)(void *ctx, const struct native_target *target, struct native_list *ret_list);
@@ -89,7 +92,6 @@ struct str native_session_namespace(const struct native_session *session);
 /* As the client gave it last; its text lives until the next request. */
 const struct native_place *native_session_place(const struct native_session *session);
 const struct native_session_stats *native_session_stats(const struct native_session *session);
-size_t native_session_targets(const struct native_session *session);
 /* Whether one of the stream's targets is chosen. */
 bool native_session_has(const struct native_session *session, native_choice_fn *choose, void *ctx);
 /* Members of an open object: namespace, counters, and the targets that are chosen (`choose` NULL:

@@ -133,7 +133,8 @@ static enum code read_error(struct str bytes, struct xds_request *request, struc
 static enum code add_name(const struct wire_field *field, const char *what, struct xds_names *names,
                           struct err *err)
 {
-    if (names->len == XDS_NAMES_MAX)
+    names->too_many = names->len == XDS_NAMES_MAX;
+    if (names->too_many)
         return fail(err, CODE_RESOURCE_EXHAUSTED,
                     "more than %d %s: share them out over more streams", XDS_NAMES_MAX,
                     what + sizeof(A_NAME_IN) - 1);

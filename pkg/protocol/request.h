@@ -29,6 +29,7 @@ struct xds_names {
     struct str *items;
     size_t len, cap;
     bool has_wildcard; /* "*" was among them; it is not in `items` */
+    bool too_many;     /* there are more: why the request was refused */
 };
 
 /* What a delta client has from an earlier stream. */

@@ -33,7 +33,7 @@
  * (a version per name) and dirty marks, never bytes.
  *
  * Threads: everything on one loop. Owns: copies of names and node.
- * Limits:  XDS_NAMES_MAX per stream (all types together); a response stays below XDS_RESPONSE_MAX:
+ * Limits:  XDS_NAMES_MAX per stream (all types together), or fewer, which the host says; a response stays below XDS_RESPONSE_MAX:
  *          what is not full state is split, so all of delta; full state that does not fit is refused by name
  *          (counted, logged once), and the last good one stays.
  */
@@ -101,6 +101,9 @@ struct xds_texts {
 struct xds_host {
     /* NULL: digits. */
     const struct xds_texts *texts;
+    /* May be NULL. Before a request is applied: the stream has so many names, and would have so many. An error ends the stream; nothing of
+     * the request was applied. */
+    enum code (*admit)(void *ctx, size_t names, size_t names_after, struct err *err);
     /* A name is new on the stream. Set subscription->host. */
     void (*subscribe)(void *ctx, struct xds_subscription *subscription);
     void (*unsubscribe)(void *ctx, struct xds_subscription *subscription);

@@ -250,15 +250,19 @@ static bool read_type(const struct xds_session *session, const struct xds_reques
            find_type(request->type_url, ret_type);
 }
 
-/* Of those names, how many the type's subscriptions have. */
-static size_t count_known(const struct xds_session *session, enum xds_type type,
-                          const struct xds_names *names)
+/* Of those names, how many the set has and `but` (NULL: none) does not. */
+static size_t count_known(const struct name_set *set, const struct xds_names *names,
+                          const struct xds_names *but)
 {
-    const struct name_set *set = &session->types[type].names;
-    size_t known = 0;
+    size_t known = 0, at = 0;
 
-    for (size_t i = 0; i < names->len; i++)
+    for (size_t i = 0; i < names->len; i++) {
+        while (but && at < but->len && str_cmp(but->items[at], names->items[i]) < 0)
+            at++;
+        if (but && at < but->len && str_eq(but->items[at], names->items[i]))
+            continue;
         known += name_set_find(set, names->items[i], &xds_subscription_ops) != NULL;
+    }
     return known;
 }
 
@@ -266,14 +270,28 @@ static size_t count_known(const struct xds_session *session, enum xds_type type,
 static size_t names_after(const struct xds_session *session, enum xds_type type,
                           const struct xds_request *request)
 {
-    size_t others = names_of_others(session, type), own = session->types[type].names.len;
+    const struct name_set *own = &session->types[type].names;
+    size_t after = names_of_others(session, type) + request->names.len;
 
     if (!session->variant.delta)
-        return others + request->names.len;
-    if (others + own + request->names.len <= XDS_NAMES_MAX)
-        return others + own + request->names.len; /* at most: no need to look */
-    return others + own - count_known(session, type, &request->gone) + request->names.len -
-           count_known(session, type, &request->names);
+        return after;
+    /* What goes and comes in one request is there behind it. */
+    return after + own->len - count_known(own, &request->gone, NULL) -
+           count_known(own, &request->names, &request->gone);
+}
+
+/* Before anything is applied: a name costs a hundred times its text. */
+static enum code admit(const struct xds_session *session, size_t names_after, struct err *err)
+{
+    enum code code = CODE_OK;
+
+    if (session->host->admit)
+        code = session->host->admit(session->ctx, xds_session_names(session), names_after, err);
+    if (code == CODE_OK && names_after > XDS_NAMES_MAX)
+        return fail(err, CODE_RESOURCE_EXHAUSTED,
+                    "more than %d names on one stream: ask for the others on another",
+                    XDS_NAMES_MAX);
+    return code;
 }
 
 enum code xds_session_request(struct xds_session *session, const struct xds_request *request,
@@ -281,6 +299,7 @@ enum code xds_session_request(struct xds_session *session, const struct xds_requ
 {
     enum xds_type type;
     bool known, owes;
+    enum code code;
 
     session->stats.requests++;
     if (request->has_node && !session->node)
@@ -293,10 +312,9 @@ enum code xds_session_request(struct xds_session *session, const struct xds_requ
         session->stats.unknown_types++;
         return CODE_OK;
     }
-    if (names_after(session, type, request) > XDS_NAMES_MAX)
-        return fail(err, CODE_RESOURCE_EXHAUSTED,
-                    "more than %d names on one stream: ask for the others on another",
-                    XDS_NAMES_MAX);
+    code = admit(session, names_after(session, type, request), err);
+    if (code != CODE_OK)
+        return code;
     xds_read_nonce(session, type, request);
     owes = session->variant.delta ? xds_delta_apply(session, type, request)
                                   : apply(session, type, request);

@@ -7,17 +7,6 @@
 #define UNKNOWN_KEY_US 1000000
 #define AUDIT_LINES_PER_SECOND 100 /* of each worker; all are counted */
 
-static void complain(struct worker *worker, const struct rpc *rpc, const char *what,
-                     const struct err *why)
-{
-    char peer[ADDRESS_TEXT_MAX];
-
-    if (!worker_may_complain(worker))
-        return;
-    address_format(rpc_peer(rpc), peer);
-    log_warn(LOG_SERVE, what, KV_STR("peer", peer), KV_ERR(why));
-}
-
 static void tell_unknown_key(struct worker *worker)
 {
     uint64_t now = loop_now_us(worker->loop);
@@ -53,7 +42,7 @@ enum code caller_authenticate(void *ctx, const struct rpc *rpc, struct str autho
         counter_add(&worker->stats.tokens_accepted, 1);
         return code;
     }
-    complain(worker, rpc, "a client's token is refused", &why);
+    worker_complain(worker, rpc, "a client's token is refused", &why);
     if (code == CODE_UNAVAILABLE) {
         counter_add(&worker->stats.tokens_early, 1);
         return fail(err, code, "tokens cannot be verified yet: try again later");
@@ -91,7 +80,7 @@ static enum code identify_pod(struct worker *worker, const struct rpc *rpc,
     if (!worker->origins.pods) {
         counter_add(&stats->pods_early, 1);
         fail(err, CODE_UNAVAILABLE, "pods are not known yet: try again later");
-        complain(worker, rpc, "a client cannot be identified", err);
+        worker_complain(worker, rpc, "a client cannot be identified", err);
         return err->code;
     }
     owner = origin_find(&worker->origins, rpc_peer(rpc), &account);

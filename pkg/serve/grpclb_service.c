@@ -37,16 +37,6 @@ static struct place client_place(const struct grpclb_stream *stream)
     return worker_client_place(stream->rpc, &said);
 }
 
-static void complain(const struct grpclb_stream *stream, const char *what, const struct err *err)
-{
-    char peer[ADDRESS_TEXT_MAX];
-
-    if (!worker_may_complain(stream->worker))
-        return;
-    address_format(rpc_peer(stream->rpc), peer);
-    log_warn(LOG_SERVE, what, KV_STR("peer", peer), KV_ERR(err));
-}
-
 static void host_subscribe(void *ctx, struct str name)
 {
     struct grpclb_stream *stream = ctx;
@@ -61,7 +51,8 @@ static void host_subscribe(void *ctx, struct str name)
                          &err)) {
         snprintf(stream->problem, sizeof(stream->problem), "%s", err.msg);
         counter_add(&stream->worker->stats.malformed_names, 1);
-        complain(stream, "grpclb client asks for a name that is none; it is to fall back", &err);
+        worker_complain(stream->worker, stream->rpc,
+                        "grpclb client asks for a name that is none; it is to fall back", &err);
     }
     stream->counted = true;
     worker_count_subscription(stream->worker, stream->rpc, 1);
@@ -147,15 +138,15 @@ static void on_message(struct rpc *rpc, struct str message)
 {
     struct grpclb_stream *stream = rpc_state(rpc);
     struct err err = {0};
+    enum code code = CODE_OK;
 
     counter_add(&stream->worker->stats.requests, 1);
-    if (worker_count_excess(stream->worker,
-                            grpclb_session_request(stream->session, message, &err)) == CODE_OK &&
-        worker_check_subscriptions(stream->worker, rpc, 1, &err) == CODE_OK)
-        return;
-    counter_add(&stream->worker->stats.refused_streams, 1);
-    complain(stream, "grpclb stream refused", &err);
-    rpc_finish(rpc, err.code, err.msg);
+    if (!stream->counted) /* it will have a name, or end */
+        code = worker_admit(stream->worker, rpc, 0, 1, &err);
+    if (code == CODE_OK)
+        code = grpclb_session_request(stream->session, message, &err);
+    if (code != CODE_OK)
+        worker_refuse(stream->worker, rpc, "grpclb stream refused", &err);
 }
 
 static bool on_pull(struct rpc *rpc, struct rpc_out *out)

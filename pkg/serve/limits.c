@@ -5,13 +5,14 @@
 #define FIELD(name) offsetof(struct serve_limits, name)
 
 const struct limit serve_limit_table[SERVE_LIMITS] = {
-    /* A proxy's or a node's address stands for many clients: only a number that a machine has ports for is safe. */
+    /* A proxy's or a node's address stands for many clients; but one alone may not fill a serving thread (connections). */
     [SERVE_LIMIT_CONNECTIONS_PER_ADDRESS] = {"connections-per-address",
-                                             "of one IP, on all threads; further ones are closed",
-                                             LIMIT_COUNT, FIELD(connections_per_address), 20000, 1,
+                                             "of an IPv4 address or an IPv6 /64, on all threads; "
+                                             "further ones are closed",
+                                             LIMIT_COUNT, FIELD(connections_per_address), 10000, 1,
                                              10000000, false},
-    [SERVE_LIMIT_NAMES] = {"names", "that a stream asks for", LIMIT_COUNT, FIELD(names),
-                           XDS_NAMES_MAX, 1, XDS_NAMES_MAX, false},
+    [SERVE_LIMIT_NAMES] = {"names", "that a stream asks for; can only be lowered", LIMIT_COUNT,
+                           FIELD(names), XDS_NAMES_MAX, 1, XDS_NAMES_MAX, false},
     [SERVE_LIMIT_SUBSCRIPTIONS] = {"subscriptions", "names of all streams of a connection",
                                    LIMIT_COUNT, FIELD(subscriptions), 20000, 1, 10000000, false},
     [SERVE_LIMIT_SUBSCRIPTIONS_TOTAL] = {"subscriptions-total", "and of all of a serving thread",

@@ -15,7 +15,7 @@ enum serve_limit {
 };
 
 struct serve_limits {
-    uint64_t connections_per_address; /* of the same IP, on all serving threads */
+    uint64_t connections_per_address; /* of one IPv4 address or IPv6 /64, on all serving threads */
     uint64_t names;                   /* of a stream */
     uint64_t subscriptions;           /* names of a connection */
     uint64_t subscriptions_total;     /* and of a serving thread: about 900 bytes each where every name is another */

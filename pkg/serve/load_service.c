@@ -1,5 +1,4 @@
 /* envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats: joins an RPC, a session of load reports and the loop's table of loads. */
-#include "base/log.h"
 #include "model/name.h"
 #include "protocol/load_stats.h"
 #include "serve/services.h"
@@ -128,19 +127,12 @@ static void on_message(struct rpc *rpc, struct str message)
     struct load_report_stream *stream = rpc_state(rpc);
     struct worker *worker = stream->worker;
     struct err err = {0};
-    char peer[ADDRESS_TEXT_MAX];
 
     if (!stream->session)
         return;
     counter_add(&worker->stats.load_reports, 1);
-    if (load_session_request(stream->session, message, &err) == CODE_OK)
-        return;
-    counter_add(&worker->stats.refused_streams, 1);
-    if (worker_may_complain(worker)) {
-        address_format(rpc_peer(rpc), peer);
-        log_warn(LOG_SERVE, "load report refused", KV_STR("peer", peer), KV_ERR(&err));
-    }
-    rpc_finish(rpc, err.code, err.msg);
+    if (load_session_request(stream->session, message, &err) != CODE_OK)
+        worker_refuse(worker, rpc, "load report refused", &err);
 }
 
 static bool on_pull(struct rpc *rpc, struct rpc_out *out)

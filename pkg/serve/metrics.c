@@ -243,7 +243,7 @@ static void write_limits(const struct serve *serve, struct buf *out)
     for (int i = 0; i < GRPC_LIMITS; i++)
         write_limit(out, &grpc_limit_table[i], grpc_limit_sum(serve, i));
     metric_write_head(out, "lookaside_connections_of_one_address", "gauge",
-                      "Connections of the client address that has the most.");
+                      "Connections of the client address (IPv6: its /64) that has the most.");
     metric_write_u64(out, "lookaside_connections_of_one_address", NULL,
                      address_shares_most(serve->shares));
 }

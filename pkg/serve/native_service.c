@@ -1,5 +1,4 @@
 /* lookaside.v1.BackendDiscovery: joins an RPC, a native session and the loop's topics. */
-#include "base/log.h"
 #include "protocol/native.h"
 #include "serve/services.h"
 #include "serve/worker.h"
@@ -45,6 +44,13 @@ static struct place client_place(const struct native_stream *stream)
     if (place.group == 0)
         place.group = worker_client_group(stream->rpc, STR(""));
     return said->given ? place : worker_client_place(stream->rpc, &place);
+}
+
+static enum code host_admit(void *ctx, size_t targets, size_t targets_after, struct err *err)
+{
+    struct native_stream *stream = ctx;
+
+    return worker_admit(stream->worker, stream->rpc, targets, targets_after, err);
 }
 
 static void host_subscribe(void *ctx, struct native_target *target)
@@ -131,6 +137,7 @@ static void host_describe(void *ctx unused_arg, const struct native_target *targ
 }
 
 static const struct native_host host = {
+    .admit = host_admit,
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
@@ -169,13 +176,8 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stream->worker->stats.requests, 1);
-    if (worker_count_excess(stream->worker,
-                            native_session_request(stream->session, message, &err)) == CODE_OK &&
-        worker_check_subscriptions(stream->worker, rpc, native_session_targets(stream->session),
-                                   &err) == CODE_OK)
-        return;
-    counter_add(&stream->worker->stats.refused_streams, 1);
-    rpc_finish(rpc, err.code, err.msg);
+    if (native_session_request(stream->session, message, &err) != CODE_OK)
+        worker_refuse(stream->worker, rpc, "native stream refused", &err);
 }
 
 static bool next(struct native_stream *stream, struct buf *head, struct blob **ret_blob)

@@ -1,6 +1,6 @@
 /*
  * Which pods the clients of a worker connect from: the table that is in force, and the connections by their addresses, so that a new table
- * costs what differs and not what is connected.
+ * costs what differs of it. Only where that is an address that a client has are all calls of the worker looked at, once (on_pods()).
  *
  * Threads: the worker's loop.
  * Limits:  some 130 bytes for each distinct address.

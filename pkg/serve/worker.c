@@ -166,29 +166,30 @@ static enum code too_many(struct worker *worker, enum serve_limit limit, uint64_
                 (unsigned long long)max, where);
 }
 
-enum code worker_check_subscriptions(struct worker *worker, const struct rpc *rpc, uint64_t names,
-                                     struct err *err)
+enum code worker_admit(struct worker *worker, const struct rpc *rpc, uint64_t names,
+                       uint64_t names_after, struct err *err)
 {
     const struct connection *connection = rpc_connection(rpc);
     const struct serve_limits *limits = &worker->options.limits;
+    uint64_t total = counter_get(&worker->stats.subscriptions);
 
-    if (names > limits->names)
+    if (names_after > limits->names)
         return too_many(worker, SERVE_LIMIT_NAMES, limits->names,
                         "stream: ask for the others on another", err);
-    if (connection->subscriptions > limits->subscriptions)
+    if (connection->subscriptions - names + names_after > limits->subscriptions)
         return too_many(worker, SERVE_LIMIT_SUBSCRIPTIONS, limits->subscriptions,
                         "connection: ask for fewer, or on more connections", err);
-    if (counter_get(&worker->stats.subscriptions) > limits->subscriptions_total)
+    if (total - names + names_after > limits->subscriptions_total)
         return too_many(worker, SERVE_LIMIT_SUBSCRIPTIONS_TOTAL, limits->subscriptions_total,
                         "serving thread: it takes more replicas, or --threads", err);
     return CODE_OK;
 }
 
-enum code worker_count_excess(struct worker *worker, enum code code)
+void worker_refuse(struct worker *worker, struct rpc *rpc, const char *what, const struct err *err)
 {
-    if (code == CODE_RESOURCE_EXHAUSTED)
-        counter_add(&worker->stats.limit_hits[SERVE_LIMIT_NAMES], 1);
-    return code;
+    counter_add(&worker->stats.refused_streams, 1);
+    worker_complain(worker, rpc, what, err);
+    rpc_finish(rpc, err->code, err->msg);
 }
 
 uint64_t worker_list_streams(const struct worker *worker)
@@ -207,6 +208,17 @@ bool worker_may_complain(struct worker *worker)
         return false;
     worker->complained_us = now;
     return true;
+}
+
+void worker_complain(struct worker *worker, const struct rpc *rpc, const char *what,
+                     const struct err *err)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    if (!worker_may_complain(worker))
+        return;
+    address_format(rpc_peer(rpc), peer);
+    log_warn(LOG_SERVE, what, KV_STR("peer", peer), KV_ERR(err));
 }
 
 /* ---- connections ---- */

@@ -153,14 +153,17 @@ unsigned worker_client_group(const struct rpc *rpc, struct str id);
 void worker_count_subscription(struct worker *worker, struct rpc *rpc, int change);
 /* So many its connection has. */
 uint64_t worker_subscriptions(const struct rpc *rpc);
-/* RESOURCE_EXHAUSTED when the stream, which asks for so many names, its connection or the loop has more of them than it may; counts. */
-enum code worker_check_subscriptions(struct worker *worker, const struct rpc *rpc, uint64_t names, struct err *err) must_check;
-/* What a session made of a request, which is returned: too many names, or too long ones, are counted. */
-enum code worker_count_excess(struct worker *worker, enum code code);
+/* A stream that has so many names would have so many: RESOURCE_EXHAUSTED when it, its connection or the loop had more of them than it may then;
+ * counts. */
+enum code worker_admit(struct worker *worker, const struct rpc *rpc, uint64_t names, uint64_t names_after, struct err *err) must_check;
+/* Ends the stream for what its client asked: counts and logs it. `what`: "xds stream refused". */
+void worker_refuse(struct worker *worker, struct rpc *rpc, const char *what, const struct err *err);
 /* Streams of lists, of all protocols; from any thread. */
 uint64_t worker_list_streams(const struct worker *worker);
 /* Whether a line about a misbehaving client may be logged now. */
 bool worker_may_complain(struct worker *worker);
+/* The line, with the client's address and the reason, if it may. */
+void worker_complain(struct worker *worker, const struct rpc *rpc, const char *what, const struct err *err);
 /* Of one stream: when the oldest change was received that is on its way to the client; 0: none, only answers. */
 struct change_age {
     uint64_t pending_us;  /* not in a message yet */

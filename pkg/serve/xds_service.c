@@ -89,6 +89,13 @@ static struct xds_tie_client tie_client(struct xds_stream *stream, char agent[RE
     };
 }
 
+static enum code host_admit(void *ctx, size_t names, size_t names_after, struct err *err)
+{
+    struct xds_stream *stream = ctx;
+
+    return worker_admit(stream->worker, stream->rpc, names, names_after, err);
+}
+
 static void host_subscribe(void *ctx, struct xds_subscription *subscription)
 {
     struct xds_stream *stream = ctx;
@@ -267,6 +274,7 @@ static const struct xds_host host = {
     .suspected = host_suspected,
     .suspected_unnamed = host_suspected_unnamed,
     .refused = host_refused,
+    .admit = host_admit,
     .subscribe = host_subscribe,
     .unsubscribe = host_unsubscribe,
     .resolve = host_resolve,
@@ -356,18 +364,6 @@ static void on_open(struct rpc *rpc)
     log_stream(rpc, "xds stream opened");
 }
 
-static void refuse(struct xds_stream *stream, struct err *err)
-{
-    char peer[ADDRESS_TEXT_MAX];
-
-    counter_add(&stream->worker->stats.refused_streams, 1);
-    if (worker_may_complain(stream->worker)) {
-        address_format(rpc_peer(stream->rpc), peer);
-        log_warn(LOG_SERVE, "xds stream refused", KV_STR("peer", peer), KV_ERR(err));
-    }
-    rpc_finish(stream->rpc, err->code, err->msg);
-}
-
 static void log_nack(const struct xds_stream *stream, const struct xds_request *request)
 {
     char peer[ADDRESS_TEXT_MAX];
@@ -392,8 +388,17 @@ static enum code take(struct xds_stream *stream, struct str message, struct err 
 {
     struct xds_request *request = &stream->worker->request;
     enum code code = parse(stream, message, request, err);
+    size_t names;
 
-    return code == CODE_OK ? xds_session_request(stream->session, request, err) : code;
+    if (request->names.too_many)
+        return host_admit(stream, 0, XDS_NAMES_MAX + 1, err);
+    if (code == CODE_OK)
+        code = xds_session_request(stream->session, request, err);
+    if (code != CODE_OK || !is_delta(stream))
+        return code;
+    /* What a client tells that a wildcard brought it before is counted, too. */
+    names = xds_session_names(stream->session);
+    return host_admit(stream, names, names, err);
 }
 
 static void on_message(struct rpc *rpc, struct str message)
@@ -406,10 +411,8 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stats->requests, 1);
-    if (worker_count_excess(stream->worker, take(stream, message, &err)) != CODE_OK ||
-        worker_check_subscriptions(stream->worker, rpc, xds_session_names(stream->session), &err) !=
-            CODE_OK) {
-        refuse(stream, &err);
+    if (take(stream, message, &err) != CODE_OK) {
+        worker_refuse(stream->worker, rpc, "xds stream refused", &err);
         return;
     }
     join_wildcards(stream);

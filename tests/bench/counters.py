@@ -5,7 +5,7 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
-from sides import LOOPS, Product
+from sides import FLAGS, Product
 from support.process import BUILD
 
 COUNTERS = ("allocations", "live bytes", "sends", "receives", "watches")    # counts.c's
@@ -19,7 +19,7 @@ class Counted:
 
     def __init__(self, work, services, endpoints, most, tls=False):
         self.file = work / "counts"
-        self.product = Product(work, services, endpoints, most, tls=tls, flags=LOOPS,
+        self.product = Product(work, services, endpoints, most, tls=tls, flags=FLAGS,
                                env={"LD_PRELOAD": f"{BUILD / 'bench/counts.so'}", "BENCH_COUNTS": self.file})
 
     def read(self):
@@ -32,7 +32,7 @@ class Callgrind:
 
     def __init__(self, work, services, endpoints, most):
         self.work, self.number = work, 0
-        self.product = Product(work, services, endpoints, most, flags=LOOPS,
+        self.product = Product(work, services, endpoints, most, flags=FLAGS,
                                wrap=[*VALGRIND, f"--callgrind-out-file={work / 'callgrind.out'}"])
 
     def instructions(self):

@@ -473,9 +473,14 @@ WRONG = [
     ({"config": {"listen": ":1"}}, "/config", "'listen' not allowed"),
     ({"config": {"threads": 0}}, "/config/threads", "want 1"),
     ({"config": {"deletionGrace": "soon"}}, "/config/deletionGrace", "does not match pattern"),
-    ({"limits": {"speed": 1}}, "invalid propertyName 'speed'", "'header-list'"),
+    ({"limits": {"speed": 1}}, "/limits", "'speed' not allowed"),
     ({"limits": {"resets": 0}}, "/limits/resets", "want 1"),
     ({"limits": {"message": "1MB"}}, "/limits/message", "does not match pattern"),
+    ({"limits": {"message": "5m"}}, "/limits/message", "does not match pattern"),
+    ({"limits": {"names": "5m"}}, "/limits/names", "does not match pattern"),
+    ({"limits": {"streams": "1KiB"}}, "/limits/streams", "does not match pattern"),
+    ({"limits": {"stalled": "1KiB"}}, "/limits/stalled", "does not match pattern"),
+    ({"limits": {"keepalive": 60}}, "/limits/keepalive", "want string"),
     ({"service": {"port": 70000}}, "/service/port", "want 65,535"),
     ({"service": {"grpclbPort": -1}}, "/service/grpclbPort", "want 0"),
     ({"bootstrap": {"server": "lookaside"}}, "/bootstrap/server", "does not match pattern"),
@@ -508,12 +513,21 @@ def wrong_values_are_refused_by_name(helm):
     helm.template(EVERYTHING)
 
 
+def kind_of_limit(default):
+    """By its unit."""
+    if default.endswith("iB"):
+        return "bytes"
+    return "duration" if default[-1].isalpha() and not default.endswith("/s") else "count"
+
+
 @case
 def the_schema_knows_the_limits_of_the_program(helm):
     schema = json.loads((CHART / "values.schema.json").read_text())
     text = subprocess.run([BUILD / "lookaside", "--help"], capture_output=True, text=True, check=True).stdout
-    told = re.findall(r"^ {8}([a-z-]+) +[0-9]\S* ", text, re.MULTILINE)
-    assert sorted(schema["properties"]["limits"]["propertyNames"]["enum"]) == sorted(told) and told, told
+    told = dict(re.findall(r"^ {8}([a-z-]+) +([0-9]\S*) ", text, re.MULTILINE))
+    known = {name: part["$ref"].rpartition("/")[2] for name, part in schema["properties"]["limits"]["properties"].items()}
+    assert known == {name: kind_of_limit(default) for name, default in told.items()} and told, told
+    helm.template({"limits": {name: default.removesuffix("/s") for name, default in told.items()}})
 
 
 @case
@@ -523,6 +537,6 @@ def every_default_is_in_the_schema(helm):
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())
     assert set(schema["properties"]) - {"global"} == set(defaults)
     for name, part in schema["properties"].items():
-        if part.get("additionalProperties") is False and name != "config":
+        if part.get("additionalProperties") is False and name not in ("config", "limits"):
             assert set(part["properties"]) == set(defaults[name]), name
     assert helm.template(defaults).objects == helm.template().objects

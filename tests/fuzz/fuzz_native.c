@@ -121,8 +121,9 @@ static void on_wake(void *ctx unused_arg, bool answer unused_arg)
 {
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_bytes,
-                                        on_changes,   on_sent,        on_wake,    NULL};
+static const struct native_host host = {NULL,       on_subscribe, on_unsubscribe,
+                                        on_resolve, on_bytes,     on_changes,
+                                        on_sent,    on_wake,      NULL};
 
 static void change(uint8_t byte)
 {

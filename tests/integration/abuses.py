@@ -3,6 +3,7 @@
 A fault is a few bytes that RFC 9113 or RFC 7541 forbids, or that have to be ignored; a flood is many that it
 allows. What is checked of them is in cases_abuse.py.
 """
+import contextlib
 import gzip
 import struct
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ CALL = {":method": "POST", ":scheme": "http", ":path": ads.METHOD, ":authority":
         "content-type": "application/grpc"}
 TABLE_SIZE_0, TABLE_SIZE_4096, TABLE_SIZE_4097 = b"\x20", b"\x3f\xe1\x1f", b"\x3f\xe2\x1f"
 PING_FRAME = frame(PING, payload=b"12345678")
+# The server has ended the connection for what came before. It has not: a send that takes too long.
+ENDED = contextlib.suppress(BrokenPipeError, ConnectionResetError)
 
 
 def fields(*more, first=(), **changed):
@@ -189,12 +192,11 @@ def answered(server, **options):
 def commit(peer, fault):
     """What comes of it: (code, stream), (code, None) of the connection, None: nothing."""
     got = None
-    peer.send(fault.data)
+    with ENDED:
+        peer.send(fault.data)
     for _ in range(2):                                 # the first answer may overtake a reset
-        try:
+        with ENDED:
             peer.send(PING_FRAME)
-        except OSError:
-            pass
         while True:
             came = peer.read_frame()
             if came is None:
@@ -239,10 +241,8 @@ FLOODS = {
 def flood(server, name, **options):
     """The code of the GOAWAY that it ends with; None where the kernel threw that away with the connection."""
     peer = Peer(server, **options)
-    try:
+    with ENDED:
         peer.send(FLOODS[name][1])
-    except OSError:
-        pass
     code = peer.wait_closed()
     peer.close()
     return code

@@ -391,18 +391,23 @@ def _(site):
 @reach("names", 2)
 def _(site):
     with ads.connect(site.listen) as channel:
-        names = [f"shop/n{number}:1" for number in range(3)]
-        for stream, request in ((ads.Stream(channel), ads.request(ads.EDS, names)),
-                                (ads.DeltaStream(channel), ads.delta_request(ads.EDS, names))):
-            stream.send_raw(request)
-            assert stream.status() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert stream.call.details() == "more than 2 names on one stream: ask for the others on another"
         call = channel.unary_unary(native.LIST).with_call
         try:
             call(native.request([f"n{number}.shop" for number in range(3)]), timeout=5)
             raise AssertionError("three are listed")
         except grpc.RpcError as error:
             assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert 'native stream refused' in site.controller.process.log()
+        names = [f"shop/n{number}:1" for number in range(3)]
+        for stream, request in ((ads.Stream(channel), ads.request(ads.EDS, names)),
+                                (ads.DeltaStream(channel), ads.delta_request(ads.EDS, names))):
+            stream.send_raw(request)
+            assert stream.status() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert stream.call.details() == "more than 2 names on one stream: ask for the others on another"
+        stream = ads.Stream(channel)
+        stream.send_raw(ads.request(ads.EDS, names[:1], node=ads.node("x" * 5000)))
+        assert stream.status() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert site.metric(HITS % "names") == 3, "a long node id is none of them"
 
 
 def _ask(channel, first, count):

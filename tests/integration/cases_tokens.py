@@ -200,7 +200,7 @@ def lookasidectl_sends_a_token(work):
 
 
 def lookasidectl_keeps_a_token_to_itself(work):
-    """Without TLS only this host hears it, unless somebody says otherwise."""
+    """Without TLS, or without a certificate that is checked, only this host hears it, unless somebody says otherwise."""
     address = _own_address()
     if not address:
         raise Skip("this host has no address but loopback")
@@ -211,10 +211,14 @@ def lookasidectl_keeps_a_token_to_itself(work):
         log = process.wait_until(lambda: re.search(rf"listen=[^ ]*{re.escape(address)}:(\d+)",
                                                    world.controller.process.log()), 5, "it listens")
         watch = ("watch", "greeter:8001", "--once", "--token-file", token, "--server")
-        code, said = _ctl(*watch, f"{address}:{log[1]}")
-        assert code == 1 and "a token is a secret" in said and "--tls" in said, said
+        server = f"{address}:{log[1]}"
+        for flags in ((), ("--tls-insecure",)):
+            code, said = _ctl(*watch, server, *flags)
+            assert code == 1 and "a token is a secret" in said and "--tls" in said, (flags, said)
+        code, said = _ctl(*watch, server, "--tls-insecure", "--token-plaintext")
+        assert code == 1 and "a token is a secret" not in said, said    # it dials, and there is no TLS
         assert world.metric(RESULT % "accepted") == 0
-        for server in ((f"{address}:{log[1]}", "--token-plaintext"), (f"unix:{work}/socket",)):
+        for server in ((server, "--token-plaintext"), (f"unix:{work}/socket",)):
             assert (answer := _ctl(*watch, *server))[0] == 0 and "+ 10.0.0.1:8001" in answer[1], answer
         assert world.metric(RESULT % "accepted") == 2
 

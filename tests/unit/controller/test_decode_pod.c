@@ -72,6 +72,25 @@ Test(decode_pod, who_identifies_nobody)
     cr_assert_eq(addresses_of("{" META "}"), 0);
 }
 
+/* Labels of 63 bytes, and a last one that makes it so long. */
+static enum code decode_account_of(size_t len)
+{
+    char name[OBJECT_NAME_MAX + 2], text[1024];
+    struct pod_object pod;
+
+    memset(name, 'a', len);
+    name[63] = name[127] = name[191] = '.';
+    name[len] = '\0';
+    snprintf(text, sizeof(text), POD("'serviceAccountName':'%s'", IPS), name);
+    return decode(text, &pod, NULL);
+}
+
+Test(decode_pod, an_account_has_a_name_of_253_bytes_at_most)
+{
+    cr_assert_eq(decode_account_of(OBJECT_NAME_MAX), CODE_OK);
+    cr_assert_eq(decode_account_of(OBJECT_NAME_MAX + 1), CODE_INVALID_ARGUMENT);
+}
+
 Test(decode_pod, names_what_is_wrong)
 {
 #define IP(text) POD(ACCOUNT, "'podIPs':[{'ip':" text "}]")

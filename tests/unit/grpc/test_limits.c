@@ -43,6 +43,19 @@ static void expect_status(uint32_t stream, const char *expected)
     cr_assert_str_eq(value, expected);
 }
 
+/* TCP_USER_TIMEOUT of 150 s would end the connection first, and count as broken. */
+Test(limits, stalled_ends_before_tcp_does)
+{
+    const struct limit *stalled = &grpc_limit_table[GRPC_LIMIT_STALLED];
+    struct err err = {0};
+    uint64_t value = 0;
+
+    cr_assert_eq(limit_parse(stalled, STR("2m"), &value, &err), CODE_OK, "%s", err.msg);
+    cr_assert_eq(value, 120000);
+    cr_assert_neq(limit_parse(stalled, STR("2m1s"), &value, &err), CODE_OK);
+    cr_assert_str_eq(err.msg, "stalled: expected a duration from 1s to 2m, found '2m1s'");
+}
+
 Test(limits, connections)
 {
     struct raw second;

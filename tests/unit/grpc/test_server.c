@@ -66,7 +66,7 @@ Test(server, what_is_no_grpc_gets_an_http_status_and_is_told_why)
     expect_header(3, ":status", "415");
     expect_header(5, ":status", "415");
     expect_header(7, ":status", "405");
-    expect_text(1, "this port speaks gRPC, where calls are POST, and GET /healthz\n");
+    expect_text(1, "this port speaks gRPC, where calls are POST, and GET or POST /healthz\n");
     expect_text(3, "this port speaks gRPC: the content-type of a call is application/grpc\n");
     cr_assert_eq(world.opens, 0);
     stop();
@@ -132,6 +132,7 @@ Test(server, other_http1_requests_are_turned_away)
         ask_http1(cases[i].request, 1000);
         cr_assert(str_starts_with(buf_str(&raw.in), str_of(cases[i].answer)), "case %zu: %s", i,
                   buf_cstr(&raw.in));
+        cr_assert(str_ends_with(buf_str(&raw.in), STR("GET or POST /healthz in HTTP/1.1\n")));
         stop();
     }
 }

@@ -60,6 +60,19 @@ Test(address_share, ipv4_by_way_of_ipv6_is_the_same_address)
         address_share_leave(held[i]);
 }
 
+Test(address_share, ipv6_addresses_of_one_64_are_one)
+{
+    struct address_share *held[3], *other;
+
+    cr_assert(join("[2001:db8:0:1::1]:1", &held[0]));
+    cr_assert(join("[2001:db8:0:1:ffff:ffff:ffff:ffff]:1", &held[1]));
+    cr_assert_not(join("[2001:db8:0:1::2]:1", &other), "a host has all of them");
+    cr_assert(join("[2001:db8:0:2::1]:1", &held[2]), "the next /64 has a share of its own");
+    cr_assert_eq(address_shares_most(shares), 2);
+    for (int i = 0; i < 3; i++)
+        address_share_leave(held[i]);
+}
+
 Test(address_share, unix_sockets_are_not_counted)
 {
     struct address_share *share = NULL;

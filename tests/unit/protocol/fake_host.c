@@ -119,7 +119,18 @@ static void on_brought(void *ctx, int change)
     fake->brought += change;
 }
 
+static enum code on_admit(void *ctx, size_t names, size_t names_after, struct err *err)
+{
+    struct fake_host *fake = ctx;
+
+    cr_assert_eq(names, fake->subscriptions_len);
+    if (fake->room && names_after > fake->room)
+        return fail(err, CODE_RESOURCE_EXHAUSTED, "%zu are too many", names_after);
+    return CODE_OK;
+}
+
 static const struct xds_host host = {
+    .admit = on_admit,
     .brought = on_brought,
     .subscribe = on_subscribe,
     .unsubscribe = on_unsubscribe,

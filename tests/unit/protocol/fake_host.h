@@ -25,6 +25,7 @@ struct fake_host {
     size_t subscriptions_len;
     size_t subscribed, unsubscribed; /* so far */
     size_t answers, updates;         /* wakes */
+    size_t room;                     /* for names; 0: no end of it */
     int brought;                     /* by wildcards, as it is told */
     size_t encoded;                  /* resources whose bytes were asked for */
     char suspected[2 * XDS_NACK_TEXT_MAX]; /* "a: why; *b: why; ": b was not named */

@@ -18,6 +18,7 @@ static struct {
 
 static struct blob *blob; /* handed out last */
 static size_t answers, updates, subscribed, unsubscribed, made;
+static size_t room, asked_for; /* of targets; 0: no end of it */
 static struct native_session *session;
 static struct err err;
 
@@ -29,6 +30,16 @@ static size_t find(struct str name)
     }
     cr_assert_fail("a target that no test asks for");
     return 0;
+}
+
+static enum code on_admit(unused_arg void *ctx, size_t targets, size_t targets_after,
+                          struct err *ret_err)
+{
+    cr_assert_eq(targets, subscribed - unsubscribed);
+    asked_for = targets_after;
+    if (room && targets_after > room)
+        return fail(ret_err, CODE_RESOURCE_EXHAUSTED, "%zu are too many", targets_after);
+    return CODE_OK;
 }
 
 static void on_subscribe(unused_arg void *ctx, struct native_target *target)
@@ -98,8 +109,9 @@ static void on_describe(unused_arg void *ctx, const struct native_target *target
         json_put_str(writer, "view", STR("zone"));
 }
 
-static const struct native_host host = {on_subscribe, on_unsubscribe, on_resolve, on_bytes,
-                                        on_changes,   on_sent,        on_wake,    on_describe};
+static const struct native_host host = {on_admit,   on_subscribe, on_unsubscribe,
+                                        on_resolve, on_bytes,     on_changes,
+                                        on_sent,    on_wake,      on_describe};
 
 static void open_session(void)
 {
@@ -414,6 +426,18 @@ Test(native_session, a_malformed_request_changes_nothing)
     cr_assert_eq(unsubscribed, 0);
 }
 
+Test(native_session, what_the_host_has_no_room_for_changes_nothing)
+{
+    room = 1;
+    cr_assert_eq(watch("a", "shop"), CODE_OK);
+    cr_assert_eq(watch("a b", "web"), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(err.msg, "2 are too many");
+    cr_assert_eq(subscribed, 1);
+    cr_assert_eq(unsubscribed, 0);
+    cr_assert(str_eq(native_session_namespace(session), STR("shop")));
+    cr_assert_eq(watch("b", NULL), CODE_OK, "another instead");
+}
+
 Test(native_session, refuses_too_many_and_too_long_targets)
 {
     CLEANUP(buf_done) struct buf out = BUFFER_INIT(1024 * 1024);
@@ -423,6 +447,7 @@ Test(native_session, refuses_too_many_and_too_long_targets)
         wire_put_bytes(&out, WATCH_REQUEST_TARGETS, STR("a"));
     cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);
     cr_assert_str_eq(err.msg, "more than 10000 targets: share them out over more streams");
+    cr_assert_eq(asked_for, NATIVE_TARGETS_MAX + 1, "the host is told");
     buf_reset(&out);
     wire_put_bytes(&out, WATCH_REQUEST_TARGETS, str_make(name, sizeof(name)));
     cr_assert_eq(native_session_request(session, buf_str(&out), &err), CODE_RESOURCE_EXHAUSTED);

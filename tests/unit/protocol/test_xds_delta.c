@@ -355,6 +355,29 @@ Test(xds_delta, names_that_are_known_or_go_do_not_count_twice)
     xds_session_free(session);
 }
 
+Test(xds_delta, names_that_go_and_come_in_one_request_count)
+{
+    static const struct xds_host host = {.subscribe = on_nobody, .unsubscribe = on_nobody, .wake = on_no_wake};
+    struct xds_session *session = xds_session_new(&host, &(struct xds_variant){.delta = true}, NULL);
+
+    cr_expect_eq(request_numbers(session, 0, 4000, 0), CODE_OK);
+    cr_expect_eq(request_numbers(session, 10000, 16000, 0), CODE_OK);
+    cr_expect_eq(request_numbers(session, 2000, 6001, 4000), CODE_RESOURCE_EXHAUSTED);
+    cr_expect_eq(request_numbers(session, 2000, 6000, 4000), CODE_OK);
+    cr_expect_eq(xds_session_names(session), 10000);
+    xds_session_free(session);
+}
+
+Test(xds_delta, what_the_host_has_no_room_for_is_not_subscribed)
+{
+    f.room = 2;
+    cr_expect_eq(fake_request(&f, XDS_ENDPOINT, "a b", ""), CODE_OK);
+    cr_expect_eq(fake_request(&f, XDS_ENDPOINT, "c", ""), CODE_RESOURCE_EXHAUSTED);
+    cr_expect_eq(f.subscribed, 2);
+    cr_expect_eq(fake_request(&f, XDS_ENDPOINT, "b c -a", ""), CODE_OK);
+    cr_expect_eq(f.subscriptions_len, 2);
+}
+
 static void start_single(void)
 {
     fake_open_variant(&f, "envoy",

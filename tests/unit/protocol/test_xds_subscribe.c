@@ -284,6 +284,17 @@ Test(xds_subscribe, names_are_limited_over_all_types_of_a_stream)
     xds_session_free(session);
 }
 
+Test(xds_subscribe, what_the_host_has_no_room_for_is_not_subscribed)
+{
+    f.room = 3;
+    cr_assert_eq(fake_request(&f, XDS_CLUSTER, "a b", ""), CODE_OK);
+    cr_assert_eq(fake_request(&f, XDS_ENDPOINT, "a b", ""), CODE_RESOURCE_EXHAUSTED);
+    cr_assert_str_eq(f.err.msg, "4 are too many");
+    cr_assert_eq(f.subscribed, 2);
+    cr_assert_eq(fake_request(&f, XDS_CLUSTER, "b c d", ""), CODE_OK, "others instead");
+    cr_assert_eq(f.subscriptions_len, 3);
+}
+
 Test(xds_subscribe, an_idle_stream_is_small)
 {
     cr_assert_leq(sizeof(struct xds_subscription), 104);

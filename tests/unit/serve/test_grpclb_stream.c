@@ -232,6 +232,14 @@ Test(grpclb_stream, garbage_is_an_invalid_argument)
     cr_assert_eq(client.code, CODE_INVALID_ARGUMENT);
 }
 
+static bool has_metric(const char *line)
+{
+    CLEANUP(buf_done) struct buf metrics = BUFFER_INIT(1024 * 1024);
+
+    serve_write_metrics(fixture.serve, &metrics);
+    return strstr(buf_cstr(&metrics), line) != NULL;
+}
+
 Test(grpclb_stream, an_oversized_name_exhausts_a_resource)
 {
     char name[GRPCLB_NAME_MAX + 2] = {0};
@@ -241,6 +249,8 @@ Test(grpclb_stream, an_oversized_name_exhausts_a_resource)
     ask(name);
     turn_until(has_ended, NULL);
     cr_assert_eq(client.code, CODE_RESOURCE_EXHAUSTED);
+    cr_assert(has_metric("\nlookaside_grpc_limit_hits_total{limit=\"names\"} 0\n"), "one is not too many");
+    cr_assert(has_metric("\nlookaside_refused_streams_total 1\n"));
 }
 
 static void on_other_message(void *ctx unused_arg, struct str message unused_arg)

@@ -206,7 +206,7 @@ void peer_linger(struct peer *peer);
  * and the reason (static) in words, and the end. Not at once: nghttp2 1.52 forgets a termination inside some callbacks, reads on
  * and then fails an assertion. */
 void peer_condemn(struct peer *peer, uint32_t h2_error, struct counter *counter, const char *why);
-/* Counts, and logs the first time. */
+/* Counts, and logs the first time; of many connections one a second. */
 void peer_complain(struct peer *peer, struct counter *counter, const char *why);
 /* Queues the connection for the flush at the end of the turn. */
 void peer_mark(struct peer *peer, enum rpc_wake wake);
@@ -271,6 +271,7 @@ struct grpc_server {
     uint64_t next_id;
     size_t partial; /* bytes of unfinished requests, of all connections */
     size_t late;    /* of peer.late, of all connections */
+    struct rate complaints;  /* lines of the log about clients */
     uint64_t full_logged_us; /* the same, of a connection too many */
     uint64_t tls_logged_us; /* a handshake that failed; 0: never */
 

@@ -8,6 +8,7 @@
 #define PREFACE NGHTTP2_CLIENT_MAGIC
 #define PREFACE_LEN NGHTTP2_CLIENT_MAGIC_LEN
 #define HANDSHAKE_LOG_US 1000000
+#define COMPLAINTS_PER_SECOND 1
 
 static uint64_t now_of(const struct peer *peer)
 {
@@ -78,7 +79,8 @@ void peer_complain(struct peer *peer, struct counter *counter, const char *why)
     char address[ADDRESS_TEXT_MAX];
 
     counter_add(counter, 1);
-    if (peer->logged || !log_enabled(LOG_LEVEL_WARN))
+    if (peer->logged || !log_enabled(LOG_LEVEL_WARN) ||
+        !rate_take(&peer->server->complaints, now_of(peer), COMPLAINTS_PER_SECOND))
         return;
     peer->logged = true;
     address_format(conn_peer(peer->conn), address);

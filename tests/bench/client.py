@@ -22,11 +22,13 @@ class Plan:
     at_once: int = 1024
     only_endpoints: bool = False
     tls: bool = False
+    narrow: bool = False
 
     def words(self):
         words = [f"{key}={value}" for key, value in (
             ("names", self.names), ("streams", self.streams), ("services", self.services), ("at-once", self.at_once))]
-        return [str(self.clients), *words, *(["only-endpoints"] if self.only_endpoints else []), *(["tls"] if self.tls else [])]
+        return [str(self.clients), *words, *(["only-endpoints"] if self.only_endpoints else []), *(["tls"] if self.tls else []),
+                *(["narrow"] if self.narrow else [])]
 
     def asking(self, service):
         """How many names of all streams are this Service's."""

@@ -143,12 +143,14 @@ static int client_socket(const struct load *load, uint32_t index)
 {
     struct sockaddr_in source = {.sin_family = AF_INET};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int one = 1;
+    const int one = 1, narrow = 256 * 1024;
 
     if (fd < 0)
         bench_die("a client's socket");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+    if (load->plan.narrow)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof(narrow));
     source.sin_addr.s_addr = htonl(INADDR_LOOPBACK + ((1 + index / SOURCE_CLIENTS) << 8));
     if (load->plan.clients > SOURCE_CLIENTS &&
         bind(fd, (struct sockaddr *)&source, sizeof(source)) != 0 && index == 0)
@@ -381,6 +383,8 @@ static bool plan_option(struct plan *plan, const char *word)
         plan->tls = true;
     else if (str_eq(text, STR("only-endpoints")))
         plan->only_endpoints = true;
+    else if (str_eq(text, STR("narrow")))
+        plan->narrow = true;
     else
         return option_number(text, "streams", &plan->streams) ||
                option_number(text, "names", &plan->names) ||

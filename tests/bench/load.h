@@ -23,6 +23,7 @@ struct plan {
     uint32_t clients, streams, names, services;
     uint32_t at_once;    /* connections that are not served yet */
     bool only_endpoints; /* asks for no Listeners and Clusters */
+    bool narrow;         /* its sockets hold little, however much the kernel would let them */
     bool tls;
 };
 

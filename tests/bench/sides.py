@@ -11,7 +11,8 @@ from support.process import BUILD, free_port
 SLOTS = 3
 # As many threads as the bare loop is: a second one would share its core with all the clients, and what it costs them would be measured, too. And
 # all clients may come from one address, where the load client can have no others.
-FLAGS = ("--threads", "1", "--limit", "connections-per-address=20000")
+LIMITS = ("--limit", "connections-per-address=20000")
+FLAGS = ("--threads", "1", *LIMITS)
 
 
 class Recording:
@@ -135,7 +136,8 @@ def record(work, steps, only_endpoints=False, per_slice=None):
 def make(name, work, recording, services, endpoints, plan, peer, per_slice):
     """A side by its name, not started."""
     if name == OURS:
-        return Product(work, services, endpoints, max(recording.lists), per_slice, plan.tls, FLAGS)
+        return Product(work, services, endpoints, max(recording.lists), per_slice, plan.tls,
+                       LIMITS if plan.tls else FLAGS)             # the floor of a storm over TLS has all cores
     return Given(name, work, recording, services, endpoints, plan, peer if name == PEER else None)
 
 

@@ -60,7 +60,7 @@ def run(bench):
                                              per_slice=PER_SLICE))
         slow = {}
         for station in stations:
-            slow[station.name] = Load(work, f"slow-{station.name}", station.side.port, Plan(SLOW, names=2, services=2))
+            slow[station.name] = Load(work, f"slow-{station.name}", station.side.port, Plan(SLOW, names=2, services=2, narrow=True))
             stack.callback(slow[station.name].stop)
             slow[station.name].open()
         results = bench.rounds(scenario, stations, lambda station: measure(station, slow[station.name], changes), bench.pick(1, 5))

@@ -57,6 +57,9 @@ static bool parse(const struct limit *limit, struct str text, uint64_t *ret_valu
         return parse_bytes(text, limit->max, ret_value);
     case LIMIT_MS:
         return duration_parse(text, limit->max, ret_value, NULL) == CODE_OK;
+    case LIMIT_PER_SECOND: /* as it is shown, too */
+        text.len -= str_ends_with(text, STR("/s")) ? 2 : 0;
+        return str_to_u64(text, limit->max, ret_value);
     default:
         return str_to_u64(text, limit->max, ret_value);
     }
@@ -67,7 +70,7 @@ enum code limit_parse(const struct limit *limit, struct str text, uint64_t *ret_
 {
     static const char *const kinds[] = {[LIMIT_COUNT] = "a number",
                                         [LIMIT_PER_SECOND] = "a number a second",
-                                        [LIMIT_BYTES] = "bytes",
+                                        [LIMIT_BYTES] = "bytes (KiB, MiB, GiB)",
                                         [LIMIT_MS] = "a duration"};
     char min[LIMIT_TEXT_MAX], max[LIMIT_TEXT_MAX];
     uint64_t value;

@@ -84,7 +84,7 @@ def flags_that_are_wrong(work):
         (["--limit", "resets"], "--limit: expected NAME=VALUE"),
         (["--limit=speed=1"], "--limit: no limit 'speed': --help lists them"),
         (["--limit", "resets=0"], "--limit: resets: expected a number a second from 1 to 1000000, found '0'"),
-        (["--limit", "header-list=2KiB"], "--limit: header-list: expected bytes from 4KiB to 1MiB, found '2KiB'"),
+        (["--limit", "header-list=2KiB"], "--limit: header-list: expected bytes (KiB, MiB, GiB) from 4KiB to 1MiB, found '2KiB'"),
         (["--limit", "keepalive=60"], "--limit: keepalive: expected a duration from 1s to 24h, found '60'"),
         (["--limit", "message=8MiB", "--limit", "unfinished=4MiB"], "limit 'unfinished' is below 'message'"),
         (["stray"], "unexpected argument 'stray'"),
@@ -113,7 +113,7 @@ def config_files_that_are_wrong(work):
         ("limits: {speed: 1}\n", "limits: no limit 'speed'"),
         ("limits: {resets: [1]}\n", "limits: resets: expected a text, found an array"),
         ("limits: {resets: 1.5}\n", "limits: resets: expected a whole number, found 1.5"),
-        ("limits: {message: 1kb}\n", "limits: message: expected bytes from 1KiB to 64MiB, found '1kb'"),
+        ("limits: {message: 1kb}\n", "limits: message: expected bytes (KiB, MiB, GiB) from 1KiB to 64MiB, found '1kb'"),
     ]
     for text, want in cases:
         path.write_text(text)

@@ -84,13 +84,25 @@ Test(limit, what_is_out_of_range_or_no_value_is_refused_by_name)
     }
 }
 
+/* As --help and the README show it. */
+Test(limit, a_rate_may_say_that_it_is_one)
+{
+    static const struct limit rate = {"rate", "", LIMIT_PER_SECOND, 0, 10, 1, 1000, false};
+    uint64_t value = 0;
+
+    cr_assert_eq(limit_parse(&rate, STR("200/s"), &value, NULL), CODE_OK);
+    cr_assert_eq(value, 200);
+    cr_assert_neq(limit_parse(&rate, STR("/s"), &value, NULL), CODE_OK);
+    cr_assert_neq(limit_parse(&table[0], STR("20/s"), &value, NULL), CODE_OK);
+}
+
 Test(limit, refusals_say_what_is_expected)
 {
     struct err err = {0};
     uint64_t value;
 
     cr_assert_neq(limit_parse(&table[1], STR("2MiB"), &value, &err), CODE_OK);
-    cr_assert_str_eq(err.msg, "bytes: expected bytes from 1KiB to 1MiB, found '2MiB'");
+    cr_assert_str_eq(err.msg, "bytes: expected bytes (KiB, MiB, GiB) from 1KiB to 1MiB, found '2MiB'");
     cr_assert_neq(limit_parse(&table[2], STR("soon"), &value, &err), CODE_OK);
     cr_assert_str_eq(err.msg, "time: expected a duration from 1s to 1h, found 'soon'");
 }

@@ -32,7 +32,7 @@ class Run:
     def go(self):
         work = self.cluster.folder / f"policies-{self.language.name}"
         work.mkdir()
-        site = ClusterSite(self.cluster, work, work.name, self.number)
+        site = ClusterSite(self.cluster, work, work.name.replace(".", "-"), self.number)
         try:
             with policies.PolicyWorld(work, self.command, site) as world:
                 for row in ROWS:

@@ -47,6 +47,14 @@ struct log_kv {
 /* Set once, before threads start. */
 void log_setup(enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);
+/* For lines that would come in herds: true, and *last_us (0: never) is `now_us`, when the last one is `every_us` ago. */
+static inline bool log_due(uint64_t *last_us, uint64_t now_us, uint64_t every_us)
+{
+    if (*last_us != 0 && now_us - *last_us < every_us)
+        return false;
+    *last_us = now_us;
+    return true;
+}
 /* Varargs: struct log_kv by value, ended by KV_END; use the macros below. */
 void log_write(enum log_level level, const char *layer, const char *msg, ...);
 

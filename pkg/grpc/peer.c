@@ -272,11 +272,9 @@ static void log_handshake(struct peer *peer, const char *reason)
 {
     struct grpc_server *server = peer->server;
     char address[ADDRESS_TEXT_MAX];
-    uint64_t now = now_of(peer);
 
-    if (server->tls_logged_us && now - server->tls_logged_us < HANDSHAKE_LOG_US)
+    if (!log_due(&server->tls_logged_us, now_of(peer), HANDSHAKE_LOG_US))
         return;
-    server->tls_logged_us = now;
     address_format(conn_peer(peer->conn), address);
     log_warn(LOG_GRPC, "a client's connection failed; others are only counted for a second",
              KV_STR("peer", address), KV_STR("fault", reason));

@@ -354,10 +354,9 @@ void peer_after_write(struct peer *peer, bool at_once)
     }
 }
 
-/* Fills the gather; the number of bytes, or nghttp2's error. */
+/* Fills the gather, which is empty; the number of bytes, or nghttp2's error. */
 static ssize_t gather_frames(struct peer *peer, struct gather *gather)
 {
-    gather_reset(gather);
     while (gather_has_room(gather)) {
         const uint8_t *ptr;
         ssize_t len = nghttp2_session_mem_send(peer->session, &ptr);

@@ -179,11 +179,9 @@ void server_release(const struct grpc_server *server, void *connection)
 static void note_full(struct grpc_server *server, const struct address *peer)
 {
     char address[ADDRESS_TEXT_MAX];
-    uint64_t now_us = loop_now_us(server->loop);
 
-    if (server->full_logged_us && now_us - server->full_logged_us < FULL_LOG_US)
+    if (!log_due(&server->full_logged_us, loop_now_us(server->loop), FULL_LOG_US))
         return;
-    server->full_logged_us = now_us;
     address_format(peer, address);
     log_warn(LOG_GRPC, "too many connections: a further one is closed", KV_STR("peer", address),
              KV_U64("connections", server->limits.connections));

@@ -162,14 +162,12 @@ static void on_resume(void *ctx)
 /* The socket stays readable while nothing can be accepted from it. */
 static void pause_accepting(struct listener *listener, int error)
 {
-    uint64_t now_us = loop_now_us(listener->loop);
     char text[ADDRESS_TEXT_MAX];
 
     fd_watch_set(listener->watch, 0);
     timer_start(listener->resume, PAUSE_MS);
-    if (listener->logged_us != 0 && now_us - listener->logged_us < LOG_EVERY_US)
+    if (!log_due(&listener->logged_us, loop_now_us(listener->loop), LOG_EVERY_US))
         return;
-    listener->logged_us = now_us;
     address_format(&listener->address, text);
     log_warn(LOG_NET, "cannot accept connections, trying again every 100 ms",
              KV_STR("address", text), KV_STR("error", errno_text(error).text),

@@ -21,13 +21,11 @@ static void close_listeners(struct serve *serve)
 static void turn_away(struct serve *serve, int fd, const struct address *peer)
 {
     char address[ADDRESS_TEXT_MAX];
-    uint64_t now = loop_now_us(serve->options.loop);
 
     close(fd);
     counter_add(&serve->crowded, 1);
-    if (serve->crowded_logged_us && now - serve->crowded_logged_us < WORKER_COMPLAINT_US)
+    if (!log_due(&serve->crowded_logged_us, loop_now_us(serve->options.loop), WORKER_COMPLAINT_US))
         return;
-    serve->crowded_logged_us = now;
     address_format(peer, address);
     log_warn(LOG_SERVE, "too many connections of one address: a further one is closed",
              KV_STR("peer", address),

@@ -202,12 +202,7 @@ uint64_t worker_list_streams(const struct worker *worker)
 
 bool worker_may_complain(struct worker *worker)
 {
-    uint64_t now = loop_now_us(worker->loop);
-
-    if (worker->complained_us && now - worker->complained_us < WORKER_COMPLAINT_US)
-        return false;
-    worker->complained_us = now;
-    return true;
+    return log_due(&worker->complained_us, loop_now_us(worker->loop), WORKER_COMPLAINT_US);
 }
 
 void worker_complain(struct worker *worker, const struct rpc *rpc, const char *what,

@@ -5,7 +5,7 @@ matrix.py compares the words with the table in README.md.
 """
 import time
 
-from conformance.matrix import Row, column_of, run_rows
+from conformance.matrix import Row, run_in
 from conformance.policies import PolicySite, PolicyWorld
 from support.process import wait_until
 
@@ -152,13 +152,4 @@ ROWS = [
 
 
 def run_language(language, command, work, report, table):
-    def judge(row, word):
-        table.judge(row.title, column_of(language), word)
-
-    try:
-        with LoadWorld(work, command) as world:
-            run_rows(world, language, ROWS, judge, report, "load reports: ")
-            with report.case(f"{language.name}: the controller ends cleanly"):
-                world.end_controller()
-    except Exception as error:
-        report.fail(f"{language.name}: set-up of load reports", str(error))
+    run_in(lambda: LoadWorld(work, command), language, ROWS, report, table, "load reports: ", "load reports")

@@ -78,6 +78,20 @@ def run_row(world, row, judge, notes):
     judge(row, notes[0])
 
 
+def run_in(open_world, language, rows, report, table, what, topic):
+    """The rows in the world that it opens, and that this ends cleanly; what comes out of them is the table's to judge."""
+    def judge(row, word):
+        table.judge(row.title, column_of(language), word)
+
+    try:
+        with open_world() as world:
+            run_rows(world, language, rows, judge, report, what)
+            with report.case(f"{language.name}: the controller ends cleanly"):
+                world.end_controller()
+    except Exception as error:
+        report.fail(f"{language.name}: set-up of {topic}", str(error))
+
+
 def run_rows(world, language, rows, judge, report, what=""):
     """A case for each row."""
     for row in rows:

@@ -5,7 +5,7 @@ the words with the table in README.md.
 """
 import contextlib
 
-from conformance.matrix import Row, column_of, run_rows
+from conformance.matrix import Row, run_in
 from conformance.world import World
 from e2e import certificates
 from support import fake_apiserver, lookaside, manifests, tokens
@@ -162,13 +162,4 @@ ROWS = [
 
 
 def run_language(language, command, work, report, table):
-    def judge(row, word):
-        table.judge(row.title, column_of(language), word)
-
-    try:
-        with SecurityWorld(work, command, language) as world:
-            run_rows(world, language, ROWS, judge, report, "comes in: ")
-            with report.case(f"{language.name}: the controller ends cleanly"):
-                world.end_controller()
-    except Exception as error:
-        report.fail(f"{language.name}: set-up of security", str(error))
+    run_in(lambda: SecurityWorld(work, command, language), language, ROWS, report, table, "comes in: ", "security")

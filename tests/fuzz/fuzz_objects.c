@@ -12,6 +12,7 @@
 #include "controller/manifest.h"
 #include "controller/value.h"
 #include "service_rules.h"
+#include "sink_script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -145,24 +146,14 @@ static void apply(const struct json *item)
     struct str verb = json_text(json_get(item, "verb"));
     struct controller_scope *scope = scopes[kind_of(kind)];
 
-    if (str_eq(verb, STR("remove")))
-        sink->remove(scope, item);
-    else if (str_eq(verb, STR("begin")))
-        sink->list_begin(scope);
-    else if (str_eq(verb, STR("list")))
-        sink->list_object(scope, item);
-    else if (str_eq(verb, STR("end")))
-        (void)sink->list_end(scope);
-    else if (str_eq(verb, STR("abort")))
-        sink->list_abort(scope);
-    else if (str_eq(verb, STR("turn")))
+    if (str_eq(verb, STR("turn")))
         turn();
     else if (str_eq(verb, STR("sync")))
         controller_set_synced(controller);
     else if (str_eq(verb, STR("release")))
         (void)controller_release(controller, json_text(json_get(item, "namespace")),
                                  json_text(json_get(item, "name")));
-    else
+    else if (!sink_script_apply(sink, scope, verb, item))
         sink->upsert(scope, item);
 }
 

@@ -8,6 +8,7 @@
 #include "controller/decode.h"
 #include "controller/pods.h"
 #include "must_hold.h"
+#include "sink_script.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -57,19 +58,9 @@ static void apply(const struct json *item)
     struct str verb = json_text(json_get(item, "verb"));
     struct pods_scope *scope = scopes[json_bool(json_get(item, "scope"))];
 
-    if (str_eq(verb, STR("remove")))
-        sink->remove(scope, item);
-    else if (str_eq(verb, STR("begin")))
-        sink->list_begin(scope);
-    else if (str_eq(verb, STR("list")))
-        sink->list_object(scope, item);
-    else if (str_eq(verb, STR("end")))
-        (void)sink->list_end(scope);
-    else if (str_eq(verb, STR("abort")))
-        sink->list_abort(scope);
-    else if (str_eq(verb, STR("turn")))
+    if (str_eq(verb, STR("turn")))
         loop_turn(loop, 0);
-    else
+    else if (!sink_script_apply(sink, scope, verb, item))
         sink->upsert(scope, item);
     check_object(item);
 }

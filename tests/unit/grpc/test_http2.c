@@ -3,7 +3,6 @@
 
 #include "world.h"
 
-#define FRAME_PRIORITY 2
 #define FLAG_PADDED 8
 
 static struct raw raw;

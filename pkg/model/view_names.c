@@ -229,7 +229,7 @@ const struct view_on_node *view_names_on_node(const struct view_names *names, st
         if (cmp_node(&names->on_nodes[end], hash, node) != 0)
             break;
     *ret_len = end - low;
-    return names->on_nodes + low;
+    return *ret_len > 0 ? names->on_nodes + low : NULL;
 }
 
 static void read_near(const struct service_port *port, struct view_names *names,

@@ -392,6 +392,8 @@ enum code app_start(struct app *app, const struct options *options, struct err *
         .deletion_grace_ms = options->deletion_grace_ms,
         .mode = options->publish,
         .reports_load = options->load_reports,
+        .identifies = options_identify(options),
+        .default_access = options->default_access,
         .host_suffixes = (const char *const *)options->host_suffixes.items,
     };
     enum code code;

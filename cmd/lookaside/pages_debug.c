@@ -233,6 +233,19 @@ static unsigned read_group(struct admin_request *request)
     return str_to_u64(argument(request, "group"), PLACE_GROUPS, &group) ? (unsigned)group : 0;
 }
 
+/* NAMESPACE/NAME of a service account, which may be left out. */
+static bool read_caller(struct admin_request *request, struct caller *ret_caller)
+{
+    struct str rest = argument(request, "account");
+
+    *ret_caller = (struct caller){0};
+    if (rest.len == 0)
+        return true;
+    ret_caller->namespace_name = str_cut(&rest, '/');
+    ret_caller->account = rest;
+    return name_is_label(ret_caller->namespace_name) && rest.len > 0;
+}
+
 void page_refuse(struct admin_request *request, unsigned status, const char *reason)
 {
     struct buf text = BUFFER_INIT(TEXT_MAX);
@@ -260,6 +273,8 @@ void show_explain(void *ctx, struct admin_request *request)
         query.default_namespace = str_of(app_default_namespace(app));
     if (query.target.len == 0)
         page_refuse(request, 400, "expected the argument target, as a client would dial it");
+    else if (!read_caller(request, &query.caller))
+        page_refuse(request, 400, "account: expected NAMESPACE/NAME of a service account");
     else if (app->phase == APP_SYNCING)
         page_refuse(request, 503, "not synced yet: see /readyz");
     else if (explain(app, &query, &out, &err) != CODE_OK)

@@ -271,6 +271,16 @@ static size_t print_failures(const struct comparison *comparison)
     return failed;
 }
 
+/* A server that hides a Service says what it would if there were none. */
+static bool may_hide(const struct comparison *comparison)
+{
+    for (size_t i = 0; i < comparison->options.servers->len; i++)
+        for (size_t j = 0; j < comparison->len; j++)
+            if (comparison->replicas[i].answers[j].problem)
+                return true;
+    return false;
+}
+
 static void print_count(size_t count, const char *what)
 {
     printf("%zu %s%s", count, what, count == 1 ? "" : "s");
@@ -290,6 +300,9 @@ bool comparison_report(const struct comparison *comparison)
     if (failed)
         printf("; %zu cannot be asked", failed);
     printf("\n");
+    if (may_hide(comparison))
+        printf("Services that this client may not see look as if there were none (spec.access, "
+               "--default-access): ask as an account that may, by --token-file or --tls-cert\n");
     return differ == 0 && failed == 0;
 }
 

@@ -6,7 +6,7 @@
 #include "kube/query.h"
 
 struct question {
-    const char *admin, *target, *zone, *node, *group, *namespace_name;
+    const char *admin, *target, *zone, *node, *group, *namespace_name, *account;
 };
 
 /* Both pages. `streams` stays NULL where the answer names no Service. */
@@ -27,6 +27,7 @@ static enum code ask_explain(const struct question *question, struct answer *ans
     query_add(&path, "&node", str_of(question->node));
     query_add(&path, "&group", str_of(question->group));
     query_add(&path, "&namespace", str_of(question->namespace_name));
+    query_add(&path, "&account", str_of(question->account));
     code = buf_failed(&path) ? fail(err, CODE_INVALID_ARGUMENT, "the arguments are too long")
                              : page_read(question->admin, buf_cstr(&path), &answer->explain_text,
                                          &answer->explain, err);
@@ -104,7 +105,7 @@ static int explain(const struct question *question, bool as_json)
 
 static int run(int argc, char **argv)
 {
-    struct question question = {ADMIN_DEFAULT, NULL, "", "", "", ""};
+    struct question question = {ADMIN_DEFAULT, NULL, "", "", "", "", ""};
     const char *output = "table";
     const struct flag flags[] = {
         {"zone", "ZONE", "for a client in this zone", .value = &question.zone},
@@ -113,6 +114,8 @@ static int run(int argc, char **argv)
          .value = &question.group},
         {"namespace", "NAME", "of the client, for one-label targets",
          .value = &question.namespace_name},
+        {"account", "NAMESPACE/NAME", "for a client that is this service account",
+         .value = &question.account},
         ADMIN_FLAG(&question.admin),
         OUTPUT_FLAG(&output),
     };
@@ -129,7 +132,7 @@ static int run(int argc, char **argv)
 const struct command explain_command = {
     "explain",
     "explain TARGET [--zone ZONE] [--node NODE] [--group 1..64] [--namespace NAME]\n"
-    "                            [--admin HOST:PORT] [-o table|json]",
+    "                            [--account NAMESPACE/NAME] [--admin HOST:PORT] [-o table|json]",
     "say why a client gets the backends that it gets",
     run,
 };

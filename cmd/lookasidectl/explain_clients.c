@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "explain.h"
+#include "stream.h"
 
 #define TEXT_MAX 4096
 #define NAMES_SHOWN 2
@@ -68,7 +69,7 @@ static bool falls_back(const struct json *stream)
 static bool is_fine(const struct json *stream)
 {
     bool fine = !json_bool(json_get(stream, "stalled")) && !type_in_state(stream, "rejected") &&
-                !falls_back(stream);
+                !falls_back(stream) && !stream_is_refused(stream);
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         fine = fine && !type_in_state(stream, states[i].state);
@@ -85,6 +86,8 @@ static void add_state(struct table *table, const struct json *stream)
         buf_add_str(&text, STR("does not read what it is sent"));
     else if (refused)
         buf_printf(&text, "refused the newest %" STR_FMT, STR_ARG(member(refused, "type")));
+    else if (stream_is_refused(stream))
+        buf_add_str(&text, STR("may not see it, or something that it leads to (access)"));
     else if (falls_back(stream))
         buf_add_str(&text, STR("was told to fall back to what its DNS says: there is no list"));
     for (size_t i = 0; i < ARRAY_LEN(states) && !text.len; i++)
@@ -101,8 +104,9 @@ static void add_stream(struct table *table, const struct json *stream)
 {
     const struct json *node = json_get(stream, "node"), *place = json_get(stream, "place");
 
-    table_add(table, member(stream, "peer"));
+    stream_add_peer(table, stream);
     table_add(table, member(node, "id"));
+    stream_add_account(table, stream);
     table_add(table, member(node, "userAgent"));
     table_add(table, member(place, "zone"));
     table_add(table, member(place, "node"));
@@ -130,8 +134,8 @@ static void print_refusal(const struct json *stream)
 
 void explain_print_clients(const struct json *streams)
 {
-    static const char *const head[] = {"PEER", "CLIENT",    "AGENT", "ZONE",
-                                       "NODE", "ASKED FOR", "STATE"};
+    static const char *const head[] = {"PEER", "CLIENT", "ACCOUNT",   "AGENT",
+                                       "ZONE", "NODE",   "ASKED FOR", "STATE"};
     const struct json *stream = json_first(json_get(streams, "streams"));
     struct table table = TABLE_INIT(head);
     size_t fine = 0;

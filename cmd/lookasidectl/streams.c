@@ -1,7 +1,7 @@
 /* lookasidectl streams: who listens, what each was sent and accepted, from the admin port. */
 #include <stdio.h>
 
-#include "command.h"
+#include "stream.h"
 
 #define NAMES_SHOWN 3
 #define NAMES_MAX 4096 /* bytes; a table cuts its cells anyway */
@@ -44,13 +44,15 @@ static struct str health(const struct json *stream)
 
     if (json_bool(json_get(stream, "stalled")))
         return STR("stalled");
-    for (name = json_first(json_get(stream, "targets")); name; name = json_next(name))
-        if (json_bool(json_get(name, "fallback")))
-            return STR("fallback");
     for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
         for (name = json_first(json_get(type, "names")); name; name = json_next(name))
             if (!str_eq(member(name, "state"), STR("acknowledged")))
                 return member(name, "state");
+    if (stream_is_refused(stream))
+        return STR("hidden");
+    for (name = json_first(json_get(stream, "targets")); name; name = json_next(name))
+        if (json_bool(json_get(name, "fallback")))
+            return STR("fallback");
     return STR("ok");
 }
 
@@ -62,25 +64,14 @@ static struct str agent(const struct json *stream)
     return said.len > 0 ? said : member(stream, "userAgent");
 }
 
-/* A unix socket's other end has no address, but a process. */
-static void add_peer(struct table *table, const struct json *stream)
-{
-    const struct json *process = json_get(stream, "process");
-
-    if (process)
-        table_addf(table, "%" STR_FMT "uid %lu, pid %lu", STR_ARG(member(stream, "peer")),
-                   member_count(process, "uid"), member_count(process, "pid"));
-    else
-        add_member(table, stream, "peer");
-}
-
 static void add_stream(struct table *table, const struct json *stream)
 {
     const struct json *node = json_get(stream, "node"), *place = json_get(stream, "place");
 
-    add_peer(table, stream);
+    stream_add_peer(table, stream);
     add_member(table, stream, "protocol");
     add_member(table, node, "id");
+    stream_add_account(table, stream);
     table_add(table, agent(stream));
     add_member(table, place, "zone");
     add_member(table, place, "node");
@@ -93,8 +84,9 @@ static void add_stream(struct table *table, const struct json *stream)
 
 static void print_streams(const struct json *dump)
 {
-    static const char *const head[] = {"PEER", "PROTOCOL", "CLIENT", "AGENT", "ZONE",   "NODE",
-                                       "AGE",  "SENT",     "NACKS",  "STATE", "TARGETS"};
+    static const char *const head[] = {"PEER", "PROTOCOL", "CLIENT", "ACCOUNT",
+                                       "AGENT", "ZONE",    "NODE",   "AGE",
+                                       "SENT", "NACKS",    "STATE",  "TARGETS"};
     struct table table = TABLE_INIT(head);
 
     if (json_len(json_get(dump, "streams")) == 0) {

@@ -15,7 +15,7 @@
 #include "controller/hold.h"
 #include "kube/sink.h"
 #include "loop/loop.h"
-#include "model/catalog.h"
+#include "model/access.h"
 #include "model/place.h"
 #include "model/refusal.h"
 
@@ -25,10 +25,15 @@ struct controller;
 enum publish_mode { PUBLISH_ALL, PUBLISH_ANNOTATED, PUBLISH_RESOURCES };
 #define PUBLISH_ANNOTATION "lookaside.dev/publish"
 
+/* What lets clients prove who they are. */
+#define IDENTITY_WAYS "--tokens, --tls-client-ca, --unix-account, --identify-pods"
+
 struct controller_options {
     struct loop *loop;
     enum publish_mode mode;
     bool reports_load; /* clients report their load */
+    bool identifies;   /* clients can prove who they are */
+    enum default_access default_access;
     /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. NULL: nobody is told. */
     void (*publish)(void *ctx, const struct catalog *catalog);
     void *ctx;
@@ -99,6 +104,7 @@ struct explain_query {
     struct str default_namespace;
     struct str cluster_domain;
     struct place place;
+    struct caller caller; /* empty: nobody in particular */
 };
 
 /* Why a client at that place gets the list that it gets: members of an open object (controller/explain.h says which). INVALID_ARGUMENT for a

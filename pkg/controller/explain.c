@@ -94,6 +94,7 @@ static void gather(struct explanation *explanation, const struct explain_query *
     const struct name *name = &explanation->name;
 
     explanation->place = query->place;
+    explanation->caller = query->caller;
     if (query->place.zone.len == 0 && query->place.node.len > 0)
         explanation->place.zone = catalog_node_zone(catalog, query->place.node);
     explanation->group = store_group(explanation->store, name->namespace_name, name->service);
@@ -502,6 +503,7 @@ enum code explain_write(const struct explain_sources *sources, const struct expl
     write_service(&explanation, writer);
     write_place(&explanation, writer);
     write_hold(&explanation, sources->now_us, writer);
+    explain_write_access(&explanation, writer);
     write_resource(&explanation, writer);
     explain_write_route(&explanation, writer);
     write_counts(&explanation, writer);

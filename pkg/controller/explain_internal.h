@@ -7,6 +7,7 @@
 
 #include "controller/explain.h"
 #include "controller/publish.h"
+#include "model/access.h"
 #include "model/name.h"
 #include "model/view.h"
 
@@ -34,6 +35,7 @@ struct explanation {
     const struct group *group; /* NULL: never heard of the Service */
     struct name name;
     struct place place;
+    struct caller caller; /* empty: nobody in particular was asked about */
     struct arena arena;
     struct explain_side now, truth;
     struct explain_side whole; /* of the truth, if it were not cut; nothing where it is not */
@@ -52,6 +54,10 @@ enum explain_reason explain_judge_portless(const struct explanation *explanation
 /* The backends of the policy, each with its weight in force; nothing where the Service stands for itself. */
 void explain_write_route(const struct explanation *explanation, struct json_writer *writer);
 void explain_write_views(const struct explanation *explanation, struct json_writer *writer);
+/* Who sees the Service; and as parts of the summary: before it, to whom it does not apply, and behind it, to whom it does. */
+void explain_write_access(const struct explanation *explanation, struct json_writer *writer);
+void explain_add_unseen(const struct explanation *explanation, struct buf *text);
+void explain_add_access(const struct explanation *explanation, struct buf *text);
 /* How the name was read, by which rule its port was found, and the answer in one sentence. */
 void explain_write_form(const struct explanation *explanation, struct json_writer *writer);
 const char *explain_rule(const struct explanation *explanation);

@@ -187,6 +187,7 @@ void explain_write_summary(const struct explanation *explanation, struct json_wr
     const struct explain_side *now = &explanation->now;
     struct buf text = BUFFER_INIT(SENTENCE_MAX);
 
+    explain_add_unseen(explanation, &text);
     if (now->service && explanation->name.hostname.len == 0)
         add_split(explanation, &text);
     if (!now->service)
@@ -204,5 +205,6 @@ void explain_write_summary(const struct explanation *explanation, struct json_wr
     else if (explanation->group && explanation->group->doubted > 0)
         buf_add_str(&text, STR("; the API server's last list lacked objects of this Service, "
                                "which stay until a second list agrees"));
+    explain_add_access(explanation, &text);
     put_sentence(writer, "summary", &text);
 }

@@ -34,6 +34,8 @@ static void side_init(struct side *side, const struct controller_options *live)
         .loop = live->loop,
         .mode = live->mode,
         .reports_load = live->reports_load,
+        .identifies = live->identifies,
+        .default_access = live->default_access,
         .host_suffixes = live->host_suffixes,
     };
 

@@ -191,6 +191,22 @@ static void log_change(const struct group *group, const struct service *before,
                                                                   : "ok"));
 }
 
+static bool hides(const struct service *service)
+{
+    return service && service->policy->access_given;
+}
+
+/* A Service that was open is closed to all: hardly what its resource means. */
+static void warn_closed(const struct publisher *publisher, const struct group *group,
+                        const struct service *before, const struct service *after)
+{
+    if (!publisher->options.identifies && publisher->options.publish && hides(after) &&
+        !hides(before))
+        log_warn(LOG_CONTROLLER, "no client sees this Service: its resource has spec.access, and "
+                                 "clients have no way to prove who they are",
+                 KV_STR("service", group->key), KV_STR("ways", IDENTITY_WAYS));
+}
+
 /* Puts the change into the edit; true if there is one. */
 static bool put_change(struct publisher *publisher, const struct group *group,
                        struct catalog_edit *edit, const struct service *before,
@@ -205,6 +221,7 @@ static bool put_change(struct publisher *publisher, const struct group *group,
     counter_set(endpoints, counter_get(endpoints) - endpoints_of(before) + endpoints_of(after));
     if (publisher->started && publisher->published)
         log_change(group, before, after);
+    warn_closed(publisher, group, before, after);
     if (after)
         catalog_put(edit, after);
     else

@@ -436,7 +436,7 @@ static void set_published(const struct subject *subject)
                                "there is no Service '%" STR_FMT "' to publish",
                                STR_ARG(subject->status->name));
     else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
-        resource_set_noted(subject->policy, options->reports_load, condition);
+        resource_set_noted(subject->policy, options, condition);
 }
 
 /* ---- all of it ---- */

@@ -5,6 +5,7 @@ import threading
 import time
 
 from tests.support import ads, grpclb, hidden, manifests, native, process
+from tests.support.lookaside import Lookaside
 
 from .cases_tokens import Keyed
 
@@ -174,6 +175,47 @@ def by_default(work):
             assert world.seen("shop/a") == []
 
 
+def _shown(*argv):
+    done = subprocess.run([process.BUILD / "lookasidectl", *argv], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def operators_are_shown_who_sees_it(work):
+    with Guarded(work) as world, ads.connect(world.controller.listen) as channel:
+        world.api.put(_resource(namespaces=["web"]))
+        world.wait_seen(None, [])
+        metadata = world.metadata("batch/job")
+        stream = ads.Stream(channel, ads.node(), metadata=metadata)
+        stream.ack(stream.subscribe(ads.EDS, [CLUSTER]))
+        balanced = grpclb.Stream(channel, TARGET, metadata)
+        assert [next(balanced)[0] for _ in range(2)] == ["initial", "fallback"]
+        admin = ("--admin", world.controller.admin)
+        process.wait_until(lambda: _shown("streams", *admin).count(" hidden ") == 2, 10, lambda: _shown("streams", *admin))
+        assert _shown("streams", *admin).count(" batch/job (token) ") == 2
+        text = _shown("explain", TARGET, *admin)
+        assert text.startswith("1 of 1 endpoint is listed; only service accounts of web see it (spec.access).\n"), text
+        assert text.count("batch/job (token)") == 2 and text.count("may not see it") == 2, text
+        text = _shown("explain", TARGET, "--account", "batch/job", *admin)
+        assert text.startswith("Service account batch/job gets what it would if there were no such Service, since only "), text
+        assert "; service account web/a sees it." in _shown("explain", TARGET, "--account", "web/a", *admin)
+        stream.cancel()
+        balanced.cancel()
+
+
+def nobody_can_prove_who_it_is(work):
+    """Nothing is switched on for that: it is said, to whoever looks."""
+    folder = manifests.Manifests(work / "manifests")
+    folder.put("greeter", manifests.service("greeter"),
+               manifests.endpoint_slice("greeter-a", "greeter", [manifests.Endpoint("10.0.0.1")]), _resource(namespaces=["web"]))
+    with Lookaside(work, directory=work / "manifests") as controller:
+        assert "no client sees this Service: its resource has spec.access, and clients have no way" in controller.process.log()
+        admin = ("--admin", controller.admin)
+        closed = "clients have no way to prove who they are (--tokens, --tls-client-ca, --unix-account, --identify-pods)"
+        assert f"; no client sees it: spec.access says who may, and {closed}" in _shown("explain", TARGET, *admin)
+        assert f"no client sees the Service: spec.access says who may, and {closed}" in _shown("get", "lks", "-o", "json", *admin)
+
+
 def settings_that_do_not_fit(_work):
     for access, words in (("some", "expected all, namespace or none"),
                           ("none", "--default-access needs --tokens, --tls-client-ca, --unix-account or --identify-pods")):
@@ -184,4 +226,4 @@ def settings_that_do_not_fit(_work):
 
 CASES = [accounts_and_namespaces, to_the_byte_as_one_that_does_not_exist, what_a_client_says_of_itself_is_no_account,
          streams_of_every_kind_move, other_protocols_move, a_resource_that_goes_opens_nothing_in_its_grace, by_default,
-         settings_that_do_not_fit]
+         operators_are_shown_who_sees_it, nobody_can_prove_who_it_is, settings_that_do_not_fit]

@@ -18,6 +18,8 @@ void explain_stop(void)
     world_stop();
 }
 
+static struct caller asked_of;
+
 enum code ask_at(const char *target, const char *zone, const char *node, struct err *err)
 {
     struct buf text = BUFFER_INIT(1 << 20);
@@ -27,6 +29,7 @@ enum code ask_at(const char *target, const char *zone, const char *node, struct 
         .default_namespace = STR("shop"),
         .cluster_domain = STR("cluster.local"),
         .place = {.zone = str_of(zone), .node = str_of(node)},
+        .caller = asked_of,
     };
     enum code code;
 
@@ -39,6 +42,13 @@ enum code ask_at(const char *target, const char *zone, const char *node, struct 
         cr_assert_eq(json_parse(buf_str(&text), &answer, err), CODE_OK, "%s", err->msg);
     buf_done(&text);
     return code;
+}
+
+void ask_as(const char *target, const char *namespace_name, const char *account)
+{
+    asked_of = (struct caller){str_of(namespace_name), str_of(account)};
+    ask(target);
+    asked_of = (struct caller){0};
 }
 
 /* Of an array, at any depth of slices: how many say that they are in. */

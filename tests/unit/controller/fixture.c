@@ -64,6 +64,8 @@ void world_start_bare(void)
         .fanout_us = on_fanout,
         .resource_changed = on_resource_changed,
         .mode = world.mode,
+        .identifies = world.identifies,
+        .default_access = world.default_access,
         .host_suffixes = world.host_suffixes,
         .deletion_grace_ms = world.deletion_grace_ms,
     };

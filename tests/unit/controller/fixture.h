@@ -29,6 +29,8 @@ struct world {
     char told_of[256];                /* the last one: "shop/greeter" */
     enum publish_mode mode;           /* as deletion_grace_ms */
     const char *const *host_suffixes; /* as deletion_grace_ms */
+    bool identifies;                  /* as deletion_grace_ms */
+    enum default_access default_access; /* as deletion_grace_ms */
     uint64_t deletion_grace_ms;       /* set it before world_start(); world_stop() clears it */
 };
 

@@ -22,6 +22,7 @@ struct answer {
     struct listing sent; /* unless they agree */
     char *problem;       /* in place of a list */
     bool came, agrees;
+    bool none; /* it says why it has no backends */
 };
 
 struct replica {
@@ -171,6 +172,7 @@ static void on_list(void *ctx, const watch_response *response)
         return;
     listing_done(&answer->sent);
     free(answer->problem);
+    answer->none = *response->problem != '\0';
     answer->problem = *response->version ? NULL : xstrdup(response->problem);
     listing_as_sent(&answer->sent, response);
     judge(replica, (size_t)(target - comparison->targets));
@@ -275,9 +277,12 @@ static size_t print_failures(const struct comparison *comparison)
 static bool may_hide(const struct comparison *comparison)
 {
     for (size_t i = 0; i < comparison->options.servers->len; i++)
-        for (size_t j = 0; j < comparison->len; j++)
-            if (comparison->replicas[i].answers[j].problem)
+        for (size_t j = 0; j < comparison->len; j++) {
+            const struct answer *answer = &comparison->replicas[i].answers[j];
+
+            if (answer->none && !answer->agrees)
                 return true;
+        }
     return false;
 }
 

@@ -6,11 +6,24 @@
 
 #define FAILURE_SHOWN_MAX (8 * FAIL_MESSAGE_MAX)
 
+static int usage_hint(const struct command *command)
+{
+    fprintf(stderr, "Try 'lookasidectl %s --help'.\n", command->name);
+    return 2;
+}
+
 int usage_error(const struct command *command, const char *message)
 {
-    fprintf(stderr, "lookasidectl %s: %s\nTry 'lookasidectl %s --help'.\n", command->name, message,
-            command->name);
-    return 2;
+    fprintf(stderr, "lookasidectl %s: %s\n", command->name, message);
+    return usage_hint(command);
+}
+
+/* The arguments are not as the command's usage says. */
+static int arguments_error(const struct command *command, const char *message)
+{
+    fprintf(stderr, "lookasidectl %s: %s\nusage: lookasidectl %s\n", command->name, message,
+            command->usage);
+    return usage_hint(command);
 }
 
 /* A message may quote what a server or a file says. */
@@ -116,12 +129,12 @@ bool flags_parse(const struct command *command, int argc, char **argv, const str
         } else if (count < max) {
             positional[count++] = argv[i];
         } else {
-            *ret_exit = usage_error(command, "too many arguments");
+            *ret_exit = arguments_error(command, "too many arguments");
             return false;
         }
     }
     if (count < min) {
-        *ret_exit = usage_error(command, "an argument is missing");
+        *ret_exit = arguments_error(command, "an argument is missing");
         return false;
     }
     return true;

@@ -26,7 +26,7 @@ struct grpc_client {
     char *authorization; /* or NULL */
     const char *scheme;
     char failure[ERROR_KEPT_MAX]; /* why there is no connection; empty while there is */
-    bool connected;
+    bool connected, heard; /* heard: the server has said something */
 };
 
 struct grpc_call {
@@ -344,6 +344,7 @@ static void on_data(void *ctx, const void *ptr, size_t len)
     struct grpc_client *client = ctx;
     ssize_t taken = nghttp2_session_mem_recv(client->session, ptr, len);
 
+    client->heard = true;
     if (taken < 0)
         disconnect(client, nghttp2_strerror((int)taken));
     else
@@ -358,9 +359,20 @@ static void on_drained(void *ctx)
     schedule_flush(client);
 }
 
-static void on_closed(void *ctx, enum code code unused_arg, const char *reason)
+/* A server that hangs up at once has heard something else than it expects: TLS, most often, or none. */
+static void on_closed(void *ctx, enum code code, const char *reason)
 {
-    disconnect(ctx, reason);
+    struct grpc_client *client = ctx;
+    char text[ERROR_KEPT_MAX];
+
+    if (code != CODE_OK || client->heard) {
+        disconnect(client, reason);
+        return;
+    }
+    snprintf(text, sizeof(text), "%s before it said anything: %s", reason,
+             strcmp(client->scheme, "https") == 0 ? "does it serve TLS at this port?"
+                                                  : "does it want TLS at this port?");
+    disconnect(client, text);
 }
 
 enum code grpc_client_new(const struct grpc_client_options *options,

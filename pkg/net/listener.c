@@ -107,6 +107,15 @@ static bool fall_back_to_ipv4(struct address *address)
     return true;
 }
 
+/* In whose place no socket can be made. */
+static bool is_other_file(const struct address *address)
+{
+    struct stat info;
+
+    return address_is_unix(address) && lstat(unix_path(address), &info) == 0 &&
+           !S_ISSOCK(info.st_mode);
+}
+
 static enum code open_listening(struct listener *listener, struct err *err)
 {
     char text[ADDRESS_TEXT_MAX];
@@ -119,6 +128,9 @@ static enum code open_listening(struct listener *listener, struct err *err)
     }
     if ((error == EAFNOSUPPORT || error == EADDRNOTAVAIL) && fall_back_to_ipv4(&listener->address))
         error = open_socket(listener);
+    if (error == EADDRINUSE && is_other_file(&listener->address))
+        return fail(err, CODE_ALREADY_EXISTS,
+                    "cannot listen on '%s': there is a file of that name, which is no socket", text);
     if (error != 0)
         return fail(err, socket_code(error), "cannot listen on '%s': %s", text,
                     errno_text(error).text);

@@ -13,7 +13,7 @@ enum code uid_accounts_add(struct uid_accounts *accounts, struct str text, struc
     struct service_account *account;
     uint64_t uid;
 
-    if (!str_to_u64(user, UINT32_MAX - 1, &uid))
+    if (!str_to_u64(user, UINT32_MAX - 1, &uid) || name.len == 0)
         return fail(err, CODE_INVALID_ARGUMENT, "expected UID=NAMESPACE/ACCOUNT, UID a number");
     if (uid == CREDENTIALS_OVERFLOW)
         return fail(

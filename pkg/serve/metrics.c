@@ -224,6 +224,33 @@ static uint64_t grpc_limit_sum(const struct serve *serve, enum grpc_limit limit)
     return sum;
 }
 
+/* `limits` is the struct of those of the table. */
+static void write_in_force(struct buf *out, const struct limit *table, size_t len, void *limits)
+{
+    char labels[64];
+
+    for (size_t i = 0; i < len; i++) {
+        uint64_t value = *limit_of(&table[i], limits);
+
+        snprintf(labels, sizeof(labels), "limit=\"%s\"", table[i].name);
+        if (table[i].unit == LIMIT_MS)
+            metric_write_double(out, "lookaside_grpc_limit", labels, (double)value / 1000);
+        else
+            metric_write_u64(out, "lookaside_grpc_limit", labels, value);
+    }
+}
+
+static void write_limits_in_force(const struct serve *serve, struct buf *out)
+{
+    struct serve_limits limits = serve->options.limits;
+    struct grpc_limits grpc = serve->options.grpc_limits;
+
+    metric_write_head(out, "lookaside_grpc_limit", "gauge",
+                      "The limits in force, by name: a number, bytes, or seconds.");
+    write_in_force(out, serve_limit_table, SERVE_LIMITS, &limits);
+    write_in_force(out, grpc_limit_table, GRPC_LIMITS, &grpc);
+}
+
 static void write_limit(struct buf *out, const struct limit *limit, uint64_t hits)
 {
     char labels[64];
@@ -236,6 +263,7 @@ static void write_limit(struct buf *out, const struct limit *limit, uint64_t hit
 
 static void write_limits(const struct serve *serve, struct buf *out)
 {
+    write_limits_in_force(serve, out);
     metric_write_head(out, "lookaside_grpc_limit_hits_total", "counter",
                       "Connections and streams ended or refused for passing a limit, by its name.");
     for (int i = 0; i < SERVE_LIMITS; i++)

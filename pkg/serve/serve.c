@@ -242,6 +242,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
 
     serve->options = *options;
     limits_fill(serve_limit_table, SERVE_LIMITS, &serve->options.limits);
+    limits_fill(grpc_limit_table, GRPC_LIMITS, &serve->options.grpc_limits);
     serve->shares = address_shares_new();
     list_init(&serve->questions);
     for (unsigned i = 0; i < options->threads; i++) {

@@ -443,6 +443,12 @@ def _(site):
         process.wait_until(lambda: site.metric("lookaside_subscriptions") == 5 * 9000 + 1, 5, "five are left")
 
 
+def _in_base_units(value):
+    """Of "4KiB", "2s" or 3."""
+    number, unit = re.fullmatch(r"(\d+)(.*)", str(value)).groups()
+    return int(number) * {"": 1, "KiB": 1024, "MiB": 1024 * 1024, "s": 1, "ms": 0.001}[unit]
+
+
 def every_limit_is_reached(work):
     """By its flag; it is counted, and the honest client stays."""
     told = subprocess.run([process.BUILD / "lookaside", "--help"], capture_output=True, text=True, check=True).stdout
@@ -454,6 +460,7 @@ def every_limit_is_reached(work):
         flags = [word for limit in (f"{name}={value}", *flags) for word in ("--limit", limit)]
         try:
             with Site(folder, *flags, tls=tls) as site:
+                assert site.metric(f'lookaside_grpc_limit{{limit="{name}"}}') == _in_base_units(value)
                 before = site.metric(metric)
                 function(site)
                 site.grows(metric, before)

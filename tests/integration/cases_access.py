@@ -214,6 +214,10 @@ def nobody_can_prove_who_it_is(work):
         closed = "clients have no way to prove who they are (--tokens, --tls-client-ca, --unix-account, --identify-pods)"
         assert f"; no client sees it: spec.access says who may, and {closed}" in _shown("explain", TARGET, *admin)
         assert f"no client sees the Service: spec.access says who may, and {closed}" in _shown("get", "lks", "-o", "json", *admin)
+        done = subprocess.run([process.BUILD / "lookasidectl", "verify", "--directory", work / "manifests", "--server",
+                               controller.listen], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 1 and "at " + controller.listen in done.stdout, done
+        assert "may not see look as if there were none (spec.access, --default-access): ask as" in done.stdout, done
 
 
 def settings_that_do_not_fit(_work):

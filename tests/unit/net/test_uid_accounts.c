@@ -54,7 +54,7 @@ Test(uid_accounts, what_is_no_setting_is_refused)
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         refuse(texts[i], form);
-    refuse("1000", "'' is no NAMESPACE/ACCOUNT");
+    refuse("1000", form);
     refuse("1000=shop", "'shop' is no NAMESPACE/ACCOUNT");
     refuse("1000=shop/", "'shop/' is no NAMESPACE/ACCOUNT");
     refuse("1000=/a", "'/a' is no NAMESPACE/ACCOUNT");

@@ -214,12 +214,25 @@ def limits_of_the_file_and_of_flags(work):
 
 
 def limits_are_in_the_readme(work):
-    """Each with its default, as --help has it."""
+    """Each with its default, as --help has it, and its range, as an error has it."""
     text = subprocess.run([process.BUILD / "lookaside", "--help"], capture_output=True, text=True, check=True).stdout
     told = re.findall(r"^ {8}([a-z-]+) +([0-9]\S*) ", text, re.MULTILINE)
     table = (process.REPOSITORY / "README.md").read_text().partition("\n## Limits\n")[2]
-    written = re.findall(r"^\| `([a-z-]+)` \| ([0-9]\S*) \|", table, re.MULTILINE)
-    assert len(told) == 20 and sorted(told) == sorted(written), (told, written)
+    written = re.findall(r"^\| `([a-z-]+)` \| ([0-9]\S*) \| (\S+ to \S+) \|", table, re.MULTILINE)
+    assert len(told) == 20 and sorted(told) == sorted(each[:2] for each in written), (told, written)
+    for name, _, range_ in written:
+        _refused(work, 2, f"from {range_}", flags=["--limit", f"{name}=x"])
+
+
+def the_least_manifest_of_the_readme(work):
+    text = (process.REPOSITORY / "README.md").read_text()
+    manifest = re.search(r"The least that there is to serve.*?```yaml\n(.*?)```", text, re.DOTALL)[1]
+    (work / "manifests").mkdir()
+    (work / "manifests" / "greeter.yaml").write_text(manifest)
+    with Lookaside(work, directory=work / "manifests") as controller, ads.connect(controller.listen) as channel:
+        stream = ads.Stream(channel, ads.node())
+        assert stream.subscribe(ads.EDS, ["shop/greeter:8001"]).resources["shop/greeter:8001"].addresses == ["10.0.0.1"]
+        stream.cancel()
 
 
 def directory_that_is_not_there(work):
@@ -280,4 +293,4 @@ def help_and_version(work):
 
 CASES = [flags_that_are_wrong, config_files_that_are_wrong, kubeconfigs_that_are_wrong,
          context_that_is_not_there, domain_with_its_dot, neither_cluster_nor_directory, settings_from_a_config_file,
-         limits_of_the_file_and_of_flags, limits_are_in_the_readme, directory_that_is_not_there, manifests_that_are_wrong, help_and_version]
+         limits_of_the_file_and_of_flags, limits_are_in_the_readme, the_least_manifest_of_the_readme, directory_that_is_not_there, manifests_that_are_wrong, help_and_version]

@@ -94,8 +94,8 @@ static void add_who(const struct explanation *explanation, struct buf *text)
     const struct controller_options *options = options_of(explanation);
 
     if (service->policy->access_given && !options->identifies)
-        buf_add_str(text, STR("no client sees it: spec.access says who may, and clients have no way "
-                              "to prove who they are (" IDENTITY_WAYS ")"));
+        buf_add_str(text, STR("no client sees it: spec.access says who may, and clients have no "
+                              "way to prove who they are (" IDENTITY_WAYS ")"));
     else if (service->policy->access_given)
         add_given(text, service->policy);
     else if (options->default_access == ACCESS_NAMESPACE)

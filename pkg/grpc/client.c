@@ -359,7 +359,8 @@ static void on_drained(void *ctx)
     schedule_flush(client);
 }
 
-/* A server that hangs up at once has heard something else than it expects: TLS, most often, or none. */
+/* A server that hangs up at once has heard something else than it expects: TLS, as a rule, or
+ * none. */
 static void on_closed(void *ctx, enum code code, const char *reason)
 {
     struct grpc_client *client = ctx;

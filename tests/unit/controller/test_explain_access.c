@@ -17,8 +17,8 @@ static void access_is(const char *spec, int version)
     char policy[512];
 
     snprintf(policy, sizeof(policy),
-             "{'metadata':{'namespace':'shop','name':'greeter','generation':%d},'spec':%s}", version,
-             spec);
+             "{'metadata':{'namespace':'shop','name':'greeter','generation':%d},'spec':%s}",
+             version, spec);
     upsert(world.policies, policy);
     turn_for_ms(50);
 }

@@ -374,12 +374,15 @@ def retry(world, notes):
 
 
 def circuit_breaker(world, notes):
-    """Five calls stay in flight; others are not let through."""
+    """Five calls stay in flight; others are not let through. On a busy machine the five, or the others, may come late."""
     target = world.shape("bounded", ("busy",), circuitBreaker={"maxRequests": 5})
     world.first_call(target)
-    with world.load(target, threads=5):
-        time.sleep(0.3)                     # the five are on their way; none is answered before BUSY_MS
-        got = world.call(target, 8, threads=8)
+    for _ in range(3):
+        with world.load(target, threads=5):
+            time.sleep(0.3)                 # the five are on their way; none is answered before BUSY_MS
+            got = world.call(target, 8, threads=8)
+        if got["failed"] in (0, 8):
+            break
     if got["failed"] == 0:
         return IGNORED
     assert got["errors"] == {"UNAVAILABLE": 8}, f"errors: {got['errors']}"

@@ -233,19 +233,6 @@ static unsigned read_group(struct admin_request *request)
     return str_to_u64(argument(request, "group"), PLACE_GROUPS, &group) ? (unsigned)group : 0;
 }
 
-/* NAMESPACE/NAME of a service account, which may be left out. */
-static bool read_caller(struct admin_request *request, struct caller *ret_caller)
-{
-    struct str rest = argument(request, "account");
-
-    *ret_caller = (struct caller){0};
-    if (rest.len == 0)
-        return true;
-    ret_caller->namespace_name = str_cut(&rest, '/');
-    ret_caller->account = rest;
-    return name_is_label(ret_caller->namespace_name) && rest.len > 0;
-}
-
 void page_refuse(struct admin_request *request, unsigned status, const char *reason)
 {
     struct buf text = BUFFER_INIT(TEXT_MAX);
@@ -266,14 +253,22 @@ void show_explain(void *ctx, struct admin_request *request)
                   .node = argument(request, "node"),
                   .group = read_group(request)},
     };
+    CLEANUP(account_freep) struct service_account *account =
+        account_of_text(argument(request, "account"), ACCOUNT_BY_TOKEN);
     struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
     struct err err = {0};
 
+    /* A name of one label is of the namespace that is known of the client, before what it says. */
+    if (account) {
+        query.caller = (struct caller){account->namespace_name, account->name};
+        if (options_identify(app->options))
+            query.default_namespace = account->namespace_name;
+    }
     if (query.default_namespace.len == 0)
         query.default_namespace = str_of(app_default_namespace(app));
     if (query.target.len == 0)
         page_refuse(request, 400, "expected the argument target, as a client would dial it");
-    else if (!read_caller(request, &query.caller))
+    else if (!account && argument(request, "account").len > 0)
         page_refuse(request, 400, "account: expected NAMESPACE/NAME of a service account");
     else if (app->phase == APP_SYNCING)
         page_refuse(request, 503, "not synced yet: see /readyz");

@@ -22,7 +22,7 @@ struct answer {
     struct listing sent; /* unless they agree */
     char *problem;       /* in place of a list */
     bool came, agrees;
-    bool none; /* it says why it has no backends */
+    bool none; /* to this client there is no such Service */
 };
 
 struct replica {
@@ -172,7 +172,7 @@ static void on_list(void *ctx, const watch_response *response)
         return;
     listing_done(&answer->sent);
     free(answer->problem);
-    answer->none = *response->problem != '\0';
+    answer->none = strcmp(response->problem, "no such Service") == 0;
     answer->problem = *response->version ? NULL : xstrdup(response->problem);
     listing_as_sent(&answer->sent, response);
     judge(replica, (size_t)(target - comparison->targets));
@@ -278,9 +278,9 @@ static bool may_hide(const struct comparison *comparison)
 {
     for (size_t i = 0; i < comparison->options.servers->len; i++)
         for (size_t j = 0; j < comparison->len; j++) {
-            const struct answer *answer = &comparison->replicas[i].answers[j];
+            const struct replica *replica = &comparison->replicas[i];
 
-            if (answer->none && !answer->agrees)
+            if (!*replica->failure && replica->answers[j].none && !replica->answers[j].agrees)
                 return true;
         }
     return false;
@@ -306,8 +306,8 @@ bool comparison_report(const struct comparison *comparison)
         printf("; %zu cannot be asked", failed);
     printf("\n");
     if (may_hide(comparison))
-        printf("Services that this client may not see look as if there were none (spec.access, "
-               "--default-access): ask as an account that may, by --token-file or --tls-cert\n");
+        printf("A Service that this client may not see (spec.access, --default-access) looks as if "
+               "there were none: ask as an account that may, by --token-file or --tls-cert\n");
     return differ == 0 && failed == 0;
 }
 

@@ -39,18 +39,6 @@ static void add_names(struct table *table, const struct json *names)
     buf_done(&text);
 }
 
-/* The first name of any type in that state. */
-static const struct json *type_in_state(const struct json *stream, const char *state)
-{
-    const struct json *type, *name;
-
-    for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
-        for (name = json_first(json_get(type, "names")); name; name = json_next(name))
-            if (str_eq(member(name, "state"), str_of(state)))
-                return type;
-    return NULL;
-}
-
 static const struct {
     const char *state, *text;
 } states[] = {
@@ -68,18 +56,18 @@ static bool falls_back(const struct json *stream)
 /* It has the newest list, as far as can be known. */
 static bool is_fine(const struct json *stream)
 {
-    bool fine = !json_bool(json_get(stream, "stalled")) && !type_in_state(stream, "rejected") &&
+    bool fine = !json_bool(json_get(stream, "stalled")) && !stream_type_in_state(stream, "rejected") &&
                 !falls_back(stream) && !stream_is_refused(stream);
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
-        fine = fine && !type_in_state(stream, states[i].state);
+        fine = fine && !stream_type_in_state(stream, states[i].state);
     return fine;
 }
 
 /* The worst first. */
 static void add_state(struct table *table, const struct json *stream)
 {
-    const struct json *refused = type_in_state(stream, "rejected");
+    const struct json *refused = stream_type_in_state(stream, "rejected");
     struct buf text = BUFFER_INIT(TEXT_MAX);
 
     if (json_bool(json_get(stream, "stalled")))
@@ -91,7 +79,7 @@ static void add_state(struct table *table, const struct json *stream)
     else if (falls_back(stream))
         buf_add_str(&text, STR("was told to fall back to what its DNS says: there is no list"));
     for (size_t i = 0; i < ARRAY_LEN(states) && !text.len; i++)
-        if (type_in_state(stream, states[i].state))
+        if (stream_type_in_state(stream, states[i].state))
             buf_add_str(&text, str_of(states[i].text));
     if (!text.len)
         buf_add_str(&text, json_get(stream, "targets") ? STR("was sent the newest list (its protocol has no ACK)")
@@ -117,7 +105,7 @@ static void add_stream(struct table *table, const struct json *stream)
 /* In the client's own words. */
 static void print_refusal(const struct json *stream)
 {
-    const struct json *refused = type_in_state(stream, "rejected");
+    const struct json *refused = stream_type_in_state(stream, "rejected");
     struct buf text = BUFFER_INIT(8 * REFUSAL_MAX);
 
     if (!refused)

@@ -26,6 +26,17 @@ void stream_add_account(struct table *table, const struct json *stream)
     buf_done(&text);
 }
 
+const struct json *stream_type_in_state(const struct json *stream, const char *state)
+{
+    const struct json *type, *name;
+
+    for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
+        for (name = json_first(json_get(type, "names")); name; name = json_next(name))
+            if (str_eq(member(name, "state"), str_of(state)))
+                return type;
+    return NULL;
+}
+
 static bool hides_any(const struct json *names)
 {
     for (const struct json *name = json_first(names); name; name = json_next(name))

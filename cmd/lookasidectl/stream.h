@@ -10,7 +10,9 @@
 void stream_add_peer(struct table *table, const struct json *stream);
 /* "shop/frontend (token)": who it is, and what proves it; "-": nobody in particular. */
 void stream_add_account(struct table *table, const struct json *stream);
-/* It asked for something that it may not see. */
+/* The first type of which some name is in that state; NULL: there is none. */
+const struct json *stream_type_in_state(const struct json *stream, const char *state);
+/* Something that it asked for, or that this leads to, is hidden from it. */
 bool stream_is_refused(const struct json *stream);
 
 #endif

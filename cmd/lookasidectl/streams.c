@@ -37,22 +37,26 @@ static const struct json *dialled(const struct json *stream)
     return targets;
 }
 
-/* "ok", or the first thing that is not. */
+/* "ok", or the worst that is not. */
 static struct str health(const struct json *stream)
 {
-    const struct json *type, *name;
+    static const char *const faults[] = {"rejected", "tooLarge"}, *const waits[] = {"unanswered",
+                                                                                    "sent"};
+    const struct json *target;
 
     if (json_bool(json_get(stream, "stalled")))
         return STR("stalled");
-    for (type = json_first(json_get(stream, "types")); type; type = json_next(type))
-        for (name = json_first(json_get(type, "names")); name; name = json_next(name))
-            if (!str_eq(member(name, "state"), STR("acknowledged")))
-                return member(name, "state");
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++)
+        if (stream_type_in_state(stream, faults[i]))
+            return str_of(faults[i]);
     if (stream_is_refused(stream))
         return STR("hidden");
-    for (name = json_first(json_get(stream, "targets")); name; name = json_next(name))
-        if (json_bool(json_get(name, "fallback")))
+    for (target = json_first(json_get(stream, "targets")); target; target = json_next(target))
+        if (json_bool(json_get(target, "fallback")))
             return STR("fallback");
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++)
+        if (stream_type_in_state(stream, waits[i]))
+            return str_of(waits[i]);
     return STR("ok");
 }
 

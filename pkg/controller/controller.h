@@ -25,14 +25,14 @@ struct controller;
 enum publish_mode { PUBLISH_ALL, PUBLISH_ANNOTATED, PUBLISH_RESOURCES };
 #define PUBLISH_ANNOTATION "lookaside.dev/publish"
 
-/* What lets clients prove who they are. */
+/* What tells who clients are. */
 #define IDENTITY_WAYS "--tokens, --tls-client-ca, --unix-account, --identify-pods"
 
 struct controller_options {
     struct loop *loop;
     enum publish_mode mode;
     bool reports_load; /* clients report their load */
-    bool identifies;   /* clients can prove who they are */
+    bool identifies;   /* something of IDENTITY_WAYS is switched on */
     enum default_access default_access;
     /* Gets one reference for the callee to keep. Called on the control loop for every published catalog. NULL: nobody is told. */
     void (*publish)(void *ctx, const struct catalog *catalog);

@@ -17,8 +17,8 @@
  *   hold          {name, since_ms (ago), until_ms (from now; absent: until another list agrees), doubted (objects that a list lacked), policy (true: not the list is kept, but what
  *                 a LookasideService asked for that was deleted)};
  *                 absent: none
- *   access        {open (everybody sees it), default ("all", "namespace", "none"), given (spec.access), namespaces: [...], serviceAccounts: [...], provable (clients
- *                 have a way to prove who they are), seen (by the account that was asked about; absent: none was)}; absent: there is no Service
+ *   access        {open (everybody sees it), default ("all", "namespace", "none"), given (spec.access), namespaces: [...], serviceAccounts: [...], identifies (something
+ *                 tells who clients are), seen (by the account that was asked about, apart from backends; absent: none was)}; absent: there is no Service
  *   resource      the Service's LookasideService as resource_write() has it (controller/resource.h), and in_force: at this port; absent: none
  *   listed        endpoints in the list that this name gets at this place
  *   ready, draining, total    of the port, wherever the client is

@@ -1,5 +1,6 @@
-/* Who sees the Service, and whether the client that was asked about does. */
+/* Who sees the Service, and whether the client that was asked about does: as serve/meaning.c decides it, in words. */
 #include "controller/explain_internal.h"
+#include "controller/route_text.h"
 
 #define NAMES_SHOWN 4 /* of accounts, in a sentence */
 
@@ -8,10 +9,9 @@ static const struct controller_options *options_of(const struct explanation *exp
     return publisher_options(explanation->publisher);
 }
 
-/* A default that hides is only taken where clients can prove who they are. */
-static bool is_open(const struct explanation *explanation)
+static bool is_open(const struct explanation *explanation, const struct service *service)
 {
-    return access_is_open(explanation->now.service, options_of(explanation)->default_access);
+    return access_is_open(service, options_of(explanation)->default_access);
 }
 
 /* Asked of somebody in particular. */
@@ -20,13 +20,41 @@ static bool is_asked(const struct explanation *explanation)
     return explanation->caller.namespace_name.len > 0;
 }
 
-static bool sees(const struct explanation *explanation)
+/* Where nothing tells who clients are, all are nobody. */
+static const struct caller *caller_of(const struct explanation *explanation)
 {
-    const struct controller_options *options = options_of(explanation);
     static const struct caller nobody;
 
-    return access_allows(explanation->now.service, options->default_access,
-                         options->identifies ? &explanation->caller : &nobody);
+    if (!options_of(explanation)->identifies)
+        return &nobody;
+    return is_asked(explanation) ? &explanation->caller : NULL;
+}
+
+/* Also where nobody was asked about, and somebody may. */
+static bool sees(const struct explanation *explanation, const struct service *service)
+{
+    const struct caller *caller = caller_of(explanation);
+
+    return !caller || access_allows(service, options_of(explanation)->default_access, caller);
+}
+
+/* A backend of the policy that is hidden is to the client as one that does not exist. To who may not see the Service itself the
+ * question does not come up: then it is as for who may. */
+void explain_find_route(const struct explanation *explanation, struct route *ret_route)
+{
+    const struct catalog *catalog = publisher_catalog(explanation->publisher);
+    const struct service *own = explanation->now.service;
+    struct sight sight = {catalog, options_of(explanation)->default_access, NULL};
+
+    if (own && sees(explanation, own))
+        sight.caller = caller_of(explanation);
+    route_find(&sight, &explanation->name, ret_route);
+    for (size_t i = 0; i < ret_route->len; i++) {
+        struct route_target *target = &ret_route->targets[i];
+
+        if (!target->found && catalog_find(catalog, ret_route->namespace_name, target->service))
+            target->problem = EXPLAIN_HIDDEN;
+    }
 }
 
 /* ---- for programs ---- */
@@ -45,20 +73,21 @@ void explain_write_access(const struct explanation *explanation, struct json_wri
     static const char *const defaults[] = {
         [ACCESS_ALL] = "all", [ACCESS_NAMESPACE] = "namespace", [ACCESS_NONE] = "none"};
     const struct controller_options *options = options_of(explanation);
+    const struct service *service = explanation->now.service;
     const struct policy *policy;
 
-    if (!explanation->now.service)
+    if (!service)
         return;
-    policy = explanation->now.service->policy;
+    policy = service->policy;
     json_open_object(writer, "access");
-    json_put_bool(writer, "open", is_open(explanation));
+    json_put_bool(writer, "open", is_open(explanation, service));
     json_put_str(writer, "default", str_of(defaults[options->default_access]));
     json_put_bool(writer, "given", policy->access_given);
     write_texts("namespaces", &policy->access_namespaces, policy->access_given, writer);
     write_texts("serviceAccounts", &policy->access_accounts, policy->access_given, writer);
-    json_put_bool(writer, "provable", options->identifies);
+    json_put_bool(writer, "identifies", options->identifies);
     if (is_asked(explanation))
-        json_put_bool(writer, "seen", sees(explanation));
+        json_put_bool(writer, "seen", sees(explanation, service));
     json_close_object(writer);
 }
 
@@ -88,14 +117,15 @@ static void add_given(struct buf *text, const struct policy *policy)
     buf_add_str(text, STR(" it (spec.access)"));
 }
 
+/* Of a Service that not everybody sees. */
 static void add_who(const struct explanation *explanation, struct buf *text)
 {
     const struct service *service = explanation->now.service;
     const struct controller_options *options = options_of(explanation);
 
     if (service->policy->access_given && !options->identifies)
-        buf_add_str(text, STR("no client sees it: spec.access says who may, and clients have no "
-                              "way to prove who they are (" IDENTITY_WAYS ")"));
+        buf_add_str(text, STR("no client sees it: spec.access says who may, and nothing that tells "
+                              "who clients are is switched on (" IDENTITY_WAYS ")"));
     else if (service->policy->access_given)
         add_given(text, service->policy);
     else if (options->default_access == ACCESS_NAMESPACE)
@@ -114,9 +144,25 @@ static void add_caller(const struct explanation *explanation, struct buf *text)
                STR_ARG(caller->account));
 }
 
+/* Those that are not for everybody, where nobody in particular was asked about. */
+static void add_backends(const struct explanation *explanation, struct buf *text)
+{
+    struct route route;
+
+    explain_find_route(explanation, &route);
+    for (size_t i = 0; route_is_split(&route) && i < route.len; i++) {
+        const struct service *found = route.targets[i].found;
+
+        if (found && found != explanation->now.service && !is_open(explanation, found))
+            buf_printf(text, "; not everybody sees the backend %" STR_FMT, STR_ARG(found->name));
+    }
+}
+
 void explain_add_unseen(const struct explanation *explanation, struct buf *text)
 {
-    if (!explanation->now.service || !is_asked(explanation) || sees(explanation))
+    const struct service *service = explanation->now.service;
+
+    if (!service || !is_asked(explanation) || sees(explanation, service))
         return;
     add_caller(explanation, text);
     buf_add_str(text, STR(" gets what it would if there were no such Service, since "));
@@ -126,14 +172,21 @@ void explain_add_unseen(const struct explanation *explanation, struct buf *text)
 
 void explain_add_access(const struct explanation *explanation, struct buf *text)
 {
-    bool asked = is_asked(explanation);
+    const struct service *service = explanation->now.service;
 
-    if (!explanation->now.service || is_open(explanation) || (asked && !sees(explanation)))
+    if (!service)
         return;
-    buf_add_str(text, STR("; "));
-    if (asked)
+    if (!is_asked(explanation)) {
+        if (!is_open(explanation, service)) {
+            buf_add_str(text, STR("; "));
+            add_who(explanation, text);
+        }
+        add_backends(explanation, text);
+    } else if (is_open(explanation, service)) {
+        buf_add_str(text, STR("; everybody sees it"));
+    } else if (sees(explanation, service)) {
+        buf_add_str(text, STR("; "));
         add_caller(explanation, text);
-    else
-        add_who(explanation, text);
-    buf_add_str(text, asked ? STR(" sees it") : STR(""));
+        buf_add_str(text, STR(" sees it"));
+    }
 }

@@ -24,8 +24,7 @@ void explain_write_route(const struct explanation *explanation, struct json_writ
 
     if (!explanation->now.service)
         return;
-    route_find(&(struct sight){.catalog = publisher_catalog(explanation->publisher)},
-               &explanation->name, &route);
+    explain_find_route(explanation, &route);
     if (!route_is_split(&route))
         return;
     json_open_array(writer, "backends");

@@ -173,8 +173,7 @@ static void add_split(const struct explanation *explanation, struct buf *text)
 {
     struct route route;
 
-    route_find(&(struct sight){.catalog = publisher_catalog(explanation->publisher)},
-               &explanation->name, &route);
+    explain_find_route(explanation, &route);
     if (!route_is_split(&route))
         return;
     buf_add_str(text, STR("a LookasideService shares out the calls of xDS clients: "));

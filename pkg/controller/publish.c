@@ -4,6 +4,7 @@
 #include "controller/hosts.h"
 #include "controller/refusal.h"
 #include "controller/store_internal.h"
+#include "model/name.h"
 
 #define WINDOW_MIN_US (10 * 1000)
 #define WINDOW_MAX_US (1000 * 1000)
@@ -20,6 +21,8 @@ struct publisher {
     bool started;
     bool published; /* the first catalog is out */
     bool nodes_changed, hosts_changed;
+    size_t closed; /* in this turn: Services that no client sees */
+    const struct service *closed_first;
     struct list now;   /* groups that go out at the end of the turn */
     struct list later; /* groups whose window has not passed, in no order */
     struct deferred flush;
@@ -196,15 +199,33 @@ static bool hides(const struct service *service)
     return service && service->policy->access_given;
 }
 
-/* A Service that was open is closed to all: hardly what its resource means. */
-static void warn_closed(const struct publisher *publisher, const struct group *group,
-                        const struct service *before, const struct service *after)
+/* Where nobody can be identified, its resource closes a Service to all: hardly what it means. */
+static void count_closed(struct publisher *publisher, const struct service *before,
+                         const struct service *after)
 {
-    if (!publisher->options.identifies && publisher->options.publish && hides(after) &&
-        !hides(before))
-        log_warn(LOG_CONTROLLER, "no client sees this Service: its resource has spec.access, and "
-                                 "clients have no way to prove who they are",
-                 KV_STR("service", group->key), KV_STR("ways", IDENTITY_WAYS));
+    if (publisher->options.identifies || !hides(after) || hides(before))
+        return;
+    if (publisher->closed == 0)
+        publisher->closed_first = after;
+    publisher->closed++;
+}
+
+/* Of all that have come in this turn, in one line. A preview's are its own affair. */
+static void warn_of_closed(struct publisher *publisher)
+{
+    const struct service *first = publisher->closed_first;
+    char name[NAME_TEXT_MAX];
+
+    if (publisher->closed > 0 && publisher->options.publish) {
+        snprintf(name, sizeof(name), "%" STR_FMT "/%" STR_FMT, STR_ARG(first->namespace_name),
+                 STR_ARG(first->name));
+        log_warn(LOG_CONTROLLER,
+                 "no client sees Services whose resource has spec.access: nothing that tells who "
+                 "clients are is switched on",
+                 KV_STR("service", name), KV_U64("services", publisher->closed),
+                 KV_STR("see", IDENTITY_WAYS));
+    }
+    publisher->closed = 0;
 }
 
 /* Puts the change into the edit; true if there is one. */
@@ -221,7 +242,7 @@ static bool put_change(struct publisher *publisher, const struct group *group,
     counter_set(endpoints, counter_get(endpoints) - endpoints_of(before) + endpoints_of(after));
     if (publisher->started && publisher->published)
         log_change(group, before, after);
-    warn_closed(publisher, group, before, after);
+    count_closed(publisher, before, after);
     if (after)
         catalog_put(edit, after);
     else
@@ -441,6 +462,7 @@ static void on_flush(void *ctx)
     put_nodes(publisher, edit);
     put_hosts(publisher, edit);
     next = catalog_edit_finish(edit);
+    warn_of_closed(publisher);
     if (next != publisher->catalog)
         publish(publisher, next);
     else

@@ -420,6 +420,18 @@ static bool set_unported(const struct subject *subject, struct condition *condit
     return true;
 }
 
+/* False: somebody may be identified, or need not be. */
+static bool set_unseen(const struct subject *subject, struct condition *condition)
+{
+    if (!subject->policy->access_given ||
+        publisher_options(subject->sources->publisher)->identifies)
+        return false;
+    resource_set_condition(condition, false, "NobodyIdentified",
+                           "no client sees the Service: spec.access says who may, and nothing that "
+                           "tells who clients are is switched on (" IDENTITY_WAYS ")");
+    return true;
+}
+
 static void set_published(const struct subject *subject)
 {
     struct condition *condition = &subject->status->conditions[CONDITION_PUBLISHED];
@@ -435,8 +447,9 @@ static void set_published(const struct subject *subject)
         resource_set_condition(condition, false, "NotPublished",
                                "there is no Service '%" STR_FMT "' to publish",
                                STR_ARG(subject->status->name));
-    else if (!set_unported(subject, condition) && !set_rejected(subject, condition))
-        resource_set_noted(subject->policy, options, condition);
+    else if (!set_unseen(subject, condition) && !set_unported(subject, condition) &&
+             !set_rejected(subject, condition))
+        resource_set_noted(subject->policy, options->reports_load, condition);
 }
 
 /* ---- all of it ---- */

@@ -5,7 +5,7 @@
  *   Accepted       Accepted  Invalid (a field; the message names it and says what to write instead), HostNotAllowed, HostConflict
  *   ResolvedRefs   ResolvedRefs  ServiceNotFound, PortNotFound, BackendNotFound, BackendPortNotFound
  *   Published      Published     NotPublished (no such Service, or --publish leaves it out, or no such port), ClientRejected,
- *                             NeverAccepted
+ *                             NeverAccepted, NobodyIdentified (it has spec.access, and nothing tells who clients are)
  *
  * A resource that becomes invalid keeps its last accepted policy in force: then the message of Accepted says which generation that is. A
  * condition that is True may have a message too: what some kinds of clients cannot do, and what they do instead.
@@ -19,7 +19,7 @@
 #include "controller/hold.h"
 #include "model/policy.h"
 
-#define CONDITION_MESSAGE_MAX 768
+#define CONDITION_MESSAGE_MAX 512
 
 enum condition_kind { CONDITION_ACCEPTED, CONDITION_RESOLVED_REFS, CONDITION_PUBLISHED, CONDITIONS };
 

@@ -15,9 +15,8 @@ struct resource_sources {
 /* `object` is a LookasideService's. */
 void resource_read(const struct resource_sources *sources, const struct object *object, struct resource_status *ret_status);
 void resource_each(const struct resource_sources *sources, void (*visit)(void *ctx, const struct resource_status *status), void *ctx);
-/* True, with who does not get what the policy asks for: nobody, where access is given and nobody can prove who it is, or some kinds of clients, and what they
- * do instead; make conformance compares that with what they do. */
-void resource_set_noted(const struct policy *policy, const struct controller_options *options, struct condition *condition);
+/* True, with what some kinds of clients do instead of what the policy asks for; make conformance compares it with what they do. */
+void resource_set_noted(const struct policy *policy, bool reports_load, struct condition *condition);
 void resource_set_condition(struct condition *condition, bool status, const char *reason, const char *fmt, ...) printf_like(4, 5);
 /* controller_resource_faults(). */
 void resource_each_fault(const struct resource_sources *sources, const struct object *object,

@@ -53,24 +53,14 @@ static const char *outlier_note(const struct policy *policy)
                : "";
 }
 
-static const char *access_note(const struct policy *policy, bool identifies)
+void resource_set_noted(const struct policy *policy, bool reports_load, struct condition *condition)
 {
-    return policy->access_given && !identifies
-               ? "no client sees the Service: spec.access says who may, and clients have no way to "
-                 "prove who they are (" IDENTITY_WAYS ")"
-               : "";
-}
-
-void resource_set_noted(const struct policy *policy, const struct controller_options *options,
-                        struct condition *condition)
-{
-    const char *notes[] = {access_note(policy, options->identifies), balancing_note(policy),
-                           duration_note(policy), breaker_note(policy, options->reports_load),
-                           outlier_note(policy)};
+    const char *notes[] = {balancing_note(policy), duration_note(policy),
+                           breaker_note(policy, reports_load), outlier_note(policy)};
     char text[CONDITION_MESSAGE_MAX] = "";
     size_t len = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(notes) && len < sizeof(text); i++)
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
         if (*notes[i])
             len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len > 0 ? "; " : "",
                                     notes[i]);

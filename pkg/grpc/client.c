@@ -359,8 +359,8 @@ static void on_drained(void *ctx)
     schedule_flush(client);
 }
 
-/* A server that hangs up at once has heard something else than it expects: TLS, as a rule, or
- * none. */
+/* A server that hangs up at once has heard, as a rule, TLS where it expects none, or none where it
+ * expects TLS. */
 static void on_closed(void *ctx, enum code code, const char *reason)
 {
     struct grpc_client *client = ctx;

@@ -53,3 +53,10 @@ const struct limit grpc_limit_table[GRPC_LIMITS] = {
                                    LIMIT_COUNT, FIELD(tls_handshakes), TLS_GATE_MAX, 1, 100000,
                                    true},
 };
+
+void grpc_limits_fill(struct grpc_limits *limits)
+{
+    limits_fill(grpc_limit_table, GRPC_LIMITS, limits);
+    limits->unfinished = max_u64(limits->unfinished, limits->message);
+    limits->unfinished_total = max_u64(limits->unfinished_total, limits->message);
+}

@@ -53,4 +53,7 @@ struct grpc_limits {
 
 extern const struct limit grpc_limit_table[GRPC_LIMITS];
 
+/* What is in force: those that are not set are as the table says, and one message of the largest gets through. */
+void grpc_limits_fill(struct grpc_limits *limits);
+
 #endif

@@ -127,13 +127,9 @@ enum code grpc_server_new(const struct grpc_server_options *options,
     server->identify = options->identify;
     server->release = options->release;
     server->next_id = first_id();
-    limits_fill(grpc_limit_table, GRPC_LIMITS, &server->limits);
+    grpc_limits_fill(&server->limits);
     if (server->limits.turn_us == 0)
         server->limits.turn_us = TURN_US;
-    /* One message of the largest has to get through. */
-    server->limits.unfinished = max_u64(server->limits.unfinished, server->limits.message);
-    server->limits.unfinished_total =
-        max_u64(server->limits.unfinished_total, server->limits.message);
     list_init(&server->peers);
     list_init(&server->dirty[RPC_WAKE_ANSWER]);
     list_init(&server->dirty[RPC_WAKE_UPDATE]);

@@ -130,8 +130,7 @@ static enum code open_listening(struct listener *listener, struct err *err)
         error = open_socket(listener);
     if (error == EADDRINUSE && is_other_file(&listener->address))
         return fail(err, CODE_ALREADY_EXISTS,
-                    "cannot listen on '%s': there is a file of that name, which is no socket",
-                    text);
+                    "cannot listen on '%s': something that is no socket has that name", text);
     if (error != 0)
         return fail(err, socket_code(error), "cannot listen on '%s': %s", text,
                     errno_text(error).text);

@@ -107,8 +107,10 @@ static void host_describe(void *ctx, struct json_writer *writer)
 {
     const struct grpclb_stream *stream = ctx;
 
-    if (stream->subscriber.topic)
-        service_dump_view(&stream->subscriber, writer);
+    if (!stream->subscriber.topic)
+        return;
+    service_dump_view(&stream->subscriber, writer);
+    service_dump_hidden(&stream->subscriber, writer);
 }
 
 static const struct grpclb_host host = {

@@ -246,7 +246,7 @@ static void write_limits_in_force(const struct serve *serve, struct buf *out)
     struct grpc_limits grpc = serve->options.grpc_limits;
 
     metric_write_head(out, "lookaside_grpc_limit", "gauge",
-                      "The limits in force, by name: a number, bytes, or seconds.");
+                      "The limits in force, by name: a number, a number a second, bytes, or seconds.");
     write_in_force(out, serve_limit_table, SERVE_LIMITS, &limits);
     write_in_force(out, grpc_limit_table, GRPC_LIMITS, &grpc);
 }

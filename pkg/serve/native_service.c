@@ -132,8 +132,10 @@ static void host_describe(void *ctx unused_arg, const struct native_target *targ
 {
     const struct native_tie *tie = target->host;
 
-    if (tie->subscriber.content)
-        service_dump_view(&tie->subscriber, writer);
+    if (!tie->subscriber.content)
+        return;
+    service_dump_view(&tie->subscriber, writer);
+    service_dump_hidden(&tie->subscriber, writer);
 }
 
 static const struct native_host host = {

@@ -242,7 +242,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
 
     serve->options = *options;
     limits_fill(serve_limit_table, SERVE_LIMITS, &serve->options.limits);
-    limits_fill(grpc_limit_table, GRPC_LIMITS, &serve->options.grpc_limits);
+    grpc_limits_fill(&serve->options.grpc_limits);
     serve->shares = address_shares_new();
     list_init(&serve->questions);
     for (unsigned i = 0; i < options->threads; i++) {
@@ -254,7 +254,7 @@ enum code serve_new(const struct serve_options *options, struct serve **ret_serv
                        .host_suffixes = options->host_suffixes,
                        .reports_load = options->load_interval_ms > 0},
             .default_namespace = options->default_namespace,
-            .grpc_limits = options->grpc_limits,
+            .grpc_limits = serve->options.grpc_limits,
             .limits = serve->options.limits,
             .load_interval_ms = options->load_interval_ms,
             .refused = serve_tell_refused,

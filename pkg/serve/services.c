@@ -120,7 +120,11 @@ void service_dump_view(const struct subscriber *subscriber, struct json_writer *
     json_put_str(writer, "view", buf_str(&text));
     if (view->group != 0)
         json_put_u64(writer, "group", view->group);
-    if (subscriber->content->hidden != 0)
-        json_put_bool(writer, "hidden", true);
     buf_done(&text);
+}
+
+void service_dump_hidden(const struct subscriber *subscriber, struct json_writer *writer)
+{
+    if (subscriber->content && subscriber->content->hidden != 0)
+        json_put_bool(writer, "hidden", true);
 }

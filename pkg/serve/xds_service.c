@@ -266,6 +266,8 @@ static void host_describe(void *ctx unused_arg, const struct xds_subscription *s
 
     if (tie && subscription->type == XDS_ENDPOINT)
         service_dump_view(&tie->subscriber, writer);
+    if (tie)
+        service_dump_hidden(&tie->subscriber, writer);
     if (tie && tie->refused)
         json_put_bool(writer, "plain", true);
 }

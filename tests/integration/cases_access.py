@@ -13,9 +13,9 @@ CLUSTER, TARGET = "shop/greeter:8001", "greeter.shop:8001"
 REFUSED = "lookaside_access_refused_total"
 
 
-def _resource(**access):
+def _resource(name="greeter", **access):
     return {"apiVersion": "lookaside.dev/v1alpha1", "kind": "LookasideService",
-            "metadata": {"name": "greeter", "namespace": "shop", "uid": "1"}, "spec": {"access": access}}
+            "metadata": {"name": name, "namespace": "shop", "uid": "1"}, "spec": {"access": access}}
 
 
 class Guarded(Keyed):
@@ -181,43 +181,66 @@ def _shown(*argv):
     return done.stdout
 
 
+def _states(*admin):
+    rows = [line.split() for line in _shown("streams", *admin).splitlines()[1:]]
+    return sorted(row[-2] for row in rows)
+
+
 def operators_are_shown_who_sees_it(work):
-    with Guarded(work) as world, ads.connect(world.controller.listen) as channel:
-        world.api.put(_resource(namespaces=["web"]))
-        world.wait_seen(None, [])
-        metadata = world.metadata("batch/job")
-        stream = ads.Stream(channel, ads.node(), metadata=metadata)
-        stream.ack(stream.subscribe(ads.EDS, [CLUSTER]))
-        balanced = grpclb.Stream(channel, TARGET, metadata)
-        assert [next(balanced)[0] for _ in range(2)] == ["initial", "fallback"]
-        admin = ("--admin", world.controller.admin)
-        process.wait_until(lambda: _shown("streams", *admin).count(" hidden ") == 2, 10, lambda: _shown("streams", *admin))
-        assert _shown("streams", *admin).count(" batch/job (token) ") == 2
-        text = _shown("explain", TARGET, *admin)
-        assert text.startswith("1 of 1 endpoint is listed; only service accounts of web see it (spec.access).\n"), text
-        assert text.count("batch/job (token)") == 2 and text.count("may not see it") == 2, text
-        text = _shown("explain", TARGET, "--account", "batch/job", *admin)
-        assert text.startswith("Service account batch/job gets what it would if there were no such Service, since only "), text
-        assert "; service account web/a sees it." in _shown("explain", TARGET, "--account", "web/a", *admin)
-        stream.cancel()
-        balanced.cancel()
+    for unknown in ("empty", "absent"):
+        folder = work / unknown
+        folder.mkdir()
+        with Guarded(folder, "--unknown-names", unknown) as world, ads.connect(world.controller.listen) as channel:
+            world.api.put(_resource(namespaces=["web"]))
+            process.wait_until(lambda: "only service accounts of web" in _shown("explain", TARGET, "--admin", world.controller.admin),
+                               10, "it is in force")
+            metadata = world.metadata("batch/job")
+            streams = [ads.Stream(channel, ads.node(), metadata=metadata) for _ in range(2)]
+            streams[0].send(ads.EDS, [CLUSTER])
+            streams[1].send(ads.LDS, [TARGET])
+            balanced = grpclb.Stream(channel, TARGET, metadata)
+            assert [next(balanced)[0] for _ in range(2)] == ["initial", "fallback"]
+            admin = ("--admin", world.controller.admin)
+            process.wait_until(lambda: _states(*admin) == ["hidden"] * 3, 10, lambda: _shown("streams", *admin))
+            assert _shown("streams", *admin).count(" batch/job (token) ") == 3
+            text = _shown("explain", TARGET, *admin)
+            assert text.startswith("1 of 1 endpoint is listed; only service accounts of web see it (spec.access).\n"), text
+            assert text.count("batch/job (token)") == 3 and text.count("may not see it") == 3, text
+            text = _shown("explain", TARGET, "--account", "batch/job", *admin)
+            assert text.startswith("Service account batch/job gets what it would if there were no such Service, since only "), text
+            assert "; service account web/a sees it." in _shown("explain", TARGET, "--account", "web/a", *admin)
+            # A name of one label is of the account's own namespace, as it is when the account calls.
+            assert "Service greeter in namespace web" in _shown("explain", "greeter", "--account", "web/a", "--namespace", "shop", *admin)
+            for account in ("batch", "batch/a/b", "batch/", "Batch/a"):
+                done = subprocess.run([process.BUILD / "lookasidectl", "explain", TARGET, "--account", account, *admin],
+                                      capture_output=True, text=True, timeout=20, check=False)
+                assert done.returncode == 2 and "account: expected NAMESPACE/NAME" in done.stderr, (account, done)
+            for stream in (*streams, balanced):
+                stream.cancel()
 
 
-def nobody_can_prove_who_it_is(work):
+def _verified(work, controller):
+    return subprocess.run([process.BUILD / "lookasidectl", "verify", "--directory", work / "manifests", "--server",
+                           controller.listen], capture_output=True, text=True, timeout=30, check=False)
+
+
+def nobody_can_be_identified(work):
     """Nothing is switched on for that: it is said, to whoever looks."""
     folder = manifests.Manifests(work / "manifests")
-    folder.put("greeter", manifests.service("greeter"),
-               manifests.endpoint_slice("greeter-a", "greeter", [manifests.Endpoint("10.0.0.1")]), _resource(namespaces=["web"]))
+    for name in ("greeter", "other"):
+        folder.put(name, manifests.service(name),
+                   manifests.endpoint_slice(f"{name}-a", name, [manifests.Endpoint("10.0.0.1")]), _resource(name, namespaces=["web"]))
     with Lookaside(work, directory=work / "manifests") as controller:
-        assert "no client sees this Service: its resource has spec.access, and clients have no way" in controller.process.log()
+        lines = [line for line in controller.process.log().splitlines() if "no client sees Services whose resource" in line]
+        assert len(lines) == 1 and "services=2" in lines[0], lines
         admin = ("--admin", controller.admin)
-        closed = "clients have no way to prove who they are (--tokens, --tls-client-ca, --unix-account, --identify-pods)"
+        closed = "nothing that tells who clients are is switched on (--tokens, --tls-client-ca, --unix-account, --identify-pods)"
         assert f"; no client sees it: spec.access says who may, and {closed}" in _shown("explain", TARGET, *admin)
-        assert f"no client sees the Service: spec.access says who may, and {closed}" in _shown("get", "lks", "-o", "json", *admin)
-        done = subprocess.run([process.BUILD / "lookasidectl", "verify", "--directory", work / "manifests", "--server",
-                               controller.listen], capture_output=True, text=True, timeout=30, check=False)
+        listed = _shown("get", "lks", *admin)
+        assert f"Published is False (NobodyIdentified): no client sees the Service: spec.access says who may, and {closed}" in listed, listed
+        done = _verified(work, controller)
         assert done.returncode == 1 and "at " + controller.listen in done.stdout, done
-        assert "may not see look as if there were none (spec.access, --default-access): ask as" in done.stdout, done
+        assert "A Service that this client may not see (spec.access, --default-access) looks as if" in done.stdout, done
 
 
 def settings_that_do_not_fit(_work):
@@ -230,4 +253,4 @@ def settings_that_do_not_fit(_work):
 
 CASES = [accounts_and_namespaces, to_the_byte_as_one_that_does_not_exist, what_a_client_says_of_itself_is_no_account,
          streams_of_every_kind_move, other_protocols_move, a_resource_that_goes_opens_nothing_in_its_grace, by_default,
-         operators_are_shown_who_sees_it, nobody_can_prove_who_it_is, settings_that_do_not_fit]
+         operators_are_shown_who_sees_it, nobody_can_be_identified, settings_that_do_not_fit]

@@ -196,10 +196,14 @@ def settings_from_a_config_file(work):
 def limits_of_the_file_and_of_flags(work):
     """By name: a flag leaves the file's other limits alone."""
     config = work / "config.yaml"
-    config.write_text("limits: {connections-per-address: 3, names: 1, streams: 2}\n")
+    config.write_text("limits: {connections-per-address: 3, names: 1, streams: 2, message: 8MiB}\n")
     manifests.Manifests(work / "manifests").service("greeter")
     with Lookaside(work, directory=work / "manifests", flags=[
             "--config", config, "--limit", "connections-per-address=1", "--limit=streams=7"]) as controller:
+        in_force = {name: controller.metrics()[f'lookaside_grpc_limit{{limit="{name}"}}']
+                    for name in ("connections-per-address", "names", "message", "unfinished", "unfinished-total", "keepalive")}
+        assert in_force == {"connections-per-address": 1, "names": 1, "message": 8 << 20, "unfinished": 8 << 20,
+                            "unfinished-total": 64 << 20, "keepalive": 60}, in_force
         peer = h2raw.Peer(controller.listen)
         streams = dict(struct.iter_unpack("!HI", peer.until(h2raw.SETTINGS)[3]))[3]
         assert streams == 7, streams

@@ -145,6 +145,7 @@ def cluster_without_slices(work):
         assert (code, log) == (0, "1 list of 1 Service equal on 1 server"), (code, log)
         code, log = _verify(work, *flags)
         assert code == 1 and "unexpected 10.0.9.1:8001" in log and "missing 10.0.0.1:8001" in log, log
+        assert "may not see" not in log, log
         with process.Process([process.BUILD / "lookasidectl", "explain", "greeter.shop:8001",
                               "--node", "node-1", "--admin", world.controller.admin],
                              work / "explain.log") as child:

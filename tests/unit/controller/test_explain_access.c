@@ -36,6 +36,8 @@ Test(explain_access, tells_who_sees_it)
     ask("greeter.shop:8001");
     cr_assert_str_eq(member("summary"), LISTED);
     cr_assert(json_bool(access_member("open")));
+    ask_as("greeter.shop:8001", "shop", "x");
+    cr_assert_str_eq(member("summary"), LISTED "; everybody sees it");
     access_is("{'access':{'namespaces':['shop','b'],'serviceAccounts':['web/frontend']}}", 1);
     ask("greeter.shop:8001");
     cr_assert_str_eq(member("summary"), LISTED "; only service accounts of b, shop, and web/frontend see it (spec.access)");
@@ -91,9 +93,44 @@ Test(explain_access, tells_that_nobody_can_prove_who_it_is)
     start(false, ACCESS_ALL);
     access_is("{'access':{'namespaces':['shop']}}", 1);
     ask_as("greeter.shop:8001", "shop", "x");
-    cr_assert(!json_bool(access_member("seen")) && !json_bool(access_member("provable")));
+    cr_assert(!json_bool(access_member("seen")) && !json_bool(access_member("identifies")));
     ask("greeter.shop:8001");
     cr_assert_str_eq(member("summary"),
-                     LISTED "; no client sees it: spec.access says who may, and clients have no way to prove who they "
-                            "are (--tokens, --tls-client-ca, --unix-account, --identify-pods)");
+                     LISTED "; no client sees it: spec.access says who may, and nothing that tells who clients are "
+                            "is switched on (--tokens, --tls-client-ca, --unix-account, --identify-pods)");
+}
+
+static const char *problem_of(const char *backend)
+{
+    const struct json *item = json_first(json_get(answer, "backends"));
+
+    while (item && !str_eq(json_text(json_get(item, "service")), str_of(backend)))
+        item = json_next(item);
+    cr_assert_not_null(item);
+    return text_of(json_get(item, "problem"));
+}
+
+#define OWN "of greeter's own, " LISTED
+
+Test(explain_access, tells_of_hidden_backends)
+{
+    start(true, ACCESS_ALL);
+    upsert(world.services, SERVICE_JSON("canary", 8001));
+    upsert(world.slices, SLICE_JSON("c", "canary", 1, READY("10.0.0.2")));
+    upsert(world.policies, POLICY_JSON("canary", 1, "{'access':{'namespaces':['batch']}}"));
+    access_is("{'access':{'namespaces':['web','batch']},'backends':[{'service':'canary'}]}", 1);
+    turn_for_ms(1100);
+    ask("greeter.shop:8001");
+    cr_assert_str_eq(member("summary"),
+                     "a LookasideService shares out the calls of xDS clients: 100% canary:8001; " OWN
+                     "; only service accounts of batch, web see it (spec.access); not everybody sees the backend canary");
+    cr_assert_str_eq(problem_of("canary"), "");
+    ask_as("greeter.shop:8001", "web", "x");
+    cr_assert_str_eq(member("summary"), "a LookasideService shares out the calls of xDS clients: 100% canary:8001 (the client "
+                                        "may not see it: these calls fail); " OWN "; service account web/x sees it");
+    cr_assert_str_eq(problem_of("canary"), "the client may not see it");
+    ask_as("greeter.shop:8001", "batch", "x");
+    cr_assert_str_eq(problem_of("canary"), "");
+    ask_as("greeter.shop:8001", "shop", "x"); /* who does not see the Service hears how it is for those who do */
+    cr_assert_str_eq(problem_of("canary"), "");
 }

@@ -295,7 +295,7 @@ Test(listener, does_not_remove_a_file_that_is_no_socket)
     char message[256];
 
     snprintf(message, sizeof(message),
-             "cannot listen on '%s': there is a file of that name, which is no socket", unix_text);
+             "cannot listen on '%s': something that is no socket has that name", unix_text);
     close(open(path, O_CREAT | O_WRONLY, 0600));
     assert_fails(unix_text, CODE_ALREADY_EXISTS, message);
     cr_assert_eq(stat(path, &info), 0);

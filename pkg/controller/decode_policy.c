@@ -458,6 +458,8 @@ static void read_fields(struct policy_reader *reader, const struct policy_field 
         json = json_get(parent, leaf);
         if (json)
             read_value(reader, path, field, json, at);
+        else if (field->kind == POLICY_GIVEN && json_is_null(parent, leaf)) /* "access:" */
+            policy_report(reader, path, "expected an object, found null");
         else if (field->required)
             policy_report(reader, path, "missing");
         else if (field->def)
@@ -479,13 +481,12 @@ static void derive(struct policy_reader *reader)
 
 /* ---- the object ---- */
 
-static void read_policy(struct policy_reader *reader, const struct json *object,
-                        const struct object_meta *meta)
+static void read_identity(struct policy_reader *reader, const struct json *object,
+                          const struct object_meta *meta)
 {
     const struct json *metadata = json_get(object, "metadata");
     struct err err = {0};
 
-    reader->spec = json_get(object, "spec");
     reader->fields = *policy_default();
     reader->fields.namespace_name = meta->namespace_name;
     reader->fields.name = meta->name;
@@ -493,6 +494,13 @@ static void read_policy(struct policy_reader *reader, const struct json *object,
     if (json_read_u64(metadata, "metadata", "generation", UINT64_MAX, 0, &reader->fields.generation,
                       &err) != CODE_OK)
         policy_report(reader, "", "%s", err.msg);
+}
+
+static void read_policy(struct policy_reader *reader, const struct json *object,
+                        const struct object_meta *meta)
+{
+    reader->spec = json_get(object, "spec");
+    read_identity(reader, object, meta);
     if (reader->spec && !expect(reader, "spec", reader->spec, JSON_OBJECT))
         return;
     read_fields(reader, policy_fields, POLICY_FIELDS, reader->spec, "spec", &reader->fields);
@@ -533,6 +541,35 @@ enum code decode_policy(const struct json *object, const struct object_meta *met
     if (reader.faults > 0)
         (void)fail_with(err, meta, &fault);
     return CODE_OK;
+}
+
+/* Of fields.access_given: what follows it in the table is about nothing else. */
+static void read_access(struct policy_reader *reader)
+{
+    size_t first = 0, len = 0;
+
+    while (!str_eq(str_of(policy_fields[first].path), STR("access")))
+        first++;
+    while (first + len < POLICY_FIELDS &&
+           str_starts_with(str_of(policy_fields[first + len].path), STR("access")))
+        len++;
+    read_fields(reader, &policy_fields[first], len, reader->spec, "spec", &reader->fields);
+}
+
+const struct policy *decode_policy_access(const struct json *object, const struct object_meta *meta)
+{
+    struct err fault = {0};
+    struct policy_reader reader = {.fault = keep_first, .ctx = &fault};
+
+    reader.spec = json_get(object, "spec");
+    if (!json_get(reader.spec, "access") && !json_is_null(reader.spec, "access"))
+        return NULL;
+    read_identity(&reader, object, meta);
+    read_access(&reader);
+    if (reader.faults > 0)
+        reader.fields.access_namespaces.len = reader.fields.access_accounts.len = 0;
+    reader.fields.access_given = reader.fields.partial = true;
+    return policy_new(&reader.fields);
 }
 
 void policy_check(const struct json *object, const struct object_meta *meta,

@@ -18,6 +18,9 @@
  * that nobody knows, which the API server would have left out. */
 enum code decode_policy(const struct json *object, const struct object_meta *meta, const struct policy **ret_policy,
                         uint64_t *ret_created_us, struct err *err) must_check;
+/* What holds of one that cannot be decoded, and of which no earlier version can: who may see the Service, as spec.access says, or nobody where that cannot be
+ * read either. One reference; NULL: it does not say. */
+const struct policy *decode_policy_access(const struct json *object, const struct object_meta *meta) must_check;
 /* Everything that is wrong with it: "spec.retry.attempts: missing". Fields that nobody knows are, too. */
 void policy_check(const struct json *object, const struct object_meta *meta, void (*fault)(void *ctx, const char *text), void *ctx);
 

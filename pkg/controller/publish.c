@@ -44,6 +44,14 @@ const struct controller_options *publisher_options(const struct publisher *publi
     return &publisher->options;
 }
 
+/* A LookasideService, of which some version was accepted. */
+static bool has_accepted(const struct group *group)
+{
+    const struct object *object = store_policy(group);
+
+    return object && !object->value.policy->partial;
+}
+
 bool publisher_publishes(const struct publisher *publisher, const struct group *group)
 {
     const struct object *object = store_service(group);
@@ -51,7 +59,7 @@ bool publisher_publishes(const struct publisher *publisher, const struct group *
 
     if (!object)
         return false;
-    return mode == PUBLISH_ALL || store_policy(group) ||
+    return mode == PUBLISH_ALL || has_accepted(group) ||
            (mode == PUBLISH_ANNOTATED && object->value.service->annotated);
 }
 

@@ -55,12 +55,22 @@ static const char *fault_of(const struct object *object, const char *why)
                                                                                    : why;
 }
 
+/* No version was ever accepted, but who may see the Service is in force. */
+static bool is_partial(const struct object *object)
+{
+    return object->rejection && object->value.policy && object->value.policy->partial;
+}
+
 static void set_invalid(const struct subject *subject, struct condition *condition)
 {
     const char *fault = fault_of(subject->object, subject->object->fault);
     uint64_t generation = subject->policy ? subject->policy->generation : 0;
 
-    if (!subject->policy)
+    if (is_partial(subject->object))
+        resource_set_condition(condition, false, "Invalid",
+                               "%s; of it only who may see the Service is in force (spec.access)",
+                               fault);
+    else if (!subject->policy)
         resource_set_condition(condition, false, "Invalid", "%s", fault);
     else if (generation > 0)
         resource_set_condition(condition, false, "Invalid",
@@ -441,6 +451,7 @@ static void set_published(const struct subject *subject)
         resource_set_condition(
             condition, false, "NeverAccepted", "no version was ever accepted: %s",
             !subject->service              ? "the Service is not published"
+            : is_partial(subject->object)  ? "the Service has the defaults, and spec.access"
             : options->mode == PUBLISH_ALL ? "the Service has the defaults"
                                            : "the Service has the defaults, by its annotation");
     else if (!subject->service)
@@ -479,7 +490,7 @@ static struct subject subject_of(const struct resource_sources *sources,
     return (struct subject){
         .sources = sources,
         .object = object,
-        .policy = object->value.policy,
+        .policy = is_partial(object) ? NULL : object->value.policy,
         .group = store_group(sources->store, namespace_name, name),
         .service = catalog_find(publisher_catalog(sources->publisher), namespace_name, name),
         .status = status,
@@ -495,7 +506,7 @@ void resource_read(const struct resource_sources *sources, const struct object *
     *ret_status = (struct resource_status){
         .uid = object->rejection ? str_of(object->rejection->uid) : policy->uid,
         .generation = object->rejection ? object->rejection->generation : policy->generation,
-        .policy = policy,
+        .policy = is_partial(object) ? NULL : policy,
         .created_us = object->value.created_us,
     };
     subject = subject_of(sources, object, ret_status);

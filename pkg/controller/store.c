@@ -1,3 +1,4 @@
+#include "controller/decode_policy.h"
 #include "controller/store_internal.h"
 
 #include "base/log.h"
@@ -261,6 +262,7 @@ static void object_delete(struct controller_scope *scope, struct object *object,
 /* ---- what a source says ---- */
 
 #define BAD_SKIPPED "bad object: skipped"
+#define BAD_CLOSED "bad object: only who may see the Service (spec.access) is in force"
 #define BAD_KEPT "bad object: its last good version stays"
 #define BAD_FIELD "bad field of an object: ignored"
 
@@ -313,22 +315,36 @@ static void list_value(struct controller_scope *scope, struct object *object, st
         scope->list_received_us = loop_now_us(scope->loop);
 }
 
-/* Its newest version cannot be decoded: the last good one stays, if it was of the same object. */
+/* As a complete version, or what can be used of it. Takes over the value. */
+static void take_value(struct controller_scope *scope, struct object *object, struct value value)
+{
+    if (scope->listing)
+        list_value(scope, object, value);
+    else if (value_equal(object->value, value))
+        value_done(&value);
+    else
+        store_set_value(scope, object, value, loop_now_us(scope->loop));
+}
+
+/* Its newest version cannot be decoded: the last good one stays, if there is one, and it was of the same object. */
 static void take_bad(struct controller_scope *scope, struct object *object, const struct json *json,
                      const struct object_meta *meta, const struct err *err)
 {
+    const struct policy *policy = object->value.policy;
     bool another = store_is_another(object, json);
+    bool keeps = !another && !value_is_empty(object->value) && !(policy && policy->partial);
+    struct value rest = {0};
 
+    if (!keeps && scope->kind == OBJECT_POLICY)
+        rest.policy = decode_policy_access(json, meta);
     note_bad(scope, object, meta, err,
-             value_is_empty(object->value) || another ? BAD_SKIPPED : BAD_KEPT);
+             keeps         ? BAD_KEPT
+             : rest.policy ? BAD_CLOSED
+                           : BAD_SKIPPED);
     store_set_rejection(scope, object, json, true);
     object->flawed = false;
-    if (!another)
-        return;
-    if (scope->listing)
-        list_value(scope, object, (struct value){0});
-    else
-        store_set_value(scope, object, (struct value){0}, loop_now_us(scope->loop));
+    if (!keeps)
+        take_value(scope, object, rest);
 }
 
 static void take_object(struct controller_scope *scope, const struct json *json)
@@ -366,15 +382,8 @@ static void take_object(struct controller_scope *scope, const struct json *json)
     if (scope->kind == OBJECT_ENDPOINTS && decode_is_truncated(json))
         log_debug(LOG_CONTROLLER, "the API server cut the addresses off",
                   KV_STR("endpoints", object->key));
-    if (scope->listing) {
-        list_value(scope, object, value);
-        return;
-    }
-    if (value_equal(object->value, value))
-        value_done(&value);
-    else
-        store_set_value(scope, object, value, loop_now_us(scope->loop));
-    if (value_is_empty(object->value))
+    take_value(scope, object, value);
+    if (!scope->listing && value_is_empty(object->value))
         object_free(scope, object);
 }
 

@@ -96,7 +96,8 @@ static bool slices_equal(struct value a, struct value b)
 static bool policies_equal(struct value a, struct value b)
 {
     return a.created_us == b.created_us && a.policy->generation == b.policy->generation &&
-           str_eq(a.policy->uid, b.policy->uid) && policy_equal(a.policy, b.policy);
+           a.policy->partial == b.policy->partial && str_eq(a.policy->uid, b.policy->uid) &&
+           policy_equal(a.policy, b.policy);
 }
 
 bool value_equal(struct value a, struct value b)

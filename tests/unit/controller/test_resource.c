@@ -383,6 +383,9 @@ Test(publish_mode, resources, .init = start_resources)
     cr_assert_str_eq(published("greeter"), "none");
     expect("greeter", CONDITION_PUBLISHED, false, "NeverAccepted",
            "no version was ever accepted: the Service is not published");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{'retry':{},'access':{'namespaces':['a']}}"));
+    turn();
+    cr_assert_str_eq(published("greeter"), "none", "though that is in force");
     upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
     turn();
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");

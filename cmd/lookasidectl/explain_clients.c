@@ -57,7 +57,7 @@ static bool falls_back(const struct json *stream)
 static bool is_fine(const struct json *stream)
 {
     bool fine = !json_bool(json_get(stream, "stalled")) && !stream_type_in_state(stream, "rejected") &&
-                !falls_back(stream) && !stream_is_refused(stream);
+                !falls_back(stream) && !stream_is_hidden(stream);
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         fine = fine && !stream_type_in_state(stream, states[i].state);
@@ -74,13 +74,15 @@ static void add_state(struct table *table, const struct json *stream)
         buf_add_str(&text, STR("does not read what it is sent"));
     else if (refused)
         buf_printf(&text, "refused the newest %" STR_FMT, STR_ARG(member(refused, "type")));
-    else if (stream_is_refused(stream))
-        buf_add_str(&text, STR("may not see it, or something that it leads to (access)"));
+    else if (stream_is_hidden(stream))
+        buf_add_str(&text, STR("may not see it (access)"));
     else if (falls_back(stream))
         buf_add_str(&text, STR("was told to fall back to what its DNS says: there is no list"));
     for (size_t i = 0; i < ARRAY_LEN(states) && !text.len; i++)
         if (stream_type_in_state(stream, states[i].state))
             buf_add_str(&text, str_of(states[i].text));
+    if (!text.len && stream_lacks_backend(stream))
+        buf_add_str(&text, STR("may not see a backend of it (access)"));
     if (!text.len)
         buf_add_str(&text, json_get(stream, "targets") ? STR("was sent the newest list (its protocol has no ACK)")
                                                        : STR("acknowledged the newest list"));

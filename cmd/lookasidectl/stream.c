@@ -37,20 +37,31 @@ const struct json *stream_type_in_state(const struct json *stream, const char *s
     return NULL;
 }
 
-static bool hides_any(const struct json *names)
+static bool any_has(const struct json *names, const char *member)
 {
     for (const struct json *name = json_first(names); name; name = json_next(name))
-        if (json_bool(json_get(name, "hidden")))
+        if (json_bool(json_get(name, member)))
             return true;
     return false;
 }
 
-bool stream_is_refused(const struct json *stream)
+/* Of some name of any type, or of some target. */
+static bool has(const struct json *stream, const char *member)
 {
     const struct json *type = json_first(json_get(stream, "types"));
 
     for (; type; type = json_next(type))
-        if (hides_any(json_get(type, "names")))
+        if (any_has(json_get(type, "names"), member))
             return true;
-    return hides_any(json_get(stream, "targets"));
+    return any_has(json_get(stream, "targets"), member);
+}
+
+bool stream_is_hidden(const struct json *stream)
+{
+    return has(stream, "hidden");
+}
+
+bool stream_lacks_backend(const struct json *stream)
+{
+    return has(stream, "backendHidden");
 }

@@ -12,7 +12,8 @@ void stream_add_peer(struct table *table, const struct json *stream);
 void stream_add_account(struct table *table, const struct json *stream);
 /* The first type of which some name is in that state; NULL: there is none. */
 const struct json *stream_type_in_state(const struct json *stream, const char *state);
-/* Something that it asked for, or that this leads to, is hidden from it. */
-bool stream_is_refused(const struct json *stream);
+/* What it asked for is hidden from it; a backend of what it asked for is. */
+bool stream_is_hidden(const struct json *stream);
+bool stream_lacks_backend(const struct json *stream);
 
 #endif

@@ -49,7 +49,7 @@ static struct str health(const struct json *stream)
     for (size_t i = 0; i < ARRAY_LEN(faults); i++)
         if (stream_type_in_state(stream, faults[i]))
             return str_of(faults[i]);
-    if (stream_is_refused(stream))
+    if (stream_is_hidden(stream))
         return STR("hidden");
     for (target = json_first(json_get(stream, "targets")); target; target = json_next(target))
         if (json_bool(json_get(target, "fallback")))
@@ -57,7 +57,7 @@ static struct str health(const struct json *stream)
     for (size_t i = 0; i < ARRAY_LEN(waits); i++)
         if (stream_type_in_state(stream, waits[i]))
             return str_of(waits[i]);
-    return STR("ok");
+    return stream_lacks_backend(stream) ? STR("part") : STR("ok");
 }
 
 /* What the client says that it is; else what its HTTP says. */

@@ -138,7 +138,11 @@ void worker_tell_refused(struct worker *worker, const struct rpc *rpc,
     if (known)
         snprintf(account, sizeof(account), "%" STR_FMT "/%" STR_FMT, STR_ARG(known->namespace_name),
                  STR_ARG(known->name));
-    log_warn(LOG_SERVE, "client may not see a Service that it asks for", KV_STR("peer", peer),
+    log_warn(LOG_SERVE,
+             subscriber->content->hidden & TOPIC_HIDDEN_OWN
+                 ? "client may not see a Service that it asks for"
+                 : "client may not see a backend of a Service that it asks for",
+             KV_STR("peer", peer),
              KV_STR("account", account), KV_STR("by", known ? account_by_name(known->by) : "none"),
              KV_TEXT("name", subscriber->topic->text), user ? KV_U64("uid", user->uid) : KV_END,
              KV_U64("pid", user ? (uint64_t)user->pid : 0));

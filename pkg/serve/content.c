@@ -151,7 +151,6 @@ struct asking {
 
 /* Besides what is hidden: the Service itself is, from somebody who has had an answer before, which is never withdrawn. */
 #define HIDDEN_ANSWERED (UINT64_C(1) << 63)
-#define HIDDEN_OWN UINT64_C(1)
 
 /* The clock is looked at after so many subscribers, and after what was encoded. */
 #define EFFORT_MAX 64
@@ -284,7 +283,7 @@ static uint64_t hidden_from(const struct asking *asking, const struct subscriber
         meaning_hidden(asking->meaning, default_access(asking), &subscriber->place->caller);
     bool answered = subscriber->content && subscriber->content->version != 0;
 
-    if (hidden == HIDDEN_OWN && answered &&
+    if (hidden == TOPIC_HIDDEN_OWN && answered &&
         table_of(asking->entry)->options.unknown_names == UNKNOWN_NAMES_ABSENT)
         hidden |= HIDDEN_ANSWERED;
     return hidden;
@@ -449,7 +448,7 @@ static void give_by_place(struct asking *asking, struct subscriber *subscriber)
     struct topic_place *place = subscriber->place;
 
     /* Of two that may not see it, one can have been answered before. */
-    if (place->round != asking->round || (place->content->content.hidden & HIDDEN_OWN) != 0) {
+    if (place->round != asking->round || (place->content->content.hidden & TOPIC_HIDDEN_OWN) != 0) {
         place->content = make_for(asking, subscriber, &place->capped);
         place->round = asking->round;
     }

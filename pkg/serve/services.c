@@ -125,6 +125,8 @@ void service_dump_view(const struct subscriber *subscriber, struct json_writer *
 
 void service_dump_hidden(const struct subscriber *subscriber, struct json_writer *writer)
 {
-    if (subscriber->content && subscriber->content->hidden != 0)
-        json_put_bool(writer, "hidden", true);
+    uint64_t hidden = subscriber->content ? subscriber->content->hidden : 0;
+
+    if (hidden != 0)
+        json_put_bool(writer, hidden & TOPIC_HIDDEN_OWN ? "hidden" : "backendHidden", true);
 }

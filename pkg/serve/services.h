@@ -41,7 +41,7 @@ struct dump_filter {
 void service_dump(struct rpc *rpc, const struct dump_filter *filter, struct json_writer *writer);
 /* The view that a subscription got, as a member of an open object. */
 void service_dump_view(const struct subscriber *subscriber, struct json_writer *writer);
-/* That it, or something that it leads to, is hidden from the client: "hidden", true; else nothing. */
+/* That its Service is hidden from the client: "hidden", true; that a backend of it is: "backendHidden", true; else nothing. */
 void service_dump_hidden(const struct subscriber *subscriber, struct json_writer *writer);
 
 /* Why a stream is not shed. */

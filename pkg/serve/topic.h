@@ -54,6 +54,9 @@ struct interest;
 struct topic_table;
 struct topic_place; /* an interned struct place */
 
+/* Of what is hidden: the Service itself. Else backends of its policy are. */
+#define TOPIC_HIDDEN_OWN UINT64_C(1)
+
 /* What a topic says to those places whose view is the same (model/view.h). Does not change but for received_us: whoever is to see something
  * else gets another one. */
 struct topic_content {

@@ -219,6 +219,23 @@ def operators_are_shown_who_sees_it(work):
                 stream.cancel()
 
 
+def a_hidden_backend_is_told_apart(work):
+    """Who dials the split is served; it is one of its backends that is hidden."""
+    with Guarded(work) as world, ads.connect(world.controller.listen) as channel:
+        split = _resource("open")
+        split["spec"] = {"backends": [{"service": "open"}, {"service": "greeter"}]}
+        world.api.put(_resource(namespaces=["web"]), split)
+        admin = ("--admin", world.controller.admin)
+        process.wait_until(lambda: "not everybody sees the backend greeter" in _shown("explain", "open.shop:8001", *admin), 10, "it is split")
+        stream = ads.Stream(channel, ads.node(), metadata=world.metadata("batch/job"))
+        stream.ack(stream.subscribe(ads.LDS, ["open.shop:8001"]))
+        process.wait_until(lambda: _states(*admin) == ["part"], 10, lambda: _shown("streams", *admin))
+        assert "may not see a backend of a Service that it asks for" in world.controller.process.log()
+        text = _shown("explain", "open.shop:8001", "--account", "batch/job", *admin)
+        assert "100% open:8001, 0% greeter:8001 (the client may not see it)" in text and "may not see a backend of it" in text, text
+        stream.cancel()
+
+
 def _verified(work, controller):
     return subprocess.run([process.BUILD / "lookasidectl", "verify", "--directory", work / "manifests", "--server",
                            controller.listen], capture_output=True, text=True, timeout=30, check=False)
@@ -253,4 +270,4 @@ def settings_that_do_not_fit(_work):
 
 CASES = [accounts_and_namespaces, to_the_byte_as_one_that_does_not_exist, what_a_client_says_of_itself_is_no_account,
          streams_of_every_kind_move, other_protocols_move, a_resource_that_goes_opens_nothing_in_its_grace, by_default,
-         operators_are_shown_who_sees_it, nobody_can_be_identified, settings_that_do_not_fit]
+         operators_are_shown_who_sees_it, a_hidden_backend_is_told_apart, nobody_can_be_identified, settings_that_do_not_fit]

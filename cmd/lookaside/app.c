@@ -138,6 +138,20 @@ static void log_serving(const struct app *app)
     buf_done(&listen);
 }
 
+static void log_identity(const struct options *options)
+{
+    struct buf ways = BUFFER_INIT(ADDRESS_LIST_MAX);
+
+    if (!options_identify(options))
+        return;
+    buf_printf(&ways, "%s%s%s%s", options->tokens ? ",tokens" : "",
+               options->tls_client_ca ? ",certificates" : "",
+               options->unix_accounts.len > 0 ? ",unix" : "", options->identify_pods ? ",pods" : "");
+    log_info(LOG_MAIN, "clients are told apart", KV_STR("by", buf_cstr(&ways) + 1),
+             KV_STR("default_access", default_access_name(options->default_access)));
+    buf_done(&ways);
+}
+
 static void on_first_publication(void *ctx)
 {
     struct app *app = ctx;
@@ -153,6 +167,7 @@ static void on_first_publication(void *ctx)
     }
     app->phase = APP_SERVING;
     log_serving(app);
+    log_identity(app->options);
     if (app->report)
         report_start(app->report);
     if (app->rebalance)

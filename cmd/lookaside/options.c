@@ -456,7 +456,8 @@ static enum code flag_value(int argc, char **argv, int *index, bool is_switch, s
     *value = STR("true");
     if (is_switch)
         return CODE_OK;
-    if (*index + 1 >= argc)
+    /* No value begins so: the next flag does. */
+    if (*index + 1 >= argc || strncmp(argv[*index + 1], "--", 2) == 0)
         return fail(err, CODE_INVALID_ARGUMENT, "flag --%" STR_FMT " needs a value", STR_ARG(rest));
     *value = str_of(argv[++*index]);
     return CODE_OK;

@@ -67,6 +67,8 @@ static void put_service(struct json_writer *writer, const struct app *app,
     json_put_str(writer, "name", service->name);
     json_put_str(writer, "type", str_of(service_type_name(service->type)));
     json_put_u64(writer, "slices", service->slices_len);
+    if (!access_is_open(service, app->options->default_access))
+        json_put_bool(writer, "restricted", true); /* not everybody sees it */
     put_hold(writer, app, service);
     json_open_array(writer, "ports");
     for (size_t i = 0; i < service->ports_len; i++)
@@ -255,9 +257,11 @@ void show_explain(void *ctx, struct admin_request *request)
     };
     CLEANUP(account_freep) struct service_account *account =
         account_of_text(argument(request, "account"), ACCOUNT_BY_TOKEN);
+    bool is_nobody = str_eq(argument(request, "account"), STR("nobody"));
     struct buf out = BUFFER_INIT(PAGE_DUMP_MAX);
     struct err err = {0};
 
+    query.asked = account || is_nobody;
     /* A name of one label is of the namespace that is known of the client, before what it says. */
     if (account) {
         query.caller = (struct caller){account->namespace_name, account->name};
@@ -268,8 +272,8 @@ void show_explain(void *ctx, struct admin_request *request)
         query.default_namespace = str_of(app_default_namespace(app));
     if (query.target.len == 0)
         page_refuse(request, 400, "expected the argument target, as a client would dial it");
-    else if (!account && argument(request, "account").len > 0)
-        page_refuse(request, 400, "account: expected NAMESPACE/NAME of a service account");
+    else if (!query.asked && argument(request, "account").len > 0)
+        page_refuse(request, 400, "account: expected NAMESPACE/NAME of a service account, or nobody");
     else if (app->phase == APP_SYNCING)
         page_refuse(request, 503, "not synced yet: see /readyz");
     else if (explain(app, &query, &out, &err) != CODE_OK)

@@ -307,7 +307,7 @@ bool comparison_report(const struct comparison *comparison)
     printf("\n");
     if (may_hide(comparison))
         printf("A Service that this client may not see (spec.access, --default-access) looks as if "
-               "there were none: ask as an account that may, by --token-file or --tls-cert\n");
+               "there were none: ask as an account that may, by --token-file, --tls-cert or its unix socket\n");
     return differ == 0 && failed == 0;
 }
 

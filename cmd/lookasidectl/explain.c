@@ -114,7 +114,9 @@ static int run(int argc, char **argv)
          .value = &question.group},
         {"namespace", "NAME", "of the client, for one-label targets",
          .value = &question.namespace_name},
-        {"account", "NAMESPACE/NAME", "for a client that is this service account",
+        {"account", "NAMESPACE/NAME",
+         "for a client that is this service account, whose namespace one-label targets are then "
+         "of; nobody: for one that nothing identifies",
          .value = &question.account},
         ADMIN_FLAG(&question.admin),
         OUTPUT_FLAG(&output),
@@ -132,7 +134,7 @@ static int run(int argc, char **argv)
 const struct command explain_command = {
     "explain",
     "explain TARGET [--zone ZONE] [--node NODE] [--group 1..64] [--namespace NAME]\n"
-    "                            [--account NAMESPACE/NAME] [--admin HOST:PORT] [-o table|json]",
+    "                            [--account NAMESPACE/NAME|nobody] [--admin HOST:PORT] [-o table|json]",
     "say why a client gets the backends that it gets",
     run,
 };

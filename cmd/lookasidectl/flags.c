@@ -95,7 +95,8 @@ static int parse_one(const struct command *command, int argc, char **argv, int *
     }
     if (!flag->argument && equals)
         snprintf(message, sizeof(message), "flag --%s takes no value", flag->name);
-    else if (flag->argument && !equals && *index + 1 == argc)
+    else if (flag->argument && !equals &&
+             (*index + 1 == argc || strncmp(argv[*index + 1], "--", 2) == 0))
         snprintf(message, sizeof(message), "flag --%s needs a value", flag->name);
     else if (flag->list && flag->list->len == FLAG_LIST_MAX)
         snprintf(message, sizeof(message), "flag --%s is given too often", flag->name);

@@ -14,6 +14,8 @@ static void add_notes(struct table *table, const struct json *service, const str
         buf_printf(&notes, "held (%" STR_FMT ")", STR_ARG(member(service, "hold")));
     if (json_bool(json_get(port, "byPlace")))
         buf_printf(&notes, "%sby place", notes.len ? ", " : "");
+    if (json_bool(json_get(service, "restricted")))
+        buf_printf(&notes, "%snot for everybody", notes.len ? ", " : "");
     table_add(table, buf_str(&notes));
     buf_done(&notes);
 }

@@ -104,7 +104,8 @@ struct explain_query {
     struct str default_namespace;
     struct str cluster_domain;
     struct place place;
-    struct caller caller; /* empty: nobody in particular */
+    bool asked; /* who sees it is asked of this client: */
+    struct caller caller;
 };
 
 /* Why a client at that place gets the list that it gets: members of an open object (controller/explain.h says which). INVALID_ARGUMENT for a

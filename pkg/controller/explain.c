@@ -94,6 +94,7 @@ static void gather(struct explanation *explanation, const struct explain_query *
     const struct name *name = &explanation->name;
 
     explanation->place = query->place;
+    explanation->asked = query->asked;
     explanation->caller = query->caller;
     if (query->place.zone.len == 0 && query->place.node.len > 0)
         explanation->place.zone = catalog_node_zone(catalog, query->place.node);

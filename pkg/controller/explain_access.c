@@ -17,7 +17,7 @@ static bool is_open(const struct explanation *explanation, const struct service 
 /* Asked of somebody in particular. */
 static bool is_asked(const struct explanation *explanation)
 {
-    return explanation->caller.namespace_name.len > 0;
+    return explanation->asked;
 }
 
 /* Where nothing tells who clients are, all are nobody. */
@@ -70,8 +70,6 @@ static void write_texts(const char *key, const struct policy_texts *texts, bool 
 
 void explain_write_access(const struct explanation *explanation, struct json_writer *writer)
 {
-    static const char *const defaults[] = {
-        [ACCESS_ALL] = "all", [ACCESS_NAMESPACE] = "namespace", [ACCESS_NONE] = "none"};
     const struct controller_options *options = options_of(explanation);
     const struct service *service = explanation->now.service;
     const struct policy *policy;
@@ -81,7 +79,7 @@ void explain_write_access(const struct explanation *explanation, struct json_wri
     policy = service->policy;
     json_open_object(writer, "access");
     json_put_bool(writer, "open", is_open(explanation, service));
-    json_put_str(writer, "default", str_of(defaults[options->default_access]));
+    json_put_str(writer, "default", str_of(default_access_name(options->default_access)));
     json_put_bool(writer, "given", policy->access_given);
     write_texts("namespaces", &policy->access_namespaces, policy->access_given, writer);
     write_texts("serviceAccounts", &policy->access_accounts, policy->access_given, writer);
@@ -140,8 +138,11 @@ static void add_caller(const struct explanation *explanation, struct buf *text)
 {
     const struct caller *caller = &explanation->caller;
 
-    buf_printf(text, "service account %" STR_FMT "/%" STR_FMT, STR_ARG(caller->namespace_name),
-               STR_ARG(caller->account));
+    if (caller->namespace_name.len == 0)
+        buf_add_str(text, STR("a client that nothing identifies"));
+    else
+        buf_printf(text, "service account %" STR_FMT "/%" STR_FMT,
+                   STR_ARG(caller->namespace_name), STR_ARG(caller->account));
 }
 
 /* Those that are not for everybody, where nobody in particular was asked about. */
@@ -167,7 +168,7 @@ void explain_add_unseen(const struct explanation *explanation, struct buf *text)
     add_caller(explanation, text);
     buf_add_str(text, STR(" gets what it would if there were no such Service, since "));
     add_who(explanation, text);
-    buf_add_str(text, STR("; for who sees it, "));
+    buf_add_str(text, STR("; but for that, "));
 }
 
 void explain_add_access(const struct explanation *explanation, struct buf *text)

@@ -35,7 +35,8 @@ struct explanation {
     const struct group *group; /* NULL: never heard of the Service */
     struct name name;
     struct place place;
-    struct caller caller; /* empty: nobody in particular was asked about */
+    bool asked; /* about this client: */
+    struct caller caller;
     struct arena arena;
     struct explain_side now, truth;
     struct explain_side whole; /* of the truth, if it were not cut; nothing where it is not */

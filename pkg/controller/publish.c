@@ -12,6 +12,12 @@
 /* While a hold is in force, which a change may end, changes are looked at more often. */
 #define HELD_WINDOW_US (2 * 1000)
 
+/* How many, and the first of them, which the next catalog has. */
+struct tally {
+    size_t len;
+    const struct service *first;
+};
+
 struct publisher {
     struct controller_options options;
     struct store *store;
@@ -21,8 +27,7 @@ struct publisher {
     bool started;
     bool published; /* the first catalog is out */
     bool nodes_changed, hosts_changed;
-    size_t closed; /* in this turn: Services that no client sees */
-    const struct service *closed_first;
+    struct tally closed, opened; /* in this turn: Services that no client sees, or all do again */
     struct list now;   /* groups that go out at the end of the turn */
     struct list later; /* groups whose window has not passed, in no order */
     struct deferred flush;
@@ -207,33 +212,46 @@ static bool hides(const struct service *service)
     return service && service->policy->access_given;
 }
 
-/* Where nobody can be identified, its resource closes a Service to all: hardly what it means. */
-static void count_closed(struct publisher *publisher, const struct service *before,
-                         const struct service *after)
+static void tally_add(struct tally *tally, const struct service *service)
 {
-    if (publisher->options.identifies || !hides(after) || hides(before))
-        return;
-    if (publisher->closed == 0)
-        publisher->closed_first = after;
-    publisher->closed++;
+    if (tally->len++ == 0)
+        tally->first = service;
 }
 
-/* Of all that have come in this turn, in one line. A preview's are its own affair. */
-static void warn_of_closed(struct publisher *publisher)
+/* Where nobody can be identified, its resource closes a Service to all: hardly what it means. */
+static void note_access(struct publisher *publisher, const struct service *before,
+                        const struct service *after)
 {
-    const struct service *first = publisher->closed_first;
+    if (hides(after) && !hides(before) && !publisher->options.identifies)
+        tally_add(&publisher->closed, after);
+    else if (hides(before) && after && !hides(after))
+        tally_add(&publisher->opened, after);
+}
+
+/* Of all of a turn, in one line. A preview's are its own affair. */
+static void log_tally(const struct publisher *publisher, struct tally *tally, const char *message,
+                      const char *see)
+{
     char name[NAME_TEXT_MAX];
 
-    if (publisher->closed > 0 && publisher->options.publish) {
-        snprintf(name, sizeof(name), "%" STR_FMT "/%" STR_FMT, STR_ARG(first->namespace_name),
-                 STR_ARG(first->name));
-        log_warn(LOG_CONTROLLER,
-                 "no client sees Services whose resource has spec.access: nothing that tells who "
-                 "clients are is switched on",
-                 KV_STR("service", name), KV_U64("services", publisher->closed),
-                 KV_STR("see", IDENTITY_WAYS));
+    if (tally->len > 0 && publisher->options.publish) {
+        snprintf(name, sizeof(name), "%" STR_FMT "/%" STR_FMT,
+                 STR_ARG(tally->first->namespace_name), STR_ARG(tally->first->name));
+        log_warn(LOG_CONTROLLER, message, KV_STR("service", name), KV_U64("services", tally->len),
+                 KV_STR("see", see));
     }
-    publisher->closed = 0;
+    *tally = (struct tally){0};
+}
+
+static void log_access(struct publisher *publisher)
+{
+    log_tally(publisher, &publisher->closed,
+              "no client sees Services whose resource has spec.access: nothing that tells who "
+              "clients are is switched on",
+              IDENTITY_WAYS);
+    log_tally(publisher, &publisher->opened,
+              "spec.access of Services is gone: who sees them is as the default says",
+              "--default-access");
 }
 
 /* Puts the change into the edit; true if there is one. */
@@ -250,7 +268,7 @@ static bool put_change(struct publisher *publisher, const struct group *group,
     counter_set(endpoints, counter_get(endpoints) - endpoints_of(before) + endpoints_of(after));
     if (publisher->started && publisher->published)
         log_change(group, before, after);
-    count_closed(publisher, before, after);
+    note_access(publisher, before, after);
     if (after)
         catalog_put(edit, after);
     else
@@ -470,7 +488,7 @@ static void on_flush(void *ctx)
     put_nodes(publisher, edit);
     put_hosts(publisher, edit);
     next = catalog_edit_finish(edit);
-    warn_of_closed(publisher);
+    log_access(publisher);
     if (next != publisher->catalog)
         publish(publisher, next);
     else

@@ -360,7 +360,7 @@ static void on_drained(void *ctx)
 }
 
 /* A server that hangs up at once has heard, as a rule, TLS where it expects none, or none where it
- * expects TLS. */
+ * expects TLS; or it wants no connection more. */
 static void on_closed(void *ctx, enum code code, const char *reason)
 {
     struct grpc_client *client = ctx;
@@ -370,9 +370,10 @@ static void on_closed(void *ctx, enum code code, const char *reason)
         disconnect(client, reason);
         return;
     }
-    snprintf(text, sizeof(text), "%s before it said anything: %s", reason,
-             strcmp(client->scheme, "https") == 0 ? "does it serve TLS at this port?"
-                                                  : "does it want TLS at this port?");
+    snprintf(text, sizeof(text),
+             "%s before it said anything: does it %s TLS at this port, or has it too many "
+             "connections?",
+             reason, strcmp(client->scheme, "https") == 0 ? "serve" : "want");
     disconnect(client, text);
 }
 

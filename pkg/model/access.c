@@ -1,5 +1,13 @@
 #include "model/access.h"
 
+const char *default_access_name(enum default_access access)
+{
+    static const char *const names[] = {
+        [ACCESS_ALL] = "all", [ACCESS_NAMESPACE] = "namespace", [ACCESS_NONE] = "none"};
+
+    return names[access];
+}
+
 bool access_is_open(const struct service *service, enum default_access otherwise)
 {
     return !service->policy->access_given && otherwise == ACCESS_ALL;

@@ -12,6 +12,8 @@
 /* Without spec.access: everybody; who is of its namespace; nobody. */
 enum default_access { ACCESS_ALL, ACCESS_NAMESPACE, ACCESS_NONE };
 
+const char *default_access_name(enum default_access access); /* "namespace" */
+
 /* A service account, as is proven of a client; empty: nobody that is known. */
 struct caller {
     struct str namespace_name, account;

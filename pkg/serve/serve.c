@@ -28,7 +28,7 @@ static void turn_away(struct serve *serve, int fd, const struct address *peer)
         return;
     address_format(peer, address);
     log_warn(LOG_SERVE, "too many connections of one address: a further one is closed",
-             KV_STR("peer", address),
+             KV_STR("peer", address), KV_STR("limit", "connections-per-address"),
              KV_U64("connections", serve->options.limits.connections_per_address));
 }
 

@@ -152,6 +152,7 @@ def a_resource_that_goes_opens_nothing_in_its_grace(work):
         while time.monotonic() - begin < 2:
             assert world.seen(None) == []
         world.wait_seen(None, ["10.0.0.1"])
+        assert "spec.access of Services is gone: who sees them is as the default says" in world.controller.process.log()
         # And one that is replaced never opens: the new one is there within the grace.
         world.api.put(resource)
         world.wait_seen(None, [])
@@ -211,6 +212,8 @@ def operators_are_shown_who_sees_it(work):
             assert "; service account web/a sees it." in _shown("explain", TARGET, "--account", "web/a", *admin)
             # A name of one label is of the account's own namespace, as it is when the account calls.
             assert "Service greeter in namespace web" in _shown("explain", "greeter", "--account", "web/a", "--namespace", "shop", *admin)
+            assert _shown("explain", TARGET, "--account", "nobody", *admin).startswith("A client that nothing identifies gets what it ")
+            assert "not for everybody" in _shown("services", *admin)
             for account in ("batch", "batch/a/b", "batch/", "Batch/a"):
                 done = subprocess.run([process.BUILD / "lookasidectl", "explain", TARGET, "--account", account, *admin],
                                       capture_output=True, text=True, timeout=20, check=False)

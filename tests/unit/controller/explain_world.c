@@ -19,6 +19,7 @@ void explain_stop(void)
 }
 
 static struct caller asked_of;
+static bool asked;
 
 enum code ask_at(const char *target, const char *zone, const char *node, struct err *err)
 {
@@ -29,6 +30,7 @@ enum code ask_at(const char *target, const char *zone, const char *node, struct 
         .default_namespace = STR("shop"),
         .cluster_domain = STR("cluster.local"),
         .place = {.zone = str_of(zone), .node = str_of(node)},
+        .asked = asked,
         .caller = asked_of,
     };
     enum code code;
@@ -46,8 +48,10 @@ enum code ask_at(const char *target, const char *zone, const char *node, struct 
 
 void ask_as(const char *target, const char *namespace_name, const char *account)
 {
+    asked = true;
     asked_of = (struct caller){str_of(namespace_name), str_of(account)};
     ask(target);
+    asked = false;
     asked_of = (struct caller){0};
 }
 

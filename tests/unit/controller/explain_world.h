@@ -18,6 +18,7 @@ enum code ask_at(const char *target, const char *zone, const char *node, struct 
 /* Once nothing is on its way any more. */
 void ask_from(const char *target, const char *zone, const char *node);
 void ask(const char *target);
+/* Both empty: as who is nobody. */
 void ask_as(const char *target, const char *namespace_name, const char *account);
 /* Some endpoint of a slice, or one that is kept, has this reason. */
 bool has_reason(const char *reason);

@@ -64,7 +64,9 @@ Test(explain_access, of_an_account_tells_what_it_gets)
     cr_assert(!json_bool(access_member("seen")));
     cr_assert_str_eq(member("summary"),
                      "service account shop/x gets what it would if there were no such Service, since only service "
-                     "accounts of a, b, c, d and 1 more see it (spec.access); for who sees it, " LISTED);
+                     "accounts of a, b, c, d and 1 more see it (spec.access); but for that, " LISTED);
+    ask_as("greeter.shop:8001", "", "");
+    cr_assert(str_starts_with(json_text(json_get(answer, "summary")), STR("a client that nothing identifies gets what ")));
     ask_as("other.shop:8001", "shop", "x");
     cr_assert_null(json_get(answer, "access"));
 }

@@ -1,5 +1,5 @@
 /* Any JSON as a LookasideService: what is accepted keeps the bounds that readers of a policy rely on, and is found good by the check too but for
- * fields that nobody knows; what is refused has a message. */
+ * fields that nobody knows; what is refused has a message, and still closes what it says that it closes. */
 #include "controller/decode_policy.h"
 #include "controller/policy_field.h"
 #include "must_hold.h"
@@ -47,6 +47,23 @@ static void check_policy(const struct policy *policy)
     must_hold((policy->protection_percent == 0) == (policy->protection_us == 0));
 }
 
+/* Of one that is refused or not: it closes what it says that it closes. */
+static void check_access(const struct json *json, const struct object_meta *meta, const struct policy *accepted)
+{
+    const struct policy *access = decode_policy_access(json, meta);
+    const struct json *spec = json_get(json, "spec");
+
+    must_hold((access != NULL) == (json_get(spec, "access") || json_is_null(spec, "access")));
+    must_hold(!accepted || (access != NULL) == accepted->access_given);
+    if (!access)
+        return;
+    check_policy(access);
+    must_hold(access->partial && access->access_given && access->hosts_len + access->backends_len == 0);
+    must_hold(!accepted || (access->access_namespaces.len == accepted->access_namespaces.len &&
+                            access->access_accounts.len == accepted->access_accounts.len));
+    policy_unref(access);
+}
+
 static void count(void *ctx, const char *text)
 {
     must_hold(*text);
@@ -82,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         must_hold(faults > 0 && err.code == CODE_INVALID_ARGUMENT && err.msg[0] && !policy);
     }
+    check_access(json, &meta, policy);
     policy_unref(policy);
     json_free(json);
     return 0;

@@ -27,7 +27,7 @@ static enum code ask_explain(const struct question *question, struct answer *ans
     query_add(&path, "&node", str_of(question->node));
     query_add(&path, "&group", str_of(question->group));
     query_add(&path, "&namespace", str_of(question->namespace_name));
-    query_add(&path, "&account", str_of(question->account));
+    query_add(&path, "&account", str_of(question->account ? question->account : ""));
     code = buf_failed(&path) ? fail(err, CODE_INVALID_ARGUMENT, "the arguments are too long")
                              : page_read(question->admin, buf_cstr(&path), &answer->explain_text,
                                          &answer->explain, err);
@@ -105,7 +105,7 @@ static int explain(const struct question *question, bool as_json)
 
 static int run(int argc, char **argv)
 {
-    struct question question = {ADMIN_DEFAULT, NULL, "", "", "", "", ""};
+    struct question question = {ADMIN_DEFAULT, NULL, "", "", "", "", NULL};
     const char *output = "table";
     const struct flag flags[] = {
         {"zone", "ZONE", "for a client in this zone", .value = &question.zone},
@@ -127,6 +127,8 @@ static int run(int argc, char **argv)
     if (!flags_parse(&explain_command, argc, argv, flags, ARRAY_LEN(flags), &question.target, 1, 1,
                      &exit_code))
         return exit_code;
+    if (question.account && !*question.account) /* of a variable that is not set */
+        return usage_error(&explain_command, "--account: expected NAMESPACE/NAME or nobody");
     question.target = target_of(question.target);
     return output_is_json(output, &as_json) ? explain(&question, as_json) : 2;
 }

@@ -82,6 +82,12 @@ static void take_value(const struct flag *flag, const char *value)
         *flag->value = value;
 }
 
+/* And so no value of the one before. */
+static bool is_flag(const char *text)
+{
+    return flag_name(text).len > 0;
+}
+
 static int parse_one(const struct command *command, int argc, char **argv, int *index,
                      const struct flag *flags, size_t flags_len)
 {
@@ -96,7 +102,7 @@ static int parse_one(const struct command *command, int argc, char **argv, int *
     if (!flag->argument && equals)
         snprintf(message, sizeof(message), "flag --%s takes no value", flag->name);
     else if (flag->argument && !equals &&
-             (*index + 1 == argc || strncmp(argv[*index + 1], "--", 2) == 0))
+             (*index + 1 == argc || is_flag(argv[*index + 1])))
         snprintf(message, sizeof(message), "flag --%s needs a value", flag->name);
     else if (flag->list && flag->list->len == FLAG_LIST_MAX)
         snprintf(message, sizeof(message), "flag --%s is given too often", flag->name);

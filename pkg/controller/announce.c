@@ -73,6 +73,10 @@ static const struct policy *announcing(const struct service *published, const st
 
     fields.announced = splits ? wanted->backends : &own;
     fields.announced_len = splits ? wanted->backends_len : 1;
+    /* Who may see it waits for nothing. */
+    fields.access_given = wanted->access_given;
+    fields.access_namespaces = wanted->access_namespaces;
+    fields.access_accounts = wanted->access_accounts;
     return policy_new(&fields);
 }
 

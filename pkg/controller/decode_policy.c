@@ -565,8 +565,10 @@ const struct policy *decode_policy_access(const struct json *object, const struc
     if (!json_get(reader.spec, "access") && !json_is_null(reader.spec, "access"))
         return NULL;
     read_identity(&reader, object, meta);
+    reader.faults = 0;
     read_access(&reader);
-    if (reader.faults > 0)
+    reader.fields.access_fault = reader.faults > 0;
+    if (reader.fields.access_fault)
         reader.fields.access_namespaces.len = reader.fields.access_accounts.len = 0;
     reader.fields.access_given = reader.fields.partial = true;
     return policy_new(&reader.fields);

@@ -105,7 +105,8 @@ static void add_given(struct buf *text, const struct policy *policy)
     size_t namespaces = policy->access_namespaces.len, accounts = policy->access_accounts.len;
 
     if (namespaces + accounts == 0) {
-        buf_add_str(text, STR("no client sees it (spec.access is empty)"));
+        buf_printf(text, "no client sees it (spec.access %s)",
+                   policy->access_fault ? "cannot be read" : "is empty");
         return;
     }
     buf_add_str(text, STR("only "));

@@ -58,7 +58,18 @@ static const char *fault_of(const struct object *object, const char *why)
 /* No version was ever accepted, but who may see the Service is in force. */
 static bool is_partial(const struct object *object)
 {
-    return object->rejection && object->value.policy && object->value.policy->partial;
+    return object->value.policy && object->value.policy->partial;
+}
+
+static void set_partial(const struct subject *subject, struct condition *condition)
+{
+    const char *fault = subject->object->fault; /* NULL: it is deleted, or another version is on its way */
+
+    resource_set_condition(condition, false, "Invalid", "%s; %s",
+                           fault ? fault_of(subject->object, fault) : "no version was accepted",
+                           subject->object->value.policy->access_fault
+                               ? "no client sees the Service until spec.access can be read"
+                               : "of it only who may see the Service is in force (spec.access)");
 }
 
 static void set_invalid(const struct subject *subject, struct condition *condition)
@@ -66,11 +77,7 @@ static void set_invalid(const struct subject *subject, struct condition *conditi
     const char *fault = fault_of(subject->object, subject->object->fault);
     uint64_t generation = subject->policy ? subject->policy->generation : 0;
 
-    if (is_partial(subject->object))
-        resource_set_condition(condition, false, "Invalid",
-                               "%s; of it only who may see the Service is in force (spec.access)",
-                               fault);
-    else if (!subject->policy)
+    if (!subject->policy)
         resource_set_condition(condition, false, "Invalid", "%s", fault);
     else if (generation > 0)
         resource_set_condition(condition, false, "Invalid",
@@ -150,7 +157,9 @@ static void set_accepted(const struct subject *subject)
     struct condition *condition = &subject->status->conditions[CONDITION_ACCEPTED];
     const char *flaw = subject->object->flawed ? subject->object->fault : NULL;
 
-    if (subject->object->rejection)
+    if (is_partial(subject->object))
+        set_partial(subject, condition);
+    else if (subject->object->rejection)
         set_invalid(subject, condition);
     else if (owns_hosts(subject, condition))
         resource_set_condition(condition, true, "Accepted", "%s%s",
@@ -442,6 +451,17 @@ static bool set_unseen(const struct subject *subject, struct condition *conditio
     return true;
 }
 
+/* What the Service has besides the defaults. */
+static const char *partial_text(const struct subject *subject)
+{
+    if (subject->object->value.policy->access_fault)
+        return "the Service has the defaults, but no client sees it (spec.access cannot be read)";
+    if (!publisher_options(subject->sources->publisher)->identifies)
+        return "the Service has the defaults, but no client sees it: nothing that tells who "
+               "clients are is switched on";
+    return "the Service has the defaults, for those who may see it (spec.access)";
+}
+
 static void set_published(const struct subject *subject)
 {
     struct condition *condition = &subject->status->conditions[CONDITION_PUBLISHED];
@@ -451,7 +471,7 @@ static void set_published(const struct subject *subject)
         resource_set_condition(
             condition, false, "NeverAccepted", "no version was ever accepted: %s",
             !subject->service              ? "the Service is not published"
-            : is_partial(subject->object)  ? "the Service has the defaults, and spec.access"
+            : is_partial(subject->object)  ? partial_text(subject)
             : options->mode == PUBLISH_ALL ? "the Service has the defaults"
                                            : "the Service has the defaults, by its annotation");
     else if (!subject->service)

@@ -19,7 +19,7 @@
 #include "controller/hold.h"
 #include "model/policy.h"
 
-#define CONDITION_MESSAGE_MAX 512
+#define CONDITION_MESSAGE_MAX 768
 
 enum condition_kind { CONDITION_ACCEPTED, CONDITION_RESOLVED_REFS, CONDITION_PUBLISHED, CONDITIONS };
 

@@ -143,16 +143,21 @@ static void object_join(struct object *object, struct group *group)
                 &object->link);
 }
 
-/* A Service that is new has not changed; one that comes back in place of a deleted one has. So has one that loses the LookasideService
+/* A LookasideService of which some version was accepted. */
+static bool is_accepted(struct value value)
+{
+    return value.policy && !value.policy->partial;
+}
+
+/* A Service that is new has not changed; one that comes back in place of a deleted one has. So has one that `loses` the LookasideService
  * that it is published for, unless that had its own grace. */
 static void note_change(struct controller_scope *scope, const struct object *object,
-                        struct group *left, struct group *joined)
+                        struct group *left, struct group *joined, bool loses)
 {
     enum publish_mode mode = publisher_options(scope->store->publisher)->mode;
     uint64_t now = loop_now_us(scope->loop);
 
-    if (scope->kind == OBJECT_POLICY && left && !joined && mode != PUBLISH_ALL &&
-        object->leaving_us == 0)
+    if (loses && left && mode != PUBLISH_ALL && object->leaving_us == 0)
         left->changed_us = now;
     if (scope->kind != OBJECT_SERVICE)
         return;
@@ -208,6 +213,7 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
     struct publisher *publisher = scope->store->publisher;
     struct group *left = object_leave(object);
     struct group *joined = group_for(scope->store, value);
+    bool loses = is_accepted(object->value) && !is_accepted(value);
 
     if (scope->kind == OBJECT_POLICY)
         publisher_touch_hosts(publisher, &object->value, &value);
@@ -218,7 +224,7 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
     object->value = value;
     count_object(scope, value, true);
     object_join(object, joined);
-    note_change(scope, object, left, joined);
+    note_change(scope, object, left, joined, loses);
     if (scope->kind == OBJECT_POLICY)
         keep_refusals(joined ? joined : left);
     if (scope->kind == OBJECT_NODE)
@@ -261,10 +267,10 @@ static void object_delete(struct controller_scope *scope, struct object *object,
 
 /* ---- what a source says ---- */
 
-#define BAD_SKIPPED "bad object: skipped"
-#define BAD_CLOSED "bad object: only who may see the Service (spec.access) is in force"
-#define BAD_KEPT "bad object: its last good version stays"
-#define BAD_FIELD "bad field of an object: ignored"
+static const char BAD_SKIPPED[] = "bad object: skipped";
+static const char BAD_CLOSED[] = "bad object: of it only who may see the Service is in force";
+static const char BAD_KEPT[] = "bad object: its last good version stays";
+static const char BAD_FIELD[] = "bad field of an object: ignored";
 
 static void log_bad(const struct controller_scope *scope, const struct err *err,
                     const char *consequence)
@@ -278,7 +284,8 @@ static void log_bad(const struct controller_scope *scope, const struct err *err,
 static void note_bad(struct controller_scope *scope, struct object *object,
                      const struct object_meta *meta, const struct err *err, const char *consequence)
 {
-    bool same = object->fault && strcmp(object->fault, err->msg) == 0;
+    bool same = object->fault && strcmp(object->fault, err->msg) == 0 &&
+                object->consequence == consequence;
 
     if (!same || object->fault_version != meta->resource_version)
         counter_add(&scope->store->stats->bad_objects, 1);
@@ -288,6 +295,7 @@ static void note_bad(struct controller_scope *scope, struct object *object,
     log_bad(scope, err, consequence);
     free(object->fault);
     object->fault = xstrdup(err->msg);
+    object->consequence = consequence;
 }
 
 static bool read_meta(struct controller_scope *scope, const struct json *json,
@@ -326,24 +334,32 @@ static void take_value(struct controller_scope *scope, struct object *object, st
         store_set_value(scope, object, value, loop_now_us(scope->loop));
 }
 
+/* What is in force of it, or will be once the list is complete. */
+static const struct value *last_value(const struct controller_scope *scope,
+                                      const struct object *object)
+{
+    return scope->listing && object->has_next ? &object->next : &object->value;
+}
+
 /* Its newest version cannot be decoded: the last good one stays, if there is one, and it was of the same object. */
 static void take_bad(struct controller_scope *scope, struct object *object, const struct json *json,
                      const struct object_meta *meta, const struct err *err)
 {
-    const struct policy *policy = object->value.policy;
-    bool another = store_is_another(object, json);
-    bool keeps = !another && !value_is_empty(object->value) && !(policy && policy->partial);
+    const struct value *last = last_value(scope, object);
+    bool keeps = !value_is_empty(*last);
     struct value rest = {0};
 
-    if (!keeps && scope->kind == OBJECT_POLICY)
-        rest.policy = decode_policy_access(json, meta);
+    if (scope->kind == OBJECT_POLICY) {
+        keeps = is_accepted(*last) && !store_is_another(last->policy, json);
+        rest.policy = keeps ? NULL : decode_policy_access(json, meta);
+    }
     note_bad(scope, object, meta, err,
              keeps         ? BAD_KEPT
              : rest.policy ? BAD_CLOSED
                            : BAD_SKIPPED);
     store_set_rejection(scope, object, json, true);
     object->flawed = false;
-    if (!keeps)
+    if (!keeps && scope->kind == OBJECT_POLICY)
         take_value(scope, object, rest);
 }
 

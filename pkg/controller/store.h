@@ -75,6 +75,7 @@ struct object {
     struct list link;
     /* What is wrong with the newest version, and which that is; NULL: nothing. */
     char *fault;
+    const char *consequence; /* of it, as the log has it; static text */
     uint64_t fault_version;
     struct rejection *rejection; /* of a LookasideService: NULL unless its last version could not be decoded */
     bool flawed; /* it counts nevertheless, but for what is wrong */
@@ -116,7 +117,7 @@ void store_copy(struct controller_scope *scope, const struct object *object);
 struct group *store_group(const struct store *store, struct str namespace_name, struct str name);
 /* The group's Service object; NULL: there is none. */
 const struct object *store_service(const struct group *group);
-/* The group's LookasideService, as far as one was accepted; NULL: there is none. One that was deleted counts while its grace lasts. */
+/* The group's LookasideService: of several one that was accepted, else what is in force of one that was not (struct policy.partial); NULL: there is none. One that was deleted counts while its grace lasts. */
 const struct object *store_policy(const struct group *group);
 /* The LookasideService of that name, accepted or not; NULL: there is none. */
 const struct object *store_resource(const struct store *store, struct str namespace_name, struct str name);

@@ -33,7 +33,7 @@ void store_return(struct object *object);
 void store_set_rejection(struct controller_scope *scope, struct object *object, const struct json *json, bool refused);
 void store_drop_rejection(struct object *object);
 /* `json` is not of the object whose policy is in force, but of one that was made anew. */
-bool store_is_another(const struct object *object, const struct json *json);
+bool store_is_another(const struct policy *policy, const struct json *json);
 /* Its status may have changed. */
 void store_tell_resource(const struct store *store, const struct object *object);
 /* So may that of those that share out calls to this Service (NULL: none), which came, changed or went. */

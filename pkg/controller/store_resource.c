@@ -41,11 +41,9 @@ static struct rejection *rejection_new(const struct json *json)
     return rejection;
 }
 
-bool store_is_another(const struct object *object, const struct json *json)
+bool store_is_another(const struct policy *policy, const struct json *json)
 {
-    const struct policy *policy = object->value.policy;
-
-    return policy && !str_eq(policy->uid, json_text(json_get(json_get(json, "metadata"), "uid")));
+    return !str_eq(policy->uid, json_text(json_get(json_get(json, "metadata"), "uid")));
 }
 
 void store_set_rejection(struct controller_scope *scope, struct object *object,
@@ -61,9 +59,16 @@ void store_set_rejection(struct controller_scope *scope, struct object *object,
 /* One that leaves is behind the others (controller/store_leave.c). */
 const struct object *store_policy(const struct group *group)
 {
-    if (list_empty(&group->policies))
-        return NULL;
-    return container_of(group->policies.next, struct object, link);
+    const struct object *partial = NULL;
+
+    list_for_each (link, &group->policies) {
+        const struct object *object = container_of(link, struct object, link);
+
+        if (!object->value.policy->partial)
+            return object;
+        partial = partial ? partial : object;
+    }
+    return partial;
 }
 
 const struct object *store_resource(const struct store *store, struct str namespace_name,

@@ -96,7 +96,9 @@ static bool slices_equal(struct value a, struct value b)
 static bool policies_equal(struct value a, struct value b)
 {
     return a.created_us == b.created_us && a.policy->generation == b.policy->generation &&
-           a.policy->partial == b.policy->partial && str_eq(a.policy->uid, b.policy->uid) &&
+           a.policy->partial == b.policy->partial &&
+           a.policy->access_fault == b.policy->access_fault &&
+           str_eq(a.policy->uid, b.policy->uid) &&
            policy_equal(a.policy, b.policy);
 }
 

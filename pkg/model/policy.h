@@ -109,7 +109,8 @@ struct policy {
 
     /* Who may see the Service: accounts of these namespaces, and these ("namespace/name"); if not given: the default (model/access.h). */
     bool access_given;
-    bool partial; /* the resource was never accepted: only its access is in force */
+    bool partial;      /* the resource was never accepted: only its access is in force */
+    bool access_fault; /* which cannot be read: nobody may see the Service */
     struct policy_texts access_namespaces, access_accounts;
 
     /* Kinds of clients that have refused this generation ("gRPC Go 1.85.0"): they get the plain form. Sorted. */

@@ -389,6 +389,12 @@ Test(publish_mode, resources, .init = start_resources)
     upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
     turn();
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001");
+    upsert(world.policies, "{'metadata':{'namespace':'shop','name':'greeter','uid':'other','generation':1},"
+                           "'spec':{'retry':{},'access':{'namespaces':['a']}}}");
+    turn_until_hold("greeter", "deletion"); /* made anew, and refused */
+    cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001", "it may be mended");
+    upsert(world.policies, POLICY_JSON("greeter", 2, "{}"));
+    turn();
     remove_object(world.policies, "greeter");
     turn_until_hold("greeter", "deletion");
     cr_assert_str_eq(published("greeter"), "8001: 10.0.0.1:9001", "it may come back");

@@ -10,13 +10,19 @@ struct latest {
     struct latest_options options;
 };
 
-static void on_wake(uv_async_t *wake)
+void latest_take(struct latest *latest)
 {
-    struct latest *latest = container_of(wake, struct latest, wake);
-    void *value = atomic_exchange_explicit(&latest->slot, NULL, memory_order_acq_rel);
+    void *value = atomic_load_explicit(&latest->slot, memory_order_relaxed)
+                      ? atomic_exchange(&latest->slot, NULL)
+                      : NULL;
 
     if (value)
         latest->options.on_value(latest->options.ctx, value);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    latest_take(container_of(wake, struct latest, wake));
 }
 
 static void on_close(uv_handle_t *handle)
@@ -48,13 +54,24 @@ void latest_free(struct latest *latest)
     uv_close((uv_handle_t *)&latest->wake, on_close);
 }
 
-void latest_publish(struct latest *latest, void *value)
+/* Sequentially consistent, as latest_wake(): who puts and then reads something else, and who writes
+ * that and then looks here, cannot miss each other. */
+void latest_put(struct latest *latest, void *value)
 {
-    void *overtaken = atomic_exchange_explicit(&latest->slot, value, memory_order_acq_rel);
+    void *overtaken = atomic_exchange(&latest->slot, value);
 
-    /* A value that was still there has a wakeup on its way. */
     if (overtaken)
         latest->options.unref(overtaken);
-    else
+}
+
+void latest_wake(struct latest *latest)
+{
+    if (atomic_load(&latest->slot))
         uv_async_send(&latest->wake);
+}
+
+void latest_publish(struct latest *latest, void *value)
+{
+    latest_put(latest, value);
+    latest_wake(latest);
 }

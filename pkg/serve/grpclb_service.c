@@ -143,6 +143,7 @@ static void on_message(struct rpc *rpc, struct str message)
     enum code code = CODE_OK;
 
     counter_add(&stream->worker->stats.requests, 1);
+    worker_catch_up(stream->worker);
     if (!stream->counted) /* it will have a name, or end */
         code = worker_admit(stream->worker, rpc, 0, 1, &err);
     if (code == CODE_OK)

@@ -1,3 +1,4 @@
+#include "serve/heed.h"
 #include "serve/topic_internal.h"
 
 #define SERVICE_KEY_MAX (NAME_TEXT_MAX + 2)
@@ -24,6 +25,26 @@ struct interest *interest_find(const struct topic_table *table, struct str names
     return interest;
 }
 
+/* Changes of hosts concern all. */
+static bool is_of_host(const struct interest *interest)
+{
+    return interest->key[0] == '/';
+}
+
+static void begin_heeding(const struct topic_table *table, const struct interest *interest)
+{
+    if (!table->options.heed || is_of_host(interest))
+        return;
+    heed_add(table->options.heed, str_of(interest->key));
+    table->options.heeded(table->options.heeded_ctx);
+}
+
+static void end_heeding(const struct topic_table *table, const struct interest *interest)
+{
+    if (table->options.heed && !is_of_host(interest))
+        heed_remove(table->options.heed, str_of(interest->key));
+}
+
 static struct interest *interest_get(struct topic_table *table, struct str namespace_name,
                                      struct str service)
 {
@@ -38,6 +59,7 @@ static struct interest *interest_get(struct topic_table *table, struct str names
     list_init(&interest->ties);
     memcpy(interest->key, key, len);
     HASH_ADD_KEYPTR(hh, table->interests, interest->key, len, interest);
+    begin_heeding(table, interest);
     return interest;
 }
 
@@ -50,6 +72,7 @@ static void untie(struct topic_table *table, struct interest_tie *ties, size_t l
         if (!list_empty(&interest->ties))
             continue;
         HASH_DEL(table->interests, interest);
+        end_heeding(table, interest);
         free(interest);
     }
     free(ties);
@@ -151,7 +174,7 @@ void topic_each_listened(const struct topic_table *table,
 
     HASH_ITER(hh, table->interests, interest, next)
     {
-        size_t listeners = interest->key[0] == '/' ? 0 : listeners_of(interest);
+        size_t listeners = is_of_host(interest) ? 0 : listeners_of(interest);
 
         if (listeners > 0)
             visit(ctx, str_of(interest->key), listeners);

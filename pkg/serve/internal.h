@@ -16,6 +16,7 @@ struct serve {
     struct listener *listeners[SERVE_LISTENERS_MAX];
     size_t listeners_len;
     struct tls *tls; /* NULL: none given */
+    const struct catalog *catalog; /* published last; NULL: none was */
     struct address_shares *shares;
     struct counter crowded; /* connections closed because their address has too many */
     uint64_t crowded_logged_us;

@@ -178,6 +178,7 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stream->worker->stats.requests, 1);
+    worker_catch_up(stream->worker);
     if (native_session_request(stream->session, message, &err) != CODE_OK)
         worker_refuse(stream->worker, rpc, "native stream refused", &err);
 }

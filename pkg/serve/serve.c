@@ -135,11 +135,65 @@ const struct address *serve_address(const struct serve *serve, size_t index)
 
 /* ---- publication ---- */
 
+/* A worker that no change concerns hears of them so often. */
+#define QUIET_US 1000000
+
+/* Whom the step from one catalog to the next concerns: bits of workers. */
+struct concerned {
+    const struct serve *serve;
+    uint64_t workers;
+};
+
+static void note_difference(void *ctx, const struct service *before, const struct service *after)
+{
+    struct concerned *concerned = ctx;
+    const struct service *service = after ? after : before;
+
+    for (unsigned i = 0; i < concerned->serve->options.threads; i++)
+        if (heed_has(&concerned->serve->workers[i]->heed, service->namespace_name, service->name))
+            concerned->workers |= UINT64_C(1) << i;
+}
+
+static void note_host(void *ctx, struct str host unused_arg)
+{
+    struct concerned *concerned = ctx;
+
+    concerned->workers = UINT64_MAX;
+}
+
+static uint64_t find_concerned(const struct serve *serve, const struct catalog *before,
+                               const struct catalog *after)
+{
+    struct concerned concerned = {serve, 0};
+
+    if (!before || !catalog_same_nodes(before, after))
+        return UINT64_MAX;
+    catalog_diff_hosts(before, after, note_host, &concerned);
+    catalog_diff(before, after, note_difference, &concerned);
+    return concerned.workers;
+}
+
+/* Everybody gets it, and those whom it concerns are woken for it: in this order (serve/heed.h). The
+ * others are from time to time, so that they do not keep what is over. */
 void serve_publish(struct serve *serve, const struct catalog *catalog)
 {
+    uint64_t now_us = loop_now_us(serve->options.loop);
+    const struct catalog *before = serve->catalog;
+    uint64_t concerned;
+
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_publish(serve->workers[i], catalog_ref(catalog));
-    catalog_unref(catalog);
+    concerned = find_concerned(serve, before, catalog);
+    for (unsigned i = 0; i < serve->options.threads; i++) {
+        struct worker *worker = serve->workers[i];
+
+        if ((concerned & UINT64_C(1) << i) == 0 && now_us - worker->woken_us < QUIET_US)
+            continue;
+        worker->woken_us = now_us;
+        worker_wake(worker);
+    }
+    catalog_unref(before);
+    serve->catalog = catalog;
 }
 
 uint64_t serve_streams(const struct serve *serve)
@@ -231,6 +285,7 @@ void serve_free(struct serve *serve)
     for (unsigned i = 0; i < serve->options.threads; i++)
         worker_free(serve->workers[i]);
     serve_forget_questions(serve);
+    catalog_unref(serve->catalog);
     tls_unref(serve->tls);
     address_shares_free(serve->shares);
     free(serve);

@@ -125,6 +125,10 @@ struct topic_table_options {
     const char *const *host_suffixes; /* struct name_context's */
     bool reports_load; /* clients of Clusters do */
     enum default_access default_access;
+    /* Counts the Services that topics depend on; after one has come, heeded() is called. NULL: nobody is to know. */
+    struct heed *heed;
+    void (*heeded)(void *ctx);
+    void *heeded_ctx;
 };
 
 struct topic_table *topic_table_new(const struct topic_table_options *options) must_check;

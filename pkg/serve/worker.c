@@ -51,7 +51,7 @@ static void on_catalog(void *ctx, void *value)
     catalog_unref(catalog);
     if (topic_table_clusters_version(worker->topics) != clusters)
         xds_streams_touch_wildcard(worker);
-    on_work(worker);
+    deferred_schedule(worker->loop, &worker->work);
 }
 
 static void release_catalog(void *value)
@@ -61,7 +61,31 @@ static void release_catalog(void *value)
 
 void worker_publish(struct worker *worker, const struct catalog *catalog)
 {
-    latest_publish(worker->mailbox, (void *)(uintptr_t)catalog);
+    latest_put(worker->mailbox, (void *)(uintptr_t)catalog);
+}
+
+void worker_wake(struct worker *worker)
+{
+    latest_wake(worker->mailbox);
+}
+
+void worker_catch_up(struct worker *worker)
+{
+    latest_take(worker->mailbox);
+}
+
+/* What was published without waking this worker may concern it now. */
+static void on_heeded(void *ctx)
+{
+    const struct worker *worker = ctx;
+
+    latest_wake(worker->mailbox);
+}
+
+void worker_heed_all(struct worker *worker, bool all)
+{
+    if (heed_set_all(&worker->heed, all) && all)
+        on_heeded(worker);
 }
 
 static void on_verifier(void *ctx, void *value)
@@ -403,6 +427,9 @@ static enum code worker_start(struct worker *worker, struct err *err)
     if (code != CODE_OK)
         return code;
     worker->options.topics.stats = &worker->stats.topics;
+    worker->options.topics.heed = &worker->heed;
+    worker->options.topics.heeded = on_heeded;
+    worker->options.topics.heeded_ctx = worker;
     worker->topics = topic_table_new(&worker->options.topics);
     worker->mailbox = latest_new(worker->loop, &mailbox);
     worker->verifiers = latest_new(worker->loop, &verifiers);

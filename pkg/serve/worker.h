@@ -16,6 +16,7 @@
 #include "net/address_share.h"
 #include "net/verifier.h"
 #include "protocol/request.h"
+#include "serve/heed.h"
 #include "serve/limits.h"
 #include "serve/load_table.h"
 #include "serve/origin.h"
@@ -83,6 +84,8 @@ struct worker {
     struct grpc_server *server;
     struct topic_table *topics;
     struct worker_stats stats;
+    struct heed heed;            /* what its clients depend on, for the control loop */
+    uint64_t woken_us;           /* when worker_wake() was called last (control thread) */
     struct load_table *loads;    /* NULL: no reports are wanted */
     struct list wildcards;       /* xds_stream with a wildcard subscription */
     struct list health_watchers; /* health_stream */
@@ -110,8 +113,10 @@ enum code worker_new(const struct worker_options *options, struct worker **ret_w
 /* Stops the loop, joins the thread, frees. */
 void worker_free(struct worker *worker);
 
-/* Takes over one reference. */
+/* Takes over one reference. The worker hears of it by worker_wake(), or when it looks by itself. */
 void worker_publish(struct worker *worker, const struct catalog *catalog);
+/* After worker_publish(), if it is concerned. */
+void worker_wake(struct worker *worker);
 /* The same. */
 void worker_set_verifier(struct worker *worker, struct verifier *verifier);
 /* The same. */
@@ -134,6 +139,11 @@ uint64_t worker_load(const struct worker *worker);
 void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *ctx), void *ctx);
 
 /* ---- for the services, on the worker's loop ---- */
+
+/* The newest catalog counts from here on: before what a client asks for is looked at. */
+void worker_catch_up(struct worker *worker);
+/* Everything concerns the worker, or only what its topics depend on. */
+void worker_heed_all(struct worker *worker, bool all);
 
 /* The namespace of names that give none: that of the client's account, else the one that it says is its own, else the
  * default. Borrowed from either. */

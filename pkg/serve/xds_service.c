@@ -326,6 +326,7 @@ static void join_wildcards(struct xds_stream *stream)
     list_remove(&stream->wildcard);
     if (has)
         list_append(&stream->worker->wildcards, &stream->wildcard);
+    worker_heed_all(stream->worker, !list_empty(&stream->worker->wildcards));
 }
 
 /* ---- the RPC ---- */
@@ -413,6 +414,7 @@ static void on_message(struct rpc *rpc, struct str message)
     struct err err = {0};
 
     counter_add(&stats->requests, 1);
+    worker_catch_up(stream->worker);
     if (take(stream, message, &err) != CODE_OK) {
         worker_refuse(stream->worker, rpc, "xds stream refused", &err);
         return;
@@ -469,6 +471,7 @@ static void on_close(struct rpc *rpc, enum code code unused_arg)
 
     log_stream(rpc, "xds stream closed");
     list_remove(&stream->wildcard);
+    worker_heed_all(stream->worker, !list_empty(&stream->worker->wildcards));
     xds_session_free(stream->session);
     xds_plain_done(&stream->plain);
     counter_set(streams, counter_get(streams) - 1);

@@ -32,6 +32,7 @@ struct latest {
     struct list link; /* of the loop's */
     struct latest_options options;
     void *value;
+    bool woken;
 };
 
 struct thread {
@@ -45,7 +46,7 @@ static uint64_t inputs_due(const struct loop *loop)
     uint64_t due = SIM_NEVER;
 
     list_for_each (link, &loop->mailboxes) {
-        if (container_of(link, struct latest, link)->value)
+        if (container_of(link, struct latest, link)->woken)
             return 0;
     }
     list_for_each (link, &loop->ios) {
@@ -126,8 +127,9 @@ static void run_mailboxes(struct loop *loop)
     list_for_each_safe (link, &loop->mailboxes) {
         struct latest *latest = container_of(link, struct latest, link);
 
-        if (latest->value)
-            latest->options.on_value(latest->options.ctx, TAKE(latest->value));
+        if (latest->woken)
+            latest_take(latest);
+        latest->woken = false;
     }
 }
 
@@ -363,11 +365,28 @@ void latest_free(struct latest *latest)
     free(latest);
 }
 
-void latest_publish(struct latest *latest, void *value)
+void latest_put(struct latest *latest, void *value)
 {
     if (latest->value)
         latest->options.unref(latest->value);
     latest->value = value;
+}
+
+void latest_wake(struct latest *latest)
+{
+    latest->woken = latest->value != NULL;
+}
+
+void latest_take(struct latest *latest)
+{
+    if (latest->value)
+        latest->options.on_value(latest->options.ctx, TAKE(latest->value));
+}
+
+void latest_publish(struct latest *latest, void *value)
+{
+    latest_put(latest, value);
+    latest_wake(latest);
 }
 
 /* ---- threads ---- */

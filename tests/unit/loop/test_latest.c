@@ -59,6 +59,31 @@ Test(latest, delivers_each_when_the_reader_keeps_up)
     latest_free(latest);
 }
 
+Test(latest, what_is_put_waits_until_somebody_looks)
+{
+    start(on_value);
+    latest_put(latest, "1");
+    loop_turn(loop, 10);
+    cr_assert_eq(calls, 0);
+    latest_put(latest, "2");
+    cr_assert_eq(released, 1);
+    latest_take(latest);
+    cr_assert_str_eq(trace, "2");
+    latest_take(latest);
+    latest_wake(latest);
+    loop_turn(loop, 10);
+    cr_assert_eq(calls, 1, "there is nothing more");
+    latest_put(latest, "3");
+    latest_wake(latest);
+    turn_until(&calls, 2);
+    cr_assert_str_eq(trace, "23");
+    latest_put(latest, "4");
+    latest_publish(latest, "5");
+    turn_until(&calls, 3);
+    cr_assert_str_eq(trace, "235");
+    latest_free(latest);
+}
+
 Test(latest, free_releases_what_nobody_took)
 {
     start(on_value);

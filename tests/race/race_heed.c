@@ -13,7 +13,10 @@
 #include "serve/heed.h"
 
 #define NAMES 6u
-#define ROUNDS 200000u
+#define ROUNDS 20000u
+#define ROUNDS_AT_ONCE 4u
+#define CHANGES_PER_TURN 8
+#define HESITATION 2000u
 #define PATIENCE_US (20 * 1000 * 1000)
 
 /* Shared by nobody: one reader. */
@@ -30,12 +33,21 @@ static struct value *known; /* the reader's */
 static bool heeds[NAMES];
 static atomic_uint newest[NAMES], heeded_version[NAMES]; /* published; known, where it is heeded: ~0u where it is not */
 static atomic_bool stop, failed;
+static atomic_bool still, is_still; /* the reader is to take nothing up for now, and does not */
 static unsigned random_state = 1;
 
 static unsigned random_below(unsigned limit)
 {
     random_state = random_state * 1103515245u + 12345u;
     return (random_state >> 16) % limit;
+}
+
+/* Where the other thread may come between two steps: that it does so needs more time than the steps take. */
+static void hesitate(unsigned *state)
+{
+    *state = *state * 1103515245u + 12345u;
+    for (unsigned i = (*state >> 16) % HESITATION; i > 0; i--)
+        atomic_thread_fence(memory_order_relaxed);
 }
 
 static void tell(unsigned name)
@@ -55,6 +67,7 @@ static void on_value(void *ctx unused_arg, void *value)
 static void take_up(unsigned name)
 {
     latest_take(mailbox);
+    hesitate(&random_state);
     heeds[name] = true;
     heed_add(&heed, str_of(names[name]));
     latest_wake(mailbox);
@@ -68,7 +81,7 @@ static void drop(unsigned name)
     tell(name);
 }
 
-static void on_turn(void *ctx unused_arg)
+static void change_something(void)
 {
     unsigned name = random_below(NAMES);
 
@@ -76,10 +89,19 @@ static void on_turn(void *ctx unused_arg)
         drop(name);
     else
         take_up(name);
+}
+
+static void on_turn(void *ctx unused_arg)
+{
+    bool rests = atomic_load(&still);
+
+    for (int i = 0; i < CHANGES_PER_TURN && !rests; i++)
+        change_something();
+    atomic_store(&is_still, rests);
     if (atomic_load(&stop))
         loop_stop(loop);
     else
-        timer_start(turn, random_below(8) == 0);
+        timer_start(turn, 0);
 }
 
 static void run_reader(void *ctx unused_arg)
@@ -92,6 +114,7 @@ static void run_reader(void *ctx unused_arg)
 
 static void publish(unsigned name)
 {
+    static unsigned state = 3;
     struct value *value = xmalloc(sizeof(*value));
     struct str service = str_of(names[name]), namespace_name = str_cut(&service, '/');
 
@@ -99,6 +122,7 @@ static void publish(unsigned name)
     for (unsigned i = 0; i < NAMES; i++)
         value->versions[i] = atomic_load(&newest[i]);
     latest_put(mailbox, value);
+    hesitate(&state);
     if (heed_has(&heed, namespace_name, service))
         latest_wake(mailbox);
 }
@@ -110,17 +134,36 @@ static bool is_settled(unsigned name)
     return version == ~0u || version == atomic_load(&newest[name]);
 }
 
-/* Nothing is published any more: whatever is heeded is known, soon. */
-static void wait_until_settled(void)
+static bool wait_for(bool (*holds)(unsigned argument), unsigned argument)
 {
     uint64_t end_us = clock_monotonic_us() + PATIENCE_US;
 
+    while (!holds(argument)) {
+        if (clock_monotonic_us() >= end_us)
+            return false;
+        sched_yield();
+    }
+    return true;
+}
+
+static bool reader_rests(unsigned rests)
+{
+    return atomic_load(&is_still) == (bool)rests;
+}
+
+/* Nothing is published or taken up any more: whatever is heeded is known, soon. */
+static void expect_all_known(void)
+{
+    atomic_store(&still, true);
+    if (!wait_for(reader_rests, true))
+        atomic_store(&failed, true);
     for (unsigned i = 0; i < NAMES; i++) {
-        while (!is_settled(i) && clock_monotonic_us() < end_us)
-            sched_yield();
-        if (!is_settled(i) && !atomic_exchange(&failed, true))
+        if (!wait_for(is_settled, i) && !atomic_exchange(&failed, true))
             fprintf(stderr, "race-heed: %s is heeded, and its newest version is not known\n", names[i]);
     }
+    atomic_store(&still, false);
+    if (!wait_for(reader_rests, false))
+        atomic_store(&failed, true);
 }
 
 int main(void)
@@ -142,8 +185,8 @@ int main(void)
     for (unsigned round = 0; round < ROUNDS && !atomic_load(&failed); round++) {
         state = state * 1103515245u + 12345u;
         publish((state >> 16) % NAMES);
-        if (round % 4 == 0)
-            wait_until_settled();
+        if (round % ROUNDS_AT_ONCE == 0)
+            expect_all_known();
     }
     atomic_store(&stop, true);
     thread_join(thread);

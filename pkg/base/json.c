@@ -125,27 +125,15 @@ static bool is_container(const cJSON *node)
     return cJSON_IsObject(node) || cJSON_IsArray(node);
 }
 
-static const cJSON *find_member(const struct json *json, const char *key)
+const struct json *json_get(const struct json *json, const char *key)
 {
     if (!cJSON_IsObject(node_of(json)))
         return NULL;
     for (const cJSON *item = node_of(json)->child; item; item = item->next) {
         if (strcmp(item->string, key) == 0)
-            return item;
+            return cJSON_IsNull(item) ? NULL : json_of(item);
     }
     return NULL;
-}
-
-const struct json *json_get(const struct json *json, const char *key)
-{
-    const cJSON *item = find_member(json, key);
-
-    return cJSON_IsNull(item) ? NULL : json_of(item);
-}
-
-bool json_is_null(const struct json *json, const char *key)
-{
-    return cJSON_IsNull(find_member(json, key));
 }
 
 const struct json *json_first(const struct json *json)

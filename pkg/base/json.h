@@ -33,8 +33,6 @@ const char *json_type_name(enum json_type type);
 
 /* NULL when json is NULL or no object, or the member is missing or null. Case-sensitive. */
 const struct json *json_get(const struct json *json, const char *key);
-/* The member is there, and null. */
-bool json_is_null(const struct json *json, const char *key);
 /* Iteration over arrays and objects; json_next(NULL) is NULL. */
 const struct json *json_first(const struct json *json);
 const struct json *json_next(const struct json *item);

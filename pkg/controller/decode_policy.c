@@ -458,8 +458,6 @@ static void read_fields(struct policy_reader *reader, const struct policy_field 
         json = json_get(parent, leaf);
         if (json)
             read_value(reader, path, field, json, at);
-        else if (field->kind == POLICY_GIVEN && json_is_null(parent, leaf)) /* "access:" */
-            policy_report(reader, path, "expected an object, found null");
         else if (field->required)
             policy_report(reader, path, "missing");
         else if (field->def)
@@ -562,7 +560,7 @@ const struct policy *decode_policy_access(const struct json *object, const struc
     struct policy_reader reader = {.fault = keep_first, .ctx = &fault};
 
     reader.spec = json_get(object, "spec");
-    if (!json_get(reader.spec, "access") && !json_is_null(reader.spec, "access"))
+    if (!json_get(reader.spec, "access"))
         return NULL;
     read_identity(&reader, object, meta);
     reader.faults = 0;

@@ -61,15 +61,13 @@ static bool is_partial(const struct object *object)
     return object->value.policy && object->value.policy->partial;
 }
 
+/* Published tells what is in force nevertheless. */
 static void set_partial(const struct subject *subject, struct condition *condition)
 {
-    const char *fault = subject->object->fault; /* NULL: it is deleted, or another version is on its way */
+    const char *fault = subject->object->fault; /* NULL: it is deleted, or another version comes */
 
-    resource_set_condition(condition, false, "Invalid", "%s; %s",
-                           fault ? fault_of(subject->object, fault) : "no version was accepted",
-                           subject->object->value.policy->access_fault
-                               ? "no client sees the Service until spec.access can be read"
-                               : "of it only who may see the Service is in force (spec.access)");
+    resource_set_condition(condition, false, "Invalid", "%s",
+                           fault ? fault_of(subject->object, fault) : "no version was accepted");
 }
 
 static void set_invalid(const struct subject *subject, struct condition *condition)

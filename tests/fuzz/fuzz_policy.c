@@ -53,7 +53,7 @@ static void check_access(const struct json *json, const struct object_meta *meta
     const struct policy *access = decode_policy_access(json, meta);
     const struct json *spec = json_get(json, "spec");
 
-    must_hold((access != NULL) == (json_get(spec, "access") || json_is_null(spec, "access")));
+    must_hold((access != NULL) == (json_get(spec, "access") != NULL));
     must_hold(!accepted || (access != NULL) == accepted->access_given);
     if (!access)
         return;

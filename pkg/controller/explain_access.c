@@ -14,12 +14,6 @@ static bool is_open(const struct explanation *explanation, const struct service 
     return access_is_open(service, options_of(explanation)->default_access);
 }
 
-/* Asked of somebody in particular. */
-static bool is_asked(const struct explanation *explanation)
-{
-    return explanation->asked;
-}
-
 /* Where nothing tells who clients are, all are nobody. */
 static const struct caller *caller_of(const struct explanation *explanation)
 {
@@ -27,7 +21,7 @@ static const struct caller *caller_of(const struct explanation *explanation)
 
     if (!options_of(explanation)->identifies)
         return &nobody;
-    return is_asked(explanation) ? &explanation->caller : NULL;
+    return explanation->asked ? &explanation->caller : NULL;
 }
 
 /* Also where nobody was asked about, and somebody may. */
@@ -53,7 +47,7 @@ void explain_find_route(const struct explanation *explanation, struct route *ret
         struct route_target *target = &ret_route->targets[i];
 
         if (!target->found && catalog_find(catalog, ret_route->namespace_name, target->service))
-            target->problem = EXPLAIN_HIDDEN;
+            target->problem = "the client may not see it";
     }
 }
 
@@ -84,7 +78,7 @@ void explain_write_access(const struct explanation *explanation, struct json_wri
     write_texts("namespaces", &policy->access_namespaces, policy->access_given, writer);
     write_texts("serviceAccounts", &policy->access_accounts, policy->access_given, writer);
     json_put_bool(writer, "identifies", options->identifies);
-    if (is_asked(explanation))
+    if (explanation->asked)
         json_put_bool(writer, "seen", sees(explanation, service));
     json_close_object(writer);
 }
@@ -164,7 +158,7 @@ void explain_add_unseen(const struct explanation *explanation, struct buf *text)
 {
     const struct service *service = explanation->now.service;
 
-    if (!service || !is_asked(explanation) || sees(explanation, service))
+    if (!service || !explanation->asked || sees(explanation, service))
         return;
     add_caller(explanation, text);
     buf_add_str(text, STR(" gets what it would if there were no such Service, since "));
@@ -178,7 +172,7 @@ void explain_add_access(const struct explanation *explanation, struct buf *text)
 
     if (!service)
         return;
-    if (!is_asked(explanation)) {
+    if (!explanation->asked) {
         if (!is_open(explanation, service)) {
             buf_add_str(text, STR("; "));
             add_who(explanation, text);

@@ -55,8 +55,6 @@ enum explain_reason explain_judge_portless(const struct explanation *explanation
 /* The backends of the policy, each with its weight in force; nothing where the Service stands for itself. */
 void explain_write_route(const struct explanation *explanation, struct json_writer *writer);
 void explain_write_views(const struct explanation *explanation, struct json_writer *writer);
-/* Why a backend of the policy gets no calls: problem of its struct route_target. */
-#define EXPLAIN_HIDDEN "the client may not see it"
 /* As the client that is asked about gets it. */
 void explain_find_route(const struct explanation *explanation, struct route *ret_route);
 /* Who sees the Service; and as parts of the summary: before it, to whom it does not apply, and behind it, to whom it does. */

@@ -49,22 +49,15 @@ const struct controller_options *publisher_options(const struct publisher *publi
     return &publisher->options;
 }
 
-/* A LookasideService, of which some version was accepted. */
-static bool has_accepted(const struct group *group)
-{
-    const struct object *object = store_policy(group);
-
-    return object && !object->value.policy->partial;
-}
-
 bool publisher_publishes(const struct publisher *publisher, const struct group *group)
 {
     const struct object *object = store_service(group);
+    const struct object *policy = store_policy(group);
     enum publish_mode mode = publisher->options.mode;
 
     if (!object)
         return false;
-    return mode == PUBLISH_ALL || has_accepted(group) ||
+    return mode == PUBLISH_ALL || (policy && value_is_accepted(policy->value)) ||
            (mode == PUBLISH_ANNOTATED && object->value.service->annotated);
 }
 

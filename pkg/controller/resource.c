@@ -55,24 +55,21 @@ static const char *fault_of(const struct object *object, const char *why)
                                                                                    : why;
 }
 
-/* No version was ever accepted, but who may see the Service is in force. */
-static bool is_partial(const struct object *object)
+static const struct policy *accepted_policy(const struct object *object)
 {
-    return object->value.policy && object->value.policy->partial;
+    return value_is_accepted(object->value) ? object->value.policy : NULL;
 }
 
-/* Published tells what is in force nevertheless. */
-static void set_partial(const struct subject *subject, struct condition *condition)
+/* No version was ever accepted, but who may see the Service is in force, as Published tells. */
+static bool is_partial(const struct object *object)
 {
-    const char *fault = subject->object->fault; /* NULL: it is deleted, or another version comes */
-
-    resource_set_condition(condition, false, "Invalid", "%s",
-                           fault ? fault_of(subject->object, fault) : "no version was accepted");
+    return object->value.policy && !accepted_policy(object);
 }
 
 static void set_invalid(const struct subject *subject, struct condition *condition)
 {
-    const char *fault = fault_of(subject->object, subject->object->fault);
+    const char *why = subject->object->fault; /* NULL: it is deleted, or another version comes */
+    const char *fault = why ? fault_of(subject->object, why) : "no version was accepted";
     uint64_t generation = subject->policy ? subject->policy->generation : 0;
 
     if (!subject->policy)
@@ -155,9 +152,7 @@ static void set_accepted(const struct subject *subject)
     struct condition *condition = &subject->status->conditions[CONDITION_ACCEPTED];
     const char *flaw = subject->object->flawed ? subject->object->fault : NULL;
 
-    if (is_partial(subject->object))
-        set_partial(subject, condition);
-    else if (subject->object->rejection)
+    if (subject->object->rejection || is_partial(subject->object))
         set_invalid(subject, condition);
     else if (owns_hosts(subject, condition))
         resource_set_condition(condition, true, "Accepted", "%s%s",
@@ -508,7 +503,7 @@ static struct subject subject_of(const struct resource_sources *sources,
     return (struct subject){
         .sources = sources,
         .object = object,
-        .policy = is_partial(object) ? NULL : object->value.policy,
+        .policy = accepted_policy(object),
         .group = store_group(sources->store, namespace_name, name),
         .service = catalog_find(publisher_catalog(sources->publisher), namespace_name, name),
         .status = status,
@@ -524,7 +519,7 @@ void resource_read(const struct resource_sources *sources, const struct object *
     *ret_status = (struct resource_status){
         .uid = object->rejection ? str_of(object->rejection->uid) : policy->uid,
         .generation = object->rejection ? object->rejection->generation : policy->generation,
-        .policy = is_partial(object) ? NULL : policy,
+        .policy = accepted_policy(object),
         .created_us = object->value.created_us,
     };
     subject = subject_of(sources, object, ret_status);

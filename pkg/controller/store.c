@@ -143,12 +143,6 @@ static void object_join(struct object *object, struct group *group)
                 &object->link);
 }
 
-/* A LookasideService of which some version was accepted. */
-static bool is_accepted(struct value value)
-{
-    return value.policy && !value.policy->partial;
-}
-
 /* A Service that is new has not changed; one that comes back in place of a deleted one has. So has one that `loses` the LookasideService
  * that it is published for, unless that had its own grace. */
 static void note_change(struct controller_scope *scope, const struct object *object,
@@ -213,7 +207,7 @@ void store_set_value(struct controller_scope *scope, struct object *object, stru
     struct publisher *publisher = scope->store->publisher;
     struct group *left = object_leave(object);
     struct group *joined = group_for(scope->store, value);
-    bool loses = is_accepted(object->value) && !is_accepted(value);
+    bool loses = value_is_accepted(object->value) && !value_is_accepted(value);
 
     if (scope->kind == OBJECT_POLICY)
         publisher_touch_hosts(publisher, &object->value, &value);
@@ -350,7 +344,7 @@ static void take_bad(struct controller_scope *scope, struct object *object, cons
     struct value rest = {0};
 
     if (scope->kind == OBJECT_POLICY) {
-        keeps = is_accepted(*last) && !store_is_another(last->policy, json);
+        keeps = value_is_accepted(*last) && !store_is_another(last->policy, json);
         rest.policy = keeps ? NULL : decode_policy_access(json, meta);
     }
     note_bad(scope, object, meta, err,

@@ -64,7 +64,7 @@ const struct object *store_policy(const struct group *group)
     list_for_each (link, &group->policies) {
         const struct object *object = container_of(link, struct object, link);
 
-        if (!object->value.policy->partial)
+        if (value_is_accepted(object->value))
             return object;
         partial = partial ? partial : object;
     }

@@ -115,6 +115,11 @@ bool value_equal(struct value a, struct value b)
     return value_is_empty(a) && value_is_empty(b);
 }
 
+bool value_is_accepted(struct value value)
+{
+    return value.policy && !value.policy->partial;
+}
+
 size_t value_endpoints(struct value value)
 {
     size_t len = 0;

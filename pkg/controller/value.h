@@ -26,6 +26,8 @@ struct value value_copy(struct value value) must_check; /* of any but a Node */
 void value_done(struct value *value); /* {0} again */
 bool value_is_empty(struct value value);
 bool value_equal(struct value a, struct value b);
+/* A LookasideService of which some version was accepted. */
+bool value_is_accepted(struct value value);
 size_t value_endpoints(struct value value);
 
 #endif

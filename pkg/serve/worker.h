@@ -117,9 +117,8 @@ void worker_free(struct worker *worker);
 void worker_publish(struct worker *worker, const struct catalog *catalog);
 /* After worker_publish(), if it is concerned. */
 void worker_wake(struct worker *worker);
-/* The same. */
+/* Takes over one reference, and wakes the worker; worker_set_pods() too. */
 void worker_set_verifier(struct worker *worker, struct verifier *verifier);
-/* The same. */
 void worker_set_pods(struct worker *worker, const struct pod_table *pods);
 
 /* A connection that was accepted, and what is known of its peer. */
